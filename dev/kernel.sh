@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the kernel that CORE=rust|c and DEBUG=1|0 select, with its modules and
+# those of upstream's selftests.  The last line printed is the build folder.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+out=$(kernel_build)
+"$repo/dev/toolchain.sh"
+tree=$("$repo/dev/tree.sh")
+set_kmake
+mkdir -p "$out"
+
+fragments=("$repo/dev/config/x86_64.config" "$repo/dev/config/${CORE:-rust}.config")
+[ "${DEBUG:-1}" = 0 ] || fragments+=("$repo/dev/config/debug.config")
+cat "${fragments[@]}" >"$out/wanted.new"
+
+# Configure again only if what is wanted, or what can be wanted, has changed.
+if ! cmp -s "$out/wanted.new" "$out/wanted" ||
+	[ -n "$(find "$tree/kernel/livepatch" "$tree/rust/kernel" "$tree/samples" -name 'Kconfig*' -newer "$out/.config" 2>/dev/null)" ] ||
+	[ ! -f "$out/.config" ]; then
+	run_logged "configuring $(basename "$out")" "$out/log/config" \
+		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
+	missing=$(grep -E '^CONFIG_[A-Z0-9_]+=[ym]' "$out/wanted.new" | grep -Fxv -f "$out/.config" || true)
+	[ -z "$missing" ] || die "the kernel's configuration refuses what is wanted" "$missing"
+	mv "$out/wanted.new" "$out/wanted"
+fi
+rm -f "$out/wanted.new"
+
+what="building $(basename "$out")"
+[ -f "$out/vmlinux" ] || what+=", from nothing (about 10 min on 2 cores)"
+run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
+run_logged "building the selftests' modules" "$out/log/test-modules" \
+	"${kmake[@]}" -C "$tree/tools/testing/selftests/livepatch/test_modules" KDIR="$out"
+say "Linux $(cat "$out/include/config/kernel.release"), $(basename "$out")"
+printf '%s\n' "$out"

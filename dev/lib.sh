@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2034 # its variables are for the scripts that source it
+#
+# What every script in dev/ shares: where things are kept, how to speak, which
+# compiler to use.  Sourced, never run.
+
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${LIVEPATCH_RUST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/livepatch-rust}
+tools=$cache/tools
+venv=$tools/venv
+
+# The kernel series that the diffs under series/ are made for.
+supported=7.3
+
+# say TEXT...: one line of progress, on standard error, with the time elapsed.
+say() {
+	printf '[%3d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2
+}
+
+# die TEXT...: what was wrong, with which input, what to do; exit status 1.
+die() {
+	printf '%s: error: %s\n' "$(basename "$0")" "$1" >&2
+	shift
+	[ $# -eq 0 ] || printf '  %s\n' "$@" >&2
+	exit 1
+}
+
+# run_logged WHAT LOG COMMAND...: run a long command with its output in LOG and
+# a sign of life every 15 s; on failure show the end of the log and fail.
+run_logged() {
+	local what=$1 log=$2 begin=$SECONDS last
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	say "$what (log: $log)"
+	"$@" >"$log" 2>&1 </dev/null &
+	local pid=$!
+	# shellcheck disable=SC2064 # the PID of now is what must be killed
+	trap "kill $pid 2>/dev/null" INT TERM
+	while kill -0 "$pid" 2>/dev/null; do
+		if [ $(((SECONDS - begin) % 15)) -eq 14 ]; then
+			last=$(grep -av '^$' "$log" | tail -n 1 | tr -d '\r' | cut -c 1-60) || true
+			say "$what: $((SECONDS - begin)) s: $last"
+		fi
+		sleep 1
+	done
+	trap - INT TERM
+	if ! wait "$pid"; then
+		tail -n 40 "$log" >&2
+		die "$what failed" "the whole log: $log"
+	fi
+}
+
+# at_least WANTED HAVE: compare dotted versions.
+at_least() {
+	[ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
+}
+
+# kernel_version TREE: "7.3.4" from TREE's Makefile, or nothing.
+kernel_version() {
+	[ -f "$1/Makefile" ] || return 0
+	awk '$2 == "=" && /^(VERSION|PATCHLEVEL|SUBLEVEL) =/ { v[$1] = $3 }
+	     END { if (v["VERSION"] != "") print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] }' \
+		"$1/Makefile"
+}
+
+# usable_rustc RUSTC: new enough for the kernel, and with the library source
+# that matches it, which the kernel compiles for itself.
+usable_rustc() {
+	local version sysroot
+	version=$("$1" --version 2>/dev/null | awk '{ print $2 }') || return 1
+	at_least 1.85 "${version:-0}" || return 1
+	sysroot=$("$1" --print sysroot) || return 1
+	[ -f "$sysroot/lib/rustlib/src/rust/library/core/src/lib.rs" ]
+}
+
+# find_rustc: the compiler to build with: the caller's, PATH's, the system's.
+find_rustc() {
+	local candidate
+	for candidate in "${RUSTC:-}" "$(command -v rustc || true)" /usr/bin/rustc; do
+		if [ -n "$candidate" ] && usable_rustc "$candidate"; then
+			printf '%s\n' "$candidate"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# find_bindgen: PATH's bindgen if it is new enough, else the cache's own.
+find_bindgen() {
+	local candidate version
+	for candidate in "$(command -v bindgen || true)" "$tools/bin/bindgen"; do
+		[ -x "$candidate" ] || continue
+		version=$("$candidate" --version | awk '{ print $2 }')
+		if at_least 0.71.1 "$version"; then
+			printf '%s\n' "$candidate"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# set_kmake: the array kmake is the kernel's make with this tool chain.
+set_kmake() {
+	local rustc bindgen bin
+	rustc=$(find_rustc) || die "no usable rustc" "run: make toolchain"
+	bindgen=$(find_bindgen) || die "no usable bindgen" "run: make toolchain"
+	bin=$(dirname "$rustc")
+	kmake=(make -j"$(nproc)" --no-print-directory RUSTC="$rustc" RUSTDOC="$bin/rustdoc"
+		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" BINDGEN="$bindgen")
+}
+
+# base_dir: the unpacked kernel source that everything is built from.
+# A developer's own tree (KDIR) has a work folder of its own.
+base_dir() {
+	if [ -n "${KDIR:-}" ]; then
+		(cd "$KDIR" && pwd)
+	else
+		printf '%s\n' "$cache/base/linux"
+	fi
+}
+
+# work_dir: where the composed tree and the builds for this base are.
+work_dir() {
+	if [ -n "${KDIR:-}" ]; then
+		printf '%s/kdir-%s\n' "$cache" "$(base_dir | sha256sum | cut -c 1-8)"
+	else
+		printf '%s/packaged\n' "$cache"
+	fi
+}
+
+tree_dir() {
+	printf '%s/tree\n' "$(work_dir)"
+}
+
+# build_dir NAME: a build folder; O= moves all of them.
+build_dir() {
+	if [ -n "${O:-}" ]; then
+		printf '%s/%s\n' "$(realpath -m "$O")" "$1"
+	else
+		printf '%s/build/%s\n' "$(work_dir)" "$1"
+	fi
+}
+
+# kernel_build: the build folder that CORE and DEBUG select.
+kernel_build() {
+	local core=${CORE:-rust} debug=${DEBUG:-1}
+	case $core in rust | c) ;; *) die "CORE=$core: no such core" "use CORE=rust or CORE=c" ;; esac
+	case $debug in 0 | 1) ;; *) die "DEBUG=$debug: not understood" "use DEBUG=1 or DEBUG=0" ;; esac
+	if [ "$debug" = 1 ]; then
+		build_dir "$core-debug"
+	else
+		build_dir "$core"
+	fi
+}

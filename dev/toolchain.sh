@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Provide the tool chain: what is missing is installed, what is there is left
+# alone, and each thing is named with the reason it is needed.  Without root,
+# print the commands that would do it and exit with status 1.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# What must be there | Debian package | what for.  A path is looked for as a
+# file, a word as a command, KIND:NAME by "have" below.
+needs='
+gcc|gcc|compiles the kernel
+make|make|drives the build
+ld|binutils|links the kernel
+flex|flex|Kconfig parser
+bison|bison|Kconfig parser
+bc|bc|computes time constants in the build
+perl|perl|kernel scripts
+rsync|rsync|keeps the composed tree up to date
+git|git|applies the diffs under series/
+xz|xz-utils|unpacks the base
+cpio|cpio|kernel headers archive
+depmod|kmod|loads modules in the virtual machine
+gawk|gawk|kernel scripts
+header:libelf.h|libelf-dev|objtool reads object files
+header:openssl/opensslv.h|libssl-dev|certificate tool of the build
+libclang:|libclang-19-dev|bindgen reads the kernel headers with it
+qemu-system-x86_64|qemu-system-x86|the virtual machine
+python3|python3|kunit.py, virtme-ng
+shellcheck|shellcheck|make style
+codespell|codespell|make style
+rustc:|RUSTC|compiles the core (1.85 or later, with its library source)
+rustfmt:|RUSTFMT|make style
+clippy:|CLIPPY|make style
+venv:|python3-venv|keeps virtme-ng out of the system
+'
+
+have() {
+	local rustc
+	case $1 in
+	header:*) printf '#include <%s>\n' "${1#header:}" | gcc -E -x c - >/dev/null 2>&1 ;;
+	libclang:) compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
+		compgen -G '/usr/lib*/libclang.so*' >/dev/null ;;
+	rustc:) find_rustc >/dev/null ;;
+	rustfmt:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/rustfmt" ] ;;
+	clippy:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/clippy-driver" ] ;;
+	venv:) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+	/*) [ -e "$1" ] ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
+candidate() {
+	apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ { print $2 }' | sed 's/^[0-9]*://; s/[+~-].*//'
+}
+
+# The Rust packages: Debian 12 has a current compiler under names of its own.
+rust_flavour() {
+	local web
+	web=$(candidate rustc-web)
+	if at_least 1.85 "${web:-0}"; then
+		RUSTC_PKGS="rustc-web rust-web-src" RUSTFMT_PKGS=rustfmt-web
+		CLIPPY_PKGS=rust-web-clippy CARGO_PKGS=cargo-web
+	else
+		RUSTC_PKGS="rustc rust-src" RUSTFMT_PKGS=rustfmt CLIPPY_PKGS=rust-clippy CARGO_PKGS=cargo
+	fi
+}
+
+lists_fresh=
+refresh_lists() {
+	[ -z "$lists_fresh" ] || return 0
+	lists_fresh=1
+	if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+		run_logged "updating the package lists" "$cache/log/apt-update.log" apt-get -q update
+	fi
+	rust_flavour
+}
+
+packages=()
+want() {
+	local name=$1 why=$2
+	refresh_lists
+	case $name in
+	RUSTC) name=$RUSTC_PKGS ;;
+	RUSTFMT) name=$RUSTFMT_PKGS ;;
+	CLIPPY) name=$CLIPPY_PKGS ;;
+	CARGO) name=$CARGO_PKGS ;;
+	esac
+	say "missing: $name ($why)"
+	# shellcheck disable=SC2206 # a name may stand for two packages
+	packages+=($name)
+}
+
+while IFS='|' read -r what package why; do
+	[ -n "$what" ] || continue
+	have "$what" || want "$package" "$why"
+done <<<"$needs"
+
+build_bindgen=
+if ! find_bindgen >/dev/null; then
+	refresh_lists
+	if at_least 0.71.1 "$(candidate bindgen | grep . || echo 0)"; then
+		want bindgen "makes Rust declarations of the kernel headers (0.71.1 or later)"
+	else
+		say "missing: bindgen (makes Rust declarations of the kernel headers; built with cargo)"
+		build_bindgen=1
+		command -v cargo >/dev/null || want CARGO "builds bindgen"
+	fi
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+	command -v apt-get >/dev/null ||
+		die "these are missing, and there is no apt here to install them with: ${packages[*]}" \
+			"install what your distribution calls them, then run the same command again"
+	if [ "$(id -u)" != 0 ]; then
+		die "these packages are missing, and only root can install them" \
+			"sudo apt-get update" \
+			"sudo apt-get install --no-install-recommends ${packages[*]}"
+	fi
+	run_logged "installing ${packages[*]}" "$cache/log/apt-install.log" \
+		env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${packages[@]}"
+	while IFS='|' read -r what package why; do
+		[ -z "$what" ] || have "$what" ||
+			die "$package was installed, but ${what%:} is still not usable ($why)"
+	done <<<"$needs"
+fi
+
+if [ -n "$build_bindgen" ]; then
+	run_logged "building bindgen (2 min)" "$cache/log/bindgen.log" \
+		cargo install --locked --root "$tools" bindgen-cli --version 0.72.1
+	find_bindgen >/dev/null || die "bindgen was built, but is not usable: $tools/bin/bindgen"
+fi
+
+if [ ! -x "$venv/bin/vng" ]; then
+	say "missing: virtme-ng (boots the kernel on this machine's own files)"
+	rm -rf "$venv"
+	python3 -m venv "$venv"
+	run_logged "installing virtme-ng" "$cache/log/virtme-ng.log" \
+		"$venv/bin/pip" install --disable-pip-version-check virtme-ng==1.42 ||
+		rm -rf "$venv"
+fi
+
+say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $(gcc --version | head -n 1)"

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Compose the kernel tree: the base, this repository's in-tree folders laid
+# over it, and the diffs under series/diffs/ applied.  Only files whose content
+# changed are touched, so builds stay incremental.  Prints the tree's path.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+base=$("$repo/dev/base.sh")
+tree=$(tree_dir)
+work=$(work_dir)
+stage=$work/stage
+manifest=$work/composed
+mkdir -p "$work"
+
+# The folders of this repository that mirror the kernel's.
+in_tree=(Documentation include kernel lib rust samples scripts tools)
+
+# copy_base: the base, as its owner has it now, without what builds leave behind.
+copy_base() {
+	# Composed files are the stage's business, below: copied from the base each
+	# time, they would look changed to every build.
+	touch "$manifest"
+	sed 's|^|/|' "$manifest" >"$work/exclude"
+	if [ -d "$base/.git" ] || [ -f "$base/.git" ]; then
+		git -C "$base" ls-files -z --cached | rsync -a --exclude-from="$work/exclude" --delete-missing-args --from0 --files-from=- \
+			"$base/" "$tree/"
+	else
+		rsync -a --delete --exclude-from="$work/exclude" --exclude=.git --exclude='*.o' --exclude='*.ko' --exclude='*.cmd' \
+			--exclude=/.config --exclude=/include/config --exclude=/include/generated \
+			--exclude='/arch/*/include/generated' --exclude=/vmlinux --exclude=/.complete "$base/" "$tree/"
+	fi
+}
+
+# The packaged base never changes once unpacked; a developer's may, at any time.
+if [ ! -f "$work/base-copied" ] || [ -n "${KDIR:-}" ]; then
+	[ -f "$work/base-copied" ] || say "copying the base into the composed tree (half a minute)"
+	rm -f "$work/base-copied"
+	mkdir -p "$tree"
+	copy_base
+	kernel_version "$base" >"$work/base-copied"
+fi
+
+# Stage what differs from the base, whole files, then sync by content.
+rm -rf "$stage"
+mkdir -p "$stage"
+cd "$repo"
+for folder in "${in_tree[@]}"; do
+	[ -d "$folder" ] || continue
+	find "$folder" -type f ! -name '*.o' ! -path '*/target/*' ! -name Cargo.lock -print0
+done | rsync -a --from0 --files-from=- "$repo/" "$stage/"
+
+while IFS= read -r -d '' diff; do
+	file=${diff#series/diffs/}
+	file=${file%.diff}
+	[ -f "$base/$file" ] || die "$diff is for a file that Linux $(kernel_version "$base") does not have: $file"
+	mkdir -p "$stage/$(dirname "$file")"
+	cp -p "$base/$file" "$stage/$file"
+	if ! error=$(cd "$stage" && GIT_DIR=/nonexistent git apply -C1 --whitespace=nowarn "$repo/$diff" 2>&1); then
+		line=$(sed -n 's/^error: patch failed: .*:\([0-9]*\)$/\1/p' <<<"$error" | head -n 1)
+		die "$diff no longer applies to Linux $(kernel_version "$base")" \
+			"file: $file" "hunk: $(grep -m 1 -n "^@@ -${line:-}" "$diff" || echo unknown)" "$error"
+	fi
+done < <(find series/diffs -name '*.diff' -print0 | sort -z)
+
+# What an earlier composition put there and this one does not: back to the base.
+find "$stage" -type f -printf '%P\n' | sort >"$manifest.new"
+if [ -f "$manifest" ]; then
+	comm -23 "$manifest" "$manifest.new" | while IFS= read -r file; do
+		if [ -f "$base/$file" ]; then
+			cp "$base/$file" "$tree/$file"
+		else
+			rm -f "$tree/$file"
+		fi
+	done
+fi
+# Union first: an interruption between the two steps must forget no file.
+sort -u "$manifest" "$manifest.new" -o "$manifest" 2>/dev/null || cp "$manifest.new" "$manifest"
+rsync -r --checksum --perms "$stage/" "$tree/"
+mv "$manifest.new" "$manifest"
+
+printf '%s\n' "$tree"

@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boot the kernel that CORE and DEBUG select, as built, and run a command in it
+# as root, in this repository's folder, with the build folder in $KBUILD and the
+# composed tree in $KTREE.  Writes what the command writes; exits as it exits.
+#
+#   dev/vm.sh COMMAND        CPUS=2 MEM=2G QEMU_OPTS= TIMEOUT=900 DMESG=file
+#
+# The machine's own files are the guest's, read-only.  Two folders are shared
+# for writing: the build folder and $SHARE, a scratch folder of the run.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -n "${1:-}" ] || die "no command to run in the virtual machine" "make vm CMD='uname -a'"
+out=$(kernel_build)
+[ -f "$out/arch/x86/boot/bzImage" ] || die "there is no kernel in $out" "make kernel CORE=${CORE:-rust} DEBUG=${DEBUG:-1}"
+[ -x "$venv/bin/vng" ] || die "virtme-ng is not installed" "make toolchain"
+
+share=$(mktemp -d "$cache/vm.XXXXXX")
+trap 'rm -rf "$share"' EXIT
+touch "$share/output"
+
+# /dev/kvm opens on machines whose CPU cannot do it, and then nothing boots.
+kvm=--disable-kvm
+if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+	kvm=
+fi
+
+{
+	echo '#!/bin/bash'
+	echo 'mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null'
+	echo 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null'
+	printf 'cd %q || exit 1\n' "$repo"
+	printf 'export KBUILD=%q KTREE=%q KDIR=%q SHARE=%q\n' "$out" "$(tree_dir)" "$out" "$share"
+	printf 'export PATH=%q:$PATH HOME=/root\n' /usr/sbin:/sbin
+	printf '(\n%s\n) </dev/null >"$SHARE/output" 2>&1\n' "$1"
+	printf 'status=$?\ndmesg >"$SHARE/dmesg"\nsync\necho $status >"$SHARE/status"\n'
+} >"$share/run"
+chmod +x "$share/run"
+
+read -ra qemu_opts <<<"${QEMU_OPTS:-}"
+# What the command writes is shown as it is written.
+tail -n +1 -f "$share/output" &
+tail=$!
+# shellcheck disable=SC2086 # kvm is empty or one option
+PATH=$venv/bin:$PATH timeout --foreground "${TIMEOUT:-900}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
+	--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root \
+	--rwdir "$out" --rwdir "$share" \
+	--append "panic=-1 oops=panic ${APPEND:-}" \
+	${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} \
+	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 || true
+sleep 0.3
+{ kill "$tail" && wait "$tail"; } 2>/dev/null || true
+
+[ -z "${DMESG:-}" ] || cp "$share/dmesg" "$DMESG" 2>/dev/null || cp "$share/console" "$DMESG"
+if [ ! -f "$share/status" ]; then
+	tail -n 60 "$share/console" >&2
+	die "the virtual machine ended before the command did (limit: ${TIMEOUT:-900} s)" \
+		"above is the end of its console"
+fi
+exit "$(cat "$share/status")"

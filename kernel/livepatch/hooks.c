@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * hooks.c - what the rest of the kernel calls live patching by
+ *
+ * Every function passes its arguments on to the Rust core, which decides; see
+ * rust/kernel/livepatch.rs for the map.
+ */
+
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/moduleloader.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <linux/rculist.h>
+#include <linux/workqueue.h>
+#include "rust.h"
+
+/*
+ * Serializes all changes of patches, objects and funcs.  Not a lock of Rust's
+ * making, because a module can be loaded before Rust could initialize one.
+ */
+DEFINE_MUTEX(klp_mutex);
+
+/* Patches that are enabled or in transition, in the order of their loading. */
+LIST_HEAD(klp_patches);
+
+/* The patch in transition, or NULL.  Written under klp_mutex. */
+struct klp_patch *klp_transition_patch;
+
+/**
+ * klp_enable_patch() - enable the livepatch
+ * @patch:	patch to be enabled
+ *
+ * Creates the patch's sysfs entries, resolves its symbols, registers its
+ * functions with ftrace and starts the transition.  To be called from the
+ * module_init() function of the livepatch module.
+ *
+ * Context: Process context.  May sleep.
+ * Return: 0 on success, otherwise a negative error code, and nothing is left
+ * behind.
+ */
+int klp_enable_patch(struct klp_patch *patch)
+{
+	return klp_rust_enable_patch(patch);
+}
+EXPORT_SYMBOL_GPL(klp_enable_patch);
+
+/**
+ * klp_module_coming() - apply patches to a module that is being loaded
+ * @mod:	the module, fully formed, its init function not yet called
+ *
+ * Context: Process context.  May sleep.
+ * Return: 0, or a negative error code with which to refuse the module.
+ */
+int klp_module_coming(struct module *mod)
+{
+	return klp_rust_module_coming(mod);
+}
+
+/**
+ * klp_module_going() - revert patches on a module that is being unloaded
+ * @mod:	the module, its exit function done, or its loading failed
+ *
+ * Context: Process context.  May sleep.
+ */
+void klp_module_going(struct module *mod)
+{
+	klp_rust_module_going(mod);
+}
+
+/**
+ * klp_find_section_by_name() - find an ELF section of a livepatch module
+ * @mod:	the livepatch module
+ * @name:	name of the section
+ * @sec_size:	where to store its size, or 0 if there is none of that name
+ *
+ * Return: the address of the section, or NULL.
+ */
+void *klp_find_section_by_name(const struct module *mod, const char *name,
+			       size_t *sec_size)
+{
+	return klp_rust_find_section(mod, name, sec_size);
+}
+EXPORT_SYMBOL_GPL(klp_find_section_by_name);
+
+/**
+ * klp_apply_section_relocs() - write one livepatch relocation section
+ * @pmod:	the livepatch module
+ * @sechdrs:	its section headers
+ * @shstrtab:	names of its sections
+ * @strtab:	names of its symbols
+ * @symndx:	index of its symbol table
+ * @secndx:	index of the relocation section
+ * @objname:	the object that is being patched, or NULL for vmlinux; sections
+ *		meant for others are passed over
+ *
+ * Return: 0 or a negative error code.
+ */
+int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
+			     const char *shstrtab, const char *strtab,
+			     unsigned int symndx, unsigned int secndx,
+			     const char *objname)
+{
+	return klp_rust_apply_relocs(pmod, sechdrs, shstrtab, strtab, symndx,
+				     secndx, objname);
+}
+
+/**
+ * klp_get_state() - find a system state that a patch modifies
+ * @patch:	the patch
+ * @id:		identifier of the state
+ *
+ * For the patch's own callbacks and functions.
+ *
+ * Return: the state, or NULL if the patch does not modify it.
+ */
+struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id)
+{
+	return klp_rust_get_state(patch, id);
+}
+EXPORT_SYMBOL_GPL(klp_get_state);
+
+/**
+ * klp_get_prev_state() - find a system state that the installed patches modify
+ * @id:		identifier of the state
+ *
+ * For callbacks that run while a patch is in transition: what the patches
+ * loaded before it have done.  The latest one counts.
+ *
+ * Return: the state, or NULL if none of them modifies it.
+ */
+struct klp_state *klp_get_prev_state(unsigned long id)
+{
+	return klp_rust_get_prev_state(id);
+}
+EXPORT_SYMBOL_GPL(klp_get_prev_state);
+
+/**
+ * klp_update_patch_state() - switch a task that is in no kernel function
+ * @task:	the current task
+ *
+ * Called on the way out of the kernel and in the idle loop.
+ */
+void klp_update_patch_state(struct task_struct *task)
+{
+	/*
+	 * klp_synchronize_transition() waits for sections without preemption.
+	 * Not traced, because RCU may not be watching here.
+	 */
+	preempt_disable_notrace();
+	klp_rust_update_patch_state(task);
+	preempt_enable_notrace();
+}
+
+/**
+ * __klp_sched_try_switch() - let the current task switch in __schedule()
+ *
+ * Context: preemption disabled, about to switch to another task.
+ */
+void __klp_sched_try_switch(void)
+{
+	lockdep_assert_preemption_disabled();
+
+	if (likely(!klp_patch_pending(current)))
+		return;
+
+	klp_rust_sched_try_switch();
+}
+
+/**
+ * klp_copy_process() - give a new task its parent's place in the transition
+ * @child:	the new task
+ *
+ * Context: called from copy_process() with tasklist_lock held for writing.
+ */
+void klp_copy_process(struct task_struct *child)
+{
+	klp_rust_copy_process(child);
+}
+
+static void klp_free_patch_work_fn(struct work_struct *work)
+{
+	klp_rust_free_patch_work(container_of(work, struct klp_patch, free_work));
+}
+
+/* INIT_WORK() is a macro that makes a lock class at each use. */
+void klp_init_free_work(struct klp_patch *patch)
+{
+	INIT_WORK(&patch->free_work, klp_free_patch_work_fn);
+}
+
+void klp_queue_free_work(struct klp_patch *patch)
+{
+	schedule_work(&patch->free_work);
+}
+
+void klp_list_del(struct list_head *node)
+{
+	list_del(node);
+}
+
+void klp_list_add_rcu(struct list_head *node, struct list_head *head)
+{
+	list_add_rcu(node, head);
+}
+
+void klp_list_del_rcu(struct list_head *node)
+{
+	list_del_rcu(node);
+}
+
+bool klp_module_get(struct module *mod)
+{
+	return try_module_get(mod);
+}
+
+void klp_module_put(struct module *mod)
+{
+	module_put(mod);
+}
+
+/* For architectures whose relocations can be written over each other. */
+void __weak clear_relocate_add(Elf_Shdr *sechdrs, const char *strtab,
+			       unsigned int symindex, unsigned int relsec,
+			       struct module *me)
+{
+}
+
+void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
+			   unsigned int symndx, unsigned int secndx,
+			   struct module *pmod)
+{
+	clear_relocate_add(sechdrs, strtab, symndx, secndx, pmod);
+}
+
+static int __init klp_init(void)
+{
+	return klp_shadow_init() ?: klp_sysfs_init();
+}
+module_init(klp_init);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The border between the C edge of live patching, in this folder, and its Rust
+ * core, in rust/kernel/livepatch/.
+ *
+ * The edge does what Rust cannot: it is called by name by the rest of the
+ * kernel, exports symbols, and uses macros and inline functions.  It decides
+ * nothing.  It is not in rust/helpers/, because what is there is exported to
+ * modules.
+ */
+#ifndef _LIVEPATCH_RUST_H
+#define _LIVEPATCH_RUST_H
+
+#include <linux/livepatch.h>
+#include <linux/rhashtable-types.h>
+
+struct mutex;
+
+/* Longest names plus one; enumerators, because bindgen takes no macros. */
+enum {
+	KLP_OBJECT_NAME_LEN = MODULE_NAME_LEN,
+	KLP_FUNC_NAME_LEN = KSYM_NAME_LEN,
+};
+
+/**
+ * struct klp_shadow - shadow variable
+ * @node:	node in the table
+ * @rcu_head:	frees it when readers are done
+ * @obj:	the structure it belongs to
+ * @id:		its identifier; with @obj, the key
+ * @data:	what the livepatch keeps in it
+ */
+struct klp_shadow {
+	struct rhash_head node;
+	struct rcu_head rcu_head;
+	void *obj;
+	unsigned long id;
+	char data[];
+};
+
+/* State that debuggers look up by name; klp_mutex protects all of it. */
+extern struct mutex klp_mutex;
+extern struct list_head klp_patches;
+extern struct klp_patch *klp_transition_patch;
+
+/* In Rust (rust/kernel/livepatch/hooks.rs), called from C. */
+int klp_rust_enable_patch(struct klp_patch *patch);
+void klp_rust_free_patch_work(struct klp_patch *patch);
+int klp_rust_module_coming(struct module *mod);
+void klp_rust_module_going(struct module *mod);
+void *klp_rust_find_section(const struct module *mod, const char *name,
+			    size_t *size);
+int klp_rust_apply_relocs(struct module *pmod, Elf_Shdr *sechdrs,
+			  const char *shstrtab, const char *strtab,
+			  unsigned int symndx, unsigned int secndx,
+			  const char *objname);
+struct klp_state *klp_rust_get_state(struct klp_patch *patch, unsigned long id);
+struct klp_state *klp_rust_get_prev_state(unsigned long id);
+unsigned long klp_rust_redirect(unsigned long ip, struct task_struct *task);
+void klp_rust_transition_work(void);
+void klp_rust_update_patch_state(struct task_struct *task);
+void klp_rust_sched_try_switch(void);
+void klp_rust_copy_process(struct task_struct *child);
+bool klp_rust_enabled_show(struct klp_patch *patch);
+int klp_rust_enabled_store(struct klp_patch *patch, const char *buf);
+bool klp_rust_transition_show(struct klp_patch *patch);
+int klp_rust_force_store(struct klp_patch *patch, const char *buf);
+int klp_rust_stack_order_show(struct klp_patch *patch);
+void klp_rust_release_object(struct klp_object *obj);
+void klp_rust_release_func(struct klp_func *func);
+void *klp_rust_shadow_get(void *obj, unsigned long id);
+void *klp_rust_shadow_alloc(void *obj, unsigned long id, size_t size,
+			    gfp_t gfp_flags, klp_shadow_ctor_t ctor,
+			    void *ctor_data, bool use_existing);
+void klp_rust_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
+void klp_rust_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
+
+/* In C, called from Rust (rust/kernel/livepatch/host.rs). */
+
+/* hooks.c */
+void klp_init_free_work(struct klp_patch *patch);
+void klp_queue_free_work(struct klp_patch *patch);
+void klp_list_del(struct list_head *node);
+void klp_list_add_rcu(struct list_head *node, struct list_head *head);
+void klp_list_del_rcu(struct list_head *node);
+void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
+			   unsigned int symndx, unsigned int secndx,
+			   struct module *pmod);
+bool klp_module_get(struct module *mod);
+void klp_module_put(struct module *mod);
+
+/* ftrace.c */
+int klp_ftrace_set_filter(unsigned long *ips, unsigned int cnt, bool remove);
+bool klp_ftrace_registered(void);
+int klp_ftrace_register(void);
+int klp_ftrace_unregister(void);
+void klp_smp_rmb(void);
+
+/* tasks.c */
+void klp_for_each_task(void (*visit)(struct task_struct *task, void *arg),
+		       void *arg);
+void klp_for_each_idle_task(void (*visit)(struct task_struct *task, bool online,
+					  void *arg), void *arg);
+void klp_task_set_pending(struct task_struct *task, bool pending);
+bool klp_task_pending(struct task_struct *task);
+bool klp_task_test_and_clear_pending(struct task_struct *task);
+bool klp_reliable_stack_available(void);
+int klp_task_stack(struct task_struct *task, unsigned long **entries);
+void klp_task_wake_idle(struct task_struct *task);
+void klp_task_nudge(struct task_struct *task);
+void klp_set_sched_switching(bool on);
+void klp_retry_transition(unsigned int seconds);
+void klp_synchronize_transition(void);
+
+/* sysfs.c */
+int klp_sysfs_init(void);
+bool klp_sysfs_ready(void);
+void klp_kobj_init_patch(struct klp_patch *patch);
+void klp_kobj_init_object(struct klp_object *obj);
+void klp_kobj_init_func(struct klp_func *func);
+int klp_kobj_add_patch(struct klp_patch *patch);
+int klp_kobj_add_object(struct klp_object *obj, struct klp_patch *patch);
+int klp_kobj_add_func(struct klp_func *func, struct klp_object *obj);
+void klp_kobj_put_patch(struct klp_patch *patch);
+void klp_kobj_put_object(struct klp_object *obj);
+void klp_kobj_put_func(struct klp_func *func);
+
+/* messages.c */
+enum klp_debug_event {
+	KLP_DEBUG_INITIALIZING,
+	KLP_DEBUG_COMPLETING,
+	KLP_DEBUG_CANCELING,
+	KLP_DEBUG_REVERSING,
+};
+
+void klp_debug_transition(enum klp_debug_event event, const char *patch,
+			  bool patching);
+void klp_try_switch_task(const struct task_struct *task, int err,
+			 const char *func);
+
+/* shadow_table.c */
+int klp_shadow_init(void);
+unsigned long klp_shadow_lock(void);
+void klp_shadow_unlock(unsigned long flags);
+void *klp_shadow_find(void *obj, unsigned long id);
+struct klp_shadow *klp_shadow_new(void *obj, unsigned long id, size_t size,
+				  gfp_t gfp_flags);
+int klp_shadow_insert(struct klp_shadow *shadow);
+void klp_shadow_remove(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
+void klp_shadow_remove_all(unsigned long id, klp_shadow_dtor_t dtor);
+void klp_shadow_warn_duplicate(void *obj, unsigned long id);
+void klp_shadow_report_constructor(void *obj, unsigned long id, int err);
+
+#endif /* _LIVEPATCH_RUST_H */

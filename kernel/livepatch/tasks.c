@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tasks.c - tasks, their flags and their stacks, for the Rust core
+ */
+
+#include <linux/cpu.h>
+#include <linux/jump_label.h>
+#include <linux/percpu.h>
+#include <linux/sched/idle.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/stacktrace.h>
+#include <linux/timer.h>
+#include <linux/workqueue.h>
+#include "rust.h"
+
+#define MAX_STACK_ENTRIES 100
+static DEFINE_PER_CPU(unsigned long[MAX_STACK_ENTRIES], klp_stack_entries);
+
+/* On while a transition is in progress: __schedule() then tries, too. */
+DEFINE_STATIC_KEY_FALSE(klp_sched_try_switch_key);
+
+void klp_set_sched_switching(bool on)
+{
+	if (on)
+		static_branch_enable(&klp_sched_try_switch_key);
+	else
+		static_branch_disable(&klp_sched_try_switch_key);
+}
+
+/* Visits all threads but the idle tasks, under tasklist_lock. */
+void klp_for_each_task(void (*visit)(struct task_struct *task, void *arg),
+		       void *arg)
+{
+	struct task_struct *g, *task;
+
+	read_lock(&tasklist_lock);
+	for_each_process_thread(g, task)
+		visit(task, arg);
+	read_unlock(&tasklist_lock);
+}
+
+void klp_for_each_idle_task(void (*visit)(struct task_struct *task, bool online,
+					  void *arg), void *arg)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		visit(idle_task(cpu), cpu_online(cpu), arg);
+}
+
+void klp_task_set_pending(struct task_struct *task, bool pending)
+{
+	update_tsk_thread_flag(task, TIF_PATCH_PENDING, pending);
+}
+
+bool klp_task_pending(struct task_struct *task)
+{
+	return klp_patch_pending(task);
+}
+
+bool klp_task_test_and_clear_pending(struct task_struct *task)
+{
+	return test_and_clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
+}
+
+bool klp_reliable_stack_available(void)
+{
+	return klp_have_reliable_stack();
+}
+
+/*
+ * Stores the task's return addresses in this CPU's buffer and returns how many
+ * there are, or a negative error code if the stack is not reliable.  The buffer
+ * is the caller's while it keeps preemption disabled.
+ */
+int klp_task_stack(struct task_struct *task, unsigned long **entries)
+{
+	lockdep_assert_preemption_disabled();
+
+	*entries = *this_cpu_ptr(&klp_stack_entries);
+	return stack_trace_save_tsk_reliable(task, *entries, MAX_STACK_ENTRIES);
+}
+
+void klp_task_wake_idle(struct task_struct *task)
+{
+	wake_up_if_idle(task_cpu(task));
+}
+
+void klp_task_nudge(struct task_struct *task)
+{
+	if (task->flags & PF_KTHREAD)
+		wake_up_state(task, TASK_INTERRUPTIBLE);
+	else
+		set_notify_signal(task);
+}
+
+static void klp_transition_work_fn(struct work_struct *work)
+{
+	klp_rust_transition_work();
+}
+static DECLARE_DELAYED_WORK(klp_transition_work, klp_transition_work_fn);
+
+void klp_retry_transition(unsigned int seconds)
+{
+	schedule_delayed_work(&klp_transition_work,
+			      round_jiffies_relative(seconds * HZ));
+}
+
+static void klp_sync(struct work_struct *work)
+{
+}
+
+/*
+ * Waits until every CPU has scheduled.  Unlike RCU, this also waits for code
+ * that disables preemption where RCU is not watching: in the idle loop and on
+ * the way out to user space, where functions can be patched as well.
+ */
+void klp_synchronize_transition(void)
+{
+	schedule_on_each_cpu(klp_sync);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Rust edge: the code that the transition in progress changes, by address.
+//!
+//! Tasks check their own stacks in `__schedule()`, where no lock can be taken, while modules come
+//! and go. So they do not look at the patch's lists but at an index that never changes: a new one
+//! is published in its place, and the old one freed after [`host::synchronize`].
+
+use core::ptr;
+
+use super::{
+    abi::Patch,
+    host::{
+        self,
+        Locked, //
+    },
+    model::{
+        stack::{
+            self,
+            Changing, //
+        },
+        TaskState, //
+    },
+    stacks, //
+};
+use crate::{
+    ffi::c_char,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    }, //
+};
+
+/// The changing code for both directions, so that a reversal needs no memory.
+struct Index {
+    patching: KVec<Changing<FuncName>>,
+    unpatching: KVec<Changing<FuncName>>,
+}
+
+/// The name of a func of the patch in transition; a string that lives as long as the index.
+#[derive(Clone, Copy)]
+pub(crate) struct FuncName(*const c_char);
+
+impl FuncName {
+    /// The string, for C.
+    pub(crate) fn as_ptr(self) -> *const c_char {
+        self.0
+    }
+}
+
+/// The published index, or null while there is no transition. Stored under `klp_mutex`.
+static INDEX: Atomic<*mut Index> = Atomic::new(ptr::null_mut());
+
+impl Index {
+    fn new(patch: &Patch, locked: &Locked) -> Result<Self> {
+        let mut index = Self {
+            patching: KVec::new(),
+            unpatching: KVec::new(),
+        };
+        let patched = patch.objects(locked).filter(|o| o.patched(locked));
+        for func in patched.flat_map(|object| object.funcs(locked)) {
+            let name = FuncName(func.name().as_ptr().cast());
+            let (old, new) = (func.original(), func.new_code());
+            let below = stacks::below(func, locked).map(|below| below.new_code());
+            let order = index.patching.len();
+            for (list, patching) in [(&mut index.patching, true), (&mut index.unpatching, false)] {
+                let code = stack::changing(patching, new, old, below);
+                list.push(Changing { code, order, name }, GFP_KERNEL)?;
+            }
+        }
+        stack::sort(&mut index.patching);
+        stack::sort(&mut index.unpatching);
+        Ok(index)
+    }
+}
+
+fn replace(index: *mut Index) {
+    // The store orders the writes to the index before it: pairs with the load in `find_blocker()`.
+    let old = INDEX.load(Relaxed);
+    INDEX.store(index, Release);
+    if !old.is_null() {
+        host::synchronize();
+        // SAFETY: It comes from `publish()`, nobody finds it any more, and those who had found it
+        // had preemption disabled.
+        drop(unsafe { KBox::from_raw(old) });
+    }
+}
+
+/// Makes an index of `patch`, the one in transition, whose funcs are on their stacks. Sleeps.
+pub(crate) fn publish(patch: &Patch, locked: &Locked) -> Result {
+    let index = KBox::new(Index::new(patch, locked)?, GFP_KERNEL)?;
+    replace(KBox::into_raw(index));
+    Ok(())
+}
+
+/// Removes the index: the transition is over. Sleeps.
+pub(crate) fn withdraw(_: &Locked) {
+    replace(ptr::null_mut());
+}
+
+/// The name of a function that a transition to `target` changes and that has an address of
+/// `stack` inside it. Preemption is disabled.
+pub(crate) fn find_blocker(target: TaskState, stack: &[usize]) -> Option<FuncName> {
+    let index = INDEX.load(Acquire);
+    // SAFETY: It is null, or comes from `publish()` and lives while preemption is disabled.
+    let index = unsafe { index.as_ref() }?;
+    let changing = match target {
+        TaskState::Patched => &index.patching,
+        TaskState::Unpatched | TaskState::Idle => &index.unpatching,
+    };
+    stack::find_blocker(stack, changing)
+}

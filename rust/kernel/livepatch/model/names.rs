@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What the names of a livepatch module's ELF sections and symbols mean.
+//!
+//! Both parsers are total: whatever the bytes, they return. They accept what the C core's
+//! `sscanf()` formats accept, see `Documentation/livepatch/module-elf-format.rst`.
+
+/// Longest name of an object, in bytes; what every architecture's `MODULE_NAME_LEN` has room for.
+const OBJECT_MAX: usize = 55;
+/// Longest name of a symbol, in bytes: `KSYM_NAME_LEN - 1`.
+const SYMBOL_MAX: usize = 511;
+
+/// A symbol to be resolved when the livepatch is applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Symbol<'a> {
+    /// The object that has it: `vmlinux` or a module.
+    pub(crate) object: &'a [u8],
+    /// Its name.
+    pub(crate) name: &'a [u8],
+    /// Which of the symbols of that name, from 1; 0 if there must be one.
+    pub(crate) position: usize,
+}
+
+/// The bytes of `text` up to `end`, if there are between 1 and `max` of them, and what begins with
+/// `end`; without any `end`, all of them.
+fn until(text: &[u8], end: u8, max: usize) -> Option<(&[u8], &[u8])> {
+    let len = text.iter().take(max).take_while(|&&b| b != end).count();
+    if len == 0 {
+        return None;
+    }
+    text.split_at_checked(len)
+}
+
+/// The object that the relocations of the section called `name` are for:
+/// `.klp.rela.OBJECT.SECTION`.
+///
+/// Of an object's name that is too long, the part that is not.
+pub(crate) fn section_object(name: &[u8]) -> Option<&[u8]> {
+    let rest = name.strip_prefix(b".klp.rela.")?;
+    until(rest, b'.', OBJECT_MAX).map(|(object, _)| object)
+}
+
+/// What the symbol called `name` stands for: `.klp.sym.OBJECT.SYMBOL,POSITION`.
+///
+/// What follows the number is ignored, and a number that is too large wraps around, as for
+/// `sscanf()`.
+pub(crate) fn symbol(name: &[u8]) -> Option<Symbol<'_>> {
+    let rest = name.strip_prefix(b".klp.sym.")?;
+    let (object, rest) = until(rest, b'.', OBJECT_MAX)?;
+    let (name, rest) = until(rest.strip_prefix(b".")?, b',', SYMBOL_MAX)?;
+    let number = rest.strip_prefix(b",")?.trim_ascii_start();
+    let digits = number.iter().take_while(|b| b.is_ascii_digit());
+    let mut position = None;
+    for digit in digits {
+        let digit = usize::from(digit.wrapping_sub(b'0'));
+        let before = position.unwrap_or(0usize);
+        position = Some(before.wrapping_mul(10).wrapping_add(digit));
+    }
+    Some(Symbol {
+        object,
+        name,
+        position: position?,
+    })
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! System states: what patches modify beyond code, and which patches get along.
+
+use super::{
+    abi::{
+        Patch,
+        State, //
+    },
+    host::{
+        self,
+        warn_on_once,
+        Locked, //
+    }, //
+};
+
+/// The state called `id` that a patch modifies.
+pub(crate) fn get(patch: &Patch, id: usize) -> Option<&State> {
+    patch.states().find(|state| state.id() == id)
+}
+
+/// The state called `id` that the patches before the one in transition modify, as the latest of
+/// them has it.
+pub(crate) fn get_previous(id: usize, locked: &Locked) -> Option<&State> {
+    let current = host::transition_patch(locked);
+    if warn_on_once!(current.is_none()) {
+        return None;
+    }
+    let current = current?;
+    host::patches(locked)
+        .take_while(|patch| !core::ptr::eq(*patch, current))
+        .filter_map(|patch| get(patch, id))
+        .last()
+}
+
+/// Whether a new patch can deal with what the enabled ones have modified: if it replaces them it
+/// must know all their states, and it must know those it shares with them at least as well.
+pub(crate) fn is_compatible(patch: &Patch, locked: &Locked) -> bool {
+    host::patches(locked)
+        .flat_map(Patch::states)
+        .all(|old| match get(patch, old.id()) {
+            Some(state) => state.version() >= old.version(),
+            None => !patch.replaces(),
+        })
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What writing to a patch's files in sysfs does.
+//!
+//! The files themselves are in `kernel/livepatch/sysfs.c`, and documented in
+//! `Documentation/ABI/testing/sysfs-kernel-livepatch`.
+
+use super::{
+    abi::Patch,
+    core,
+    host,
+    transition, //
+};
+use crate::{
+    prelude::*,
+    str::kstrtobool, //
+};
+use ::core::ffi::CStr;
+
+/// A write to `enabled`: disables the patch, or turns its transition round. Sleeps.
+///
+/// # Errors
+///
+/// [`EINVAL`] if `value` is not a boolean or what the patch is already, and for a patch that has
+/// been disabled; [`EBUSY`] while another patch is in transition.
+pub(crate) fn store_enabled(patch: &Patch, value: &CStr) -> Result {
+    let enabled = kstrtobool(value)?;
+    let locked = host::lock();
+    if patch.enabled() == enabled {
+        return Err(EINVAL);
+    }
+    if host::in_transition(patch) {
+        transition::reverse(patch, &locked);
+        Ok(())
+    } else if enabled {
+        // It was replaced or disabled, and is about to be freed.
+        Err(EINVAL)
+    } else {
+        core::disable(patch, &locked)
+    }
+}
+
+/// A write to `force`: ends the patch's transition by decree. Sleeps.
+///
+/// # Errors
+///
+/// [`EINVAL`] if `value` is not a boolean, and for a patch that is not in transition.
+pub(crate) fn store_force(patch: &Patch, value: &CStr) -> Result {
+    if !kstrtobool(value)? {
+        return Ok(());
+    }
+    let locked = host::lock();
+    if !host::in_transition(patch) {
+        return Err(EINVAL);
+    }
+    transition::force(patch, &locked);
+    Ok(())
+}
+
+/// The patch's place in the order of loading, from 1. Sleeps.
+pub(crate) fn stack_order(patch: &Patch) -> usize {
+    let locked = host::lock();
+    let mut order = 0usize;
+    for other in host::patches(&locked) {
+        order = order.saturating_add(1);
+        if ::core::ptr::eq(other, patch) {
+            break;
+        }
+    }
+    order
+}
