@@ -9,9 +9,10 @@
 
 out=$(kernel_build)
 "$repo/dev/toolchain.sh"
+take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
 set_kmake
-mkdir -p "$out"
+mkdir -p "$out/selftests"
 
 fragments=("$repo/dev/config/x86_64.config" "$repo/dev/config/${CORE:-rust}.config")
 [ "${DEBUG:-1}" = 0 ] || fragments+=("$repo/dev/config/debug.config")
@@ -32,7 +33,11 @@ rm -f "$out/wanted.new"
 what="building $(basename "$out")"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 10 min on 2 cores)"
 run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
-run_logged "building the selftests' modules" "$out/log/test-modules" \
-	"${kmake[@]}" -C "$tree/tools/testing/selftests/livepatch/test_modules" KDIR="$out"
+# The selftests run from the build folder: their modules are this kernel's.
+rsync -a "$tree/tools/testing/selftests/livepatch" "$out/selftests/"
+run_logged "building the selftests" "$out/log/selftests" \
+	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"
+gcc -O2 -o "$out/selftests/livepatch/test_klp-call_getpid" \
+	"$out/selftests/livepatch/test_klp-call_getpid.c"
 say "Linux $(cat "$out/include/config/kernel.release"), $(basename "$out")"
 printf '%s\n' "$out"

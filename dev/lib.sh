@@ -113,6 +113,13 @@ set_kmake() {
 		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" BINDGEN="$bindgen")
 }
 
+# take_turns FOLDER: wait until no other build is at work in FOLDER.
+take_turns() {
+	mkdir -p "$1"
+	exec 9>"$1/lock"
+	flock -n 9 || { say "waiting for another build in $1"; flock 9; }
+}
+
 # base_dir: the unpacked kernel source that everything is built from.
 # A developer's own tree (KDIR) has a work folder of its own.
 base_dir() {
