@@ -59,8 +59,11 @@
 //! | a func stack before its place in the table | `stacks::insert` | dependent loads in `stacks::lookup` |
 //! | an index before its publication | `index::replace` | load in `index::find_blocker` |
 
-#[cfg_attr(not(CONFIG_LIVEPATCH_RUST), expect(dead_code))]
+// Without the rest of the core, the tests alone use it.
+#[cfg_attr(not(CONFIG_LIVEPATCH_RUST), allow(dead_code))]
 mod model;
+#[cfg(CONFIG_RUST_LIVEPATCH_KUNIT_TEST)]
+mod tests;
 
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod abi;

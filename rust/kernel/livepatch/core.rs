@@ -5,6 +5,8 @@
 //! To be enabled is a logical statement about a patch. What it takes to make it true is patching
 //! objects ([`patch`]) and a transition of the tasks ([`transition`]).
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::{
         Func,
@@ -16,6 +18,7 @@ use super::{
         klp_err,
         klp_notice,
         klp_warn,
+        warn_on,
         Locked, //
     },
     index,
@@ -39,8 +42,7 @@ use crate::{
     sync::barrier::{
         smp_mb,
         Write, //
-    },
-    warn_on, //
+    }, //
 };
 
 /// Enables a patch, for its module's init function. Sleeps.
@@ -66,9 +68,7 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
         return Err(ENODEV);
     }
     if !host::reliable_stack_available() {
-        klp_warn!(
-            "This architecture doesn't have support for the livepatch consistency model.\n"
-        );
+        klp_warn!("This architecture doesn't have support for the livepatch consistency model.\n");
         klp_warn!("The livepatch transition may never complete.\n");
     }
 
@@ -204,9 +204,8 @@ fn patch_loaded(patch: &Patch, locked: &Locked) -> Result {
                 object.display_name()
             )
         })?;
-        patch::patch_object(object, Circumstance::InTransition, locked).inspect_err(|_| {
-            klp_warn!("failed to patch object '{}'\n", object.display_name())
-        })?;
+        patch::patch_object(object, Circumstance::InTransition, locked)
+            .inspect_err(|_| klp_warn!("failed to patch object '{}'\n", object.display_name()))?;
     }
     index::publish(patch, locked)
 }

@@ -111,7 +111,10 @@ impl<'a> Image<'a> {
     }
 
     /// The symbols that the relocations in `section` refer to, in order.
-    pub(crate) fn relocated_symbols(&self, section: Section<'_>) -> impl Iterator<Item = Symbol<'_>> {
+    pub(crate) fn relocated_symbols(
+        &self,
+        section: Section<'_>,
+    ) -> impl Iterator<Item = Symbol<'_>> {
         let relocations = section.header.sh_addr as *const bindings::Elf64_Rela;
         let count = section.header.sh_size as usize / size_of::<bindings::Elf64_Rela>();
         (0..count).map(move |index| {

@@ -240,7 +240,10 @@ unsafe extern "C" fn klp_rust_copy_process(child: *mut bindings::task_struct) {
 /// # Safety
 ///
 /// `patch` points to a patch, which lives during the call.
-unsafe fn with_patch<R>(patch: *mut bindings::klp_patch, body: impl FnOnce(&Patch) -> R) -> Option<R> {
+unsafe fn with_patch<R>(
+    patch: *mut bindings::klp_patch,
+    body: impl FnOnce(&Patch) -> R,
+) -> Option<R> {
     // SAFETY: By the safety requirement.
     unsafe { Patch::from_raw(patch) }.map(body)
 }
@@ -353,8 +356,7 @@ unsafe extern "C" fn klp_rust_shadow_alloc(
     let key = Key { object, id };
     // SAFETY: By the safety requirement.
     let constructor = unsafe { Constructor::new(ctor, ctor_data) };
-    shadow::get_or_alloc(key, size, flags, constructor, existing)
-        .unwrap_or(ptr::null_mut())
+    shadow::get_or_alloc(key, size, flags, constructor, existing).unwrap_or(ptr::null_mut())
 }
 
 /// `klp_shadow_get()`.

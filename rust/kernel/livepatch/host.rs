@@ -5,23 +5,26 @@
 //! Safe wrappers around C functions, one thought each. Those named `klp_*` are in the C edge
 //! (`kernel/livepatch/rust.h`), the others are the kernel's own.
 
+mod tasks;
+
+pub(crate) use self::tasks::{
+    for_each_idle_task,
+    for_each_task,
+    TaskRef, //
+};
+
 use core::{
     ffi::CStr,
     ops::{
         ControlFlow,
         Deref, //
     },
-    ptr,
-    slice, //
+    ptr, //
 };
 
-use super::{
-    abi::{
-        Module,
-        Patch, //
-    },
-    index::FuncName,
-    model::TaskState, //
+use super::abi::{
+    Module,
+    Patch, //
 };
 use crate::{
     bindings,
@@ -47,8 +50,7 @@ use crate::{
             Lock, //
         },
         rcu, //
-    },
-    task::Task, //
+    }, //
 };
 
 /// Proof that `klp_mutex` is held.
@@ -251,11 +253,9 @@ pub(crate) fn each_symbol(
     // SAFETY: The strings are strings, and the callbacks get what they expect, while it lives.
     unsafe {
         match object {
-            Some(object) => bindings::module_kallsyms_on_each_symbol(
-                object.as_ptr().cast(),
-                Some(any),
-                search,
-            ),
+            Some(object) => {
+                bindings::module_kallsyms_on_each_symbol(object.as_ptr().cast(), Some(any), search)
+            }
             None => bindings::kallsyms_on_each_match_symbol(
                 Some(matching),
                 name.as_ptr().cast(),
@@ -269,9 +269,8 @@ pub(crate) fn each_symbol(
 pub(crate) fn symbol_size(address: usize) -> Option<usize> {
     let mut size = 0;
     // SAFETY: `size` is written to; the offset is not asked for.
-    let found = unsafe {
-        bindings::kallsyms_lookup_size_offset(address, &mut size, ptr::null_mut())
-    };
+    let found =
+        unsafe { bindings::kallsyms_lookup_size_offset(address, &mut size, ptr::null_mut()) };
     (found != 0).then_some(size)
 }
 
@@ -287,9 +286,7 @@ pub(crate) fn ftrace_location(address: usize) -> Option<usize> {
 pub(crate) fn set_ftrace_filter(locations: &mut [usize], remove: bool) -> Result {
     let count = u32::try_from(locations.len()).map_err(|_| EINVAL)?;
     // SAFETY: The array has `count` elements; `usize` is C's `unsigned long`.
-    to_result(unsafe {
-        bindings::klp_ftrace_set_filter(locations.as_mut_ptr(), count, remove)
-    })
+    to_result(unsafe { bindings::klp_ftrace_set_filter(locations.as_mut_ptr(), count, remove) })
 }
 
 /// Whether ftrace calls the handler for the functions in the filter.
@@ -308,157 +305,6 @@ pub(crate) fn register_ftrace() -> Result {
 pub(crate) fn unregister_ftrace() -> Result {
     // SAFETY: No requirements.
     to_result(unsafe { bindings::klp_ftrace_unregister() })
-}
-
-/// A task; lives during the visit or call it was passed to.
-#[derive(Clone, Copy)]
-pub(crate) struct TaskRef(*mut bindings::task_struct);
-
-impl TaskRef {
-    /// The task at `ptr`.
-    ///
-    /// # Safety
-    ///
-    /// `ptr` points to a task that lives as long as the value and its copies are used.
-    pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
-        Self(ptr)
-    }
-
-    /// The calling task.
-    pub(crate) fn current() -> Self {
-        Self(Task::current_raw())
-    }
-
-    fn state_word(self) -> *mut c_int {
-        // SAFETY: The task lives.
-        unsafe { &raw mut (*self.0).patch_state }
-    }
-
-    /// `patch_state`, which the task itself, the task that checks it while it is still, and the
-    /// ftrace handler use without a common lock.
-    #[inline(always)]
-    pub(crate) fn state(self) -> TaskState {
-        // SAFETY: The task lives.
-        TaskState::from_raw(unsafe { self.state_word().read_volatile() })
-    }
-
-    /// Sets what [`TaskRef::state`] reads.
-    pub(crate) fn set_state(self, state: TaskState) {
-        // SAFETY: The task lives.
-        unsafe { self.state_word().write_volatile(state as c_int) };
-    }
-
-    /// Whether `TIF_PATCH_PENDING` is set.
-    pub(crate) fn pending(self) -> bool {
-        // SAFETY: The task lives.
-        unsafe { bindings::klp_task_pending(self.0) }
-    }
-
-    /// Sets or clears `TIF_PATCH_PENDING`.
-    pub(crate) fn set_pending(self, pending: bool) {
-        // SAFETY: The task lives.
-        unsafe { bindings::klp_task_set_pending(self.0, pending) };
-    }
-
-    /// Clears `TIF_PATCH_PENDING`; a full barrier if it was set.
-    pub(crate) fn test_and_clear_pending(self) -> bool {
-        // SAFETY: The task lives.
-        unsafe { bindings::klp_task_test_and_clear_pending(self.0) }
-    }
-
-    /// Whether a CPU runs the task, and the caller is not it.
-    pub(crate) fn runs_elsewhere(self) -> bool {
-        // SAFETY: The task lives.
-        self.0 != Self::current().0 && unsafe { bindings::task_curr(self.0) } != 0
-    }
-
-    /// Calls `body` with the task kept still, which is to say that it is the caller, or its
-    /// runqueue or `pi_lock` is held. Returns what `body` returns, or the scheduler's error.
-    pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {
-        unsafe extern "C" fn call<F: FnOnce() -> c_int>(
-            _: *mut bindings::task_struct,
-            body: *mut c_void,
-        ) -> c_int {
-            // SAFETY: `body` is passed through from below, where it is an `Option<F>`.
-            let body = unsafe { &mut *body.cast::<Option<F>>() };
-            body.take().map_or(bindings::EINVAL.cast_signed(), |body| body())
-        }
-
-        if self.0 == Self::current().0 {
-            return body();
-        }
-        let mut body = Some(body);
-        // SAFETY: The task lives, and `call` gets what it expects, once.
-        unsafe { bindings::task_call_func(self.0, Some(call::<F>), (&raw mut body).cast()) }
-    }
-
-    /// The return addresses on the task's stack, or an error if it cannot be told for sure.
-    ///
-    /// Preemption is disabled, and the task is still. The slice is this CPU's buffer: `body` must
-    /// not come here again.
-    pub(crate) fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
-        let mut entries = ptr::null_mut();
-        // SAFETY: The task lives.
-        let count = unsafe { bindings::klp_task_stack(self.0, &mut entries) };
-        to_result(count)?;
-        // SAFETY: That many entries of the buffer, which lives for ever, have been written, and
-        // the callers of this keep preemption disabled. `usize` is C's `unsigned long`.
-        Ok(body(unsafe {
-            slice::from_raw_parts(entries.cast(), count as usize)
-        }))
-    }
-
-    /// Makes the idle task pass through its loop.
-    pub(crate) fn wake_idle(self) {
-        // SAFETY: The task lives.
-        unsafe { bindings::klp_task_wake_idle(self.0) };
-    }
-
-    /// Wakes the task: a kernel thread by a wake-up, any other by a signal that is not delivered.
-    pub(crate) fn nudge(self) {
-        // SAFETY: The task lives.
-        unsafe { bindings::klp_task_nudge(self.0) };
-    }
-
-    /// Tells the log, at debug level, why the task did not switch. `func` goes with `EADDRINUSE`.
-    /// Preemption is disabled.
-    pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
-        let func = func.map_or(ptr::null(), FuncName::as_ptr);
-        // SAFETY: The task lives, and `func` is null or a string: the index that it comes from
-        // stays while preemption is disabled.
-        unsafe { bindings::klp_try_switch_task(self.0, err, func) };
-    }
-}
-
-/// Visits every thread of every process, under `tasklist_lock`.
-pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
-    unsafe extern "C" fn call<F: FnMut(TaskRef)>(
-        task: *mut bindings::task_struct,
-        visit: *mut c_void,
-    ) {
-        // SAFETY: `visit` is passed through from below, where it is an `F`.
-        let visit = unsafe { &mut *visit.cast::<F>() };
-        visit(TaskRef(task));
-    }
-
-    // SAFETY: `call` gets what it expects.
-    unsafe { bindings::klp_for_each_task(Some(call::<F>), (&raw mut visit).cast()) };
-}
-
-/// Visits the idle task of every possible CPU, with whether the CPU is online.
-pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
-    unsafe extern "C" fn call<F: FnMut(TaskRef, bool)>(
-        task: *mut bindings::task_struct,
-        online: bool,
-        visit: *mut c_void,
-    ) {
-        // SAFETY: `visit` is passed through from below, where it is an `F`.
-        let visit = unsafe { &mut *visit.cast::<F>() };
-        visit(TaskRef(task), online);
-    }
-
-    // SAFETY: `call` gets what it expects.
-    unsafe { bindings::klp_for_each_idle_task(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
 /// Runs `body` while no CPU goes online or offline. Sleeps.
@@ -548,13 +394,26 @@ macro_rules! klp_notice {
 }
 pub(crate) use klp_notice;
 
+/// Warns with a backtrace if the condition is true; evaluates to the condition.
+///
+/// As [`crate::warn_on`], for code that denies `unsafe`.
+macro_rules! warn_on {
+    ($condition:expr) => {{
+        let condition: bool = $condition;
+        #[allow(unsafe_code, reason = "the kernel's macro has none that is unsound")]
+        let _ = $crate::warn_on!(condition);
+        condition
+    }};
+}
+pub(crate) use warn_on;
+
 /// Warns with a backtrace, the first time that the condition is true; evaluates to the condition.
 macro_rules! warn_on_once {
     ($condition:expr) => {{
         static WARNED: $crate::sync::atomic::Atomic<i32> = $crate::sync::atomic::Atomic::new(0);
         let condition: bool = $condition;
         if condition && WARNED.xchg(1, $crate::sync::atomic::Relaxed) == 0 {
-            $crate::warn_on!(true);
+            $crate::livepatch::host::warn_on!(true);
         }
         condition
     }};

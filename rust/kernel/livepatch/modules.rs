@@ -2,6 +2,8 @@
 
 //! Modules that come and go under enabled patches.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::{
         Module,
@@ -14,6 +16,7 @@ use super::{
         klp_err,
         klp_notice,
         klp_warn,
+        warn_on,
         Locked, //
     },
     index,
@@ -24,8 +27,7 @@ use super::{
     relocs, //
 };
 use crate::{
-    prelude::*,
-    warn_on, //
+    prelude::*, //
 };
 
 /// Applies the enabled patches to a module that is being loaded. Sleeps.

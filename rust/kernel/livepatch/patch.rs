@@ -7,6 +7,8 @@
 //! one by one: an object is patched entirely or not at all, and the function that is refused is
 //! named.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::{
         Func,
@@ -16,6 +18,7 @@ use super::{
     host::{
         self,
         klp_err,
+        warn_on,
         Locked, //
     },
     model::func::Change,
@@ -25,8 +28,7 @@ use super::{
     }, //
 };
 use crate::{
-    prelude::*,
-    warn_on, //
+    prelude::*, //
 };
 
 /// What the patch is doing while one of its objects is patched or unpatched.
@@ -99,10 +101,7 @@ fn push_funcs(object: &Object, when: Circumstance, locked: &Locked) -> Result {
     enter_ftrace(&mut entering, locked)?;
 
     if let Some(func) = refused {
-        klp_err!(
-            "failed to find location for function '{}'\n",
-            func.name()
-        );
+        klp_err!("failed to find location for function '{}'\n", func.name());
     }
     pushed
 }

@@ -6,6 +6,8 @@
 //! module is loaded, any other when the object is. Its symbols are named
 //! `.klp.sym.OBJECT.SYMBOL,POSITION`. See `Documentation/livepatch/module-elf-format.rst`.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::{
         Object,

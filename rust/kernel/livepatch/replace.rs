@@ -6,6 +6,8 @@
 //! stand for the original functions. Afterwards the replaced patches are unpatched and freed, and
 //! the nops as well: `transition.rs`.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::{
         Func,

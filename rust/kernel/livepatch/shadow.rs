@@ -10,6 +10,8 @@
 //! disabled: constructors and destructors run under it. The table is the kernel's `rhashtable`, in
 //! `kernel/livepatch/shadow_table.c`, which grows with the number of variables.
 
+#![deny(unsafe_code)]
+
 use super::shadow_table::{
     self,
     Constructor,

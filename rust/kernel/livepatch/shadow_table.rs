@@ -84,8 +84,7 @@ impl Shadow {
     /// Allocates a zeroed variable with `size` bytes of data.
     pub(crate) fn new(key: Key, size: usize, flags: bindings::gfp_t) -> Option<Self> {
         // SAFETY: No requirements.
-        let shadow =
-            unsafe { bindings::klp_shadow_new(key.object, key.id, size, flags) };
+        let shadow = unsafe { bindings::klp_shadow_new(key.object, key.id, size, flags) };
         NonNull::new(shadow).map(Self)
     }
 

@@ -181,7 +181,10 @@ pub(crate) fn remove(func: &Func, _: &Locked) {
 /// # Safety
 ///
 /// `from` is a bucket's head or a stack's `next`, and the mutex is held.
-unsafe fn first_empty(mut from: *mut *mut FuncStack, locked: &Locked) -> Option<*mut *mut FuncStack> {
+unsafe fn first_empty(
+    mut from: *mut *mut FuncStack,
+    locked: &Locked,
+) -> Option<*mut *mut FuncStack> {
     // SAFETY: By the safety requirement, every pointer in the chain is valid.
     unsafe {
         while let Some(stack) = (*from).as_ref() {

@@ -2,6 +2,8 @@
 
 //! System states: what patches modify beyond code, and which patches get along.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::{
         Patch,

@@ -2,6 +2,8 @@
 
 //! Which function a name means.
 
+#![deny(unsafe_code)]
+
 use super::host::{
     self,
     klp_err, //

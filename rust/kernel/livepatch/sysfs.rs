@@ -5,6 +5,8 @@
 //! The files themselves are in `kernel/livepatch/sysfs.c`, and documented in
 //! `Documentation/ABI/testing/sysfs-kernel-livepatch`.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::Patch,
     core,

@@ -5,6 +5,8 @@
 //! What happens in a transition is decided in [`model::transition`]; here is what it means for the
 //! tasks and the patches there are.
 
+#![deny(unsafe_code)]
+
 use super::{
     abi::Patch,
     core,
@@ -12,6 +14,7 @@ use super::{
         self,
         klp_notice,
         klp_warn,
+        warn_on,
         warn_on_once,
         Locked,
         TaskRef, //
@@ -46,8 +49,7 @@ use crate::{
             Read,
             Write, //
         }, //
-    },
-    warn_on, //
+    }, //
 };
 use ::core::iter;
 
@@ -250,12 +252,7 @@ impl Host for Transition<'_> {
         }
         // Every call is redirected by this patch, which is above the ones it replaces. A task that
         // was forced may still be on its way through one of them, which is why those stay.
-        patch::unpatch_objects(
-            self.older(),
-            Which::All,
-            Circumstance::Settled,
-            self.locked,
-        );
+        patch::unpatch_objects(self.older(), Which::All, Circumstance::Settled, self.locked);
         // A nop is alone on its stack by now: its function leaves ftrace, and no handler is inside
         // it when this returns. So it can be freed.
         patch::unpatch_objects(

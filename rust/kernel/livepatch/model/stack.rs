@@ -27,12 +27,7 @@ impl Code {
 ///
 /// Leaving a patch, the patch's own function goes away. Going to it, what is called until then is
 /// replaced: the func below on the stack if there is one, or the original.
-pub(crate) fn changing(
-    patching: bool,
-    new: Code,
-    original: Code,
-    below: Option<Code>,
-) -> Code {
+pub(crate) fn changing(patching: bool, new: Code, original: Code, below: Option<Code>) -> Code {
     if patching {
         below.unwrap_or(original)
     } else {

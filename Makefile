@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The commands. What they do is in dev/; README.md says what they print.
+#
+#   KDIR=path     a Linux 7.3 source tree or git clone to use as the base
+#   O=path        where to build
+#   CORE=rust|c   which core of live patching
+#   DEBUG=1|0     with the kernel's own checks, or as for figures
+
+MAKEFLAGS += --no-print-directory
+export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS KUNIT_ARCH TIMEOUT
+
+help:
+	@sed -n 's/^# //p' dev/help.txt
+
+demo:
+	@dev/demo.sh
+
+test:
+	@dev/test.sh
+
+toolchain:
+	@dev/toolchain.sh
+
+tree: toolchain
+	@dev/tree.sh
+
+kernel:
+	@dev/kernel.sh
+
+vm:
+	@dev/vm.sh "$$CMD"
+
+kunit:
+	@dev/kunit.sh
+
+selftest:
+	@dev/kernel.sh >/dev/null
+	@dev/selftest.sh
+
+style: toolchain
+	@dev/style.sh
+
+# What later work brings: named here, so that nobody takes silence for success.
+userland:
+	@echo "make userland: user-space tests of the engine do not exist yet" >&2; exit 2
+series:
+	@echo "make series: the patch series cannot be written yet" >&2; exit 2
+bench:
+	@echo "make bench: the two cores cannot be measured yet" >&2; exit 2
+
+.PHONY: help demo test toolchain tree kernel vm kunit selftest style userland series bench

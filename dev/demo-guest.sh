@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The demonstration, inside the virtual machine.  Each step is checked; one that
+# does not go as told ends it with status 1.
+
+sysfs=/sys/kernel/livepatch
+samples=$KBUILD/samples/livepatch
+
+tell() {
+	printf '%s\n' "$*"
+}
+
+# run COMMAND: show it and what it writes.
+run() {
+	printf '  # %s\n' "${1//$samples\//}"
+	bash -c "$1" 2>&1 | cut -c 1-68 | sed 's/^/    /'
+	if [ "${PIPESTATUS[0]}" != 0 ]; then
+		tell "FAILED: $1"
+		exit 1
+	fi
+}
+
+# expect WHAT COMMAND: wait up to 60 s for COMMAND to succeed.
+expect() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		bash -c "$2" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	tell "FAILED: expected $1: $2"
+	exit 1
+}
+
+sleeper() {
+	local stack
+	for stack in /proc/[0-9]*/stack; do
+		if grep -q busymod_work_func "$stack" 2>/dev/null; then
+			stack=${stack#/proc/}
+			echo "${stack%/stack}"
+			return
+		fi
+	done
+	return 1
+}
+export -f sleeper
+
+core=C
+! zgrep -q CONFIG_LIVEPATCH_RUST=y /proc/config.gz || core=Rust
+tell "Linux $(uname -r), with the live patching core in $core."
+tell
+tell "A livepatch is a module that carries new versions of kernel functions."
+tell "Before it is loaded:"
+before=$(cat /proc/cmdline)
+run "cat /proc/cmdline"
+tell "After, every call of that function goes to the new one:"
+run "insmod $samples/livepatch-sample.ko"
+expect "the patch to be settled" "grep -q 0 $sysfs/livepatch_sample/transition"
+run "cat /proc/cmdline"
+[ "$(cat /proc/cmdline)" = "this has been live patched" ] || { tell "FAILED: /proc/cmdline is not patched"; exit 1; }
+tell
+tell "A task inside an old function must not meet a new one. Here is one that"
+tell "sleeps inside busymod_work_func(), and a livepatch that changes it:"
+run "insmod $samples/livepatch-callbacks-busymod.ko sleep_secs=10"
+expect "a task asleep in busymod_work_func()" sleeper
+pid=$(sleeper)
+run "insmod $samples/livepatch-callbacks-demo.ko"
+demo=$sysfs/livepatch_callbacks_demo
+expect "the transition to wait" "grep -q 1 $demo/transition"
+expect "all but the sleeper to switch" "grep -q 1 /proc/self/patch_state && grep -q 0 /proc/$pid/patch_state"
+tell "The patch is enabled, the object is patched, but the transition waits:"
+run "cd $demo && grep . enabled transition livepatch_callbacks_busymod/patched"
+tell "for this task (0: still the old function), not for us (1: the new one):"
+run "grep . /proc/{$pid,self}/comm /proc/{$pid,self}/patch_state"
+tell "It wakes up and returns, and the transition completes:"
+expect "the transition to complete" "grep -q 0 $demo/transition"
+run "cat $demo/transition"
+tell
+tell "Both patches are reverted, and the kernel is what it was:"
+for patch in livepatch_callbacks_demo livepatch_sample; do
+	run "echo 0 > $sysfs/$patch/enabled"
+	expect "$patch to be gone" "test ! -e $sysfs/$patch"
+	expect "$patch to be unloaded" "rmmod $patch"
+done
+run "cat /proc/cmdline"
+[ "$(cat /proc/cmdline)" = "$before" ] || { tell "FAILED: /proc/cmdline is not what it was"; exit 1; }
+if dmesg | grep -E 'BUG:|WARNING:|INFO:|Oops'; then
+	tell "FAILED: the kernel complains, above"
+	exit 1
+fi

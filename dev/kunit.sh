@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the KUnit tests through the kernel's own kunit.py, on KUNIT_ARCH=um|x86_64.
+# On x86_64, the core is built in as well.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+arch=${KUNIT_ARCH:-um}
+out=$(build_dir "kunit-$arch")
+"$repo/dev/toolchain.sh"
+take_turns "$(work_dir)"
+tree=$("$repo/dev/tree.sh")
+set_kmake
+mkdir -p "$out/log"
+
+args=(--kunitconfig="$tree/kernel/livepatch" --build_dir="$out" --jobs="$(nproc)")
+for variable in "${kmake[@]}"; do
+	case $variable in *=*) args+=(--make_options="$variable") ;; esac
+done
+kunit=("$tree/tools/testing/kunit/kunit.py" run "${args[@]}")
+case $arch in
+um) ;;
+x86_64)
+	args=()
+	while IFS= read -r option; do
+		args+=(--kconfig_add="$option")
+	done <"$repo/dev/config/kunit-x86_64.config"
+	kunit+=(--arch=x86_64 "${args[@]}")
+	# kunit.py would use /dev/kvm even where the CPU has none, and hang: hide it.
+	if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
+		kunit=(unshare -m sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh "${kunit[@]}")
+	fi
+	;;
+*) die "KUNIT_ARCH=$arch: not known here" "use KUNIT_ARCH=um or KUNIT_ARCH=x86_64" ;;
+esac
+
+what="KUnit on $arch"
+[ -f "$out/vmlinux" ] || what+=", from nothing (about 5 min on 2 cores)"
+run_logged "$what" "$out/log/kunit" timeout 3000 "${kunit[@]}"
+# Show the tests, and count them; kunit.py's exit status has counted already.
+sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -E 'rust_livepatch|\[(PASSED|FAILED|CRASHED)\]|Testing complete' || true
+total=$(sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -o 'Testing complete.*' | tail -n 1)
+passed=$(grep -o 'passed: [0-9]*' <<<"$total" | cut -d' ' -f2)
+failed=$(grep -oE '(failed|crashed|errors): [0-9]*' <<<"$total" | cut -d' ' -f2 | paste -sd+ | bc)
+echo "${passed:-0} passed, ${failed:-0} failed"
+[ "${passed:-0}" != 0 ] && [ "${failed:-0}" = 0 ]

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything that formatters and lints have to say of what is new: each check
+# is one test, and any warning fails it.  The last line is "N passed, N failed".
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+take_turns "$(work_dir)"
+tree=$("$repo/dev/tree.sh")
+out=$(build_dir style)
+set_kmake
+mkdir -p "$out/log"
+cd "$tree"
+
+ours() {
+	(cd "$repo" && find Documentation include kernel rust samples scripts tools -type f -name "$1" 2>/dev/null) || true
+}
+mapfile -t c_files < <(ours '*.[ch]')
+mapfile -t rust_files < <(ours '*.rs')
+mapfile -t scripts < <(ours '*.sh')
+
+passed=0 failed=0
+# check NAME COMMAND...: passes if COMMAND succeeds and writes nothing.
+check() {
+	local name=$1 log
+	log=$out/log/$(tr ' /' '--' <<<"$1")
+	shift
+	if "$@" >"$log" 2>&1 </dev/null && [ ! -s "$log" ]; then
+		passed=$((passed + 1))
+		say "ok: $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok: $name"
+		head -n 60 "$log"
+	fi
+}
+
+checkpatch() {
+	# A new file wants a MAINTAINERS entry in its own patch: make series has that.
+	scripts/checkpatch.pl --strict --no-tree --terse --no-summary --showfile \
+		--ignore FILE_PATH_CHANGES -f "$@"
+}
+
+# Tests of the kernel's compiler front ends, in a build folder that makes no kernel.
+configure() {
+	cat "$repo/dev/config/x86_64.config" "$repo/dev/config/rust.config" \
+		"$repo/dev/config/style.config" >"$out/wanted.new"
+	cmp -s "$out/wanted.new" "$out/wanted" ||
+		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
+	"${kmake[@]}" -C "$tree" O="$out" prepare
+	mv "$out/wanted.new" "$out/wanted"
+}
+run_logged "preparing the lints" "$out/log/prepare" configure
+
+# Compilers say more than warnings; keep those, and what fails.
+warnings_of() {
+	local log=$out/log/make
+	if ! "${kmake[@]}" -C "$tree" O="$out" "$@" >"$log" 2>&1; then
+		tail -n 40 "$log"
+		return 1
+	fi
+	grep -A 12 -E '(^|[^-])(warning|error):|^(warning|error)' "$log" || true
+}
+clippy() {
+	rm -f "$out/rust/kernel.o"
+	warnings_of CLIPPY=1 rust/kernel.o
+}
+extra_warnings() {
+	rm -f "$out"/kernel/livepatch/*.o
+	warnings_of W=1 kernel/livepatch/
+}
+documentation() {
+	warnings_of rustdoc | grep -A 12 -B 2 livepatch || true
+}
+layers() {
+	# No unsafe outside the edge, and none in the edge without its reason.
+	(
+		cd "$repo/rust/kernel/livepatch"
+		for file in core patch transition replace modules relocs state shadow symbols sysfs model; do
+			grep -q '^#!\[deny(unsafe_code)\]$' "$file.rs" || echo "$file.rs may contain unsafe code"
+		done
+		grep -nE '\.(unwrap|expect)\(|panic!|unreachable!|todo!|unimplemented!' ./*.rs abi/*.rs host/*.rs model/*.rs |
+			grep -vE 'host\.expect\(|unwrap_or' || true
+	)
+}
+
+rustfmt=$(dirname "$(find_rustc)")/rustfmt
+
+check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}"
+check "clippy" clippy
+check "rustdoc" documentation
+check "layers" layers
+check "checkpatch --strict, C" checkpatch "${c_files[@]}"
+check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"
+check "kernel-doc" scripts/kernel-doc -none -Wall "${c_files[@]}"
+check "W=1" extra_warnings
+check "shellcheck, selftests" shellcheck -S warning -e SC2046,SC2086 "${scripts[@]}"
+cd "$repo"
+check "shellcheck, dev" shellcheck dev/*.sh .ci/run
+check "codespell" codespell --quiet-level 3 README.md dev kernel rust series tools Documentation
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

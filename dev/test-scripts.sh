@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests of the scripts themselves: what they say and how they exit when
+# something is wrong.  Needs the base; builds nothing.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+passed=0 failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# expect NAME STATUS TEXT COMMAND...: COMMAND exits with STATUS and says TEXT.
+expect() {
+	local name=$1 wanted=$2 text=$3 status=0 output
+	shift 3
+	output=$("$@" 2>&1 </dev/null) || status=$?
+	if [ "$status" = "$wanted" ] && grep -qF -e "$text" <<<"$output"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'not ok: %s: status %s, wanted %s and "%s"; it said:\n%s\n' \
+			"$name" "$status" "$wanted" "$text" "$output"
+	fi
+}
+
+base=$("$repo/dev/base.sh")
+
+# A copy of this repository, to break.
+copy=$scratch/repo
+mkdir "$copy"
+cp -a "$repo/dev" "$repo/kernel" "$repo/series" "$repo/Makefile" "$copy/"
+
+mkdir "$scratch/other" "$scratch/none"
+printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n' >"$scratch/other/Makefile"
+expect "KDIR that is not there" 1 "no such folder" env KDIR="$scratch/nowhere" "$repo/dev/base.sh"
+expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/none" "$repo/dev/base.sh"
+expect "KDIR of another version" 1 "is Linux 6.12.1; supported: $supported.x" \
+	env KDIR="$scratch/other" "$repo/dev/base.sh"
+expect "KDIR of this version" 0 "$base" env KDIR="$base" "$repo/dev/base.sh"
+
+# A machine without some of its commands.
+without() {
+	local bin=$scratch/bin
+	rm -rf "$bin"
+	mkdir "$bin"
+	ln -s /usr/sbin/* /sbin/* /usr/bin/* /bin/* "$bin/" 2>/dev/null || true
+	(cd "$bin" && rm -f "$@")
+}
+fresh() {
+	env -u KDIR PATH="$scratch/bin" LIVEPATCH_RUST_CACHE="$scratch/fresh" "$@"
+}
+without apt-get
+expect "no apt, no KDIR: the package" 1 "linux-source-$supported available to apt" fresh "$repo/dev/base.sh"
+expect "no apt, no KDIR: a tree" 1 "make KDIR=path" fresh "$repo/dev/base.sh"
+without
+printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n' >"$scratch/apt.conf"
+expect "apt without an archive" 1 "no archive configured" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/base.sh"
+expect "apt without an archive: a tree" 1 "make KDIR=path" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/base.sh"
+if [ "$(id -u)" = 0 ]; then
+	without flex bison
+	rm -rf "$scratch/fresh"
+	install -d -o nobody "$scratch/fresh"
+	chmod 755 "$scratch"
+	expect "not root: names what is missing and why" 1 "missing: flex (Kconfig parser)" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	expect "not root: says what to run" 1 "sudo apt-get install" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+fi
+
+expect "core that is not there" 1 "CORE=ada: no such core" env CORE=ada "$repo/dev/vm.sh" true
+expect "vm without a command" 1 "no command" "$repo/dev/vm.sh" ""
+expect "vm without a kernel" 1 "there is no kernel" env O="$scratch/build" "$repo/dev/vm.sh" true
+expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=vax "$repo/dev/kunit.sh"
+
+for target in userland series bench; do
+	grep -q "dev/$target" "$repo/Makefile" ||
+		expect "make $target" 2 "make $target:" make -C "$repo" "$target"
+done
+
+# A small base, so that composing takes no time.
+small=$scratch/small
+mkdir -p "$small"
+cp "$base/Makefile" "$small/"
+(cd "$copy/series/diffs" && find . -name '*.diff') | sed 's/\.diff$//' | while IFS= read -r file; do
+	install -D "$base/$file" "$small/$file"
+done
+compose() {
+	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" "$copy/dev/tree.sh"
+}
+expect "composing" 0 "/tree" compose
+tree=$(compose 2>/dev/null)
+expect "a new file is in the tree" 0 "" test -f "$tree/kernel/livepatch/hooks.c"
+expect "a diff is applied" 0 "LIVEPATCH_RUST" grep LIVEPATCH_RUST "$tree/kernel/livepatch/Kconfig"
+expect "the base stays as it was" 1 "" grep LIVEPATCH_RUST "$small/kernel/livepatch/Kconfig"
+touch "$scratch/then"
+compose >/dev/null 2>&1
+expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
+rm "$copy/kernel/livepatch/hooks.c" "$copy/series/diffs/kernel/livepatch/Kconfig.diff"
+compose >/dev/null 2>&1
+expect "a file that is gone leaves the tree" 1 "" test -e "$tree/kernel/livepatch/hooks.c"
+expect "a diff that is gone leaves the tree" 0 "" cmp "$small/kernel/livepatch/Kconfig" "$tree/kernel/livepatch/Kconfig"
+sed -i 's/core.o patch.o/gone.o patch.o/' "$small/kernel/livepatch/Makefile"
+expect "a diff that does not apply names the file" 1 "file: kernel/livepatch/Makefile" compose
+expect "a diff that does not apply names the hunk" 1 "@@ -3" compose
+
+# The judge of selftests, whom nothing may get past.
+printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n' >"$scratch/output"
+echo "livepatch: fine" >"$scratch/dmesg"
+judge() {
+	"$repo/dev/judge.sh" "$scratch/output" "$scratch/dmesg"
+}
+expect "judge: all is well" 0 "1 passed, 0 failed" judge
+for line in "WARNING: possible circular locking" "BUG: sleeping function" "INFO: task hung" "Oops: 0000"; do
+	echo "[    1.0] $line" >"$scratch/dmesg"
+	expect "judge: $line" 1 "1 passed, 1 failed" judge
+done
+echo "livepatch: fine" >"$scratch/dmesg"
+printf '# test-a.sh\nTEST: one ... not ok\n# test-a.sh: exit status 1\n' >"$scratch/output"
+expect "judge: a case and its script" 1 "0 passed, 2 failed" judge
+printf '# test-a.sh\n# test-a.sh: exit status 0\n' >"$scratch/output"
+expect "judge: no case" 1 "no case ran" judge
+printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n# kmemleak: unreferenced\n' >"$scratch/output"
+expect "judge: a leak" 1 "1 passed, 1 failed" judge
+: >"$scratch/dmesg"
+expect "judge: no log" 1 "nothing to judge" judge
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Every test that CI runs, one suite after the other.  Each suite ends with
+# "N passed, N failed"; the last line here is their sum.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+passed=0 failed=0
+mkdir -p "$cache/log"
+
+# suite NAME COMMAND...: a suite that does not end with its count has failed.
+suite() {
+	local name=$1 log status=0 last
+	log=$cache/log/suite-$(tr ' ' '-' <<<"$1")
+	shift
+	say "== $name"
+	"$@" 2>&1 | tee "$log" | sed 's/^\([0-9]* passed, [0-9]* failed\)$/'"$name"': \1/' || status=${PIPESTATUS[0]}
+	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) || true
+	if [ -n "$last" ]; then
+		passed=$((passed + ${last%% *}))
+		last=${last#*, }
+		failed=$((failed + ${last%% *}))
+	fi
+	if [ -z "$last" ] || { [ "$status" != 0 ] && [ "${last%% *}" = 0 ]; }; then
+		echo "$name: failed with status $status"
+		failed=$((failed + 1))
+	fi
+}
+
+# one COMMAND...: a suite of one test.
+one() {
+	if "$@"; then
+		echo "1 passed, 0 failed"
+	else
+		echo "0 passed, 1 failed"
+		return 1
+	fi
+}
+
+suite "tool chain" one "$repo/dev/toolchain.sh"
+suite "scripts" "$repo/dev/test-scripts.sh"
+suite "style" "$repo/dev/style.sh"
+suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
+suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
+suite "kernel" one env CORE=rust DEBUG=1 "$repo/dev/kernel.sh"
+suite "demo" one "$repo/dev/demo.sh"
+suite "selftests" env CORE=rust DEBUG=1 TESTS= "$repo/dev/selftest.sh"
+
+say "all suites are done"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

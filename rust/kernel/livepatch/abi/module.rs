@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! `struct module`, as far as live patching is concerned.
+
+use core::ffi::CStr;
+
+use crate::{
+    bindings,
+    livepatch::host::Locked,
+    types::Opaque, //
+};
+
+/// A kernel module.
+#[repr(transparent)]
+pub(crate) struct Module(Opaque<bindings::module>);
+
+impl Module {
+    /// The view of the module at `ptr`.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` points to a module that lives as long as `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *const bindings::module) -> &'a Self {
+        // SAFETY: By the safety requirement; the view is transparent.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// The module itself, for C.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::module {
+        self.0.get()
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &CStr {
+        // SAFETY: The module lives, and its name is a string that does not change.
+        unsafe { CStr::from_ptr((&raw const (*self.as_ptr()).name).cast()) }
+    }
+
+    /// Whether it is marked as a livepatch in its module information.
+    pub(crate) fn is_livepatch(&self) -> bool {
+        // SAFETY: The module lives; the field is set before its init function is called.
+        unsafe { (*self.as_ptr()).klp }
+    }
+
+    /// Whether patches are applied to it: [`Module::set_patchable`].
+    pub(crate) fn patchable(&self, _: &Locked) -> bool {
+        // SAFETY: The module lives, and `Locked` excludes writers.
+        unsafe { (*self.as_ptr()).klp_alive }
+    }
+
+    /// From `klp_module_coming()` to `klp_module_going()` a new patch finds the module; before and
+    /// after, those two see to it.
+    pub(crate) fn set_patchable(&self, patchable: bool, _: &Locked) {
+        // SAFETY: The module lives, and `Locked` excludes others.
+        unsafe { (*self.as_ptr()).klp_alive = patchable };
+    }
+
+    /// Whether the module is on its way in.
+    pub(crate) fn is_coming(&self) -> bool {
+        self.state() == bindings::module_state_MODULE_STATE_COMING
+    }
+
+    /// Whether the module is on its way out.
+    pub(crate) fn is_going(&self) -> bool {
+        self.state() == bindings::module_state_MODULE_STATE_GOING
+    }
+
+    fn state(&self) -> bindings::module_state {
+        // SAFETY: The module lives.
+        unsafe { (&raw const (*self.as_ptr()).state).read_volatile() }
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Tasks: their state, their flag, their stacks, and where they all are.
+
+use core::{
+    ptr,
+    slice, //
+};
+
+use crate::{
+    bindings,
+    error::to_result,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    livepatch::{
+        index::FuncName,
+        model::TaskState, //
+    },
+    prelude::*,
+    task::Task, //
+};
+
+/// A task; lives during the visit or call it was passed to.
+#[derive(Clone, Copy)]
+pub(crate) struct TaskRef(*mut bindings::task_struct);
+
+impl TaskRef {
+    /// The task at `ptr`.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` points to a task that lives as long as the value and its copies are used.
+    pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
+        Self(ptr)
+    }
+
+    /// The calling task.
+    pub(crate) fn current() -> Self {
+        Self(Task::current_raw())
+    }
+
+    fn state_word(self) -> *mut c_int {
+        // SAFETY: The task lives.
+        unsafe { &raw mut (*self.0).patch_state }
+    }
+
+    /// `patch_state`, which the task itself, the task that checks it while it is still, and the
+    /// ftrace handler use without a common lock.
+    #[inline(always)]
+    pub(crate) fn state(self) -> TaskState {
+        // SAFETY: The task lives.
+        TaskState::from_raw(unsafe { self.state_word().read_volatile() })
+    }
+
+    /// Sets what [`TaskRef::state`] reads.
+    pub(crate) fn set_state(self, state: TaskState) {
+        // SAFETY: The task lives.
+        unsafe { self.state_word().write_volatile(state as c_int) };
+    }
+
+    /// Whether `TIF_PATCH_PENDING` is set.
+    pub(crate) fn pending(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_pending(self.0) }
+    }
+
+    /// Sets or clears `TIF_PATCH_PENDING`.
+    pub(crate) fn set_pending(self, pending: bool) {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_set_pending(self.0, pending) };
+    }
+
+    /// Clears `TIF_PATCH_PENDING`; a full barrier if it was set.
+    pub(crate) fn test_and_clear_pending(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_test_and_clear_pending(self.0) }
+    }
+
+    /// Whether a CPU runs the task, and the caller is not it.
+    pub(crate) fn runs_elsewhere(self) -> bool {
+        // SAFETY: The task lives.
+        self.0 != Self::current().0 && unsafe { bindings::task_curr(self.0) } != 0
+    }
+
+    /// Calls `body` with the task kept still, which is to say that it is the caller, or its
+    /// runqueue or `pi_lock` is held. Returns what `body` returns, or the scheduler's error.
+    pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {
+        unsafe extern "C" fn call<F: FnOnce() -> c_int>(
+            _: *mut bindings::task_struct,
+            body: *mut c_void,
+        ) -> c_int {
+            // SAFETY: `body` is passed through from below, where it is an `Option<F>`.
+            let body = unsafe { &mut *body.cast::<Option<F>>() };
+            body.take()
+                .map_or(bindings::EINVAL.cast_signed(), |body| body())
+        }
+
+        if self.0 == Self::current().0 {
+            return body();
+        }
+        let mut body = Some(body);
+        // SAFETY: The task lives, and `call` gets what it expects, once.
+        unsafe { bindings::task_call_func(self.0, Some(call::<F>), (&raw mut body).cast()) }
+    }
+
+    /// The return addresses on the task's stack, or an error if it cannot be told for sure.
+    ///
+    /// Preemption is disabled, and the task is still. The slice is this CPU's buffer: `body` must
+    /// not come here again.
+    pub(crate) fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
+        let mut entries = ptr::null_mut();
+        // SAFETY: The task lives.
+        let count = unsafe { bindings::klp_task_stack(self.0, &mut entries) };
+        to_result(count)?;
+        // SAFETY: That many entries of the buffer, which lives for ever, have been written, and
+        // the callers of this keep preemption disabled. `usize` is C's `unsigned long`.
+        Ok(body(unsafe {
+            slice::from_raw_parts(entries.cast(), count as usize)
+        }))
+    }
+
+    /// Makes the idle task pass through its loop.
+    pub(crate) fn wake_idle(self) {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_wake_idle(self.0) };
+    }
+
+    /// Wakes the task: a kernel thread by a wake-up, any other by a signal that is not delivered.
+    pub(crate) fn nudge(self) {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_nudge(self.0) };
+    }
+
+    /// Tells the log, at debug level, why the task did not switch. `func` goes with `EADDRINUSE`.
+    /// Preemption is disabled.
+    pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
+        let func = func.map_or(ptr::null(), FuncName::as_ptr);
+        // SAFETY: The task lives, and `func` is null or a string: the index that it comes from
+        // stays while preemption is disabled.
+        unsafe { bindings::klp_try_switch_task(self.0, err, func) };
+    }
+}
+
+/// Visits every thread of every process, under `tasklist_lock`.
+pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
+    unsafe extern "C" fn call<F: FnMut(TaskRef)>(
+        task: *mut bindings::task_struct,
+        visit: *mut c_void,
+    ) {
+        // SAFETY: `visit` is passed through from below, where it is an `F`.
+        let visit = unsafe { &mut *visit.cast::<F>() };
+        visit(TaskRef(task));
+    }
+
+    // SAFETY: `call` gets what it expects.
+    unsafe { bindings::klp_for_each_task(Some(call::<F>), (&raw mut visit).cast()) };
+}
+
+/// Visits the idle task of every possible CPU, with whether the CPU is online.
+pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
+    unsafe extern "C" fn call<F: FnMut(TaskRef, bool)>(
+        task: *mut bindings::task_struct,
+        online: bool,
+        visit: *mut c_void,
+    ) {
+        // SAFETY: `visit` is passed through from below, where it is an `F`.
+        let visit = unsafe { &mut *visit.cast::<F>() };
+        visit(TaskRef(task), online);
+    }
+
+    // SAFETY: `call` gets what it expects.
+    unsafe { bindings::klp_for_each_idle_task(Some(call::<F>), (&raw mut visit).cast()) };
+}

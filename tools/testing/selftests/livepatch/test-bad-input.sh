@@ -1,0 +1,410 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Livepatches that must be refused, and values that the sysfs files of a good
+# livepatch must refuse: the error and the messages are the right ones, and
+# nothing is left behind.
+
+. $(dirname $0)/functions.sh
+
+MOD_BAD=test_klp_bad_input
+MOD_UNMARKED=test_klp_not_livepatch
+MOD_LIVEPATCH=test_klp_livepatch
+MOD_TARGET=test_klp_mod_target
+
+EINVAL_INSMOD="Invalid parameters"	# insmod's own words
+EINVAL="Invalid argument"
+
+setup_config
+
+# The counterparts in the kernel: KSYM_NAME_LEN - 1 and MODULE_NAME_LEN - 1.
+LONGEST_SYMBOL=$(printf 'x%.0s' {1..511})
+
+# in_vmlinux() - the lines of kallsyms that are about vmlinux
+function in_vmlinux() {
+	awk 'NF == 3' /proc/kallsyms
+}
+
+# count_symbol(name) - how many symbols in vmlinux have this name
+#	name - exact name of the symbol
+function count_symbol() {
+	in_vmlinux | awk -v name="$1" '$3 == name' | wc -l
+}
+
+# ambiguous_symbol() - the static function name that vmlinux has most often
+function ambiguous_symbol() {
+	in_vmlinux | awk '$2 == "t" && $3 ~ /^[A-Za-z_][A-Za-z0-9_]*$/ { print $3 }' | \
+		sort | uniq -c | sort -k1,1nr -k2 | awk 'NR == 1 && $1 > 1 { print $2 }'
+}
+
+# untraceable_symbol() - a function that vmlinux has once and ftrace cannot
+#	patch under this or another name of its address
+function untraceable_symbol() {
+	awk 'NR == FNR { traceable[$1] = 1; next }
+	     NF == 3 { count[$3]++
+		       if ($3 in traceable) is_traceable[$1] = 1 }
+	     NF == 3 && $3 == "_stext" { text = 1 }
+	     NF == 3 && $3 == "_etext" { text = 0 }
+	     text && NF == 3 && tolower($2) == "t" &&
+	     $3 ~ /^[a-z][a-z0-9_]*$/ { addr[$3] = $1; names[++n] = $3 }
+	     END { for (i = 1; i <= n; i++)
+			if (count[names[i]] == 1 && !(addr[names[i]] in is_traceable)) {
+				print names[i]
+				exit
+			} }' \
+		"$SYSFS_TRACING_DIR/available_filter_functions" \
+		<(sort -s -k1,1 /proc/kallsyms)
+}
+
+# patched_functions() - the functions that have the livepatch ftrace handler
+function patched_functions() {
+	grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions"
+}
+
+# check_clean(modname) - die if anything of a livepatch is there
+#	modname - module that was refused or removed
+function check_clean() {
+	local mod="$1"
+	local left
+
+	grep -q "^$mod " /proc/modules &&
+		die "module $mod is still loaded"
+	left=$(find "$SYSFS_KLP_DIR" -mindepth 1)
+	[[ -z "$left" ]] ||
+		die "left in sysfs: $left"
+	left=$(patched_functions)
+	[[ -z "$left" ]] ||
+		die "left in ftrace: $left"
+	grep -q "test_klp" /proc/cmdline &&
+		die "/proc/cmdline is still patched"
+}
+
+# write_ok(path, value) - write a value that must be accepted
+#	path - file in sysfs
+#	value - what to write
+function write_ok() {
+	local path="$1"; shift
+	local value="$1"
+
+	log "% echo $value > $path"
+	echo "$value" > "$path" ||
+		die "cannot write '$value' to $path"
+}
+
+# write_failing(path, value) - write a value that must be refused, log the error
+#	path - file in sysfs
+#	value - what to write
+function write_failing() {
+	local path="$1"; shift
+	local value="$1"
+	local ret
+
+	log "% echo $value > $path"
+	ret=$({ echo "$value" > "$path"; } 2>&1) &&
+		die "$path unexpectedly accepted '$value'"
+	log "$path: ${ret##*: }"
+}
+
+# refused(test, modname, messages, params) - one case: a patch to be refused
+#	test - title of the case
+#	modname - module with the patch
+#	messages - what the kernel has to say, or nothing
+#	params - module parameters to pass to insmod
+function refused() {
+	local test="$1"; shift
+	local mod="$1"; shift
+	local messages="$1"; shift
+	local command="% insmod test_modules/$mod.ko $*"
+
+	start_test "$test"
+
+	load_failing_mod $mod "$@"
+	check_clean $mod
+
+	check_result "${command%% }
+${messages:+$messages
+}insmod: ERROR: could not insert module test_modules/$mod.ko: $EINVAL_INSMOD"
+}
+
+AMBIGUOUS=$(ambiguous_symbol)
+UNTRACEABLE=$(untraceable_symbol)
+
+
+# Structures that lack what they cannot do without.  The kernel returns an
+# error before it has done anything and has nothing to say.
+
+for what in null_patch null_mod null_objs null_funcs null_old_name; do
+	refused "$what" $MOD_BAD "" what=$what
+done
+
+
+# A function without replacement.  This is noticed when the patch and its
+# object, and in the second case another function, are in sysfs already.
+
+refused "null_new_func" $MOD_BAD "" what=null_new_func
+refused "null_new_func of the second function" $MOD_BAD "" what=second_null_new_func
+
+
+# A good patch, but its module is not marked as a livepatch.
+
+refused "module that is no livepatch" $MOD_UNMARKED \
+	"livepatch: module $MOD_UNMARKED is not marked as a livepatch module"
+
+
+# Functions that are not to be found: not there, there several times, not as
+# many times as the patch says.
+
+refused "unknown symbol" $MOD_BAD \
+	"livepatch: symbol 'test_klp_no_such_function' not found in symbol table" \
+	what=symbol symbol=test_klp_no_such_function
+
+refused "unknown symbol with a position" $MOD_BAD \
+	"livepatch: symbol 'test_klp_no_such_function' not found in symbol table" \
+	what=symbol symbol=test_klp_no_such_function sympos=1
+
+if [[ -n "$AMBIGUOUS" ]]; then
+	refused "ambiguous symbol" $MOD_BAD \
+		"livepatch: unresolvable ambiguity for symbol '$AMBIGUOUS' in object '(null)'" \
+		what=symbol symbol=$AMBIGUOUS
+
+	# One further than the last
+	POSITION=$(($(count_symbol $AMBIGUOUS) + 1))
+	refused "position of an ambiguous symbol out of range" $MOD_BAD \
+		"livepatch: symbol position $POSITION for symbol '$AMBIGUOUS' in object 'vmlinux' not found" \
+		what=symbol symbol=$AMBIGUOUS sympos=$POSITION
+fi
+
+refused "position out of range" $MOD_BAD \
+	"livepatch: symbol position 999 for symbol 'cmdline_proc_show' in object 'vmlinux' not found" \
+	what=symbol sympos=999
+
+
+# Names that are too long, and names that are just not.
+
+refused "longest symbol" $MOD_BAD \
+	"livepatch: symbol '$LONGEST_SYMBOL' not found in symbol table" \
+	what=symbol_longest
+
+refused "symbol too long" $MOD_BAD "" what=symbol_too_long
+refused "object too long" $MOD_BAD "" what=object_too_long
+
+ENABLE_BAD="livepatch: enabling patch '$MOD_BAD'
+livepatch: '$MOD_BAD': initializing patching transition
+livepatch: '$MOD_BAD': starting patching transition
+livepatch: '$MOD_BAD': completing patching transition
+livepatch: '$MOD_BAD': patching complete"
+DISABLE_BAD="% echo 0 > $SYSFS_KLP_DIR/$MOD_BAD/enabled
+livepatch: '$MOD_BAD': initializing unpatching transition
+livepatch: '$MOD_BAD': starting unpatching transition
+livepatch: '$MOD_BAD': completing unpatching transition
+livepatch: '$MOD_BAD': unpatching complete
+% rmmod $MOD_BAD"
+
+start_test "longest object"
+
+load_lp $MOD_BAD what=object_longest
+compgen -G "$SYSFS_KLP_DIR/$MOD_BAD/xxxx*x/cmdline_proc_show,1" > /dev/null ||
+	die "no directory of the object in $SYSFS_KLP_DIR/$MOD_BAD"
+disable_lp $MOD_BAD
+unload_lp $MOD_BAD
+check_clean $MOD_BAD
+
+check_result "% insmod test_modules/$MOD_BAD.ko what=object_longest
+$ENABLE_BAD
+$DISABLE_BAD"
+
+
+# A patch may have no objects.
+
+start_test "no objects"
+
+load_lp $MOD_BAD what=no_objects
+check_sysfs_value "$MOD_BAD" "enabled" "1"
+disable_lp $MOD_BAD
+unload_lp $MOD_BAD
+check_clean $MOD_BAD
+
+check_result "% insmod test_modules/$MOD_BAD.ko what=no_objects
+$ENABLE_BAD
+$DISABLE_BAD"
+
+
+# A second function that is bad while the first is good.
+
+refused "unknown second symbol" $MOD_BAD \
+	"livepatch: symbol 'test_klp_no_such_function' not found in symbol table" \
+	what=second_symbol symbol=test_klp_no_such_function
+
+
+# A function that ftrace cannot patch.  This is the latest of the errors: the
+# patch is about to be enabled, and when it is the second function, the first
+# one has been patched already.
+
+if [[ -n "$UNTRACEABLE" ]]; then
+	for what in symbol second_symbol; do
+		refused "function that is not traceable ($what)" $MOD_BAD \
+			"livepatch: enabling patch '$MOD_BAD'
+livepatch: '$MOD_BAD': initializing patching transition
+livepatch: failed to find location for function '$UNTRACEABLE'
+livepatch: failed to patch object 'vmlinux'
+livepatch: failed to enable patch '$MOD_BAD'
+livepatch: '$MOD_BAD': canceling patching transition, going to unpatch
+livepatch: '$MOD_BAD': completing unpatching transition
+livepatch: '$MOD_BAD': unpatching complete" \
+			what=$what symbol=$UNTRACEABLE
+	done
+fi
+
+
+# A bad patch of a module that is loaded.
+
+start_test "position out of range in a module"
+
+load_mod $MOD_TARGET
+load_failing_mod $MOD_BAD what=symbol object=$MOD_TARGET \
+	symbol=test_klp_mod_target_show sympos=2
+check_clean $MOD_BAD
+unload_mod $MOD_TARGET
+
+check_result "% insmod test_modules/$MOD_TARGET.ko
+$MOD_TARGET: test_klp_mod_target_init
+% insmod test_modules/$MOD_BAD.ko what=symbol object=$MOD_TARGET symbol=test_klp_mod_target_show sympos=2
+livepatch: symbol position 2 for symbol 'test_klp_mod_target_show' in object '$MOD_TARGET' not found
+insmod: ERROR: could not insert module test_modules/$MOD_BAD.ko: $EINVAL_INSMOD
+% rmmod $MOD_TARGET
+$MOD_TARGET: test_klp_mod_target_exit"
+
+
+# A bad patch of a module that is loaded later: the patch is enabled, and then
+# it is the module that is refused.
+
+start_test "unknown symbol in a module that is loaded later"
+
+load_lp $MOD_BAD what=symbol object=$MOD_TARGET symbol=test_klp_no_such_function
+load_failing_mod $MOD_TARGET
+grep -q "^$MOD_TARGET " /proc/modules &&
+	die "module $MOD_TARGET is still loaded"
+check_sysfs_value "$MOD_BAD" "$MOD_TARGET/patched" "0"
+[[ -z "$(patched_functions)" ]] ||
+	die "a function is patched"
+disable_lp $MOD_BAD
+unload_lp $MOD_BAD
+check_clean $MOD_BAD
+load_mod $MOD_TARGET
+unload_mod $MOD_TARGET
+
+check_result "% insmod test_modules/$MOD_BAD.ko what=symbol object=$MOD_TARGET symbol=test_klp_no_such_function
+$ENABLE_BAD
+% insmod test_modules/$MOD_TARGET.ko
+livepatch: symbol 'test_klp_no_such_function' not found in symbol table
+livepatch: failed to initialize patch '$MOD_BAD' for module '$MOD_TARGET' (-22)
+livepatch: patch '$MOD_BAD' failed for module '$MOD_TARGET', refusing to load module '$MOD_TARGET'
+insmod: ERROR: could not insert module test_modules/$MOD_TARGET.ko: $EINVAL_INSMOD
+$DISABLE_BAD
+% insmod test_modules/$MOD_TARGET.ko
+$MOD_TARGET: test_klp_mod_target_init
+% rmmod $MOD_TARGET
+$MOD_TARGET: test_klp_mod_target_exit"
+
+
+# The cases from here on have a good livepatch.
+
+ENABLE="% insmod test_modules/$MOD_LIVEPATCH.ko
+livepatch: enabling patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': initializing patching transition
+livepatch: '$MOD_LIVEPATCH': starting patching transition
+livepatch: '$MOD_LIVEPATCH': completing patching transition
+livepatch: '$MOD_LIVEPATCH': patching complete"
+DISABLE="% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
+livepatch: '$MOD_LIVEPATCH': starting unpatching transition
+livepatch: '$MOD_LIVEPATCH': completing unpatching transition
+livepatch: '$MOD_LIVEPATCH': unpatching complete
+% rmmod $MOD_LIVEPATCH"
+
+
+# Values that are no booleans.  The livepatch stays as it is.
+
+for attr in enabled force; do
+	start_test "garbage written to '$attr'"
+
+	expected=
+	load_lp $MOD_LIVEPATCH
+	# If this were not so, then check_clean() would not prove anything.
+	[[ -n "$(patched_functions)" ]] ||
+		die "the patched function is not in enabled_functions"
+	for value in garbage 2 -1 ""; do
+		write_failing "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/$attr" "$value"
+		expected+="
+% echo $value > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/$attr
+$SYSFS_KLP_DIR/$MOD_LIVEPATCH/$attr: $EINVAL"
+	done
+	check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
+	check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
+	disable_lp $MOD_LIVEPATCH
+	unload_lp $MOD_LIVEPATCH
+	check_clean $MOD_LIVEPATCH
+
+	check_result "$ENABLE$expected
+$DISABLE"
+done
+
+
+# The state that the livepatch has already is no state to go to.
+
+start_test "enable an enabled livepatch"
+
+load_lp $MOD_LIVEPATCH
+write_failing "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled" "1"
+check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
+check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+check_clean $MOD_LIVEPATCH
+
+check_result "$ENABLE
+% echo 1 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+$SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled: $EINVAL
+$DISABLE"
+
+
+# Without a transition there is nothing to force.  Not to force is fine.
+
+start_test "force without a transition"
+
+load_lp $MOD_LIVEPATCH
+write_failing "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/force" "1"
+write_ok "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/force" "0"
+check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
+check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+check_clean $MOD_LIVEPATCH
+
+check_result "$ENABLE
+% echo 1 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/force
+$SYSFS_KLP_DIR/$MOD_LIVEPATCH/force: $EINVAL
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/force
+$DISABLE"
+
+
+# The same livepatch again.  The module loader refuses it.
+
+start_test "load a livepatch twice"
+
+load_lp $MOD_LIVEPATCH
+load_failing_mod $MOD_LIVEPATCH
+check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
+check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
+[[ "$(patched_functions | wc -l)" == "1" ]] ||
+	die "not one function is patched"
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+check_clean $MOD_LIVEPATCH
+
+check_result "$ENABLE
+% insmod test_modules/$MOD_LIVEPATCH.ko
+insmod: ERROR: could not insert module test_modules/$MOD_LIVEPATCH.ko: File exists
+$DISABLE"
+
+exit 0

@@ -1,0 +1,529 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Transitions that one task holds up: what can be seen of them, what can be
+# done to them and what must be refused meanwhile.
+#
+# The task is a kworker in test_klp_callbacks_busy.ko.  It sleeps inside a
+# function that test_klp_callbacks_demo.ko patches until it is released.
+
+. $(dirname $0)/functions.sh
+
+MOD_BUSY=test_klp_callbacks_busy
+MOD_DEMO=test_klp_callbacks_demo
+MOD_LIVEPATCH=test_klp_livepatch
+MOD_REPLACE=test_klp_atomic_replace
+
+BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
+CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
+
+setup_config
+
+[[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
+	skip "no stack or patch_state in /proc/PID"
+
+# Whatever happens, do not leave the CPU offline.
+function cleanup_transition() {
+	[[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "0" ]] && echo 1 > $CPU_ONLINE
+	cleanup
+}
+trap cleanup_transition EXIT INT TERM HUP
+
+# new_messages() - the kernel's messages since start_test
+function new_messages() {
+	dmesg | awk -v last_dmesg="$LAST_DMESG" 'p; $0 == last_dmesg { p=1 }'
+}
+
+# busy_worker() - the PID of the kworker that holds the transition up
+function busy_worker() {
+	grep -l 'busymod_work_func' /proc/[0-9]*/stack 2> /dev/null | \
+		awk -F/ '{ print $3 }'
+}
+
+# tasks_in_state(state) - the thread IDs of the tasks with this patch_state
+#	state - -1, 0 or 1
+function tasks_in_state() {
+	grep -lx -e "$1" /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | \
+		awk -F/ '{ print $5 }'
+}
+
+# start_blocked() - load the busy module and the livepatch, wait until the
+#	kworker is the only task that is not patched; sets WORKER
+function start_blocked() {
+	load_mod $MOD_BUSY block_transition=Y
+	loop_until '[[ "$(busy_worker | wc -w)" == "1" ]]' ||
+		die "the busy kworker is not to be found"
+	WORKER=$(busy_worker)
+
+	load_lp_nowait $MOD_DEMO
+	check_blocked
+}
+
+# check_blocked() - check that the transition waits for the kworker alone
+function check_blocked() {
+	loop_until '[[ "$(tasks_in_state 0)" == "$WORKER" ]]' ||
+		die "not patched, besides kworker $WORKER: $(tasks_in_state 0)"
+	[[ -n "$(tasks_in_state 1)" ]] ||
+		die "no task is patched"
+	[[ -z "$(tasks_in_state -1)" ]] ||
+		die "not in transition: $(tasks_in_state -1)"
+	check_sysfs_value "$MOD_DEMO" "transition" "1"
+	check_sysfs_value "$MOD_DEMO" "enabled" "1"
+	check_sysfs_value "$MOD_DEMO" "vmlinux/patched" "1"
+	check_sysfs_value "$MOD_DEMO" "$MOD_BUSY/patched" "1"
+	check_sysfs_value "$MOD_DEMO" "test_klp_callbacks_mod/patched" "0"
+}
+
+# release_worker() - let the kworker leave the function
+function release_worker() {
+	log "% echo N > $BLOCK_PARAM"
+	echo N > $BLOCK_PARAM
+	loop_until 'new_messages | grep -q "busymod_work_func exit"' ||
+		die "the busy kworker does not stop"
+}
+
+# wait_complete(modname) - wait for the end of a patching transition
+#	modname - livepatch in transition
+function wait_complete() {
+	local mod="$1"
+
+	loop_until 'grep -q "^0$" $SYSFS_KLP_DIR/$mod/transition' ||
+		die "failed to complete transition"
+	[[ -z "$(tasks_in_state 0)$(tasks_in_state 1)" ]] ||
+		die "still in transition: $(tasks_in_state 0) $(tasks_in_state 1)"
+	check_sysfs_value "$mod" "enabled" "1"
+}
+
+# write_failing(path, value) - write a value that must be refused, log the error
+#	path - file in sysfs
+#	value - what to write
+function write_failing() {
+	local path="$1"; shift
+	local value="$1"
+	local ret
+
+	log "% echo $value > $path"
+	ret=$({ echo "$value" > "$path"; } 2>&1) &&
+		die "$path unexpectedly accepted '$value'"
+	log "$path: ${ret##*: }"
+}
+
+# check_absent(modname) - die if anything of a livepatch is there
+#	modname - module that was refused or removed
+function check_absent() {
+	local mod="$1"
+
+	grep -q "^$mod " /proc/modules &&
+		die "module $mod is still loaded"
+	[[ ! -e "$SYSFS_KLP_DIR/$mod" ]] ||
+		die "$mod is still in sysfs"
+}
+
+# check_clean() - die if anything of any livepatch is there
+function check_clean() {
+	local left
+
+	left=$(find "$SYSFS_KLP_DIR" -mindepth 1)
+	[[ -z "$left" ]] ||
+		die "left in sysfs: $left"
+	left=$(grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions")
+	[[ -z "$left" ]] ||
+		die "left in ftrace: $left"
+	left=$(tasks_in_state 0)$(tasks_in_state 1)
+	[[ -z "$left" ]] ||
+		die "left in transition: $left"
+}
+
+# The kernel's messages in the stages that the cases share
+START="% insmod test_modules/$MOD_BUSY.ko block_transition=Y
+$MOD_BUSY: ${MOD_BUSY}_init
+$MOD_BUSY: busymod_work_func enter
+% insmod test_modules/$MOD_DEMO.ko
+livepatch: enabling patch '$MOD_DEMO'
+livepatch: '$MOD_DEMO': initializing patching transition
+$MOD_DEMO: pre_patch_callback: vmlinux
+$MOD_DEMO: pre_patch_callback: $MOD_BUSY -> [MODULE_STATE_LIVE] Normal state
+livepatch: '$MOD_DEMO': starting patching transition"
+RELEASE="% echo N > $BLOCK_PARAM
+$MOD_BUSY: busymod_work_func exit"
+COMPLETE="livepatch: '$MOD_DEMO': completing patching transition
+$MOD_DEMO: post_patch_callback: vmlinux
+$MOD_DEMO: post_patch_callback: $MOD_BUSY -> [MODULE_STATE_LIVE] Normal state
+livepatch: '$MOD_DEMO': patching complete"
+REVERSE="% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
+livepatch: '$MOD_DEMO': reversing transition from patching to unpatching
+livepatch: '$MOD_DEMO': starting unpatching transition"
+UNPATCHED="livepatch: '$MOD_DEMO': completing unpatching transition
+$MOD_DEMO: post_unpatch_callback: vmlinux
+$MOD_DEMO: post_unpatch_callback: $MOD_BUSY -> [MODULE_STATE_LIVE] Normal state
+livepatch: '$MOD_DEMO': unpatching complete"
+DISABLE="% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
+livepatch: '$MOD_DEMO': initializing unpatching transition
+$MOD_DEMO: pre_unpatch_callback: vmlinux
+$MOD_DEMO: pre_unpatch_callback: $MOD_BUSY -> [MODULE_STATE_LIVE] Normal state
+livepatch: '$MOD_DEMO': starting unpatching transition
+$UNPATCHED"
+UNLOAD="% rmmod $MOD_DEMO
+% rmmod $MOD_BUSY
+$MOD_BUSY: ${MOD_BUSY}_exit"
+
+# end_enabled() - disable the livepatch, unload both modules
+function end_enabled() {
+	disable_lp $MOD_DEMO
+	unload_lp $MOD_DEMO
+	unload_mod $MOD_BUSY
+	check_clean
+}
+
+
+# - hold the transition up
+# - see in sysfs and in /proc/PID/patch_state that it waits for one task
+# - the livepatch cannot be unloaded meanwhile
+# - release the task, the transition completes
+
+start_test "blocked transition"
+
+start_blocked
+log "% rmmod $MOD_DEMO"
+log "$(rmmod $MOD_DEMO 2>&1)"
+check_blocked
+release_worker
+wait_complete $MOD_DEMO
+end_enabled
+
+check_result "$START
+% rmmod $MOD_DEMO
+rmmod: ERROR: Module $MOD_DEMO is in use
+$RELEASE
+$COMPLETE
+$DISABLE
+$UNLOAD"
+
+
+# - hold the transition up and take it back; nothing holds this up
+# - the busy task has seen neither the patch nor its end
+
+start_test "reversed transition"
+
+start_blocked
+disable_lp $MOD_DEMO
+check_clean
+unload_lp $MOD_DEMO
+[[ "$(busy_worker)" == "$WORKER" ]] ||
+	die "the busy kworker has left the function"
+release_worker
+unload_mod $MOD_BUSY
+
+check_result "$START
+$REVERSE
+$UNPATCHED
+% rmmod $MOD_DEMO
+$RELEASE
+% rmmod $MOD_BUSY
+$MOD_BUSY: ${MOD_BUSY}_exit"
+
+
+# - hold the transition up, reverse it, reverse it again, take it back
+#
+# The first reversal makes a transition that nothing holds up, and the kernel
+# completes it when it looks at it the next time, within about a second.  If
+# that is before the second reversal, start over.
+
+for attempt in {1..10}; do
+	if [[ $attempt -eq 1 ]]; then
+		start_test "transition reversed three times"
+	else
+		start_test "another attempt" > /dev/null
+	fi
+
+	start_blocked
+	log "% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
+	echo 0 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"
+	log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
+	{ echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"; } 2> /dev/null && break
+
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
+		die "the second reversal was refused, but the transition does not end"
+	[[ $attempt -lt 10 ]] ||
+		die "no second reversal in $attempt attempts"
+	unload_lp $MOD_DEMO
+	unload_mod $MOD_BUSY
+done
+
+check_blocked
+disable_lp $MOD_DEMO
+check_clean
+unload_lp $MOD_DEMO
+release_worker
+unload_mod $MOD_BUSY
+
+check_result "$START
+$REVERSE
+% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
+livepatch: '$MOD_DEMO': reversing transition from unpatching to patching
+livepatch: '$MOD_DEMO': starting patching transition
+$REVERSE
+$UNPATCHED
+% rmmod $MOD_DEMO
+$RELEASE
+% rmmod $MOD_BUSY
+$MOD_BUSY: ${MOD_BUSY}_exit"
+
+
+# - as before, but in the end let the reversed reversal complete
+
+for attempt in {1..10}; do
+	if [[ $attempt -eq 1 ]]; then
+		start_test "transition reversed twice"
+	else
+		start_test "another attempt" > /dev/null
+	fi
+
+	start_blocked
+	log "% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
+	echo 0 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"
+	log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
+	{ echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"; } 2> /dev/null && break
+
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
+		die "the second reversal was refused, but the transition does not end"
+	[[ $attempt -lt 10 ]] ||
+		die "no second reversal in $attempt attempts"
+	unload_lp $MOD_DEMO
+	unload_mod $MOD_BUSY
+done
+
+check_blocked
+release_worker
+wait_complete $MOD_DEMO
+end_enabled
+
+check_result "$START
+$REVERSE
+% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
+livepatch: '$MOD_DEMO': reversing transition from unpatching to patching
+livepatch: '$MOD_DEMO': starting patching transition
+$RELEASE
+$COMPLETE
+$DISABLE
+$UNLOAD"
+
+
+# - enable a livepatch
+# - hold the transition of another one up
+# - a third one is refused, be it cumulative or not, and leaves nothing
+# - the first one cannot be disabled, enabled or forced meanwhile
+
+start_test "one transition at a time"
+
+load_lp $MOD_LIVEPATCH
+start_blocked
+for replace in 0 1; do
+	load_failing_mod $MOD_REPLACE replace=$replace
+	check_absent $MOD_REPLACE
+	check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
+done
+write_failing "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled" "0"
+write_failing "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled" "1"
+write_failing "$SYSFS_KLP_DIR/$MOD_LIVEPATCH/force" "1"
+check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
+check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
+grep -q "$MOD_LIVEPATCH: this has been live patched" /proc/cmdline ||
+	die "/proc/cmdline is not patched any more"
+check_blocked
+release_worker
+wait_complete $MOD_DEMO
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+end_enabled
+
+check_result "% insmod test_modules/$MOD_LIVEPATCH.ko
+livepatch: enabling patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': initializing patching transition
+livepatch: '$MOD_LIVEPATCH': starting patching transition
+livepatch: '$MOD_LIVEPATCH': completing patching transition
+livepatch: '$MOD_LIVEPATCH': patching complete
+$START
+% insmod test_modules/$MOD_REPLACE.ko replace=0
+insmod: ERROR: could not insert module test_modules/$MOD_REPLACE.ko: Device or resource busy
+% insmod test_modules/$MOD_REPLACE.ko replace=1
+insmod: ERROR: could not insert module test_modules/$MOD_REPLACE.ko: Device or resource busy
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+$SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled: Device or resource busy
+% echo 1 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+$SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled: Invalid argument
+% echo 1 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/force
+$SYSFS_KLP_DIR/$MOD_LIVEPATCH/force: Invalid argument
+$RELEASE
+$COMPLETE
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
+livepatch: '$MOD_LIVEPATCH': starting unpatching transition
+livepatch: '$MOD_LIVEPATCH': completing unpatching transition
+livepatch: '$MOD_LIVEPATCH': unpatching complete
+% rmmod $MOD_LIVEPATCH
+$DISABLE
+$UNLOAD"
+
+
+# - a process that a patched process makes during the transition is patched
+# - it has left the transition with all others in the end
+
+start_test "fork during a transition"
+
+start_blocked
+[[ "$(cat /proc/$$/patch_state)" == "1" ]] ||
+	die "the shell is not patched"
+sleep 600 &
+child=$!
+state=$(cat /proc/$child/patch_state)
+[[ "$state" == "1" ]] ||
+	die "patch_state of the new process is $state"
+check_blocked
+release_worker
+wait_complete $MOD_DEMO
+state=$(cat /proc/$child/patch_state)
+[[ "$state" == "-1" ]] ||
+	die "patch_state of the new process is $state after the transition"
+kill $child
+wait $child 2> /dev/null
+end_enabled
+
+check_result "$START
+$RELEASE
+$COMPLETE
+$DISABLE
+$UNLOAD"
+
+
+# - write 0 to force: nothing happens
+# - write 1 to force: the transition ends although a task is still in the
+#   original function
+# - a forced patching leaves the livepatch as any other: it can be disabled and
+#   unloaded
+
+start_test "forced transition"
+
+start_blocked
+log "% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
+echo 0 > "$SYSFS_KLP_DIR/$MOD_DEMO/force"
+check_blocked
+log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
+echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/force"
+wait_complete $MOD_DEMO
+[[ "$(busy_worker)" == "$WORKER" ]] ||
+	die "the busy kworker has left the function"
+write_failing "$SYSFS_KLP_DIR/$MOD_DEMO/force" "1"
+release_worker
+end_enabled
+
+check_result "$START
+% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/force
+% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force
+livepatch: forcing remaining tasks to the patched state
+$COMPLETE
+% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force
+$SYSFS_KLP_DIR/$MOD_DEMO/force: Invalid argument
+$RELEASE
+$DISABLE
+$UNLOAD"
+
+
+# - a CPU is offline: a transition does not wait for its idle task
+# - a CPU goes offline, and comes back, in the middle of a transition
+
+if [[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "1" ]]; then
+	start_test "transitions with an offline CPU"
+
+	echo 0 > $CPU_ONLINE ||
+		die "cannot take CPU 1 offline"
+	load_lp $MOD_LIVEPATCH
+	disable_lp $MOD_LIVEPATCH
+	unload_lp $MOD_LIVEPATCH
+	load_lp $MOD_LIVEPATCH
+	echo 1 > $CPU_ONLINE ||
+		die "cannot take CPU 1 online"
+	taskset -c 1 grep -q "$MOD_LIVEPATCH: this has been live patched" /proc/cmdline ||
+		die "/proc/cmdline is not patched on CPU 1"
+	disable_lp $MOD_LIVEPATCH
+	unload_lp $MOD_LIVEPATCH
+	check_clean
+
+	expected="% insmod test_modules/$MOD_LIVEPATCH.ko
+livepatch: enabling patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': initializing patching transition
+livepatch: '$MOD_LIVEPATCH': starting patching transition
+livepatch: '$MOD_LIVEPATCH': completing patching transition
+livepatch: '$MOD_LIVEPATCH': patching complete
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
+livepatch: '$MOD_LIVEPATCH': starting unpatching transition
+livepatch: '$MOD_LIVEPATCH': completing unpatching transition
+livepatch: '$MOD_LIVEPATCH': unpatching complete
+% rmmod $MOD_LIVEPATCH"
+	check_result "$expected
+$expected"
+
+	start_test "CPU taken offline during a transition"
+
+	start_blocked
+	echo 0 > $CPU_ONLINE ||
+		die "cannot take CPU 1 offline"
+	check_blocked
+	release_worker
+	wait_complete $MOD_DEMO
+	echo 1 > $CPU_ONLINE ||
+		die "cannot take CPU 1 online"
+	end_enabled
+
+	check_result "$START
+$RELEASE
+$COMPLETE
+$DISABLE
+$UNLOAD"
+
+	start_test "CPU taken online during a transition"
+
+	echo 0 > $CPU_ONLINE ||
+		die "cannot take CPU 1 offline"
+	start_blocked
+	echo 1 > $CPU_ONLINE ||
+		die "cannot take CPU 1 online"
+	check_blocked
+	release_worker
+	wait_complete $MOD_DEMO
+	end_enabled
+
+	check_result "$START
+$RELEASE
+$COMPLETE
+$DISABLE
+$UNLOAD"
+else
+	echo "SKIP: transitions with an offline CPU: CPU 1 cannot be taken offline"
+fi
+
+
+# - hold the transition up until the kernel signals the remaining tasks; it
+#   says so, but not again when it repeats that
+# - the kworker does not mind
+
+start_test "signal to the remaining tasks"
+
+start_blocked
+loop_until 'new_messages | grep -q "livepatch: signaling remaining tasks"' ||
+	die "the remaining tasks were not signaled"
+sleep 3
+check_blocked
+release_worker
+wait_complete $MOD_DEMO
+end_enabled
+
+check_result "$START
+livepatch: signaling remaining tasks
+$RELEASE
+$COMPLETE
+$DISABLE
+$UNLOAD"
+
+exit 0
