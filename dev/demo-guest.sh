@@ -21,29 +21,26 @@ run() {
 	fi
 }
 
-# expect WHAT COMMAND: wait up to 60 s for COMMAND to succeed.
+# expect WHAT COMMAND: wait up to a minute for COMMAND to succeed.
 expect() {
-	local i
-	for ((i = 0; i < 600; i++)); do
-		bash -c "$2" >/dev/null 2>&1 && return
+	local end=$((SECONDS + 60))
+	until eval "$2" >/dev/null 2>&1; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			tell "FAILED: expected $1: $2"
+			exit 1
+		fi
 		sleep 0.1
 	done
-	tell "FAILED: expected $1: $2"
-	exit 1
 }
 
+# The kernel thread that is inside busymod_work_func().
 sleeper() {
 	local stack
-	for stack in /proc/[0-9]*/stack; do
-		if grep -q busymod_work_func "$stack" 2>/dev/null; then
-			stack=${stack#/proc/}
-			echo "${stack%/stack}"
-			return
-		fi
-	done
-	return 1
+	stack=$(grep -ls busymod_work_func /proc/[0-9]*/stack | head -n 1)
+	stack=${stack#/proc/}
+	pid=${stack%/stack}
+	[ -n "$pid" ]
 }
-export -f sleeper
 
 core=C
 ! zgrep -q CONFIG_LIVEPATCH_RUST=y /proc/config.gz || core=Rust
@@ -61,9 +58,8 @@ run "cat /proc/cmdline"
 tell
 tell "A task inside an old function must not meet a new one. Here is one that"
 tell "sleeps inside busymod_work_func(), and a livepatch that changes it:"
-run "insmod $samples/livepatch-callbacks-busymod.ko sleep_secs=10"
+run "insmod $samples/livepatch-callbacks-busymod.ko sleep_secs=20"
 expect "a task asleep in busymod_work_func()" sleeper
-pid=$(sleeper)
 run "insmod $samples/livepatch-callbacks-demo.ko"
 demo=$sysfs/livepatch_callbacks_demo
 expect "the transition to wait" "grep -q 1 $demo/transition"

@@ -19,7 +19,15 @@ out=$(kernel_build)
 [ -x "$venv/bin/vng" ] || die "virtme-ng is not installed" "make toolchain"
 
 share=$(mktemp -d "$cache/vm.XXXXXX")
-trap 'rm -rf "$share"' EXIT
+machine=
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	# The machine is a process group of its own: nothing of it may outlive this.
+	[ -z "$machine" ] || kill -KILL -- "-$machine" 2>/dev/null || true
+	rm -rf "$share"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
 touch "$share/output"
 
 # /dev/kvm opens on machines whose CPU cannot do it, and then nothing boots.
@@ -45,12 +53,14 @@ read -ra qemu_opts <<<"${QEMU_OPTS:-}"
 tail -n +1 -f "$share/output" &
 tail=$!
 # shellcheck disable=SC2086 # kvm is empty or one option
-PATH=$venv/bin:$PATH timeout --foreground "${TIMEOUT:-900}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
+PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-900}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
 	--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root \
 	--rwdir "$out" --rwdir "$share" \
 	--append "panic=-1 oops=panic ${APPEND:-}" \
 	${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} \
-	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 || true
+	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 &
+machine=$!
+wait "$machine" || true
 sleep 0.3
 { kill "$tail" && wait "$tail"; } 2>/dev/null || true
 
