@@ -70,5 +70,6 @@ int klp_ftrace_unregister(void)
 /* For klp_rust_redirect(), which may call nothing that can be traced. */
 void notrace klp_smp_rmb(void)
 {
+	/* What it orders, and its partners, are said where it is called. */
 	smp_rmb();
 }

@@ -97,10 +97,10 @@ int klp_ftrace_unregister(void);
 void klp_smp_rmb(void);
 
 /* tasks.c */
-void klp_for_each_task(void (*visit)(struct task_struct *task, void *arg),
-		       void *arg);
-void klp_for_each_idle_task(void (*visit)(struct task_struct *task, bool online,
-					  void *arg), void *arg);
+void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
+		     void *arg);
+void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
+					void *arg), void *arg);
 void klp_task_set_pending(struct task_struct *task, bool pending);
 bool klp_task_pending(struct task_struct *task);
 bool klp_task_test_and_clear_pending(struct task_struct *task);

@@ -34,7 +34,8 @@ struct klp_shadow_key {
 	unsigned long id;
 };
 
-unsigned long klp_shadow_lock(void) __acquires(&klp_shadow_spinlock)
+unsigned long klp_shadow_lock(void)
+	__acquires(&klp_shadow_spinlock)
 {
 	unsigned long flags;
 
@@ -43,7 +44,8 @@ unsigned long klp_shadow_lock(void) __acquires(&klp_shadow_spinlock)
 	return flags;
 }
 
-void klp_shadow_unlock(unsigned long flags) __releases(&klp_shadow_spinlock)
+void klp_shadow_unlock(unsigned long flags)
+	__releases(&klp_shadow_spinlock)
 {
 	spin_unlock_irqrestore(&klp_shadow_spinlock, flags);
 }

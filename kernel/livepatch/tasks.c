@@ -29,8 +29,8 @@ void klp_set_sched_switching(bool on)
 }
 
 /* Visits all threads but the idle tasks, under tasklist_lock. */
-void klp_for_each_task(void (*visit)(struct task_struct *task, void *arg),
-		       void *arg)
+void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
+		     void *arg)
 {
 	struct task_struct *g, *task;
 
@@ -40,8 +40,8 @@ void klp_for_each_task(void (*visit)(struct task_struct *task, void *arg),
 	read_unlock(&tasklist_lock);
 }
 
-void klp_for_each_idle_task(void (*visit)(struct task_struct *task, bool online,
-					  void *arg), void *arg)
+void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
+					void *arg), void *arg)
 {
 	unsigned int cpu;
 
@@ -99,6 +99,7 @@ static void klp_transition_work_fn(struct work_struct *work)
 {
 	klp_rust_transition_work();
 }
+
 static DECLARE_DELAYED_WORK(klp_transition_work, klp_transition_work_fn);
 
 void klp_retry_transition(unsigned int seconds)

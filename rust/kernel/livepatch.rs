@@ -28,36 +28,44 @@
 //!
 //! # Map
 //!
-//! | layer | where | `unsafe` |
-//! |---|---|---|
-//! | C edge | `kernel/livepatch/` | (C) what only C can do; decides nothing |
-//! | Rust edge | `abi`: the ABI's structures; `hooks`: what C calls; `host`: what is called; `stacks`: func stacks and handler; `index`: changing code by address; `elf`, `shadow_table` | each block with its reason |
-//! | core | `core`, `patch`, `transition`, `replace`, `modules`, `relocs`, `state`, `shadow`, `symbols`, `sysfs` | none |
-//! | model | `model`: the rules | none; depends on [`core`](::core) alone |
+//! - **C edge**, `kernel/livepatch/`: what only C can do. Decides nothing.
+//! - **Rust edge**, each `unsafe` with its reason: `abi`, the structures that modules know;
+//!   `hooks`, what C calls; `host`, what is called; `stacks`, the func stacks and the
+//!   handler; `index`, changing code by address; `elf` and `shadow_table`.
+//! - **Core**, no `unsafe`: `core`, the life of a patch; `patch`, objects and funcs;
+//!   `transition`, tasks; `replace`; `modules` that come and go; `relocs`; `symbols`;
+//!   `state`; `shadow`; `sysfs`.
+//! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone.
 //!
 //! # Locks
 //!
-//! | lock | protects | taken by |
-//! |---|---|---|
-//! | `klp_mutex` | patches, objects, funcs, their lists, the func stacks, the transition | all of the core; sleeps |
-//! | `tasklist_lock` | which tasks there are | walks over the tasks, inside `klp_mutex` |
-//! | `pi_lock` and runqueue lock | a task keeps still while its stack is checked | inside `tasklist_lock` |
-//! | `klp_shadow_lock` | shadow variables, except for finding them | interrupts disabled |
+//! - `klp_mutex` protects patches, objects, funcs, their lists, the func stacks, and the
+//!   transition. All of the core holds it, and sleeps.
+//! - `tasklist_lock`, inside it, protects which tasks there are.
+//! - A task's `pi_lock` or runqueue lock, inside that, keeps it still while its stack is checked.
+//! - `klp_shadow_lock`, with interrupts disabled, protects shadow variables, except for finding
+//!   them.
 //!
-//! Without `klp_mutex` there are: the ftrace handler, and a task that switches itself, on its way
+//! Without `klp_mutex` there are the ftrace handler, and a task that switches itself, on its way
 //! out of the kernel, in the idle loop, in `__schedule()`, or that forks. They disable preemption,
 //! and `klp_synchronize_transition()` waits for that.
 //!
 //! # Barriers
 //!
-//! | orders | in | pairs with |
-//! |---|---|---|
-//! | tasks' states before funcs' `transition` | `model::transition::init` | second read barrier in `model::redirect` |
-//! | target before tasks' pending flags | `model::transition::init`, `reverse` | test-and-clear in `update`, read barrier in `sched_switch` |
-//! | funcs' `transition` before func stacks | `core::enable` | first read barrier in `model::redirect` |
-//! | funcs' `transition` before tasks' pending flags | `core::disable` | test-and-clear in `update`, before the task's next handler |
-//! | a func stack before its place in the table | `stacks::insert` | dependent loads in `stacks::lookup` |
-//! | an index before its publication | `index::replace` | load in `index::find_blocker` |
+//! What is ordered, where, and what that pairs with:
+//!
+//! 1. tasks' states before funcs' `transition`, in `model::transition::init()`: the second read
+//!    barrier in `model::redirect`;
+//! 2. the target before tasks' pending flags, in `model::transition::init()` and `reverse()`: the
+//!    test-and-clear in `update()`, the read barrier in `sched_switch()`;
+//! 3. funcs' `transition` before their place on the func stacks, in `core::enable()`: the first
+//!    read barrier in `model::redirect`;
+//! 4. funcs' `transition` before tasks' pending flags, in `core::disable()`: the test-and-clear in
+//!    `update()`, before the task's next handler;
+//! 5. a func stack before its place in the table, in `stacks::insert()`: the dependent loads in
+//!    `stacks::lookup()`;
+//! 6. an index before its publication, in `index::replace()`: the load in
+//!    `index::find_blocker()`.
 
 // Without the rest of the core, the tests alone use it.
 #[cfg_attr(not(CONFIG_LIVEPATCH_RUST), allow(dead_code))]

@@ -48,13 +48,13 @@ use crate::{
 /// `ptr` is null or points to a string that lives and does not change as long as `'a`.
 unsafe fn string<'a>(ptr: *const c_char) -> Option<&'a CStr> {
     // SAFETY: By the safety requirement.
-    (!ptr.is_null()).then(|| unsafe { CStr::from_ptr(ptr.cast()) })
+    (!ptr.is_null()).then(|| unsafe { CStr::from_char_ptr(ptr) })
 }
 
 /// Copies a name for as long as the nop or object that bears it lives.
 fn copy_name(name: &CStr) -> Result<*const c_char> {
     // SAFETY: `name` is a string.
-    let copy = unsafe { bindings::kstrdup(name.as_ptr().cast(), GFP_KERNEL.as_raw()) };
+    let copy = unsafe { bindings::kstrdup(name.as_char_ptr(), GFP_KERNEL.as_raw()) };
     if copy.is_null() {
         Err(ENOMEM)
     } else {

@@ -163,7 +163,7 @@ impl Section<'_> {
     /// The section's name.
     pub(crate) fn name(&self) -> &CStr {
         // SAFETY: By the invariants of the image that the section is of.
-        unsafe { CStr::from_ptr(self.names.add(self.header.sh_name as usize).cast()) }
+        unsafe { CStr::from_char_ptr(self.names.add(self.header.sh_name as usize)) }
     }
 
     /// Whether it holds relocations that are written when a livepatch is applied.
@@ -186,7 +186,7 @@ impl Symbol<'_> {
     /// The symbol's name.
     pub(crate) fn name(&self) -> &CStr {
         // SAFETY: By the invariants of the image that the symbol is of.
-        unsafe { CStr::from_ptr(self.names.add((*self.symbol).st_name as usize).cast()) }
+        unsafe { CStr::from_char_ptr(self.names.add((*self.symbol).st_name as usize)) }
     }
 
     /// Whether it is marked as one that is resolved when a livepatch is applied.

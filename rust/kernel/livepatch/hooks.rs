@@ -118,7 +118,7 @@ unsafe extern "C" fn klp_rust_find_section(
     size: *mut usize,
 ) -> *mut c_void {
     // SAFETY: By the safety requirement.
-    let (module, name) = unsafe { (Module::from_raw(module), CStr::from_ptr(name.cast())) };
+    let (module, name) = unsafe { (Module::from_raw(module), CStr::from_char_ptr(name)) };
     let found = Image::kept(module).and_then(|(image, count)| {
         let mut sections = image.kept_sections(count);
         sections
@@ -148,7 +148,7 @@ unsafe extern "C" fn klp_rust_apply_relocs(
 ) -> c_int {
     // SAFETY: By the safety requirement.
     unsafe {
-        let object = (!objname.is_null()).then(|| CStr::from_ptr(objname.cast()));
+        let object = (!objname.is_null()).then(|| CStr::from_char_ptr(objname));
         let module = Module::from_raw(module);
         let image = Image::new(module, sections, section_names, symbol_names, symbols);
         status(relocs::write_section(
@@ -202,6 +202,10 @@ unsafe extern "C" fn klp_rust_redirect(ip: c_ulong, task: *mut bindings::task_st
 }
 
 /// The work that goes on with a transition.
+///
+/// # Safety
+///
+/// Process context.
 #[export]
 unsafe extern "C" fn klp_rust_transition_work() {
     transition::work();
@@ -218,7 +222,11 @@ unsafe extern "C" fn klp_rust_update_patch_state(task: *mut bindings::task_struc
     model::transition::update(&Tasks, unsafe { TaskRef::from_raw(task) });
 }
 
-/// `__klp_sched_try_switch()`; preemption is disabled.
+/// `__klp_sched_try_switch()`.
+///
+/// # Safety
+///
+/// Preemption is disabled.
 #[export]
 unsafe extern "C" fn klp_rust_sched_try_switch() {
     model::transition::sched_switch(&Tasks);
@@ -270,7 +278,7 @@ unsafe extern "C" fn klp_rust_enabled_store(
     buf: *const c_char,
 ) -> c_int {
     // SAFETY: By the safety requirement.
-    let (buf, patch) = unsafe { (CStr::from_ptr(buf.cast()), Patch::from_raw(patch)) };
+    let (buf, patch) = unsafe { (CStr::from_char_ptr(buf), Patch::from_raw(patch)) };
     status(patch.map_or(Err(EINVAL), |patch| sysfs::store_enabled(patch, buf)))
 }
 
@@ -296,7 +304,7 @@ unsafe extern "C" fn klp_rust_force_store(
     buf: *const c_char,
 ) -> c_int {
     // SAFETY: By the safety requirement.
-    let (buf, patch) = unsafe { (CStr::from_ptr(buf.cast()), Patch::from_raw(patch)) };
+    let (buf, patch) = unsafe { (CStr::from_char_ptr(buf), Patch::from_raw(patch)) };
     status(patch.map_or(Err(EINVAL), |patch| sysfs::store_force(patch, buf)))
 }
 
@@ -360,6 +368,10 @@ unsafe extern "C" fn klp_rust_shadow_alloc(
 }
 
 /// `klp_shadow_get()`.
+///
+/// # Safety
+///
+/// None: unsafe for the sake of its declaration in C.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_get(object: *mut c_void, id: c_ulong) -> *mut c_void {
     let key = Key { object, id };

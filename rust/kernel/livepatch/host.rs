@@ -181,7 +181,7 @@ pub(crate) fn put_module(module: &Module) {
 pub(crate) fn with_patchable_module(name: &CStr, locked: &Locked, found: impl FnOnce(&Module)) {
     let _rcu = rcu::read_lock();
     // SAFETY: `name` is a string, and this is an RCU read side critical section.
-    let module = unsafe { bindings::find_module(name.as_ptr().cast()) };
+    let module = unsafe { bindings::find_module(name.as_char_ptr()) };
     if module.is_null() {
         return;
     }
@@ -206,32 +206,37 @@ pub(crate) fn each_symbol(
         visit: &'a mut F,
     }
 
+    /// # Safety
+    ///
+    /// `search` points to a `Search<F>`.
     unsafe extern "C" fn matching<F: FnMut(usize) -> ControlFlow<()>>(
         search: *mut c_void,
         address: c_ulong,
     ) -> c_int {
-        // SAFETY: `search` is passed through from below, where it is a `Search<F>`.
+        // SAFETY: By the safety requirement.
         let search = unsafe { &mut *search.cast::<Search<'_, F>>() };
         (search.visit)(address).is_break().into()
     }
 
+    /// # Safety
+    ///
+    /// `search` points to a `Search<F>`, and `name` to a string.
     unsafe extern "C" fn any<F: FnMut(usize) -> ControlFlow<()>>(
         search: *mut c_void,
         name: *const c_char,
         address: c_ulong,
     ) -> c_int {
-        // SAFETY: `search` is passed through from below, where it is a `Search<F>`; `name` is a
-        // symbol's name.
+        // SAFETY: By the safety requirement.
         let (wanted, name) = unsafe {
             (
                 (*search.cast::<Search<'_, F>>()).name,
-                CStr::from_ptr(name.cast()),
+                CStr::from_char_ptr(name),
             )
         };
         if name != wanted {
             return 0;
         }
-        // SAFETY: As above.
+        // SAFETY: By the safety requirement.
         unsafe { matching::<F>(search, address) }
     }
 
@@ -254,13 +259,11 @@ pub(crate) fn each_symbol(
     unsafe {
         match object {
             Some(object) => {
-                bindings::module_kallsyms_on_each_symbol(object.as_ptr().cast(), Some(any), search)
+                bindings::module_kallsyms_on_each_symbol(object.as_char_ptr(), Some(any), search)
             }
-            None => bindings::kallsyms_on_each_match_symbol(
-                Some(matching),
-                name.as_ptr().cast(),
-                search,
-            ),
+            None => {
+                bindings::kallsyms_on_each_match_symbol(Some(matching), name.as_char_ptr(), search)
+            }
         }
     };
 }
@@ -350,7 +353,7 @@ pub(crate) fn queue_free(patch: &Patch) {
 /// Tells the log, at debug level, how far the transition of the patch called `name` is.
 pub(crate) fn debug_transition(event: bindings::klp_debug_event, name: &CStr, patching: bool) {
     // SAFETY: `name` is a string.
-    unsafe { bindings::klp_debug_transition(event, name.as_ptr().cast(), patching) };
+    unsafe { bindings::klp_debug_transition(event, name.as_char_ptr(), patching) };
 }
 
 /// Prints to the log, with the prefix that live patching has always had.

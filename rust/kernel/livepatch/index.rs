@@ -62,7 +62,7 @@ impl Index {
         };
         let patched = patch.objects(locked).filter(|o| o.patched(locked));
         for func in patched.flat_map(|object| object.funcs(locked)) {
-            let name = FuncName(func.name().as_ptr().cast());
+            let name = FuncName(func.name().as_char_ptr());
             let (old, new) = (func.original(), func.new_code());
             let below = stacks::below(func, locked).map(|below| below.new_code());
             let order = index.patching.len();

@@ -7,6 +7,7 @@ use core::ffi::CStr;
 use crate::{
     bindings,
     livepatch::host::Locked,
+    prelude::*,
     types::Opaque, //
 };
 
@@ -33,7 +34,7 @@ impl Module {
     /// Its name.
     pub(crate) fn name(&self) -> &CStr {
         // SAFETY: The module lives, and its name is a string that does not change.
-        unsafe { CStr::from_ptr((&raw const (*self.as_ptr()).name).cast()) }
+        unsafe { CStr::from_char_ptr((&raw const (*self.as_ptr()).name).cast()) }
     }
 
     /// Whether it is marked as a livepatch in its module information.

@@ -87,11 +87,14 @@ impl TaskRef {
     /// Calls `body` with the task kept still, which is to say that it is the caller, or its
     /// runqueue or `pi_lock` is held. Returns what `body` returns, or the scheduler's error.
     pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {
+        /// # Safety
+        ///
+        /// `body` points to an `Option<F>`.
         unsafe extern "C" fn call<F: FnOnce() -> c_int>(
             _: *mut bindings::task_struct,
             body: *mut c_void,
         ) -> c_int {
-            // SAFETY: `body` is passed through from below, where it is an `Option<F>`.
+            // SAFETY: By the safety requirement.
             let body = unsafe { &mut *body.cast::<Option<F>>() };
             body.take()
                 .map_or(bindings::EINVAL.cast_signed(), |body| body())
@@ -145,31 +148,37 @@ impl TaskRef {
 
 /// Visits every thread of every process, under `tasklist_lock`.
 pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
+    /// # Safety
+    ///
+    /// `task` points to a task that lives during the call, and `visit` to an `F`.
     unsafe extern "C" fn call<F: FnMut(TaskRef)>(
         task: *mut bindings::task_struct,
         visit: *mut c_void,
     ) {
-        // SAFETY: `visit` is passed through from below, where it is an `F`.
+        // SAFETY: By the safety requirement.
         let visit = unsafe { &mut *visit.cast::<F>() };
         visit(TaskRef(task));
     }
 
     // SAFETY: `call` gets what it expects.
-    unsafe { bindings::klp_for_each_task(Some(call::<F>), (&raw mut visit).cast()) };
+    unsafe { bindings::klp_visit_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
 /// Visits the idle task of every possible CPU, with whether the CPU is online.
 pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
+    /// # Safety
+    ///
+    /// `task` points to a task that lives during the call, and `visit` to an `F`.
     unsafe extern "C" fn call<F: FnMut(TaskRef, bool)>(
         task: *mut bindings::task_struct,
         online: bool,
         visit: *mut c_void,
     ) {
-        // SAFETY: `visit` is passed through from below, where it is an `F`.
+        // SAFETY: By the safety requirement.
         let visit = unsafe { &mut *visit.cast::<F>() };
         visit(TaskRef(task), online);
     }
 
     // SAFETY: `call` gets what it expects.
-    unsafe { bindings::klp_for_each_idle_task(Some(call::<F>), (&raw mut visit).cast()) };
+    unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
