@@ -101,6 +101,8 @@ void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg);
 void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
 					void *arg), void *arg);
+void klp_cpus_read_lock(void);
+void klp_cpus_read_unlock(void);
 void klp_task_set_pending(struct task_struct *task, bool pending);
 bool klp_task_pending(struct task_struct *task);
 bool klp_task_test_and_clear_pending(struct task_struct *task);

@@ -49,6 +49,17 @@ void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
 		visit(idle_task(cpu), cpu_online(cpu), arg);
 }
 
+/* Inline functions where CPUs cannot go offline. */
+void klp_cpus_read_lock(void)
+{
+	cpus_read_lock();
+}
+
+void klp_cpus_read_unlock(void)
+{
+	cpus_read_unlock();
+}
+
 void klp_task_set_pending(struct task_struct *task, bool pending)
 {
 	update_tsk_thread_flag(task, TIF_PATCH_PENDING, pending);

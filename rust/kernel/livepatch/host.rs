@@ -313,10 +313,10 @@ pub(crate) fn unregister_ftrace() -> Result {
 /// Runs `body` while no CPU goes online or offline. Sleeps.
 pub(crate) fn with_cpus_fixed(body: impl FnOnce()) {
     // SAFETY: Process context, and unlocked below.
-    unsafe { bindings::cpus_read_lock() };
+    unsafe { bindings::klp_cpus_read_lock() };
     body();
     // SAFETY: Locked above.
-    unsafe { bindings::cpus_read_unlock() };
+    unsafe { bindings::klp_cpus_read_unlock() };
 }
 
 /// Whether the architecture can tell the stack of a task for sure.

@@ -191,11 +191,14 @@ fn add_locations(locations: &mut [usize]) -> Result<(), Refusal> {
 
 /// Takes functions out of ftrace; `all` says that no other is left in it.
 fn leave_ftrace(locations: &mut [usize], all: bool) -> Result {
-    // An empty filter would mean every function.
-    if all {
-        host::unregister_ftrace()?;
+    if !all {
+        return host::set_ftrace_filter(locations, true);
     }
-    host::set_ftrace_filter(locations, true)
+    // An empty filter would mean every function, so this comes first.
+    host::unregister_ftrace()?;
+    // Without memory, functions stay in the filter; called again, they find no stack.
+    let _ = host::set_ftrace_filter(locations, true);
+    Ok(())
 }
 
 /// Takes the funcs of an object off their stacks. Without effect on ftrace until [`settle`].
@@ -220,7 +223,8 @@ fn remove_funcs(object: &Object, which: Which, when: Circumstance, locked: &Lock
 /// Takes the functions that are left without a func out of ftrace.
 fn settle(locked: &Locked) {
     // What cannot leave now, for want of memory, runs the original function, and is tried again.
-    warn_on!(stacks::shed(locked, leave_ftrace).is_err());
+    let result = stacks::shed(locked, leave_ftrace);
+    warn_on!(result.is_err_and(|error| error != ENOMEM));
 }
 
 /// Unpatches those functions of an object that are patched. Sleeps.
