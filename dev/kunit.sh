@@ -40,9 +40,14 @@ what="KUnit on $arch"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 5 min on 2 cores)"
 run_logged "$what" "$out/log/kunit" timeout 3000 "${kunit[@]}"
 # Show the tests, and count them; kunit.py's exit status has counted already.
-sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -E 'rust_livepatch|\[(PASSED|FAILED|CRASHED)\]|Testing complete' || true
-total=$(sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -o 'Testing complete.*' | tail -n 1)
-passed=$(grep -o 'passed: [0-9]*' <<<"$total" | cut -d' ' -f2)
-failed=$(grep -oE '(failed|crashed|errors): [0-9]*' <<<"$total" | cut -d' ' -f2 | paste -sd+ | bc)
-echo "${passed:-0} passed, ${failed:-0} failed"
-[ "${passed:-0}" != 0 ] && [ "${failed:-0}" = 0 ]
+sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' || true
+# count WORD...: the sum of kunit.py's totals of those kinds.
+count() {
+	awk -v words="$*" '/Testing complete/ {
+		for (i = 1; i < NF; i++) for (n = split(words, w, " "); n; n--) if ($i == w[n] ":") sum += $(i + 1)
+	} END { print sum + 0 }' "$out/log/kunit"
+}
+passed=$(count passed)
+failed=$(count failed crashed errors)
+echo "$passed passed, $failed failed"
+[ "$passed" != 0 ] && [ "$failed" = 0 ]
