@@ -16,7 +16,7 @@ suite() {
 	log=$cache/log/suite-$(tr ' ' '-' <<<"$1")
 	shift
 	say "== $name"
-	"$@" 2>&1 | tee "$log" | sed 's/^\([0-9]* passed, [0-9]* failed\)$/'"$name"': \1/' || status=${PIPESTATUS[0]}
+	"$@" 2>&1 | tee "$log" | sed -u 's/^\([0-9]* passed, [0-9]* failed\)$/'"$name"': \1/' || status=${PIPESTATUS[0]}
 	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) || true
 	if [ -n "$last" ]; then
 		passed=$((passed + ${last%% *}))
