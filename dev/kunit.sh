@@ -8,6 +8,10 @@
 . "$(dirname "$0")/lib.sh"
 
 arch=${KUNIT_ARCH:-um}
+case $arch in
+um | x86_64) ;;
+*) die "KUNIT_ARCH=$arch: not known here" "use KUNIT_ARCH=um or KUNIT_ARCH=x86_64" ;;
+esac
 out=$(build_dir "kunit-$arch")
 "$repo/dev/toolchain.sh"
 take_turns "$(work_dir)"
@@ -20,9 +24,7 @@ for variable in "${kmake[@]}"; do
 	case $variable in *=*) args+=(--make_options="$variable") ;; esac
 done
 kunit=("$tree/tools/testing/kunit/kunit.py" run "${args[@]}")
-case $arch in
-um) ;;
-x86_64)
+if [ "$arch" = x86_64 ]; then
 	args=()
 	while IFS= read -r option; do
 		args+=(--kconfig_add="$option")
@@ -32,9 +34,7 @@ x86_64)
 	if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 		kunit=(unshare -m sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh "${kunit[@]}")
 	fi
-	;;
-*) die "KUNIT_ARCH=$arch: not known here" "use KUNIT_ARCH=um or KUNIT_ARCH=x86_64" ;;
-esac
+fi
 
 what="KUnit on $arch"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 5 min on 2 cores)"

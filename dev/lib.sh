@@ -8,6 +8,10 @@
 
 set -euo pipefail
 
+# The kernel's make is told all it needs to know; O= and the like, given to the
+# Makefile here, mean something else there.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${LIVEPATCH_RUST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/livepatch-rust}
 tools=$cache/tools

@@ -99,6 +99,13 @@ expect "the base stays as it was" 1 "" grep LIVEPATCH_RUST "$small/kernel/livepa
 touch "$scratch/then"
 compose >/dev/null 2>&1
 expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
+git init -q "$small"
+git -C "$small" add .
+touch "$small/untracked.c"
+rm -rf "$tree" "$(dirname "$tree")/base-copied" "$(dirname "$tree")/composed"
+expect "composing from a git clone" 0 "/tree" compose
+expect "what git does not track stays out" 1 "" test -e "$tree/untracked.c"
+expect "what git tracks is there" 0 "VERSION" grep VERSION "$tree/Makefile"
 rm "$copy/kernel/livepatch/hooks.c" "$copy/series/diffs/kernel/livepatch/Kconfig.diff"
 compose >/dev/null 2>&1
 expect "a file that is gone leaves the tree" 1 "" test -e "$tree/kernel/livepatch/hooks.c"

@@ -253,15 +253,14 @@ impl Host for Transition<'_> {
         // Every call is redirected by this patch, which is above the ones it replaces. A task that
         // was forced may still be on its way through one of them, which is why those stay.
         patch::unpatch_objects(self.older(), Which::All, Circumstance::Settled, self.locked);
-        // A nop is alone on its stack by now: its function leaves ftrace, and no handler is inside
-        // it when this returns. So it can be freed.
+        // What only a nop redirects now is as good as unpatched. The nops are freed by `finish()`,
+        // when no handler can see them any more.
         patch::unpatch_objects(
             iter::once(self.patch),
             Which::Nops,
             Circumstance::InTransition,
             self.locked,
         );
-        self.patch.release_objects(true, self.locked);
     }
 
     fn post_callbacks(&self, target: TaskState) {
@@ -300,6 +299,7 @@ impl Host for Transition<'_> {
         if !self.patch.enabled() {
             core::free_async(self.patch, self.locked);
         } else if self.patch.replaces() {
+            self.patch.release_objects(true, self.locked);
             while let Some(older) = self.older().next() {
                 core::free_async(older, self.locked);
             }

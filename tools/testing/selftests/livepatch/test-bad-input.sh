@@ -20,40 +20,37 @@ setup_config
 # The counterparts in the kernel: KSYM_NAME_LEN - 1 and MODULE_NAME_LEN - 1.
 LONGEST_SYMBOL=$(printf 'x%.0s' {1..511})
 
-# in_vmlinux() - the lines of kallsyms that are about vmlinux
-function in_vmlinux() {
-	awk 'NF == 3' /proc/kallsyms
-}
-
-# count_symbol(name) - how many symbols in vmlinux have this name
-#	name - exact name of the symbol
-function count_symbol() {
-	in_vmlinux | awk -v name="$1" '$3 == name' | wc -l
-}
-
-# ambiguous_symbol() - the static function name that vmlinux has most often
-function ambiguous_symbol() {
-	in_vmlinux | awk '$2 == "t" && $3 ~ /^[A-Za-z_][A-Za-z0-9_]*$/ { print $3 }' | \
-		sort | uniq -c | sort -k1,1nr -k2 | awk 'NR == 1 && $1 > 1 { print $2 }'
-}
-
-# untraceable_symbol() - a function that vmlinux has once and ftrace cannot
-#	patch under this or another name of its address
-function untraceable_symbol() {
+# choose_symbols() - look for symbols of vmlinux that cannot be patched; print
+#	- the static function name that is there most often, "-" if none
+#	- how many symbols have this name
+#	- a function that is there once and that ftrace cannot patch, neither
+#	  under this nor under another name of its address, "-" if none
+#
+# Reading /proc/kallsyms can take long, therefore this is done in one go.
+function choose_symbols() {
 	awk 'NR == FNR { traceable[$1] = 1; next }
-	     NF == 3 { count[$3]++
-		       if ($3 in traceable) is_traceable[$1] = 1 }
-	     NF == 3 && $3 == "_stext" { text = 1 }
-	     NF == 3 && $3 == "_etext" { text = 0 }
-	     text && NF == 3 && tolower($2) == "t" &&
-	     $3 ~ /^[a-z][a-z0-9_]*$/ { addr[$3] = $1; names[++n] = $3 }
-	     END { for (i = 1; i <= n; i++)
-			if (count[names[i]] == 1 && !(addr[names[i]] in is_traceable)) {
-				print names[i]
-				exit
-			} }' \
-		"$SYSFS_TRACING_DIR/available_filter_functions" \
-		<(sort -s -k1,1 /proc/kallsyms)
+	     NF != 3 { next }
+	     { count[$3]++ }
+	     $3 in traceable { patchable[$1] = 1 }
+	     $3 == "_stext" { text = 1 }
+	     $3 == "_etext" { text = 0 }
+	     !text || $3 !~ /^[a-z][a-z0-9_]*$/ { next }
+	     $2 == "t" { static[$3]++ }
+	     tolower($2) == "t" { addr[$3] = $1; names[++n] = $3 }
+	     END {
+		ambiguous = "-"
+		most = 1
+		for (i = 1; i <= n; i++)
+			if (static[names[i]] > most) {
+				ambiguous = names[i]
+				most = static[ambiguous]
+			}
+		untraceable = "-"
+		for (i = n; i > 0; i--)
+			if (count[names[i]] == 1 && !(addr[names[i]] in patchable))
+				untraceable = names[i]
+		print ambiguous, count[ambiguous] + 0, untraceable
+	     }' "$SYSFS_TRACING_DIR/available_filter_functions" /proc/kallsyms
 }
 
 # patched_functions() - the functions that have the livepatch ftrace handler
@@ -126,8 +123,7 @@ ${messages:+$messages
 }insmod: ERROR: could not insert module test_modules/$mod.ko: $EINVAL_INSMOD"
 }
 
-AMBIGUOUS=$(ambiguous_symbol)
-UNTRACEABLE=$(untraceable_symbol)
+read -r AMBIGUOUS AMBIGUOUS_COUNT UNTRACEABLE < <(choose_symbols)
 
 
 # Structures that lack what they cannot do without.  The kernel returns an
@@ -162,16 +158,18 @@ refused "unknown symbol with a position" $MOD_BAD \
 	"livepatch: symbol 'test_klp_no_such_function' not found in symbol table" \
 	what=symbol symbol=test_klp_no_such_function sympos=1
 
-if [[ -n "$AMBIGUOUS" ]]; then
+if [[ "$AMBIGUOUS" != "-" ]]; then
 	refused "ambiguous symbol" $MOD_BAD \
 		"livepatch: unresolvable ambiguity for symbol '$AMBIGUOUS' in object '(null)'" \
 		what=symbol symbol=$AMBIGUOUS
 
 	# One further than the last
-	POSITION=$(($(count_symbol $AMBIGUOUS) + 1))
+	POSITION=$((AMBIGUOUS_COUNT + 1))
 	refused "position of an ambiguous symbol out of range" $MOD_BAD \
 		"livepatch: symbol position $POSITION for symbol '$AMBIGUOUS' in object 'vmlinux' not found" \
 		what=symbol symbol=$AMBIGUOUS sympos=$POSITION
+else
+	echo "SKIP: ambiguous symbols: there are none"
 fi
 
 refused "position out of range" $MOD_BAD \
@@ -240,7 +238,7 @@ refused "unknown second symbol" $MOD_BAD \
 # patch is about to be enabled, and when it is the second function, the first
 # one has been patched already.
 
-if [[ -n "$UNTRACEABLE" ]]; then
+if [[ "$UNTRACEABLE" != "-" ]]; then
 	for what in symbol second_symbol; do
 		refused "function that is not traceable ($what)" $MOD_BAD \
 			"livepatch: enabling patch '$MOD_BAD'
@@ -253,6 +251,8 @@ livepatch: '$MOD_BAD': completing unpatching transition
 livepatch: '$MOD_BAD': unpatching complete" \
 			what=$what symbol=$UNTRACEABLE
 	done
+else
+	echo "SKIP: function that is not traceable: there is none"
 fi
 
 
