@@ -20,7 +20,7 @@ CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
 # A machine that is slow enough takes longer than it takes to signal the tasks
 # that are left.  That message is the business of one case, which unsets this.
 function dmesg() {
-	command dmesg "$@" | grep -v 'livepatch: signaling remaining tasks'
+	command dmesg | grep -v 'livepatch: signaling remaining tasks'
 }
 
 setup_config
