@@ -25,7 +25,12 @@ if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 	run_logged "configuring $(basename "$out")" "$out/log/config" \
 		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
 	missing=$(grep -E '^CONFIG_[A-Z0-9_]+=[ym]' "$out/wanted.new" | grep -Fxv -f "$out/.config" || true)
-	[ -z "$missing" ] || die "the kernel's configuration refuses what is wanted" "$missing"
+	if [ -n "$missing" ]; then
+		# Most often it is Rust, and then the kernel's own check knows why.
+		why=$(grep -q '^CONFIG_RUST=' <<<"$missing" &&
+			"${kmake[@]}" -s -C "$tree" O="$out" rustavailable 2>&1 | grep -v '^make' | head -n 20) || true
+		die "the kernel's configuration refuses what is wanted" "$missing" "${why:+the kernel says of Rust:}" "$why"
+	fi
 	mv "$out/wanted.new" "$out/wanted"
 fi
 rm -f "$out/wanted.new"

@@ -37,12 +37,22 @@ clippy:|CLIPPY|make style
 venv:|python3-venv|keeps virtme-ng out of the system
 '
 
+# libclang itself: libclang-cpp.so, which much else brings along, is not it.
+have_libclang() {
+	local pattern
+	for pattern in libclang.so libclang.so.'[0-9]*' libclang-'[0-9]*'.so; do
+		! compgen -G "/usr/lib/llvm-*/lib/$pattern*" >/dev/null || return 0
+		! compgen -G "/usr/lib*/$pattern*" >/dev/null || return 0
+		! compgen -G "/usr/lib/*-linux-gnu/$pattern*" >/dev/null || return 0
+	done
+	return 1
+}
+
 have() {
 	local rustc
 	case $1 in
 	header:*) printf '#include <%s>\n' "${1#header:}" | gcc -E -x c - >/dev/null 2>&1 ;;
-	libclang:) compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
-		compgen -G '/usr/lib*/libclang.so*' >/dev/null ;;
+	libclang:) have_libclang ;;
 	rustc:) find_rustc >/dev/null ;;
 	rustfmt:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/rustfmt" ] ;;
 	clippy:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/clippy-driver" ] ;;
@@ -141,5 +151,14 @@ if [ ! -x "$venv/bin/vng" ]; then
 		"$venv/bin/pip" install --disable-pip-version-check virtme-ng==1.42 ||
 		rm -rf "$venv"
 fi
+
+# That bindgen is there says little: it loads libclang when it runs.
+header=$(mktemp --suffix=.h)
+trap 'rm -f "$header"' EXIT
+echo 'struct probe { int field; };' >"$header"
+probe=$("$(find_bindgen)" "$header" 2>&1) || true
+grep -q 'struct probe' <<<"$probe" ||
+	die "$(find_bindgen) cannot read a C header" "$(head -n 5 <<<"$probe")" \
+		"it needs libclang: apt-get install libclang-19-dev, or set LIBCLANG_PATH to the folder that has it"
 
 say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $(gcc --version | head -n 1)"
