@@ -79,7 +79,7 @@ layers() {
 	# No unsafe outside the edge, and none in the edge without its reason.
 	(
 		cd "$repo/rust/kernel/livepatch"
-		for file in core patch transition replace modules relocs state shadow symbols sysfs model; do
+		for file in core patch ftrace transition modules relocs state shadow symbols sysfs model; do
 			grep -q '^#!\[deny(unsafe_code)\]$' "$file.rs" || echo "$file.rs may contain unsafe code"
 		done
 		grep -nE '\.(unwrap|expect)\(|panic!|unreachable!|todo!|unimplemented!' ./*.rs abi/*.rs host/*.rs model/*.rs |

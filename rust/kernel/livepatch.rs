@@ -15,7 +15,7 @@
 //!
 //! ```text
 //!  klp_enable_patch()
-//!      -> core: check, publish in sysfs, resolve symbols
+//!      -> enable: publish in sysfs, resolve symbols
 //!      -> transition::init     every task unpatched, every func begins its transition
 //!      -> patch: every loaded object's funcs onto the stacks, and into ftrace
 //!      -> transition::start    every task is asked to switch
@@ -23,7 +23,7 @@
 //!      -> every func ends its transition: the patch is settled
 //!  echo 0 > enabled
 //!      -> the same way back: init, start, try_complete; then the funcs leave the stacks
-//!      -> core: the patch is freed, its module can be unloaded
+//!      -> the patch is freed, its module can be unloaded
 //! ```
 //!
 //! # Map
@@ -31,11 +31,13 @@
 //! - **C edge**, `kernel/livepatch/`: what only C can do. Decides nothing.
 //! - **Rust edge**, each `unsafe` with its reason: `abi`, the structures that modules know;
 //!   `hooks`, what C calls; `host`, what is called; `stacks`, the func stacks and the
-//!   handler; `index`, changing code by address; `elf` and `shadow_table`.
-//! - **Core**, no `unsafe`: `core`, the life of a patch; `patch`, objects and funcs;
-//!   `transition`, tasks; `replace`; `modules` that come and go; `relocs`; `symbols`;
-//!   `state`; `shadow`; `sysfs`.
-//! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone.
+//!   handler; `index`, changing code by address; `retired`, what waits to be freed; `elf` and
+//!   `shadow_table`.
+//! - **Core**, no `unsafe`, this kernel for the model: `core`, patches as they are passed in;
+//!   `patch`, their objects and funcs; `ftrace`, functions in batches; `transition`, tasks;
+//!   `modules`; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
+//! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone. Everything is
+//!   decided there: the life of a patch, transitions, replace, modules that come and go.
 //!
 //! # Locks
 //!
@@ -58,10 +60,10 @@
 //!    barrier in `model::redirect`;
 //! 2. the target before tasks' pending flags, in `model::transition::init()` and `reverse()`: the
 //!    test-and-clear in `update()`, the read barrier in `sched_switch()`;
-//! 3. funcs' `transition` before their place on the func stacks, in `core::enable()`: the first
-//!    read barrier in `model::redirect`;
-//! 4. funcs' `transition` before tasks' pending flags, in `core::disable()`: the test-and-clear in
-//!    `update()`, before the task's next handler;
+//! 3. funcs' `transition` before their place on the func stacks, in `model::enable::begin()`: the
+//!    first read barrier in `model::redirect`;
+//! 4. funcs' `transition` before tasks' pending flags, in `model::enable::disable()`: the
+//!    test-and-clear in `update()`, before the task's next handler;
 //! 5. a func stack before its place in the table, in `stacks::insert()`: the dependent loads in
 //!    `stacks::lookup()`;
 //! 6. an index before its publication, in `index::replace()`: the load in
@@ -80,6 +82,8 @@ mod core;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod elf;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
+mod ftrace;
+#[cfg(CONFIG_LIVEPATCH_RUST)]
 mod hooks;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod host;
@@ -92,7 +96,7 @@ mod patch;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod relocs;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
-mod replace;
+mod retired;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod shadow;
 #[cfg(CONFIG_LIVEPATCH_RUST)]

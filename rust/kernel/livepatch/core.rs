@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The life of a patch: from being passed in, through being enabled and disabled, to being freed.
+//! The life of a patch, as its module and sysfs see it.
 //!
-//! To be enabled is a logical statement about a patch. What it takes to make it true is patching
-//! objects ([`patch`]) and a transition of the tasks ([`transition`]).
+//! A patch that is passed in is checked here, and what it needs of the kernel is found here. What
+//! it means to be enabled is decided in [`model::enable`].
 
 #![deny(unsafe_code)]
 
@@ -16,33 +16,21 @@ use super::{
     host::{
         self,
         klp_err,
-        klp_notice,
         klp_warn,
-        warn_on,
         Locked, //
     },
-    index,
     model::{
-        stack::Code,
-        TaskState, //
-    },
-    patch::{
         self,
-        Circumstance, //
+        stack::Code, //
     },
+    patch::Kernel,
     relocs,
-    replace,
     state,
-    symbols,
-    transition, //
+    symbols, //
 };
 use crate::{
     bindings,
-    prelude::*,
-    sync::barrier::{
-        smp_mb,
-        Write, //
-    }, //
+    prelude::*, //
 };
 
 /// Enables a patch, for its module's init function. Sleeps.
@@ -85,9 +73,8 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
         return Err(ENODEV);
     }
     patch.init(&locked);
-    let result = prepare(patch, &locked).and_then(|()| enable(patch, &locked));
+    let result = model::enable::enable(&Kernel(&locked), patch);
     if result.is_err() {
-        free_start(patch, &locked);
         drop(locked);
         free_finish(patch);
     }
@@ -104,20 +91,9 @@ fn check(patch: &Patch) -> Result {
     Ok(())
 }
 
-/// Publishes a patch in sysfs and resolves what it changes in the objects that are loaded.
-fn prepare(patch: &Patch, locked: &Locked) -> Result {
-    patch.publish()?;
-    if patch.replaces() {
-        replace::add_nops(patch, locked)?;
-    }
-    for object in patch.objects(locked) {
-        prepare_object(patch, object, locked)?;
-    }
-    host::add_patch(patch, locked);
-    Ok(())
-}
-
-fn prepare_object(patch: &Patch, object: &Object, locked: &Locked) -> Result {
+/// Checks the name of an object of a patch that is passed in, looks for its module, and creates
+/// its directory in sysfs. Sleeps.
+pub(crate) fn publish_object(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     if let Some(name) = object.name() {
         if name.count_bytes() >= bindings::KLP_OBJECT_NAME_LEN as usize {
             return Err(EINVAL);
@@ -126,20 +102,18 @@ fn prepare_object(patch: &Patch, object: &Object, locked: &Locked) -> Result {
             object.set_module(Some(module), locked)
         });
     }
-    object.publish(patch)?;
-    for func in object.funcs(locked) {
-        if !func.is_nop() && !func.has_new() {
-            return Err(EINVAL);
-        }
-        if func.name().count_bytes() >= bindings::KLP_FUNC_NAME_LEN as usize {
-            return Err(EINVAL);
-        }
-        func.publish(object)?;
+    object.publish(patch)
+}
+
+/// Checks a func of a patch that is passed in, and creates its directory in sysfs. Sleeps.
+pub(crate) fn publish_func(object: &Object, func: &Func) -> Result {
+    if !func.is_nop() && !func.has_new() {
+        return Err(EINVAL);
     }
-    if object.is_loaded(locked) {
-        resolve_object(patch, object, locked)?;
+    if func.name().count_bytes() >= bindings::KLP_FUNC_NAME_LEN as usize {
+        return Err(EINVAL);
     }
-    Ok(())
+    func.publish(object)
 }
 
 /// Finds the functions of a loaded object, old and new, and writes the relocations that wait for
@@ -167,99 +141,11 @@ pub(crate) fn resolve_object(patch: &Patch, object: &Object, locked: &Locked) ->
     Ok(())
 }
 
-/// Makes a prepared patch enabled: patches what is loaded, and starts the transition.
-fn enable(patch: &Patch, locked: &Locked) -> Result {
-    if host::transition_patch(locked).is_some() {
-        return Err(EBUSY);
-    }
-    if warn_on!(patch.enabled()) {
-        return Err(EINVAL);
-    }
-    klp_notice!("enabling patch '{}'\n", patch.name());
-    transition::init(patch, TaskState::Patched, locked);
-
-    // Orders the stores to the funcs' `transition` before those that put them on the func stacks:
-    // pairs with the first read barrier in `redirect()`.
-    smp_mb(Write);
-
-    if let Err(error) = patch_loaded(patch, locked) {
-        klp_warn!("failed to enable patch '{}'\n", patch.name());
-        transition::cancel(patch, locked);
-        return Err(error);
-    }
-    transition::start(patch, locked);
-    patch.set_enabled(true, locked);
-    transition::try_complete(patch, locked);
-    Ok(())
-}
-
-fn patch_loaded(patch: &Patch, locked: &Locked) -> Result {
-    for object in patch.objects(locked) {
-        if !object.is_loaded(locked) {
-            continue;
-        }
-        object.pre_patch(locked).inspect_err(|_| {
-            klp_warn!(
-                "pre-patch callback failed for object '{}'\n",
-                object.display_name()
-            )
-        })?;
-        patch::patch_object(object, Circumstance::InTransition, locked)
-            .inspect_err(|_| klp_warn!("failed to patch object '{}'\n", object.display_name()))?;
-    }
-    index::publish(patch, locked)
-}
-
-/// Starts to disable an enabled patch. Sleeps.
-///
-/// # Errors
-///
-/// [`EBUSY`] while a patch is in transition; [`ENOMEM`].
-pub(crate) fn disable(patch: &Patch, locked: &Locked) -> Result {
-    if warn_on!(!patch.enabled()) {
-        return Err(EINVAL);
-    }
-    if host::transition_patch(locked).is_some() {
-        return Err(EBUSY);
-    }
-    index::publish(patch, locked)?;
-    transition::init(patch, TaskState::Unpatched, locked);
-
-    for object in patch.objects(locked) {
-        if object.patched(locked) {
-            object.pre_unpatch(locked);
-        }
-    }
-
-    // Orders the stores to the funcs' `transition` before those to the tasks' pending flags in
-    // `start()`: pairs with the test-and-clear in `update()`, after which the task's handlers must
-    // see the funcs in transition.
-    smp_mb(Write);
-
-    transition::start(patch, locked);
-    patch.set_enabled(false, locked);
-    transition::try_complete(patch, locked);
-    Ok(())
-}
-
-/// The part of freeing a patch that needs `klp_mutex`. To be followed by [`free_finish`].
-fn free_start(patch: &Patch, locked: &Locked) {
-    host::remove_patch(patch, locked);
-    patch.release_objects(false, locked);
-}
-
-/// The rest of freeing a patch. Sleeps, without `klp_mutex`: a write to the patch's file `enabled`
-/// may be waiting for that. The patch, and its module, may be gone afterwards.
+/// Frees a patch that has been released. Sleeps, without `klp_mutex`: a write to the patch's file
+/// `enabled` may be waiting for that. The patch, and its module, may be gone afterwards.
 pub(crate) fn free_finish(patch: &Patch) {
     patch.put_and_wait();
     if !patch.forced() {
         host::put_module(patch.module());
     }
-}
-
-/// Frees a patch whose transition is over, from a work item: the caller may be a write to one of
-/// the files that go.
-pub(crate) fn free_async(patch: &Patch, locked: &Locked) {
-    free_start(patch, locked);
-    host::queue_free(patch);
 }

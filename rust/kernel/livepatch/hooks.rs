@@ -23,13 +23,13 @@ use super::{
         Locked,
         TaskRef, //
     },
-    model,
+    model::{
+        self,
+        shadow::Existing, //
+    },
     modules,
     relocs,
-    shadow::{
-        self,
-        Existing, //
-    },
+    shadow,
     shadow_table::{
         Constructor,
         Destructor,

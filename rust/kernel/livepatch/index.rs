@@ -4,22 +4,23 @@
 //!
 //! Tasks check their own stacks in `__schedule()`, where no lock can be taken, while modules come
 //! and go. So they do not look at the patch's lists but at an index that never changes: a new one
-//! is published in its place, and the old one freed after [`host::synchronize`].
+//! is published in its place, and the old one retired.
 
 use core::ptr;
 
 use super::{
     abi::Patch,
-    host::{
-        self,
-        Locked, //
-    },
+    host::Locked,
     model::{
         stack::{
             self,
             Changing, //
         },
         TaskState, //
+    },
+    retired::{
+        Link,
+        Retired, //
     },
     stacks, //
 };
@@ -35,9 +36,11 @@ use crate::{
 };
 
 /// The changing code for both directions, so that a reversal needs no memory.
-struct Index {
+pub(crate) struct Index {
     patching: KVec<Changing<FuncName>>,
     unpatching: KVec<Changing<FuncName>>,
+    /// For [`RETIRED`].
+    link: *mut Index,
 }
 
 /// The name of a func of the patch in transition; a string that lives as long as the index.
@@ -59,6 +62,7 @@ impl Index {
         let mut index = Self {
             patching: KVec::new(),
             unpatching: KVec::new(),
+            link: ptr::null_mut(),
         };
         let patched = patch.objects(locked).filter(|o| o.patched(locked));
         for func in patched.flat_map(|object| object.funcs(locked)) {
@@ -77,28 +81,39 @@ impl Index {
     }
 }
 
-fn replace(index: *mut Index) {
-    // The store orders the writes to the index before it: pairs with the load in `find_blocker()`.
+/// Indexes that nobody finds any more.
+pub(crate) static RETIRED: Retired<Index> = Retired::new();
+
+// SAFETY: The field has no other use.
+unsafe impl Link for Index {
+    unsafe fn link(this: *mut Self) -> *mut *mut Self {
+        // SAFETY: By the safety requirement.
+        unsafe { &raw mut (*this).link }
+    }
+}
+
+fn replace(index: *mut Index, locked: &Locked) {
     let old = INDEX.load(Relaxed);
+    // Orders the writes to the index before it can be found: pairs with the load in
+    // `find_blocker()`.
     INDEX.store(index, Release);
     if !old.is_null() {
-        host::synchronize();
         // SAFETY: It comes from `publish()`, nobody finds it any more, and those who had found it
         // had preemption disabled.
-        drop(unsafe { KBox::from_raw(old) });
+        unsafe { RETIRED.push(old, locked) };
     }
 }
 
 /// Makes an index of `patch`, the one in transition, whose funcs are on their stacks. Sleeps.
 pub(crate) fn publish(patch: &Patch, locked: &Locked) -> Result {
     let index = KBox::new(Index::new(patch, locked)?, GFP_KERNEL)?;
-    replace(KBox::into_raw(index));
+    replace(KBox::into_raw(index), locked);
     Ok(())
 }
 
-/// Removes the index: the transition is over. Sleeps.
-pub(crate) fn withdraw(_: &Locked) {
-    replace(ptr::null_mut());
+/// Removes the index: nobody has to look for functions any more.
+pub(crate) fn withdraw(locked: &Locked) {
+    replace(ptr::null_mut(), locked);
 }
 
 /// The name of a function that a transition to `target` changes and that has an address of

@@ -11,18 +11,37 @@
 //! | file | decides |
 //! |---|---|
 //! | [`func`] | the two booleans of a func and their eight legal edges |
+//! | [`patch`] | how funcs and objects get onto the func stacks and into ftrace, and back |
+//! | [`enable`] | the life of a patch: enabled, disabled, reversed, forced, freed |
+//! | [`transition`] | how the tasks move from one set of functions to the other |
+//! | [`replace`] | what an atomic replace puts in and takes out |
+//! | [`modules`] | what happens when a module comes or goes |
 //! | [`redirect`] | which function the ftrace handler jumps to |
 //! | [`stack`] | whether a stack holds a function that is about to change |
-//! | [`transition`] | how the tasks move from one set of functions to the other |
+//! | [`state`] | which patches get along |
+//! | [`shadow`] | which shadow variable is kept |
 //! | [`names`] | what the names of livepatch sections and symbols mean |
 
 #![deny(unsafe_code)]
 
+pub(crate) mod enable;
 pub(crate) mod func;
+mod host;
+pub(crate) mod modules;
 pub(crate) mod names;
+pub(crate) mod patch;
 pub(crate) mod redirect;
+pub(crate) mod replace;
+pub(crate) mod shadow;
 pub(crate) mod stack;
+pub(crate) mod state;
 pub(crate) mod transition;
+
+pub(crate) use self::host::{
+    Host,
+    PatchHost,
+    TaskHost, //
+};
 
 /// Which set of functions a task uses; `task_struct::patch_state`.
 ///
@@ -94,129 +113,49 @@ pub(crate) enum Event {
     Forcing,
 }
 
-/// What switching a task takes: all that a task needs to switch itself, without `klp_mutex`.
-///
-/// In the kernel this is the scheduler's and the stack unwinder's business; in user space it is a
-/// simulated machine.
-pub(crate) trait TaskHost {
-    /// A task, idle tasks included. It lives as long as the visit or call it is passed to.
-    type Task: Copy;
-    /// What names a func in messages.
-    type Name: Copy;
-
-    /// The state that tasks switch to.
-    fn target(&self) -> TaskState;
-    /// The task that calls.
-    fn current(&self) -> Self::Task;
-    /// The set of functions that `task` uses.
-    fn state(&self, task: Self::Task) -> TaskState;
-    /// Sets what [`TaskHost::state`] reads, as one store.
-    fn set_state(&self, task: Self::Task, state: TaskState);
-    /// Whether `task` still has to switch; `TIF_PATCH_PENDING`.
-    fn pending(&self, task: Self::Task) -> bool;
-    /// Sets or clears what [`TaskHost::pending`] reads. Implies no ordering.
-    fn set_pending(&self, task: Self::Task, pending: bool);
-    /// Clears what [`TaskHost::pending`] reads and returns what it was; a full barrier if it was
-    /// set.
-    fn test_and_clear_pending(&self, task: Self::Task) -> bool;
-
-    /// Whether the stack of a task that does not run can be told for sure.
-    fn have_reliable_stack(&self) -> bool;
-    /// Runs `body` while `task` keeps its place: it is the caller itself, or it is kept from
-    /// starting to run. Fails if the host cannot arrange that.
-    fn with_task_still(
-        &self,
-        task: Self::Task,
-        body: impl FnOnce() -> Result<(), Blocker<Self::Name>>,
-    ) -> Result<(), Blocker<Self::Name>>;
-    /// Whether `task` is on a CPU other than the caller's own.
-    fn runs_elsewhere(&self, task: Self::Task) -> bool;
-    /// Looks for functions that are about to change on the stack of `task`, inside
-    /// [`TaskHost::with_task_still`].
-    fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
-    /// Tells the log, at debug level, why `task` did not switch. Must not sleep.
-    fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
-    /// `smp_rmb()`.
-    fn read_barrier(&self);
-}
-
-/// The machine that a transition runs on, and the patch that is in transition.
-///
-/// Everything here is used with `klp_mutex` held.
-pub(crate) trait Host {
-    /// How tasks are switched.
-    type Tasks: TaskHost;
-
-    /// How tasks are switched.
-    fn tasks(&self) -> &Self::Tasks;
-    /// Sets what [`TaskHost::target`] reads, as one store.
-    fn set_target(&self, target: TaskState);
-    /// Passes over the task list since the transition started or was reversed.
-    fn attempts(&self) -> u32;
-    /// Sets what [`Host::attempts`] returns.
-    fn set_attempts(&self, attempts: u32);
-
-    /// Visits every thread of every process; tasks are neither created nor freed meanwhile.
-    fn for_each_task(&self, visit: impl FnMut(TaskOf<Self>));
-    /// Visits the idle task of every possible CPU, with whether that CPU is online.
-    ///
-    /// CPUs come and go meanwhile, except inside [`Host::with_cpus_fixed`].
-    fn for_each_idle_task(&self, visit: impl FnMut(TaskOf<Self>, bool));
-    /// Runs `body` while no CPU goes online or offline.
-    fn with_cpus_fixed(&self, body: impl FnOnce());
-    /// Makes an idle task pass through its loop, where it switches.
-    fn wake_idle(&self, task: TaskOf<Self>);
-    /// Wakes a task that sleeps interruptibly, so that it passes through a switching point: a
-    /// kernel thread by a wake-up, any other by a signal that is not delivered.
-    fn nudge(&self, task: TaskOf<Self>);
-    /// Lets `__schedule()` try to switch the calling task, or stops that.
-    fn set_sched_switching(&self, on: bool);
-    /// Arranges for [`transition::try_complete`] to be called again.
-    fn retry_later(&self);
-
-    /// `smp_wmb()`.
-    fn write_barrier(&self);
-    /// Waits until every CPU has left the sections without preemption that it was in, where RCU is
-    /// not watching included: handlers and switching tasks that began before are done after it.
-    fn synchronize(&self);
-
-    /// Whether the patch replaces all others.
-    fn replaces(&self) -> bool;
-    /// The logical statement: is the patch enabled?
-    fn enabled(&self) -> bool;
-    /// Sets what [`Host::enabled`] returns.
-    fn set_enabled(&self, enabled: bool);
-    /// Every func of the patch begins its transition.
-    fn begin_funcs(&self);
-    /// Every func of the patch ends its transition.
-    fn end_funcs(&self);
-    /// Takes all funcs of the patch off the func stacks.
-    fn unpatch(&self);
-    /// Takes the funcs of the patches that are being replaced off the func stacks, and the nops
-    /// that stood in for them.
-    fn unpatch_replaced(&self);
-    /// Runs the callbacks that follow a transition to `target`.
-    fn post_callbacks(&self, target: TaskState);
-    /// Marks the patches that this transition removes: they may still be in use when it is over.
-    fn mark_forced(&self, target: TaskState);
-    /// No patch is in transition from now on. Unless it was canceled, frees what the transition
-    /// has made useless, later: the patch itself if it is disabled, those it replaced otherwise.
-    fn finish(&self, outcome: Outcome);
-
-    /// Tells the log.
-    fn say(&self, event: Event);
-    /// Tells the log, once, that something is wrong that cannot be; `ok` is what should hold.
-    fn expect(&self, ok: bool);
-}
-
-/// A task of a host.
-pub(crate) type TaskOf<H> = <<H as Host>::Tasks as TaskHost>::Task;
-
-/// How a transition ended.
+/// Why the rules refuse to do something; the host has an error of its own for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Outcome {
-    /// Before it started; whoever started it cleans up.
-    Canceled,
-    /// All tasks switched.
-    Completed,
+pub(crate) enum Refusal {
+    /// It makes no sense in this state; `EINVAL`.
+    Invalid,
+    /// A patch is in transition; `EBUSY`.
+    Busy,
+}
+
+/// What there is to say of patches and objects, beyond their transitions.
+///
+/// `P`, `O` and `E` are a host's patches, objects and errors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Notice<P, O, E> {
+    /// A patch is about to be enabled.
+    Enabling(P),
+    /// It cannot be; what was done is undone.
+    EnableFailed(P),
+    /// A pre-patch callback does not want the object to be patched.
+    PrePatchFailed(O),
+    /// The object cannot be patched.
+    PatchFailed(O),
+    /// Symbols or relocations of a patch for a module that is coming cannot be resolved.
+    ResolveFailed(P, O, E),
+    /// A patch is about to be applied to a module that is coming.
+    Applying(P, O),
+    /// It cannot be.
+    ApplyFailed(P, O, E),
+    /// Therefore the module is refused.
+    Refusing(P, O),
+    /// A patch is about to be reverted on a module that is going.
+    Reverting(P, O),
+}
+
+/// The callbacks that a patch has for an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Callback {
+    /// Before its funcs are put onto the stacks.
+    PrePatch,
+    /// When every task uses them.
+    PostPatch,
+    /// Before the transition in which tasks stop to use them.
+    PreUnpatch,
+    /// When they are off the stacks.
+    PostUnpatch,
 }

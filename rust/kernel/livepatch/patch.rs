@@ -1,251 +1,308 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Objects and funcs: onto the func stacks and into ftrace, and back.
+//! This kernel, as the rules see it: its patches, their objects and funcs, and the func stacks.
 //!
-//! All functions of an object that nobody else patches enter ftrace in one update, and all that
-//! nobody patches any more leave it in one. What callers and the log see is as if they had gone
-//! one by one: an object is patched entirely or not at all, and the function that is refused is
-//! named.
+//! What happens to them is decided in [`model::patch`], [`model::enable`], [`model::replace`] and
+//! [`model::modules`]; here is what that means.
+//!
+//! [`model::patch`]: super::model::patch
+//! [`model::enable`]: super::model::enable
+//! [`model::replace`]: super::model::replace
+//! [`model::modules`]: super::model::modules
 
 #![deny(unsafe_code)]
 
 use super::{
     abi::{
         Func,
+        Module,
         Object,
         Patch, //
     },
+    core,
+    ftrace,
     host::{
         self,
-        klp_err,
-        warn_on,
+        klp_notice,
+        klp_warn,
+        warn_on_once,
         Locked, //
     },
-    model::func::Change,
+    index,
+    model::{
+        func::{
+            Change,
+            FuncState, //
+        },
+        Callback,
+        Notice,
+        PatchHost,
+        Refusal, //
+    },
+    relocs,
     stacks::{
         self,
         FuncStack, //
     }, //
 };
-use crate::{
-    prelude::*, //
-};
+use crate::prelude::*;
 
-/// What the patch is doing while one of its objects is patched or unpatched.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Circumstance {
-    /// It is in transition: tasks differ in which functions they use.
-    InTransition,
-    /// It is settled, or replaced by one that is; no task is inside the functions.
-    Settled,
-}
-
-impl Circumstance {
-    /// That of `patch` now.
-    pub(crate) fn of(patch: &Patch) -> Self {
-        if host::in_transition(patch) {
-            Self::InTransition
-        } else {
-            Self::Settled
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid => EINVAL,
+            Refusal::Busy => EBUSY,
         }
     }
 }
 
-/// Which funcs of an object.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// All of them.
-    All,
-    /// Those that stand for the original function.
-    Nops,
-}
+/// This kernel, with `klp_mutex` held.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel<'a>(pub(crate) &'a Locked);
 
-/// The functions that are to enter ftrace.
-struct Entering<'a> {
-    locations: KVec<usize>,
-    funcs: KVec<(&'a Func, &'a FuncStack)>,
-}
+impl<'a> PatchHost for Kernel<'a> {
+    type Patch = &'a Patch;
+    type Object = &'a Object;
+    type Func = &'a Func;
+    type Module = &'a Module;
+    type Stack = &'a FuncStack;
+    type Batch = ftrace::Batch<'a>;
+    type Error = Error;
 
-/// Patches all functions of a loaded object, or none. Sleeps.
-pub(crate) fn patch_object(object: &Object, when: Circumstance, locked: &Locked) -> Result {
-    if warn_on!(object.patched(locked)) {
-        return Err(EINVAL);
+    fn patches(&self) -> impl Iterator<Item = &'a Patch> {
+        host::patches(self.0)
     }
-    if let Err(error) = push_funcs(object, when, locked) {
-        unpatch_object(object, when, locked);
-        return Err(error);
-    }
-    object.set_patched(true, locked);
-    Ok(())
-}
 
-fn push_funcs(object: &Object, when: Circumstance, locked: &Locked) -> Result {
-    let mut entering = Entering {
-        locations: KVec::new(),
-        funcs: KVec::new(),
-    };
-    let mut refused = None;
-    let pushed = object.funcs(locked).try_for_each(|func| {
-        let old = func.old_address(locked);
-        if warn_on!(old.is_none()) {
-            return Err(EINVAL);
+    fn add_patch(&self, patch: &'a Patch) {
+        host::add_patch(patch, self.0);
+    }
+
+    fn transition_patch(&self) -> Option<&'a Patch> {
+        host::transition_patch(self.0)
+    }
+
+    fn set_transition_patch(&self, patch: Option<&'a Patch>) {
+        host::set_transition_patch(patch, self.0);
+    }
+
+    fn replaces(&self, patch: &'a Patch) -> bool {
+        patch.replaces()
+    }
+
+    fn enabled(&self, patch: &'a Patch) -> bool {
+        patch.enabled()
+    }
+
+    fn set_enabled(&self, patch: &'a Patch, enabled: bool) {
+        patch.set_enabled(enabled, self.0);
+    }
+
+    fn set_forced(&self, patch: &'a Patch) {
+        patch.set_forced(self.0);
+    }
+
+    fn publish_patch(&self, patch: &'a Patch) -> Result {
+        patch.publish()
+    }
+
+    fn release_patch(&self, patch: &'a Patch) {
+        host::remove_patch(patch, self.0);
+        patch.release_objects(self.0);
+    }
+
+    fn free_later(&self, patch: &'a Patch) {
+        host::queue_free(patch);
+    }
+
+    fn objects(&self, patch: &'a Patch) -> impl Iterator<Item = &'a Object> {
+        patch.objects(self.0)
+    }
+
+    fn same_object(&self, one: &'a Object, other: &'a Object) -> bool {
+        one.name() == other.name()
+    }
+
+    fn add_nop_object(&self, patch: &'a Patch, like: &'a Object) -> Result<&'a Object> {
+        patch.add_nop_object(like.name(), self.0)
+    }
+
+    fn is_nop_object(&self, object: &'a Object) -> bool {
+        object.is_nop_object()
+    }
+
+    fn loaded(&self, object: &'a Object) -> bool {
+        object.is_loaded(self.0)
+    }
+
+    fn patched(&self, object: &'a Object) -> bool {
+        object.patched(self.0)
+    }
+
+    fn set_patched(&self, object: &'a Object, patched: bool) {
+        object.set_patched(patched, self.0);
+    }
+
+    fn publish_object(&self, patch: &'a Patch, object: &'a Object) -> Result {
+        core::publish_object(patch, object, self.0)
+    }
+
+    fn resolve(&self, patch: &'a Patch, object: &'a Object) -> Result {
+        core::resolve_object(patch, object, self.0)
+    }
+
+    fn clear_relocations(&self, patch: &'a Patch, object: &'a Object) {
+        relocs::clear_for_object(patch, object);
+    }
+
+    fn call(&self, object: &'a Object, callback: Callback) -> Result {
+        object.call(callback, self.0)
+    }
+
+    fn owes_post_unpatch(&self, object: &'a Object) -> bool {
+        object.owes_post_unpatch(self.0)
+    }
+
+    fn set_owes_post_unpatch(&self, object: &'a Object, owes: bool) {
+        object.set_owes_post_unpatch(owes, self.0);
+    }
+
+    fn is_module(&self, object: &'a Object, module: &'a Module) -> bool {
+        object.name() == Some(module.name())
+    }
+
+    fn set_patchable(&self, module: &'a Module, patchable: bool) {
+        module.set_patchable(patchable, self.0);
+    }
+
+    fn attach(&self, object: &'a Object, module: &'a Module) {
+        object.set_module(Some(module), self.0);
+    }
+
+    fn detach(&self, object: &'a Object) {
+        object.set_module(None, self.0);
+        for func in object.funcs(self.0) {
+            func.clear_original(self.0);
         }
-        let Some(location) = old.and_then(host::ftrace_location) else {
-            refused = Some(func);
-            return Err(EINVAL);
-        };
-        push_func(func, location, when, &mut entering, locked)
-    });
-
-    // The functions before one that failed would have been refused first.
-    enter_ftrace(&mut entering, locked)?;
-
-    if let Some(func) = refused {
-        klp_err!("failed to find location for function '{}'\n", func.name());
     }
-    pushed
-}
 
-fn push_func<'a>(
-    func: &'a Func,
-    location: usize,
-    when: Circumstance,
-    entering: &mut Entering<'a>,
-    locked: &'a Locked,
-) -> Result {
-    let change = match when {
-        Circumstance::InTransition => Change::Patch,
-        Circumstance::Settled => Change::Arrive,
-    };
-    let stack = match stacks::find(location, locked) {
-        Some(stack) => stack,
-        None => stacks::insert(location, locked)?,
-    };
-    if !stack.traced(locked) && !entering.locations.contains(&location) {
-        entering.locations.push(location, GFP_KERNEL)?;
-        entering.funcs.push((func, stack), GFP_KERNEL)?;
+    fn funcs(&self, object: &'a Object) -> impl Iterator<Item = &'a Func> {
+        object.funcs(self.0)
     }
-    if warn_on!(!func.change(change, locked)) {
-        return Err(EINVAL);
-    }
-    stack.push(func, locked);
-    Ok(())
-}
 
-/// What ftrace refused to do.
-enum Refusal {
-    Filter(Error),
-    Register(Error),
-}
+    fn same_func(&self, one: &'a Func, other: &'a Func) -> bool {
+        // Position 0, for a unique name, is the first.
+        one.name() == other.name() && one.position().max(1) == other.position().max(1)
+    }
 
-/// Has ftrace call the handler for functions that it does not call it for yet.
-fn enter_ftrace(entering: &mut Entering<'_>, locked: &Locked) -> Result {
-    if entering.locations.is_empty() {
-        return Ok(());
+    fn add_nop(&self, object: &'a Object, like: &'a Func) -> Result {
+        object.add_nop(like, self.0)
     }
-    if add_locations(&mut entering.locations).is_ok() {
-        for (_, stack) in &entering.funcs {
-            stack.set_traced(locked);
-        }
-        return Ok(());
+
+    fn release_nops(&self, patch: &'a Patch) {
+        patch.release_nops(self.0);
     }
-    // One of them was refused: find out which.
-    for (func, stack) in &entering.funcs {
-        let (what, error) = match add_locations(&mut [stack.location()]) {
-            Ok(()) => {
-                stack.set_traced(locked);
-                continue;
+
+    fn is_nop(&self, func: &'a Func) -> bool {
+        func.is_nop()
+    }
+
+    fn publish_func(&self, object: &'a Object, func: &'a Func) -> Result {
+        core::publish_func(object, func)
+    }
+
+    fn func_state(&self, func: &'a Func) -> FuncState {
+        func.state(self.0)
+    }
+
+    fn change(&self, func: &'a Func, change: Change) -> bool {
+        func.change(change, self.0)
+    }
+
+    fn stack(&self, func: &'a Func, batch: &mut ftrace::Batch<'a>) -> Result<&'a FuncStack> {
+        batch.stack(func, self.0)
+    }
+
+    fn push(&self, func: &'a Func, stack: &'a FuncStack) {
+        stack.push(func, self.0);
+    }
+
+    fn pop(&self, func: &'a Func) {
+        stacks::remove(func, self.0);
+    }
+
+    fn enter_ftrace(&self, batch: ftrace::Batch<'a>) -> Result {
+        ftrace::enter(batch, self.0)
+    }
+
+    fn leave_ftrace(&self) {
+        ftrace::leave(self.0);
+    }
+
+    fn publish_index(&self, patch: &'a Patch) -> Result {
+        index::publish(patch, self.0)
+    }
+
+    fn withdraw_index(&self) {
+        index::withdraw(self.0);
+    }
+
+    fn synchronize(&self) {
+        host::synchronize();
+    }
+
+    fn reclaim(&self) {
+        let stacks = stacks::RETIRED.take(self.0);
+        let indexes = index::RETIRED.take(self.0);
+        host::synchronize();
+        stacks.free();
+        indexes.free();
+    }
+
+    fn notify(&self, notice: Notice<&'a Patch, &'a Object, Error>) {
+        match notice {
+            Notice::Enabling(patch) => klp_notice!("enabling patch '{}'\n", patch.name()),
+            Notice::EnableFailed(patch) => {
+                klp_warn!("failed to enable patch '{}'\n", patch.name());
             }
-            Err(Refusal::Filter(error)) => ("set ftrace filter", error),
-            Err(Refusal::Register(error)) => ("register ftrace handler", error),
-        };
-        klp_err!(
-            "failed to {} for function '{}' ({})\n",
-            what,
-            func.name(),
-            error.to_errno()
-        );
-        return Err(error);
-    }
-    Ok(())
-}
-
-fn add_locations(locations: &mut [usize]) -> Result<(), Refusal> {
-    let registered = host::ftrace_registered();
-    host::set_ftrace_filter(locations, false).map_err(|error| {
-        // Where the handler is registered already, the filter is where conflicts show.
-        if registered && error == EBUSY {
-            Refusal::Register(error)
-        } else {
-            Refusal::Filter(error)
-        }
-    })?;
-    if !registered {
-        host::register_ftrace().map_err(|error| {
-            let _ = host::set_ftrace_filter(locations, true);
-            Refusal::Register(error)
-        })?;
-    }
-    Ok(())
-}
-
-/// Takes functions out of ftrace; `all` says that no other is left in it.
-fn leave_ftrace(locations: &mut [usize], all: bool) -> Result {
-    if !all {
-        return host::set_ftrace_filter(locations, true);
-    }
-    // An empty filter would mean every function, so this comes first.
-    host::unregister_ftrace()?;
-    // Without memory, functions stay in the filter; called again, they find no stack.
-    let _ = host::set_ftrace_filter(locations, true);
-    Ok(())
-}
-
-/// Takes the funcs of an object off their stacks. Without effect on ftrace until [`settle`].
-fn remove_funcs(object: &Object, which: Which, when: Circumstance, locked: &Locked) {
-    let change = match when {
-        Circumstance::InTransition => Change::Unpatch,
-        Circumstance::Settled => Change::Leave,
-    };
-    for func in object.funcs(locked) {
-        if which == Which::Nops && !func.is_nop() {
-            continue;
-        }
-        if func.state(locked).patched && !warn_on!(!func.change(change, locked)) {
-            stacks::remove(func, locked);
-        }
-    }
-    if which == Which::All || object.is_nop_object() {
-        object.set_patched(false, locked);
-    }
-}
-
-/// Takes the functions that are left without a func out of ftrace.
-fn settle(locked: &Locked) {
-    // What cannot leave now, for want of memory, runs the original function, and is tried again.
-    let result = stacks::shed(locked, leave_ftrace);
-    warn_on!(result.is_err_and(|error| error != ENOMEM));
-}
-
-/// Unpatches those functions of an object that are patched. Sleeps.
-pub(crate) fn unpatch_object(object: &Object, when: Circumstance, locked: &Locked) {
-    remove_funcs(object, Which::All, when, locked);
-    settle(locked);
-}
-
-/// Unpatches the objects of patches. Sleeps.
-pub(crate) fn unpatch_objects<'a>(
-    patches: impl Iterator<Item = &'a Patch>,
-    which: Which,
-    when: Circumstance,
-    locked: &Locked,
-) {
-    for patch in patches {
-        for object in patch.objects(locked) {
-            if object.patched(locked) {
-                remove_funcs(object, which, when, locked);
+            Notice::PrePatchFailed(object) => klp_warn!(
+                "pre-patch callback failed for object '{}'\n",
+                object.display_name()
+            ),
+            Notice::PatchFailed(object) => {
+                klp_warn!("failed to patch object '{}'\n", object.display_name());
             }
+            Notice::ResolveFailed(patch, object, error) => klp_warn!(
+                "failed to initialize patch '{}' for module '{}' ({})\n",
+                patch.name(),
+                object.display_name(),
+                error.to_errno()
+            ),
+            Notice::Applying(patch, object) => klp_notice!(
+                "applying patch '{}' to loading module '{}'\n",
+                patch.name(),
+                object.display_name()
+            ),
+            Notice::ApplyFailed(patch, object, error) => klp_warn!(
+                "failed to apply patch '{}' to module '{}' ({})\n",
+                patch.name(),
+                object.display_name(),
+                error.to_errno()
+            ),
+            Notice::Refusing(patch, object) => {
+                let (patch, module) = (patch.name(), object.display_name());
+                klp_warn!(
+                    "patch '{patch}' failed for module '{module}', refusing to load module '{module}'\n"
+                );
+            }
+            Notice::Reverting(patch, object) => klp_notice!(
+                "reverting patch '{}' on unloading module '{}'\n",
+                patch.name(),
+                object.display_name()
+            ),
         }
     }
-    settle(locked);
+
+    fn expect(&self, ok: bool) {
+        warn_on_once!(!ok);
+    }
 }

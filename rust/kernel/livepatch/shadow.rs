@@ -2,9 +2,8 @@
 
 //! Shadow variables: data that patches attach to structures of the kernel.
 //!
-//! A variable is known by the structure it belongs to and an identifier. There is at most one of
-//! each pair; the constructor runs only for the one that is kept, and nobody finds it before that
-//! is done. For the data itself, the users are responsible.
+//! What happens to a variable that exists, or that cannot be made, is decided in
+//! [`model::shadow`]. For the data itself, the users are responsible.
 //!
 //! Found by readers under RCU, changed under `klp_shadow_lock`, which is taken with interrupts
 //! disabled: constructors and destructors run under it. The table is the kernel's `rhashtable`, in
@@ -12,25 +11,68 @@
 
 #![deny(unsafe_code)]
 
-use super::shadow_table::{
-    self,
-    Constructor,
-    Destructor,
-    Key,
-    Shadow, //
+use super::{
+    model::{
+        self,
+        shadow::{
+            Existing,
+            Table, //
+        }, //
+    },
+    shadow_table::{
+        self,
+        Constructor,
+        Destructor,
+        Key,
+        Locked,
+        Shadow, //
+    }, //
 };
 use crate::{
     bindings::gfp_t,
     ffi::c_void, //
 };
 
-/// What to do about a variable that exists.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Existing {
-    /// It is a bug: warn and return nothing.
-    Refuse,
-    /// Return it.
-    Use,
+/// A variable that is asked for.
+struct Wanted {
+    key: Key,
+    size: usize,
+    flags: gfp_t,
+    constructor: Constructor,
+}
+
+impl Table for Wanted {
+    type Data = *mut c_void;
+    type New = Shadow;
+    type Guard = Locked;
+
+    fn find(&self) -> Option<*mut c_void> {
+        shadow_table::find(self.key)
+    }
+
+    fn allocate(&self) -> Option<Shadow> {
+        Shadow::new(self.key, self.size, self.flags)
+    }
+
+    fn lock(&self) -> Locked {
+        shadow_table::lock()
+    }
+
+    fn construct(&self, new: &Shadow, guard: &Locked) -> Result<(), i32> {
+        new.construct(self.constructor, guard)
+    }
+
+    fn insert(&self, new: Shadow, guard: &Locked) -> Option<*mut c_void> {
+        new.insert(guard)
+    }
+
+    fn warn_duplicate(&self) {
+        shadow_table::warn_duplicate(self.key);
+    }
+
+    fn report_constructor(&self, error: i32) {
+        shadow_table::report_constructor(self.key, error);
+    }
 }
 
 /// The variable's data, if there is one.
@@ -38,10 +80,10 @@ pub(crate) fn get(key: Key) -> Option<*mut c_void> {
     shadow_table::find(key)
 }
 
-/// The data of a new variable, or of the existing one if that is to be used.
+/// The data of a new variable, zeroed and then constructed, or of the existing one.
 ///
-/// It is zeroed and then constructed. `None` if there is no memory, if the constructor fails, or
-/// for an existing variable that must not be.
+/// `None` if there is no memory, if the constructor fails, or for an existing variable that is to
+/// be refused.
 pub(crate) fn get_or_alloc(
     key: Key,
     size: usize,
@@ -49,32 +91,13 @@ pub(crate) fn get_or_alloc(
     constructor: Constructor,
     existing: Existing,
 ) -> Option<*mut c_void> {
-    if let Some(data) = get(key) {
-        return existing_data(key, data, existing);
-    }
-    // Outside the lock, so that the allocation can sleep if the caller lets it.
-    let new = Shadow::new(key, size, flags)?;
-    let locked = shadow_table::lock();
-    if let Some(data) = get(key) {
-        drop(locked);
-        return existing_data(key, data, existing);
-    }
-    if let Err(errno) = new.construct(constructor, &locked) {
-        drop(locked);
-        shadow_table::report_constructor(key, errno);
-        return None;
-    }
-    new.insert(&locked)
-}
-
-fn existing_data(key: Key, data: *mut c_void, existing: Existing) -> Option<*mut c_void> {
-    match existing {
-        Existing::Use => Some(data),
-        Existing::Refuse => {
-            shadow_table::warn_duplicate(key);
-            None
-        }
-    }
+    let wanted = Wanted {
+        key,
+        size,
+        flags,
+        constructor,
+    };
+    model::shadow::get_or_alloc(&wanted, existing)
 }
 
 /// Removes a variable, if there is one, and destroys it; readers may use it until RCU says so.

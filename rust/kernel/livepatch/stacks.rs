@@ -5,7 +5,7 @@
 //! Each patched function has a stack of the funcs that change it, the latest on top. The table
 //! finds a function's stack by its ftrace location. Both are changed under `klp_mutex` and read by
 //! the handler, on any CPU, with nothing but preemption disabled; what the handler can have seen
-//! is freed after [`host::synchronize`].
+//! is freed after [`host::synchronize()`].
 //!
 //! The handler may call nothing that can be traced. That is why shared words are loaded and stored
 //! as volatile here, which is what `READ_ONCE()` and `WRITE_ONCE()` are, and not through the
@@ -30,6 +30,10 @@ use super::{
     model::{
         redirect,
         TaskState, //
+    },
+    retired::{
+        Link,
+        Retired, //
     }, //
 };
 use crate::{
@@ -125,7 +129,7 @@ pub(crate) fn insert(location: usize, _: &Locked) -> Result<&FuncStack> {
     // Orders the stores to the stack before the one that publishes it: pairs with the dependent
     // loads in `lookup()`.
     crate::sync::barrier::smp_mb(crate::sync::barrier::Write);
-    // SAFETY: As for the load above. The stack is freed by `shed()` alone, under the mutex.
+    // SAFETY: As for the load above. The stack is retired by `shed()` alone, under the mutex.
     unsafe {
         head.write_volatile(stack);
         Ok(&*stack)
@@ -152,9 +156,9 @@ impl FuncStack {
         self.traced.get()
     }
 
-    /// Records that ftrace does, from now on.
-    pub(crate) fn set_traced(&self, _: &Locked) {
-        self.traced.set(true);
+    /// Sets what [`FuncStack::traced`] returns.
+    pub(crate) fn set_traced(&self, traced: bool, _: &Locked) {
+        self.traced.set(traced);
     }
 
     /// The function's ftrace location.
@@ -170,7 +174,7 @@ pub(crate) fn below<'a>(func: &'a Func, locked: &'a Locked) -> Option<&'a Func> 
     following(stack, func.stack_node())
 }
 
-/// Takes a func off its stack. A handler may still use it until [`host::synchronize`].
+/// Takes a func off its stack. A handler may still use it until [`host::synchronize()`].
 pub(crate) fn remove(func: &Func, _: &Locked) {
     // SAFETY: The func is on a stack, and `Locked` excludes other writers.
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
@@ -197,13 +201,12 @@ unsafe fn first_empty(
     None
 }
 
-/// Removes the stacks that are empty, once `leave` has taken their functions out of ftrace.
+/// Takes the stacks that are empty off the table, once `leave` has taken their functions out of
+/// ftrace. They go to [`RETIRED`].
 ///
 /// `leave` is told the locations that ftrace traces, and whether these are all that it does; it is
 /// not called if there is none. If it fails, or there is no memory to tell it in, the stacks stay,
-/// do nothing, and are tried again the next time.
-///
-/// Sleeps: waits until no handler can be using them.
+/// do nothing, and are tried again the next time. Sleeps.
 pub(crate) fn shed(locked: &Locked, leave: impl FnOnce(&mut [usize], bool) -> Result) -> Result {
     let mut locations = KVec::new();
     let (mut empty, mut all) = (false, true);
@@ -229,34 +232,33 @@ pub(crate) fn shed(locked: &Locked, leave: impl FnOnce(&mut [usize], bool) -> Re
         leave(&mut locations, all)?;
     }
 
-    let mut unlinked: *mut FuncStack = ptr::null_mut();
-    // Freed ones are chained by a word of their own: a handler may still follow their `next`.
     for head in &TABLE.0 {
         let mut from = head.get();
         // SAFETY: `from` starts at a head and goes on to the `next` of stacks that stay; `Locked`
-        // excludes other writers. Stores are whole words, for the handler's sake.
+        // excludes other writers. Stores are whole words, for the handler's sake. A stack comes
+        // from `insert()`, and handlers have preemption disabled.
         unsafe {
             while let Some(link) = first_empty(from, locked) {
                 let stack = *link;
                 link.write_volatile(*(*stack).next.get());
-                // The list is empty, and readers look at its `next` alone: the other word is free.
-                (*(*stack).funcs.get()).prev = unlinked.cast();
-                unlinked = stack;
+                RETIRED.push(stack, locked);
                 from = link;
             }
         }
     }
-    host::synchronize();
-    while !unlinked.is_null() {
-        // SAFETY: Nobody finds the stack any more, and those who had found it are done. It comes
-        // from `insert()`.
-        unsafe {
-            let next = (*(*unlinked).funcs.get()).prev.cast();
-            drop(KBox::from_raw(unlinked));
-            unlinked = next;
-        }
-    }
     Ok(())
+}
+
+/// Stacks that no handler finds any more.
+pub(crate) static RETIRED: Retired<FuncStack> = Retired::new();
+
+// SAFETY: A retired stack is empty, and a handler that may still be using it looks at its `next`
+// and at the `next` of its list alone: the other word of the list is free.
+unsafe impl Link for FuncStack {
+    unsafe fn link(this: *mut Self) -> *mut *mut Self {
+        // SAFETY: By the safety requirement.
+        unsafe { (&raw mut (*(*this).funcs.get()).prev).cast() }
+    }
 }
 
 /// The func that follows a node of a stack, if that is not the last.

@@ -13,7 +13,8 @@ use super::{
         self,
         warn_on_once,
         Locked, //
-    }, //
+    },
+    model, //
 };
 
 /// The state called `id` that a patch modifies.
@@ -35,13 +36,10 @@ pub(crate) fn get_previous(id: usize, locked: &Locked) -> Option<&State> {
         .last()
 }
 
-/// Whether a new patch can deal with what the enabled ones have modified: if it replaces them it
-/// must know all their states, and it must know those it shares with them at least as well.
+/// Whether a new patch can deal with what the enabled ones have modified.
 pub(crate) fn is_compatible(patch: &Patch, locked: &Locked) -> bool {
-    host::patches(locked)
-        .flat_map(Patch::states)
-        .all(|old| match get(patch, old.id()) {
-            Some(state) => state.version() >= old.version(),
-            None => !patch.replaces(),
-        })
+    host::patches(locked).flat_map(Patch::states).all(|old| {
+        let own = get(patch, old.id()).map(State::version);
+        model::state::is_compatible(patch.replaces(), own, old.version())
+    })
 }

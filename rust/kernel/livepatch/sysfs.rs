@@ -9,9 +9,9 @@
 
 use super::{
     abi::Patch,
-    core,
     host,
-    transition, //
+    model,
+    patch::Kernel, //
 };
 use crate::{
     prelude::*,
@@ -28,18 +28,7 @@ use ::core::ffi::CStr;
 pub(crate) fn store_enabled(patch: &Patch, value: &CStr) -> Result {
     let enabled = kstrtobool(value)?;
     let locked = host::lock();
-    if patch.enabled() == enabled {
-        return Err(EINVAL);
-    }
-    if host::in_transition(patch) {
-        transition::reverse(patch, &locked);
-        Ok(())
-    } else if enabled {
-        // It was replaced or disabled, and is about to be freed.
-        Err(EINVAL)
-    } else {
-        core::disable(patch, &locked)
-    }
+    model::enable::set_enabled(&Kernel(&locked), patch, enabled)
 }
 
 /// A write to `force`: ends the patch's transition by decree. Sleeps.
@@ -52,11 +41,7 @@ pub(crate) fn store_force(patch: &Patch, value: &CStr) -> Result {
         return Ok(());
     }
     let locked = host::lock();
-    if !host::in_transition(patch) {
-        return Err(EINVAL);
-    }
-    transition::force(patch, &locked);
-    Ok(())
+    model::enable::force(&Kernel(&locked), patch)
 }
 
 /// The patch's place in the order of loading, from 1. Sleeps.

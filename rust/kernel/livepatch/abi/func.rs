@@ -20,6 +20,7 @@ use crate::{
                 Change,
                 FuncState, //
             },
+            patch::Which,
             stack::Code, //
         }, //
     },
@@ -195,11 +196,8 @@ impl Func {
 
     /// The func's state.
     pub(crate) fn state(&self, _: &Locked) -> FuncState {
-        FuncState {
-            // SAFETY: By the type invariants.
-            patched: unsafe { (*self.as_ptr()).patched },
-            transition: self.in_transition(),
-        }
+        // SAFETY: By the type invariants.
+        FuncState::new(unsafe { (*self.as_ptr()).patched }, self.in_transition())
     }
 
     /// Makes a change that the state table allows; the only place where the booleans are written.
@@ -211,27 +209,27 @@ impl Func {
         let ptr = self.as_ptr();
         // SAFETY: By the type invariants, and `Locked` excludes other writers.
         unsafe {
-            (&raw mut (*ptr).patched).write_volatile(state.patched);
-            (&raw mut (*ptr).transition).write_volatile(state.transition);
+            (&raw mut (*ptr).patched).write_volatile(state.patched());
+            (&raw mut (*ptr).transition).write_volatile(state.transition());
         }
         true
     }
 }
 
-/// Takes funcs off an object's list and drops the references to them.
+/// Takes funcs off an object's list and drops the references to them: all, or the nops.
 ///
 /// # Safety
 ///
 /// `funcs` is the initialized list of an object's funcs, `klp_mutex` is held, and no reference to a
 /// released func is left.
-pub(super) unsafe fn release_func_list(funcs: *mut bindings::list_head, nops_only: bool) {
+pub(super) unsafe fn release_func_list(funcs: *mut bindings::list_head, which: Which) {
     // SAFETY: By the safety requirements. `next` is loaded before what it follows is released.
     unsafe {
         let mut node = (*funcs).next;
         while node != funcs {
             let func = container_of!(node, bindings::klp_func, node);
             node = (*node).next;
-            if !nops_only || (*func).nop {
+            if which == Which::All || (*func).nop {
                 bindings::klp_list_del(&raw mut (*func).node);
                 bindings::klp_kobj_put_func(func);
             }

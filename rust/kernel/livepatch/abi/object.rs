@@ -19,7 +19,10 @@ use crate::{
     bindings,
     error::to_result,
     interop::list::clist_create,
-    livepatch::host::Locked,
+    livepatch::{
+        host::Locked,
+        model::Callback, //
+    },
     prelude::*,
     types::Opaque, //
 };
@@ -46,11 +49,6 @@ impl Object {
     /// What messages call the object.
     pub(crate) fn display_name(&self) -> &CStr {
         self.name().unwrap_or(c"vmlinux")
-    }
-
-    /// Whether the object is the module called `name`.
-    pub(crate) fn is_module(&self, name: &CStr) -> bool {
-        self.name() == Some(name)
     }
 
     /// Whether the module has given an array of funcs.
@@ -164,56 +162,38 @@ impl Object {
         unsafe { &raw mut (*self.as_ptr()).callbacks }
     }
 
-    /// Runs the module's callback before patching. If it fails, nothing is to be undone.
+    /// Runs a callback, if the module gives it. Sleeps.
     ///
-    /// A callback that breaks its contract by returning a positive number fails with [`EINVAL`].
-    pub(crate) fn pre_patch(&self, _: &Locked) -> Result {
-        let callbacks = self.callbacks();
+    /// One that breaks its contract by returning a positive number fails with [`EINVAL`].
+    pub(crate) fn call(&self, callback: Callback, _: &Locked) -> Result {
+        let (object, callbacks) = (self.as_ptr(), self.callbacks());
         // SAFETY: A callback that a module gives is one for its own object; `Locked` excludes
         // other users of the flag.
-        unsafe {
-            let ret = (*callbacks).pre_patch.map_or(0, |f| f(self.as_ptr()));
-            (*callbacks).post_unpatch_enabled = ret == 0;
-            if ret > 0 {
-                return Err(EINVAL);
+        let ret = unsafe {
+            let ignoring = |f: Option<unsafe extern "C" fn(_)>| f.map_or(0, |f| (f(object), 0).1);
+            match callback {
+                Callback::PrePatch => (*callbacks).pre_patch.map_or(0, |f| f(object)),
+                Callback::PostPatch => ignoring((*callbacks).post_patch),
+                Callback::PreUnpatch => ignoring((*callbacks).pre_unpatch),
+                Callback::PostUnpatch => ignoring((*callbacks).post_unpatch),
             }
-            to_result(ret)
+        };
+        if ret > 0 {
+            return Err(EINVAL);
         }
+        to_result(ret)
     }
 
-    /// Runs the module's callback after patching.
-    pub(crate) fn post_patch(&self, _: &Locked) {
-        // SAFETY: As for `pre_patch()`.
-        unsafe {
-            if let Some(f) = (*self.callbacks()).post_patch {
-                f(self.as_ptr());
-            }
-        }
+    /// Whether the callback after unpatching is to be run: the one before patching has succeeded.
+    pub(crate) fn owes_post_unpatch(&self, _: &Locked) -> bool {
+        // SAFETY: By the type invariants.
+        unsafe { (*self.callbacks()).post_unpatch_enabled }
     }
 
-    /// Runs the module's callback before unpatching.
-    pub(crate) fn pre_unpatch(&self, _: &Locked) {
-        // SAFETY: As for `pre_patch()`.
-        unsafe {
-            if let Some(f) = (*self.callbacks()).pre_unpatch {
-                f(self.as_ptr());
-            }
-        }
-    }
-
-    /// Runs the module's callback after unpatching, once for each pre-patch callback that
-    /// succeeded.
-    pub(crate) fn post_unpatch(&self, _: &Locked) {
-        let callbacks = self.callbacks();
-        // SAFETY: As for `pre_patch()`.
-        unsafe {
-            if (*callbacks).post_unpatch_enabled {
-                if let Some(f) = (*callbacks).post_unpatch {
-                    f(self.as_ptr());
-                }
-            }
-            (*callbacks).post_unpatch_enabled = false;
-        }
+    /// Sets what [`Object::owes_post_unpatch`] returns.
+    pub(crate) fn set_owes_post_unpatch(&self, owes: bool, _: &Locked) {
+        // SAFETY: By the type invariants, and `Locked` excludes others.
+        unsafe { (*self.callbacks()).post_unpatch_enabled = owes };
     }
 }
 

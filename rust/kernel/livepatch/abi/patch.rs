@@ -20,7 +20,10 @@ use crate::{
     container_of,
     error::to_result,
     interop::list::clist_create,
-    livepatch::host::Locked,
+    livepatch::{
+        host::Locked,
+        model::patch::Which, //
+    },
     prelude::*,
     types::Opaque, //
 };
@@ -34,6 +37,13 @@ use crate::{
 /// them lives until it is released by this file.
 #[repr(transparent)]
 pub(crate) struct Patch(Opaque<bindings::klp_patch>);
+
+/// Patches are the same if they are the same structure.
+impl PartialEq for Patch {
+    fn eq(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+}
 
 impl Patch {
     /// The view of the patch at `ptr`; `None` if it, its module or its objects are null.
@@ -188,9 +198,18 @@ impl Patch {
         Ok(object)
     }
 
-    /// Takes objects and funcs off the patch's lists and drops its references to them: all, or
-    /// only what was allocated for nops. No reference to any of them may be left.
-    pub(crate) fn release_objects(&self, nops_only: bool, _: &Locked) {
+    /// Takes all objects and funcs off the patch's lists and drops its references to them. No
+    /// reference to any of them may be left.
+    pub(crate) fn release_objects(&self, locked: &Locked) {
+        self.release(Which::All, locked);
+    }
+
+    /// The same for nops, and for the objects that were allocated to hold them.
+    pub(crate) fn release_nops(&self, locked: &Locked) {
+        self.release(Which::Nops, locked);
+    }
+
+    fn release(&self, which: Which, _: &Locked) {
         // SAFETY: By the type invariants these are initialized lists; `Locked` keeps others from
         // changing them. `next` is loaded before what it follows is released.
         unsafe {
@@ -199,8 +218,8 @@ impl Patch {
             while node != objects {
                 let object = container_of!(node, bindings::klp_object, node);
                 node = (*node).next;
-                release_func_list(&raw mut (*object).func_list, nops_only);
-                if !nops_only || (*object).dynamic {
+                release_func_list(&raw mut (*object).func_list, which);
+                if which == Which::All || (*object).dynamic {
                     bindings::klp_list_del(&raw mut (*object).node);
                     bindings::klp_kobj_put_object(object);
                 }

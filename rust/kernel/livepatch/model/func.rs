@@ -21,10 +21,8 @@
 /// C: `struct klp_func` in `include/linux/livepatch.h`, whose booleans these are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FuncState {
-    /// On the func stack, where the ftrace handler finds it.
-    pub(crate) patched: bool,
-    /// Tasks differ in whether they use it: the handler must look at the task.
-    pub(crate) transition: bool,
+    patched: bool,
+    transition: bool,
 }
 
 /// What can be done to a func.
@@ -51,6 +49,24 @@ pub(crate) enum Change {
 pub(crate) struct Illegal;
 
 impl FuncState {
+    /// The state that these two booleans of a func are.
+    pub(crate) const fn new(patched: bool, transition: bool) -> Self {
+        Self {
+            patched,
+            transition,
+        }
+    }
+
+    /// On the func stack, where the ftrace handler finds it.
+    pub(crate) fn patched(self) -> bool {
+        self.patched
+    }
+
+    /// Tasks differ in whether they use it: the handler must look at the task.
+    pub(crate) fn transition(self) -> bool {
+        self.transition
+    }
+
     /// The state that `change` leads to.
     pub(crate) fn after(self, change: Change) -> Result<Self, Illegal> {
         let Self {

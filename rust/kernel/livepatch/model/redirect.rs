@@ -38,9 +38,9 @@ pub(crate) fn redirect<S: Stack>(stack: &S) -> Option<S::Func> {
     let top = stack.top()?;
 
     // Orders the load of the top before the load of its `transition`: a func that is seen on the
-    // stack is seen to be in transition. Pairs with the write barrier in `core::enable()`.
+    // stack is seen to be in transition. Pairs with the write barrier in `enable::begin()`.
     // On the way down, where funcs are on the stack already, what orders is the task's own switch:
-    // see `transition::update()` and the write barrier in `core::disable()`.
+    // see `transition::update()` and the write barrier in `enable::disable()`.
     stack.read_barrier();
 
     let func = if stack.in_transition(top) {

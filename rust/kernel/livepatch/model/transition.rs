@@ -14,13 +14,22 @@
 //! they hold no `klp_mutex`. All others do.
 
 use super::{
+    enable,
+    func::Change,
+    patch::{
+        self,
+        Circumstance,
+        Which, //
+    },
+    replace,
     Blocker,
+    Callback,
     Event,
     Host,
-    Outcome,
     TaskHost,
     TaskState, //
 };
+use core::iter;
 
 /// Passes after which the remaining tasks are woken, and again after as many more. A pass is made
 /// each second.
@@ -28,15 +37,16 @@ const SIGNALS_TIMEOUT: u32 = 15;
 
 /// Prepares a transition to `target`: every task is in the opposite state, every func begins.
 ///
-/// Nothing has changed for any task yet. To be followed by pushing or keeping the funcs, by a
-/// [`Host::write_barrier`], and by [`start`] or [`cancel`].
-pub(crate) fn init<H: Host>(host: &H, target: TaskState) {
+/// Nothing has changed for any task yet. To be followed by a [`Host::write_barrier`], by pushing
+/// or keeping the funcs, and by [`start`] or [`cancel`].
+pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     let tasks = host.tasks();
     host.expect(tasks.target() == TaskState::Idle);
+    host.set_transition_patch(Some(patch));
 
     // Without effect until tasks are asked to switch.
     host.set_target(target);
-    host.say(Event::Initializing);
+    host.say(patch, Event::Initializing);
 
     let prepare = |task| {
         host.expect(tasks.state(task) == TaskState::Idle);
@@ -55,14 +65,22 @@ pub(crate) fn init<H: Host>(host: &H, target: TaskState) {
 
     // When patching, the handler does not see the funcs yet; when unpatching it does, and from now
     // on looks at the tasks, which all say what the handler did before.
-    host.begin_funcs();
+    change_funcs(host, patch, Change::Begin);
+}
+
+fn change_funcs<H: Host>(host: &H, patch: H::Patch, change: Change) {
+    for object in host.objects(patch) {
+        for func in host.funcs(object) {
+            host.expect(host.change(func, change));
+        }
+    }
 }
 
 /// Asks every task that is not in the target state to switch to it.
-pub(crate) fn start<H: Host>(host: &H) {
+pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.expect(tasks.target() != TaskState::Idle);
-    host.say(Event::Starting);
+    host.say(patch, Event::Starting);
 
     let ask = |task| {
         if tasks.state(task) != tasks.target() {
@@ -78,7 +96,7 @@ pub(crate) fn start<H: Host>(host: &H) {
 
 /// Tries to switch the tasks that have not yet; completes the transition if none is left, or
 /// arranges for another try.
-pub(crate) fn try_complete<H: Host>(host: &H) {
+pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.expect(tasks.target() != TaskState::Idle);
 
@@ -101,42 +119,47 @@ pub(crate) fn try_complete<H: Host>(host: &H) {
 
     if done {
         host.set_sched_switching(false);
-        complete(host, Outcome::Completed);
+        complete(host, patch);
+        enable::retire(host, patch);
         return;
     }
 
     let attempts = host.attempts();
     if attempts != 0 && attempts % SIGNALS_TIMEOUT == 0 {
-        wake_stragglers(host);
+        wake_stragglers(host, patch);
     }
     host.set_attempts(attempts.wrapping_add(1));
     host.retry_later();
 }
 
-/// Makes the target state the only one.
-fn complete<H: Host>(host: &H, outcome: Outcome) {
+/// Makes the target state the only one: no patch is in transition any more.
+fn complete<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     let target = tasks.target();
-    host.say(Event::Completing);
+    host.say(patch, Event::Completing);
+
+    // No task has yet to switch, so none will look for functions on its stack.
+    host.withdraw_index();
 
     if target == TaskState::Patched {
-        if host.replaces() {
-            host.unpatch_replaced();
+        if host.replaces(patch) {
+            replace::unpatch_replaced(host, patch);
         }
     } else {
         // Every task uses the functions from before, so the new ones can go.
-        host.unpatch();
+        let this = iter::once(patch);
+        patch::unpatch_objects(host, this, Which::All, Circumstance::InTransition);
 
         // A handler that still sees a func of this patch must also see it in transition, or it
         // would choose it.
-        host.synchronize();
+        host.reclaim();
     }
 
-    host.end_funcs();
+    change_funcs(host, patch, Change::End);
 
     if target == TaskState::Patched {
         // A handler that saw a func in transition has looked at its task before that becomes idle.
-        host.synchronize();
+        host.reclaim();
     }
 
     let settle = |task| {
@@ -146,28 +169,35 @@ fn complete<H: Host>(host: &H, outcome: Outcome) {
     host.for_each_task(settle);
     host.for_each_idle_task(|task, _| settle(task));
 
-    host.post_callbacks(target);
-    host.say(Event::Complete);
+    for object in host.objects(patch) {
+        if host.loaded(object) {
+            match target {
+                TaskState::Patched => patch::call(host, object, Callback::PostPatch),
+                TaskState::Unpatched => patch::post_unpatch(host, object),
+                TaskState::Idle => {}
+            }
+        }
+    }
+    host.say(patch, Event::Complete);
     host.set_target(TaskState::Idle);
-    host.finish(outcome);
+    host.set_transition_patch(None);
 }
 
 /// Gives up a transition between [`init`] and [`start`]: no task has switched.
-pub(crate) fn cancel<H: Host>(host: &H) {
-    let tasks = host.tasks();
-    if tasks.target() != TaskState::Patched {
+pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
+    if host.tasks().target() != TaskState::Patched {
         host.expect(false);
         return;
     }
-    host.say(Event::Canceling);
+    host.say(patch, Event::Canceling);
     host.set_target(TaskState::Unpatched);
-    complete(host, Outcome::Canceled);
+    complete(host, patch);
 }
 
 /// Turns a transition round: tasks that have switched are asked to switch back.
-pub(crate) fn reverse<H: Host>(host: &H) {
+pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    host.say(Event::Reversing);
+    host.say(patch, Event::Reversing);
 
     // Nobody may switch to the old target from here on: neither those who have yet to look at
     // their flag, nor those who have already and are about to read the target.
@@ -175,26 +205,33 @@ pub(crate) fn reverse<H: Host>(host: &H) {
     host.for_each_idle_task(|task, _| tasks.set_pending(task, false));
     host.synchronize();
 
-    host.set_enabled(!host.enabled());
+    host.set_enabled(patch, !host.enabled(patch));
     host.set_target(tasks.target().opposite());
 
     // Orders the store to the target before the stores to the pending flags in `start()`: pairs
     // with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
     host.write_barrier();
 
-    start(host);
+    start(host, patch);
 }
 
 /// Ends the transition by decree: every task is taken to be in the target state.
 ///
 /// Tasks may be inside a function that changes, so consistency is the administrator's business;
 /// the patches that would be freed stay for ever.
-pub(crate) fn force<H: Host>(host: &H) {
+pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    host.say(Event::Forcing);
+    host.say(patch, Event::Forcing);
     host.for_each_task(|task| update(tasks, task));
     host.for_each_idle_task(|task, _| update(tasks, task));
-    host.mark_forced(tasks.target());
+
+    if tasks.target() == TaskState::Unpatched {
+        host.set_forced(patch);
+    } else if host.replaces(patch) {
+        for replaced in replace::replaced(host, patch) {
+            host.set_forced(replaced);
+        }
+    }
 }
 
 /// Switches `task`, which is the caller's own or does not run, if it has been asked to.
@@ -207,7 +244,7 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task) {
     // before
     // 1. the load of the target: pairs with the write barriers in `init()` and `reverse()`;
     // 2. the load of a func's `transition` in a handler that runs later on this CPU: pairs with
-    //    the write barrier in `core::disable()`.
+    //    the write barrier in `enable::disable()`.
     if tasks.test_and_clear_pending(task) {
         tasks.set_state(task, tasks.target());
     }
@@ -279,10 +316,10 @@ fn switch<T: TaskHost>(tasks: &T, task: T::Task) {
 /// Wakes the tasks that have not switched after all this time.
 ///
 /// A task may switch between the look at its flag and the wake-up; it is then woken for nothing.
-fn wake_stragglers<H: Host>(host: &H) {
+fn wake_stragglers<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     if host.attempts() == SIGNALS_TIMEOUT {
-        host.say(Event::Signaling);
+        host.say(patch, Event::Signaling);
     }
     host.for_each_task(|task| {
         if tasks.pending(task) {

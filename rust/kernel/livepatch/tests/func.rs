@@ -26,10 +26,7 @@ mod tests {
     ];
 
     const fn state(patched: bool, transition: bool) -> FuncState {
-        FuncState {
-            patched,
-            transition,
-        }
+        FuncState::new(patched, transition)
     }
 
     /// Whether some change leads from one state to the other.

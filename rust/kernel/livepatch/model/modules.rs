@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Modules that come and go under enabled patches.
+
+use super::{
+    patch::{
+        self,
+        Circumstance, //
+    },
+    Callback,
+    Notice,
+    PatchHost, //
+};
+
+/// Applies the enabled patches to a module that is being loaded, or none and fails. Sleeps.
+pub(crate) fn coming<H: PatchHost>(host: &H, module: H::Module) -> Result<(), H::Error> {
+    // New patches find the module from now on.
+    host.set_patchable(module, true);
+
+    for patch in host.patches() {
+        let Some(object) = find_object(host, patch, module) else {
+            continue;
+        };
+        host.attach(object, module);
+        if let Err(error) = arrive(host, patch, object) {
+            host.notify(Notice::Refusing(patch, object));
+            host.set_patchable(module, false);
+            host.detach(object);
+            leave_all(host, module, Some(patch));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Reverts the enabled patches on a module that is being unloaded. Sleeps.
+pub(crate) fn going<H: PatchHost>(host: &H, module: H::Module) {
+    // New patches do not find the module any more.
+    host.set_patchable(module, false);
+    leave_all(host, module, None);
+}
+
+fn find_object<H: PatchHost>(host: &H, patch: H::Patch, module: H::Module) -> Option<H::Object> {
+    host.objects(patch)
+        .find(|&object| host.is_module(object, module))
+}
+
+/// Applies one patch to the module that its object is attached to.
+fn arrive<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) -> Result<(), H::Error> {
+    let when = Circumstance::of(host, patch);
+
+    host.resolve(patch, object)
+        .inspect_err(|&error| host.notify(Notice::ResolveFailed(patch, object, error)))?;
+    host.notify(Notice::Applying(patch, object));
+    patch::pre_patch(host, object)?;
+
+    patch::patch_object(host, object, when)
+        .and_then(|()| match when {
+            Circumstance::Settled => Ok(()),
+            // Tasks that check their own stack have to look for this object's functions, too.
+            Circumstance::InTransition => host.publish_index(patch).inspect_err(|_| {
+                patch::unpatch_object(host, object, when);
+            }),
+        })
+        .inspect_err(|&error| {
+            host.reclaim();
+            host.notify(Notice::ApplyFailed(patch, object, error));
+            patch::post_unpatch(host, object);
+        })?;
+
+    // A transition runs the callback when it is complete.
+    if when == Circumstance::Settled {
+        patch::call(host, object, Callback::PostPatch);
+    }
+    Ok(())
+}
+
+/// Reverts all patches, or those before `end`, on the module.
+fn leave_all<H: PatchHost>(host: &H, module: H::Module, end: Option<H::Patch>) {
+    for patch in host.patches().take_while(|&patch| Some(patch) != end) {
+        if let Some(object) = find_object(host, patch, module) {
+            leave(host, patch, object);
+        }
+    }
+}
+
+/// Reverts one patch on the module.
+fn leave<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) {
+    let when = Circumstance::of(host, patch);
+
+    // The callback was run at the start of the transition, if that is to unpatch; if not, the
+    // object was never reported patched.
+    if when == Circumstance::Settled {
+        patch::call(host, object, Callback::PreUnpatch);
+    }
+    host.notify(Notice::Reverting(patch, object));
+    patch::unpatch_object(host, object, when);
+    if when == Circumstance::InTransition {
+        // Without memory, the old index stays: some task may switch later than it could.
+        let _ = host.publish_index(patch);
+    }
+    // The module may come back, and its funcs onto the stacks again.
+    host.reclaim();
+    patch::post_unpatch(host, object);
+    host.clear_relocations(patch, object);
+    host.detach(object);
+}

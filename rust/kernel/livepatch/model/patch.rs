@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Objects and funcs: onto the func stacks and into ftrace, and back.
+//!
+//! All functions of an object that nobody else patches enter ftrace in one update, and all that
+//! nobody patches any more leave it in one. What callers and the log see is as if they had gone
+//! one by one: an object is patched entirely or not at all, and the function that is refused is
+//! the first that would have been.
+
+use super::{
+    func::Change,
+    Callback,
+    Notice,
+    PatchHost,
+    Refusal, //
+};
+
+/// What the patch is doing while one of its objects is patched or unpatched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Circumstance {
+    /// It is in transition: tasks differ in which functions they use.
+    InTransition,
+    /// It is settled, or replaced by one that is; no task is inside the functions.
+    Settled,
+}
+
+impl Circumstance {
+    /// That of `patch` now.
+    pub(super) fn of<H: PatchHost>(host: &H, patch: H::Patch) -> Self {
+        if host.transition_patch() == Some(patch) {
+            Self::InTransition
+        } else {
+            Self::Settled
+        }
+    }
+}
+
+/// Which funcs of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Which {
+    /// All of them.
+    All,
+    /// Those that stand for the original function.
+    Nops,
+}
+
+/// Patches all functions of a loaded object, or none. Sleeps.
+///
+/// After a failure, handlers may still be using the funcs until [`PatchHost::reclaim`] returns.
+pub(crate) fn patch_object<H: PatchHost>(
+    host: &H,
+    object: H::Object,
+    when: Circumstance,
+) -> Result<(), H::Error> {
+    if host.patched(object) {
+        host.expect(false);
+        return Err(Refusal::Invalid.into());
+    }
+    if let Err(error) = push_funcs(host, object, when) {
+        unpatch_object(host, object, when);
+        return Err(error);
+    }
+    host.set_patched(object, true);
+    Ok(())
+}
+
+fn push_funcs<H: PatchHost>(
+    host: &H,
+    object: H::Object,
+    when: Circumstance,
+) -> Result<(), H::Error> {
+    let change = match when {
+        Circumstance::InTransition => Change::Patch,
+        Circumstance::Settled => Change::Arrive,
+    };
+    let mut batch = H::Batch::default();
+    let pushed = host.funcs(object).try_for_each(|func| {
+        let stack = host.stack(func, &mut batch)?;
+        if !host.change(func, change) {
+            host.expect(false);
+            return Err(Refusal::Invalid.into());
+        }
+        host.push(func, stack);
+        Ok(())
+    });
+    // Those before one that cannot be pushed would have been refused first.
+    host.enter_ftrace(batch).and(pushed)
+}
+
+/// Takes the funcs of an object off their stacks. Without effect on ftrace.
+fn pop_funcs<H: PatchHost>(host: &H, object: H::Object, which: Which, when: Circumstance) {
+    let change = match when {
+        Circumstance::InTransition => Change::Unpatch,
+        Circumstance::Settled => Change::Leave,
+    };
+    for func in host.funcs(object) {
+        if which == Which::Nops && !host.is_nop(func) {
+            continue;
+        }
+        if host.func_state(func).patched() {
+            let legal = host.change(func, change);
+            host.expect(legal);
+            if legal {
+                host.pop(func);
+            }
+        }
+    }
+    if which == Which::All || host.is_nop_object(object) {
+        host.set_patched(object, false);
+    }
+}
+
+/// Unpatches those functions of an object that are patched. Sleeps.
+///
+/// Handlers may still be using them until [`PatchHost::reclaim`] returns.
+pub(super) fn unpatch_object<H: PatchHost>(host: &H, object: H::Object, when: Circumstance) {
+    pop_funcs(host, object, Which::All, when);
+    host.leave_ftrace();
+}
+
+/// Unpatches the objects of patches. Sleeps.
+///
+/// Handlers may still be using their functions until [`PatchHost::reclaim`] returns.
+pub(super) fn unpatch_objects<H: PatchHost>(
+    host: &H,
+    patches: impl Iterator<Item = H::Patch>,
+    which: Which,
+    when: Circumstance,
+) {
+    for patch in patches {
+        for object in host.objects(patch) {
+            if host.patched(object) {
+                pop_funcs(host, object, which, when);
+            }
+        }
+    }
+    host.leave_ftrace();
+}
+
+/// Runs the callback before patching. If it fails, there is nothing for the callback after
+/// unpatching to undo.
+pub(super) fn pre_patch<H: PatchHost>(host: &H, object: H::Object) -> Result<(), H::Error> {
+    let result = host.call(object, Callback::PrePatch);
+    host.set_owes_post_unpatch(object, result.is_ok());
+    result.inspect_err(|_| host.notify(Notice::PrePatchFailed(object)))
+}
+
+/// Runs a callback that cannot fail.
+pub(super) fn call<H: PatchHost>(host: &H, object: H::Object, callback: Callback) {
+    host.expect(host.call(object, callback).is_ok());
+}
+
+/// Runs the callback after unpatching, once for each callback before patching that succeeded.
+pub(super) fn post_unpatch<H: PatchHost>(host: &H, object: H::Object) {
+    if host.owes_post_unpatch(object) {
+        call(host, object, Callback::PostUnpatch);
+    }
+    host.set_owes_post_unpatch(object, false);
+}
