@@ -13,12 +13,11 @@ out=$(kernel_build)
 read -ra scripts <<<"${TESTS:-$(cd "$out/selftests/livepatch" && echo test-*.sh)}"
 results=$out/selftests/results
 rm -rf "$results"
+mkdir -p "$results"
+: >"$results/output"
 
-# in_vm LANE SCRIPT...: run scripts in a virtual machine, and keep what it says.
+# in_vm SCRIPT...: run scripts in a virtual machine, and keep what it says.
 in_vm() {
-	local lane=$results/$1
-	shift
-	mkdir -p "$lane"
 	# shellcheck disable=SC2016 # the guest's variables
 	local guest='
 cd "$KBUILD/selftests/livepatch" || exit 1
@@ -36,19 +35,19 @@ if [ -w /sys/kernel/debug/kmemleak ]; then
 	sed "s/^/# kmemleak: /" /sys/kernel/debug/kmemleak
 fi
 '
-	TIMEOUT=${TIMEOUT:-1800} DMESG=$lane/dmesg "$repo/dev/vm.sh" "$guest" >"$lane/output" 2>&1 ||
-		echo "# virtual machine.sh: exit status 1" >>"$lane/output"
+	TIMEOUT=${TIMEOUT:-1800} DMESG=$results/dmesg "$repo/dev/vm.sh" "$guest" >"$results/output" 2>&1 ||
+		echo "# virtual machine.sh: exit status 1" >>"$results/output"
 }
 
 # One machine: two would take each other's cores, and slow tasks look like stuck ones.
-in_vm run "${scripts[@]}" &
+in_vm "${scripts[@]}" &
 vm=$!
 say "running ${scripts[*]}"
 while kill -0 "$vm" 2>/dev/null; do
 	sleep 15
-	say "$(cat "$results"/*/output 2>/dev/null | grep -c ' \.\.\. ok$') cases are done"
+	say "$(grep -c ' \.\.\. ok$' "$results/output") cases are done"
 done
 wait
 
-cat "$results/run/output"
-"$repo/dev/judge.sh" "$results/run/output" "$results/run/dmesg"
+cat "$results/output"
+"$repo/dev/judge.sh" "$results/output" "$results/dmesg"

@@ -128,6 +128,8 @@ done
 echo "livepatch: fine" >"$scratch/dmesg"
 printf '# test-a.sh\nTEST: one ... not ok\n# test-a.sh: exit status 1\n' >"$scratch/output"
 expect "judge: a case and its script" 1 "0 passed, 2 failed" judge
+printf '# test-a.sh\nTEST: one ... ok\nSKIP: two\n# test-a.sh: exit status 0\n' >"$scratch/output"
+expect "judge: a case that was skipped" 1 "1 passed, 1 failed" judge
 printf '# test-a.sh\n# test-a.sh: exit status 0\n' >"$scratch/output"
 expect "judge: no case" 1 "no case ran" judge
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n# kmemleak: unreferenced\n' >"$scratch/output"

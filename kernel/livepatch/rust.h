@@ -114,6 +114,10 @@ void klp_set_sched_switching(bool on);
 void klp_retry_transition(unsigned int seconds);
 void klp_synchronize_transition(void);
 
+/* kunit_target.c, for tests */
+int klp_kunit_target(int value);
+int klp_kunit_other_target(int value);
+
 /* sysfs.c */
 int klp_sysfs_init(void);
 bool klp_sysfs_ready(void);

@@ -113,7 +113,7 @@ fn pop_funcs<H: PatchHost>(host: &H, object: H::Object, which: Which, when: Circ
 /// Unpatches those functions of an object that are patched. Sleeps.
 ///
 /// Handlers may still be using them until [`PatchHost::reclaim`] returns.
-pub(super) fn unpatch_object<H: PatchHost>(host: &H, object: H::Object, when: Circumstance) {
+pub(crate) fn unpatch_object<H: PatchHost>(host: &H, object: H::Object, when: Circumstance) {
     pop_funcs(host, object, Which::All, when);
     host.leave_ftrace();
 }

@@ -6,6 +6,7 @@
 # nothing is left behind.
 
 . $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
 
 MOD_BAD=test_klp_bad_input
 MOD_UNMARKED=test_klp_not_livepatch
@@ -53,53 +54,16 @@ function choose_symbols() {
 	     }' "$SYSFS_TRACING_DIR/available_filter_functions" /proc/kallsyms
 }
 
-# patched_functions() - the functions that have the livepatch ftrace handler
-function patched_functions() {
-	grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions"
-}
-
-# check_clean(modname) - die if anything of a livepatch is there
+# check_gone(modname) - die if anything of a livepatch is there
 #	modname - module that was refused or removed
-function check_clean() {
+function check_gone() {
 	local mod="$1"
-	local left
 
 	grep -q "^$mod " /proc/modules &&
 		die "module $mod is still loaded"
-	left=$(find "$SYSFS_KLP_DIR" -mindepth 1)
-	[[ -z "$left" ]] ||
-		die "left in sysfs: $left"
-	left=$(patched_functions)
-	[[ -z "$left" ]] ||
-		die "left in ftrace: $left"
+	check_clean
 	grep -q "test_klp" /proc/cmdline &&
 		die "/proc/cmdline is still patched"
-}
-
-# write_ok(path, value) - write a value that must be accepted
-#	path - file in sysfs
-#	value - what to write
-function write_ok() {
-	local path="$1"; shift
-	local value="$1"
-
-	log "% echo $value > $path"
-	echo "$value" > "$path" ||
-		die "cannot write '$value' to $path"
-}
-
-# write_failing(path, value) - write a value that must be refused, log the error
-#	path - file in sysfs
-#	value - what to write
-function write_failing() {
-	local path="$1"; shift
-	local value="$1"
-	local ret
-
-	log "% echo $value > $path"
-	ret=$({ echo "$value" > "$path"; } 2>&1) &&
-		die "$path unexpectedly accepted '$value'"
-	log "$path: ${ret##*: }"
 }
 
 # refused(test, modname, messages, params) - one case: a patch to be refused
@@ -116,7 +80,7 @@ function refused() {
 	start_test "$test"
 
 	load_failing_mod $mod "$@"
-	check_clean $mod
+	check_gone $mod
 
 	check_result "${command%% }
 ${messages:+$messages
@@ -205,7 +169,7 @@ compgen -G "$SYSFS_KLP_DIR/$MOD_BAD/xxxx*x/cmdline_proc_show,1" > /dev/null ||
 	die "no directory of the object in $SYSFS_KLP_DIR/$MOD_BAD"
 disable_lp $MOD_BAD
 unload_lp $MOD_BAD
-check_clean $MOD_BAD
+check_gone $MOD_BAD
 
 check_result "% insmod test_modules/$MOD_BAD.ko what=object_longest
 $ENABLE_BAD
@@ -220,7 +184,7 @@ load_lp $MOD_BAD what=no_objects
 check_sysfs_value "$MOD_BAD" "enabled" "1"
 disable_lp $MOD_BAD
 unload_lp $MOD_BAD
-check_clean $MOD_BAD
+check_gone $MOD_BAD
 
 check_result "% insmod test_modules/$MOD_BAD.ko what=no_objects
 $ENABLE_BAD
@@ -263,7 +227,7 @@ start_test "position out of range in a module"
 load_mod $MOD_TARGET
 load_failing_mod $MOD_BAD what=symbol object=$MOD_TARGET \
 	symbol=test_klp_mod_target_show sympos=2
-check_clean $MOD_BAD
+check_gone $MOD_BAD
 unload_mod $MOD_TARGET
 
 check_result "% insmod test_modules/$MOD_TARGET.ko
@@ -289,7 +253,7 @@ check_sysfs_value "$MOD_BAD" "$MOD_TARGET/patched" "0"
 	die "a function is patched"
 disable_lp $MOD_BAD
 unload_lp $MOD_BAD
-check_clean $MOD_BAD
+check_gone $MOD_BAD
 load_mod $MOD_TARGET
 unload_mod $MOD_TARGET
 
@@ -343,7 +307,7 @@ $SYSFS_KLP_DIR/$MOD_LIVEPATCH/$attr: $EINVAL"
 	check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
 	disable_lp $MOD_LIVEPATCH
 	unload_lp $MOD_LIVEPATCH
-	check_clean $MOD_LIVEPATCH
+	check_gone $MOD_LIVEPATCH
 
 	check_result "$ENABLE$expected
 $DISABLE"
@@ -360,7 +324,7 @@ check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
 check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
-check_clean $MOD_LIVEPATCH
+check_gone $MOD_LIVEPATCH
 
 check_result "$ENABLE
 % echo 1 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
@@ -379,7 +343,7 @@ check_sysfs_value "$MOD_LIVEPATCH" "enabled" "1"
 check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
-check_clean $MOD_LIVEPATCH
+check_gone $MOD_LIVEPATCH
 
 check_result "$ENABLE
 % echo 1 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/force
@@ -400,7 +364,7 @@ check_sysfs_value "$MOD_LIVEPATCH" "transition" "0"
 	die "not one function is patched"
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
-check_clean $MOD_LIVEPATCH
+check_gone $MOD_LIVEPATCH
 
 check_result "$ENABLE
 % insmod test_modules/$MOD_LIVEPATCH.ko

@@ -8,6 +8,7 @@
 # function that test_klp_callbacks_demo.ko patches until it is released.
 
 . $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
 
 MOD_BUSY=test_klp_callbacks_busy
 MOD_DEMO=test_klp_callbacks_demo
@@ -35,15 +36,20 @@ function cleanup_transition() {
 }
 trap cleanup_transition EXIT INT TERM HUP
 
-# new_messages() - the kernel's messages since start_test
-function new_messages() {
-	dmesg | awk -v last_dmesg="$LAST_DMESG" 'p; $0 == last_dmesg { p=1 }'
+# find_worker() - set WORKER to the PID of the kworker that holds the transition
+#	up; fails if it is not asleep, as it is not for a moment now and then
+function find_worker() {
+	WORKER=$(grep -l 'busymod_work_func' /proc/[0-9]*/stack 2> /dev/null | \
+		awk -F/ '{ print $3 }')
+	[[ "$(wc -w <<< "$WORKER")" == "1" ]]
 }
 
-# busy_worker() - the PID of the kworker that holds the transition up
-function busy_worker() {
-	grep -l 'busymod_work_func' /proc/[0-9]*/stack 2> /dev/null | \
-		awk -F/ '{ print $3 }'
+# check_still_busy() - check that the same kworker is in the function
+function check_still_busy() {
+	local before="$WORKER"
+
+	wait_until find_worker && [[ "$WORKER" == "$before" ]] ||
+		die "the busy kworker has left the function"
 }
 
 # tasks_in_state(state) - the thread IDs of the tasks with this patch_state
@@ -57,9 +63,8 @@ function tasks_in_state() {
 #	kworker is the only task that is not patched; sets WORKER
 function start_blocked() {
 	load_mod $MOD_BUSY block_transition=Y
-	loop_until '[[ "$(busy_worker | wc -w)" == "1" ]]' ||
+	wait_until find_worker ||
 		die "the busy kworker is not to be found"
-	WORKER=$(busy_worker)
 
 	load_lp_nowait $MOD_DEMO
 	check_blocked
@@ -67,7 +72,7 @@ function start_blocked() {
 
 # check_blocked() - check that the transition waits for the kworker alone
 function check_blocked() {
-	loop_until '[[ "$(tasks_in_state 0)" == "$WORKER" ]]' ||
+	wait_until '[[ "$(tasks_in_state 0)" == "$WORKER" ]]' ||
 		die "not patched, besides kworker $WORKER: $(tasks_in_state 0)"
 	[[ -n "$(tasks_in_state 1)" ]] ||
 		die "no task is patched"
@@ -84,7 +89,7 @@ function check_blocked() {
 function release_worker() {
 	log "% echo N > $BLOCK_PARAM"
 	echo N > $BLOCK_PARAM
-	loop_until 'new_messages | grep -q "busymod_work_func exit"' ||
+	wait_until 'new_messages | grep -q "busymod_work_func exit"' ||
 		die "the busy kworker does not stop"
 }
 
@@ -93,25 +98,11 @@ function release_worker() {
 function wait_complete() {
 	local mod="$1"
 
-	loop_until 'grep -q "^0$" $SYSFS_KLP_DIR/$mod/transition' ||
+	wait_until 'grep -q "^0$" $SYSFS_KLP_DIR/$mod/transition' ||
 		die "failed to complete transition"
 	[[ -z "$(tasks_in_state 0)$(tasks_in_state 1)" ]] ||
 		die "still in transition: $(tasks_in_state 0) $(tasks_in_state 1)"
 	check_sysfs_value "$mod" "enabled" "1"
-}
-
-# write_failing(path, value) - write a value that must be refused, log the error
-#	path - file in sysfs
-#	value - what to write
-function write_failing() {
-	local path="$1"; shift
-	local value="$1"
-	local ret
-
-	log "% echo $value > $path"
-	ret=$({ echo "$value" > "$path"; } 2>&1) &&
-		die "$path unexpectedly accepted '$value'"
-	log "$path: ${ret##*: }"
 }
 
 # check_absent(modname) - die if anything of a livepatch is there
@@ -125,16 +116,12 @@ function check_absent() {
 		die "$mod is still in sysfs"
 }
 
-# check_clean() - die if anything of any livepatch is there
-function check_clean() {
+# check_ended() - die if anything of any livepatch is there, or any task in a
+#	transition
+function check_ended() {
 	local left
 
-	left=$(find "$SYSFS_KLP_DIR" -mindepth 1)
-	[[ -z "$left" ]] ||
-		die "left in sysfs: $left"
-	left=$(grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions")
-	[[ -z "$left" ]] ||
-		die "left in ftrace: $left"
+	check_clean
 	left=$(tasks_in_state 0)$(tasks_in_state 1)
 	[[ -z "$left" ]] ||
 		die "left in transition: $left"
@@ -178,7 +165,7 @@ function end_enabled() {
 	disable_lp $MOD_DEMO
 	unload_lp $MOD_DEMO
 	unload_mod $MOD_BUSY
-	check_clean
+	check_ended
 }
 
 
@@ -213,10 +200,9 @@ start_test "reversed transition"
 
 start_blocked
 disable_lp $MOD_DEMO
-check_clean
+check_ended
 unload_lp $MOD_DEMO
-[[ "$(busy_worker)" == "$WORKER" ]] ||
-	die "the busy kworker has left the function"
+check_still_busy
 release_worker
 unload_mod $MOD_BUSY
 
@@ -248,7 +234,7 @@ for attempt in {1..10}; do
 	log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
 	{ echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"; } 2> /dev/null && break
 
-	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
+	wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
 		die "the second reversal was refused, but the transition does not end"
 	[[ $attempt -lt 10 ]] ||
 		die "no second reversal in $attempt attempts"
@@ -258,7 +244,7 @@ done
 
 check_blocked
 disable_lp $MOD_DEMO
-check_clean
+check_ended
 unload_lp $MOD_DEMO
 release_worker
 unload_mod $MOD_BUSY
@@ -291,7 +277,7 @@ for attempt in {1..10}; do
 	log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
 	{ echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"; } 2> /dev/null && break
 
-	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
+	wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
 		die "the second reversal was refused, but the transition does not end"
 	[[ $attempt -lt 10 ]] ||
 		die "no second reversal in $attempt attempts"
@@ -417,8 +403,7 @@ check_blocked
 log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
 echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/force"
 wait_complete $MOD_DEMO
-[[ "$(busy_worker)" == "$WORKER" ]] ||
-	die "the busy kworker has left the function"
+check_still_busy
 write_failing "$SYSFS_KLP_DIR/$MOD_DEMO/force" "1"
 release_worker
 end_enabled
@@ -453,7 +438,7 @@ if [[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "1" ]]; then
 		die "/proc/cmdline is not patched on CPU 1"
 	disable_lp $MOD_LIVEPATCH
 	unload_lp $MOD_LIVEPATCH
-	check_clean
+	check_ended
 
 	expected="% insmod test_modules/$MOD_LIVEPATCH.ko
 livepatch: enabling patch '$MOD_LIVEPATCH'
@@ -518,7 +503,7 @@ unset -f dmesg
 start_test "signal to the remaining tasks"
 
 start_blocked
-loop_until 'new_messages | grep -q "livepatch: signaling remaining tasks"' ||
+wait_until 'new_messages | grep -q "livepatch: signaling remaining tasks"' ||
 	die "the remaining tasks were not signaled"
 sleep 3
 check_blocked

@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A simulated machine for the rules to run on: a few patches, functions, tasks and modules, with
+//! everything that happens to them in plain sight.
+//!
+//! One thread drives it, so that a test says exactly what happens when. It allocates nothing: the
+//! same file is compiled into the kernel and in user space, where there is room for more.
+
+mod host;
+
+use crate::livepatch::model::{
+    func::FuncState,
+    redirect,
+    stack::{
+        self,
+        Changing,
+        Code, //
+    },
+    Callback,
+    Event,
+    Notice,
+    PatchHost,
+    Refusal,
+    TaskState, //
+};
+use core::cell::{
+    Cell,
+    RefCell, //
+};
+
+#[cfg(CONFIG_KUNIT)]
+mod size {
+    pub(crate) const TASKS: usize = 6;
+    pub(crate) const CPUS: usize = 2;
+    pub(crate) const PATCHES: usize = 4;
+    pub(crate) const OBJECTS: usize = 3;
+    pub(crate) const FUNCS: usize = 3;
+    pub(crate) const MODULES: usize = 3;
+    pub(crate) const FUNCTIONS: usize = 6;
+    pub(crate) const LOG: usize = 48;
+}
+#[cfg(not(CONFIG_KUNIT))]
+mod size {
+    pub(crate) const TASKS: usize = 256;
+    pub(crate) const CPUS: usize = 4;
+    pub(crate) const PATCHES: usize = 8;
+    pub(crate) const OBJECTS: usize = 4;
+    pub(crate) const FUNCS: usize = 64;
+    pub(crate) const MODULES: usize = 4;
+    pub(crate) const FUNCTIONS: usize = 64;
+    pub(crate) const LOG: usize = 256;
+}
+pub(crate) use size::*;
+
+/// A patch, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Patch(pub(crate) usize);
+
+/// An object of a patch, by its place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Object(pub(crate) Patch, pub(crate) usize);
+
+/// A func of an object, by its place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Func(pub(crate) Object, pub(crate) usize);
+
+/// What objects are: vmlinux or a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Module(pub(crate) usize);
+
+/// The kernel itself.
+pub(crate) const VMLINUX: Module = Module(0);
+
+/// A function of the kernel, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Function(pub(crate) usize);
+
+/// A task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Task {
+    /// A thread of a process.
+    Thread(usize),
+    /// The idle task of a CPU.
+    Idle(usize),
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Asleep, with this address on its stack.
+    Asleep(usize),
+    /// Asleep, but its stack cannot be told.
+    Unreliable,
+    /// On a CPU.
+    Running,
+}
+
+/// What the machine fails with when it is told to.
+pub(crate) const BROKEN: i32 = -5;
+pub(crate) const EINVAL: i32 = -22;
+pub(crate) const EBUSY: i32 = -16;
+
+/// An error, as the kernel numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Errno(pub(crate) i32);
+
+impl From<Refusal> for Errno {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid => Self(EINVAL),
+            Refusal::Busy => Self(EBUSY),
+        }
+    }
+}
+
+/// What has happened, in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entry {
+    /// A message of a transition.
+    Said(Patch, Event),
+    /// A message of a patch or object.
+    Noticed(Notice<Patch, Object, Errno>),
+    /// A callback was run.
+    Called(Object, Callback),
+    /// That many functions have entered ftrace together.
+    Entered(usize),
+    /// That many functions have left ftrace together.
+    Left(usize),
+    /// A patch was freed.
+    Freed(Patch),
+}
+
+#[derive(Clone, Copy)]
+struct FuncData {
+    function: Function,
+    state: FuncState,
+    nop: bool,
+}
+
+#[derive(Clone, Copy)]
+struct ObjectData {
+    module: Module,
+    loaded: bool,
+    patched: bool,
+    dynamic: bool,
+    owes: bool,
+    funcs: [FuncData; FUNCS],
+    count: usize,
+}
+
+#[derive(Clone, Copy)]
+struct PatchData {
+    replaces: bool,
+    enabled: bool,
+    forced: bool,
+    published: bool,
+    objects: [ObjectData; OBJECTS],
+    count: usize,
+}
+
+#[derive(Clone, Copy)]
+struct TaskData {
+    state: TaskState,
+    pending: bool,
+    place: Place,
+    nudges: u32,
+}
+
+/// One func stack, the first func at the bottom.
+#[derive(Clone, Copy)]
+struct FuncStack {
+    funcs: [Option<Func>; PATCHES],
+    len: usize,
+    traced: bool,
+}
+
+struct State {
+    patches: [PatchData; PATCHES],
+    order: [Patch; PATCHES],
+    installed: usize,
+    transition: Option<Patch>,
+    target: TaskState,
+    threads: [TaskData; TASKS],
+    running: usize,
+    idle: [TaskData; CPUS],
+    online: [bool; CPUS],
+    current: Task,
+    stacks: [FuncStack; FUNCTIONS],
+    patchable: [bool; MODULES],
+    index: Option<Patch>,
+    log: [Option<Entry>; LOG],
+    logged: usize,
+}
+
+/// The machine.
+pub(crate) struct Machine {
+    state: RefCell<State>,
+    /// The architecture can tell stacks.
+    pub(crate) reliable_stacks: Cell<bool>,
+    /// Another pass has been asked for.
+    pub(crate) retry: Cell<bool>,
+    pub(crate) attempts: Cell<u32>,
+    pub(crate) sched_switching: Cell<bool>,
+    /// Something happened that cannot be.
+    pub(crate) warned: Cell<bool>,
+    /// A pre-patch callback of this module fails.
+    pub(crate) unwilling: Cell<Option<Module>>,
+    /// How many calls that can fail succeed before one fails.
+    pub(crate) failing_after: Cell<Option<u32>>,
+    /// An idle CPU was woken.
+    pub(crate) woken: Cell<Option<Task>>,
+}
+
+/// The code of a function of the kernel.
+pub(crate) fn original(function: Function) -> Code {
+    Code {
+        start: 0x10_0000 + function.0 * 0x1000,
+        size: 0x100,
+    }
+}
+
+/// The code that a patch has for a function.
+pub(crate) fn replacement(patch: Patch, function: Function) -> Code {
+    Code {
+        start: 0x100_0000 * (patch.0 + 1) + function.0 * 0x1000,
+        size: 0x80,
+    }
+}
+
+/// An address that nobody patches.
+pub(crate) const ELSEWHERE: Place = Place::Asleep(8);
+
+/// Asleep inside a function.
+pub(crate) fn asleep_in(code: Code) -> Place {
+    Place::Asleep(code.start + 4)
+}
+
+impl Machine {
+    /// A machine with so many tasks, all asleep where nobody patches, and no module.
+    pub(crate) fn new(tasks: usize) -> Self {
+        let func = FuncData {
+            function: Function(0),
+            state: FuncState::new(false, false),
+            nop: false,
+        };
+        let object = ObjectData {
+            module: VMLINUX,
+            loaded: false,
+            patched: false,
+            dynamic: false,
+            owes: false,
+            funcs: [func; FUNCS],
+            count: 0,
+        };
+        let patch = PatchData {
+            replaces: false,
+            enabled: false,
+            forced: false,
+            published: false,
+            objects: [object; OBJECTS],
+            count: 0,
+        };
+        let task = TaskData {
+            state: TaskState::Idle,
+            pending: false,
+            place: ELSEWHERE,
+            nudges: 0,
+        };
+        let stack = FuncStack {
+            funcs: [None; PATCHES],
+            len: 0,
+            traced: false,
+        };
+        Self {
+            state: RefCell::new(State {
+                patches: [patch; PATCHES],
+                order: [Patch(0); PATCHES],
+                installed: 0,
+                transition: None,
+                target: TaskState::Idle,
+                threads: [task; TASKS],
+                running: tasks.min(TASKS),
+                idle: [task; CPUS],
+                online: [true; CPUS],
+                current: Task::Thread(0),
+                stacks: [stack; FUNCTIONS],
+                patchable: [false; MODULES],
+                index: None,
+                log: [None; LOG],
+                logged: 0,
+            }),
+            reliable_stacks: Cell::new(true),
+            retry: Cell::new(false),
+            attempts: Cell::new(0),
+            sched_switching: Cell::new(false),
+            warned: Cell::new(false),
+            unwilling: Cell::new(None),
+            failing_after: Cell::new(None),
+            woken: Cell::new(None),
+        }
+    }
+
+    /// Describes a patch: which functions it changes in which module.
+    pub(crate) fn describe(
+        &self,
+        patch: Patch,
+        replaces: bool,
+        objects: &[(Module, &[Function])],
+    ) -> Patch {
+        let mut state = self.state.borrow_mut();
+        let data = &mut state.patches[patch.0];
+        data.replaces = replaces;
+        data.enabled = false;
+        data.forced = false;
+        data.published = false;
+        data.count = objects.len();
+        for (object, &(module, functions)) in data.objects.iter_mut().zip(objects) {
+            object.module = module;
+            object.loaded = module == VMLINUX;
+            object.patched = false;
+            object.dynamic = false;
+            object.owes = false;
+            object.count = functions.len();
+            for (func, &function) in object.funcs.iter_mut().zip(functions) {
+                func.function = function;
+                func.state = FuncState::new(false, false);
+                func.nop = false;
+            }
+        }
+        patch
+    }
+
+    fn object<R>(&self, object: Object, look: impl FnOnce(&mut ObjectData) -> R) -> R {
+        let mut state = self.state.borrow_mut();
+        look(&mut state.patches[object.0 .0].objects[object.1])
+    }
+
+    fn func<R>(&self, func: Func, look: impl FnOnce(&mut FuncData) -> R) -> R {
+        self.object(func.0, |object| look(&mut object.funcs[func.1]))
+    }
+
+    fn patch<R>(&self, patch: Patch, look: impl FnOnce(&mut PatchData) -> R) -> R {
+        look(&mut self.state.borrow_mut().patches[patch.0])
+    }
+
+    fn task<R>(&self, task: Task, look: impl FnOnce(&mut TaskData) -> R) -> R {
+        let mut state = self.state.borrow_mut();
+        look(match task {
+            Task::Thread(number) => &mut state.threads[number],
+            Task::Idle(cpu) => &mut state.idle[cpu],
+        })
+    }
+
+    fn record(&self, entry: Entry) {
+        let mut state = self.state.borrow_mut();
+        let next = state.logged;
+        if let Some(place) = state.log.get_mut(next) {
+            *place = Some(entry);
+            state.logged += 1;
+        }
+    }
+
+    /// A call that fails if the machine has been told so.
+    fn attempt(&self) -> Result<(), Errno> {
+        match self.failing_after.get() {
+            Some(0) => {
+                self.failing_after.set(None);
+                Err(Errno(BROKEN))
+            }
+            Some(n) => {
+                self.failing_after.set(Some(n - 1));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    // What tests arrange and look at.
+
+    /// Puts a task somewhere.
+    pub(crate) fn put(&self, task: Task, place: Place) {
+        self.task(task, |task| task.place = place);
+    }
+
+    pub(crate) fn state_of(&self, task: Task) -> TaskState {
+        self.task(task, |task| task.state)
+    }
+
+    pub(crate) fn is_pending(&self, task: Task) -> bool {
+        self.task(task, |task| task.pending)
+    }
+
+    /// How often a task was woken or signaled.
+    pub(crate) fn nudges(&self, task: Task) -> u32 {
+        self.task(task, |task| task.nudges)
+    }
+
+    pub(crate) fn set_current(&self, task: Task) {
+        self.state.borrow_mut().current = task;
+    }
+
+    pub(crate) fn set_online(&self, cpu: usize, online: bool) {
+        self.state.borrow_mut().online[cpu] = online;
+    }
+
+    /// Makes another thread, with what a copy of its parent's thread info has in it.
+    pub(crate) fn copy_thread(&self, parent: Task) -> Task {
+        let copy = self.task(parent, |task| *task);
+        let mut state = self.state.borrow_mut();
+        let child = state.running;
+        state.threads[child] = copy;
+        state.running += 1;
+        Task::Thread(child)
+    }
+
+    /// Takes the thread that was made last off the task list, or puts it there again.
+    pub(crate) fn hide_last_thread(&self, hide: bool) {
+        let mut state = self.state.borrow_mut();
+        if hide {
+            state.running -= 1;
+        } else {
+            state.running += 1;
+        }
+    }
+
+    pub(crate) fn is_forced(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.forced)
+    }
+
+    /// Whether the administrator sees the patch.
+    pub(crate) fn is_published(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.published)
+    }
+
+    /// How many objects and funcs a patch has, nops included.
+    pub(crate) fn extent(&self, patch: Patch) -> (usize, usize) {
+        self.patch(patch, |patch| {
+            let objects = &patch.objects[..patch.count];
+            (patch.count, objects.iter().map(|o| o.count).sum())
+        })
+    }
+
+    /// Whether ftrace calls the handler for a function.
+    pub(crate) fn is_traced(&self, function: Function) -> bool {
+        self.state.borrow().stacks[function.0].traced
+    }
+
+    /// Whether a module has been announced and not gone.
+    pub(crate) fn is_patchable(&self, module: Module) -> bool {
+        self.state.borrow().patchable[module.0]
+    }
+
+    /// What has happened since the last look.
+    pub(crate) fn log(&self) -> impl Iterator<Item = Entry> {
+        let mut state = self.state.borrow_mut();
+        state.logged = 0;
+        let log = core::mem::replace(&mut state.log, [None; LOG]);
+        log.into_iter().flatten()
+    }
+
+    /// Whether exactly this has happened since the last look.
+    pub(crate) fn happened(&self, expected: &[Entry]) -> bool {
+        self.log().eq(expected.iter().copied())
+    }
+
+    /// Whose code a task's call of a function reaches: a patch's, or the original.
+    pub(crate) fn reaches(&self, task: Task, function: Function) -> Option<Patch> {
+        redirect::redirect(&View {
+            machine: self,
+            task,
+            function,
+        })
+        .map(|func| func.0 .0)
+    }
+
+    /// Whether everything fits together, whatever has happened.
+    pub(crate) fn is_sane(&self) -> bool {
+        let state = self.state.borrow();
+        let on_stack = |func: Func, function: Function| {
+            let stack = &state.stacks[function.0];
+            stack.funcs[..stack.len].contains(&Some(func))
+        };
+        let mut sane = !self.warned.get();
+        for (number, patch) in state.patches.iter().enumerate() {
+            let patch_id = Patch(number);
+            let moving = state.transition == Some(patch_id);
+            for (place, object) in patch.objects[..patch.count].iter().enumerate() {
+                sane &= !object.patched || object.loaded;
+                for (n, func) in object.funcs[..object.count].iter().enumerate() {
+                    let id = Func(Object(patch_id, place), n);
+                    // On a stack exactly if it says so, in transition exactly if its patch is.
+                    sane &= func.state.patched() == on_stack(id, func.function);
+                    sane &= func.state.patched() == object.patched;
+                    sane &= func.state.transition() == moving;
+                }
+            }
+        }
+        for stack in &state.stacks {
+            sane &= stack.traced == (stack.len != 0);
+        }
+        let idle = state.transition.is_none();
+        let threads = state.threads[..state.running].iter();
+        for task in threads.chain(&state.idle) {
+            sane &= (task.state == TaskState::Idle) == idle;
+            sane &= !task.pending || task.state != state.target;
+        }
+        sane &= (state.target == TaskState::Idle) == idle;
+        sane && state.index.is_some() != idle
+    }
+}
+
+/// One call of one function by one task.
+struct View<'a> {
+    machine: &'a Machine,
+    task: Task,
+    function: Function,
+}
+
+impl redirect::Stack for View<'_> {
+    type Func = Func;
+
+    fn top(&self) -> Option<Func> {
+        let state = self.machine.state.borrow();
+        let stack = &state.stacks[self.function.0];
+        stack.funcs[..stack.len].last().copied().flatten()
+    }
+
+    fn below(&self, func: Func) -> Option<Func> {
+        self.machine.below(func, self.function)
+    }
+
+    fn in_transition(&self, func: Func) -> bool {
+        self.machine.func_state(func).transition()
+    }
+
+    fn is_nop(&self, func: Func) -> bool {
+        self.machine.is_nop(func)
+    }
+
+    fn task_state(&self) -> TaskState {
+        self.machine.state_of(self.task)
+    }
+
+    fn read_barrier(&self) {}
+
+    fn warn_idle(&self) {
+        self.machine.warned.set(true);
+    }
+}
+
+impl Machine {
+    fn below(&self, func: Func, function: Function) -> Option<Func> {
+        let state = self.state.borrow();
+        let stack = &state.stacks[function.0];
+        let place = stack.funcs[..stack.len]
+            .iter()
+            .position(|f| *f == Some(func))?;
+        stack.funcs[..place].last().copied().flatten()
+    }
+
+    /// The code that the index has for a func.
+    fn changing(&self, func: Func, patching: bool) -> Code {
+        let function = self.func(func, |f| f.function);
+        let code = |func: Func| {
+            if self.is_nop(func) {
+                original(function)
+            } else {
+                replacement(func.0 .0, function)
+            }
+        };
+        let below = self.below(func, function).map(code);
+        stack::changing(patching, code(func), original(function), below)
+    }
+
+    /// The name of a function on the stack, looked up in an index of one entry each.
+    fn blocker(&self, patch: Patch, address: usize) -> Option<Function> {
+        let patching = self.state.borrow().target == TaskState::Patched;
+        let patched = self.objects(patch).filter(|&object| self.patched(object));
+        patched
+            .flat_map(|object| self.funcs(object))
+            .find_map(|func| {
+                let index = [Changing {
+                    code: self.changing(func, patching),
+                    order: 0,
+                    name: self.func(func, |f| f.function),
+                }];
+                stack::find_blocker(&[address], &index)
+            })
+    }
+}

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What the rules ask of the machine.
+
+use super::{
+    Entry,
+    Errno,
+    Func,
+    FuncData,
+    Function,
+    Machine,
+    Module,
+    Object,
+    Patch,
+    Place,
+    Task,
+    BROKEN,
+    VMLINUX, //
+};
+use crate::livepatch::model::{
+    func::{
+        Change,
+        FuncState, //
+    },
+    Blocker,
+    Callback,
+    Event,
+    Host,
+    Notice,
+    PatchHost,
+    TaskHost,
+    TaskState, //
+};
+
+impl TaskHost for Machine {
+    type Task = Task;
+    type Name = Function;
+
+    fn target(&self) -> TaskState {
+        self.state.borrow().target
+    }
+
+    fn current(&self) -> Task {
+        self.state.borrow().current
+    }
+
+    fn state(&self, task: Task) -> TaskState {
+        self.state_of(task)
+    }
+
+    fn set_state(&self, task: Task, state: TaskState) {
+        self.task(task, |task| task.state = state);
+    }
+
+    fn pending(&self, task: Task) -> bool {
+        self.is_pending(task)
+    }
+
+    fn set_pending(&self, task: Task, pending: bool) {
+        self.task(task, |task| task.pending = pending);
+    }
+
+    fn test_and_clear_pending(&self, task: Task) -> bool {
+        self.task(task, |task| core::mem::replace(&mut task.pending, false))
+    }
+
+    fn have_reliable_stack(&self) -> bool {
+        self.reliable_stacks.get()
+    }
+
+    fn with_task_still(
+        &self,
+        _: Task,
+        body: impl FnOnce() -> Result<(), Blocker<Function>>,
+    ) -> Result<(), Blocker<Function>> {
+        body()
+    }
+
+    fn runs_elsewhere(&self, task: Task) -> bool {
+        task != self.current() && self.task(task, |task| task.place == Place::Running)
+    }
+
+    fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
+        let address = match self.task(task, |task| task.place) {
+            Place::Asleep(address) => address,
+            Place::Running => return Ok(()),
+            Place::Unreliable => return Err(Blocker::UnreliableStack),
+        };
+        let index = self.state.borrow().index;
+        let blocker = index.and_then(|patch| self.blocker(patch, address));
+        blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
+    }
+
+    fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
+
+    fn read_barrier(&self) {}
+}
+
+impl PatchHost for Machine {
+    type Patch = Patch;
+    type Object = Object;
+    type Func = Func;
+    type Module = Module;
+    type Stack = Function;
+    type Batch = usize;
+    type Error = Errno;
+
+    fn patches(&self) -> impl Iterator<Item = Patch> {
+        let state = self.state.borrow();
+        let (order, installed) = (state.order, state.installed);
+        order.into_iter().take(installed)
+    }
+
+    fn add_patch(&self, patch: Patch) {
+        let mut state = self.state.borrow_mut();
+        let end = state.installed;
+        state.order[end] = patch;
+        state.installed += 1;
+    }
+
+    fn transition_patch(&self) -> Option<Patch> {
+        self.state.borrow().transition
+    }
+
+    fn set_transition_patch(&self, patch: Option<Patch>) {
+        self.state.borrow_mut().transition = patch;
+    }
+
+    fn replaces(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.replaces)
+    }
+
+    fn enabled(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.enabled)
+    }
+
+    fn set_enabled(&self, patch: Patch, enabled: bool) {
+        self.patch(patch, |patch| patch.enabled = enabled);
+    }
+
+    fn set_forced(&self, patch: Patch) {
+        self.patch(patch, |patch| patch.forced = true);
+    }
+
+    fn publish_patch(&self, patch: Patch) -> Result<(), Errno> {
+        self.attempt()?;
+        self.patch(patch, |patch| patch.published = true);
+        Ok(())
+    }
+
+    fn release_patch(&self, patch: Patch) {
+        self.patch(patch, |patch| {
+            patch.published = false;
+            patch.count = 0;
+        });
+        let mut state = self.state.borrow_mut();
+        let installed = state.installed;
+        if let Some(place) = state.order[..installed].iter().position(|&p| p == patch) {
+            state.order.copy_within(place + 1..installed, place);
+            state.installed -= 1;
+        }
+    }
+
+    fn free_later(&self, patch: Patch) {
+        self.record(Entry::Freed(patch));
+    }
+
+    fn objects(&self, patch: Patch) -> impl Iterator<Item = Object> {
+        let mut next = 0;
+        core::iter::from_fn(move || {
+            let object = Object(patch, next);
+            next += 1;
+            (next <= self.patch(patch, |patch| patch.count)).then_some(object)
+        })
+    }
+
+    fn same_object(&self, one: Object, other: Object) -> bool {
+        self.object(one, |object| object.module) == self.object(other, |object| object.module)
+    }
+
+    fn add_nop_object(&self, patch: Patch, like: Object) -> Result<Object, Errno> {
+        self.attempt()?;
+        let module = self.object(like, |object| object.module);
+        let place = self.patch(patch, |patch| {
+            let place = patch.count;
+            patch.count += 1;
+            let object = &mut patch.objects[place];
+            object.module = module;
+            object.loaded = module == VMLINUX;
+            object.patched = false;
+            object.dynamic = true;
+            object.owes = false;
+            object.count = 0;
+            place
+        });
+        Ok(Object(patch, place))
+    }
+
+    fn is_nop_object(&self, object: Object) -> bool {
+        self.object(object, |object| object.dynamic)
+    }
+
+    fn loaded(&self, object: Object) -> bool {
+        self.object(object, |object| object.loaded)
+    }
+
+    fn patched(&self, object: Object) -> bool {
+        self.object(object, |object| object.patched)
+    }
+
+    fn set_patched(&self, object: Object, patched: bool) {
+        self.object(object, |object| object.patched = patched);
+    }
+
+    fn publish_object(&self, _: Patch, object: Object) -> Result<(), Errno> {
+        self.attempt()?;
+        let module = self.object(object, |object| object.module);
+        let loaded = module == VMLINUX || self.is_patchable(module);
+        self.object(object, |object| object.loaded = loaded);
+        Ok(())
+    }
+
+    fn resolve(&self, _: Patch, _: Object) -> Result<(), Errno> {
+        self.attempt()
+    }
+
+    fn clear_relocations(&self, _: Patch, _: Object) {}
+
+    fn call(&self, object: Object, callback: Callback) -> Result<(), Errno> {
+        self.record(Entry::Called(object, callback));
+        let module = self.object(object, |object| object.module);
+        if callback == Callback::PrePatch && self.unwilling.get() == Some(module) {
+            return Err(Errno(BROKEN));
+        }
+        Ok(())
+    }
+
+    fn owes_post_unpatch(&self, object: Object) -> bool {
+        self.object(object, |object| object.owes)
+    }
+
+    fn set_owes_post_unpatch(&self, object: Object, owes: bool) {
+        self.object(object, |object| object.owes = owes);
+    }
+
+    fn is_module(&self, object: Object, module: Module) -> bool {
+        module != VMLINUX && self.object(object, |object| object.module) == module
+    }
+
+    fn set_patchable(&self, module: Module, patchable: bool) {
+        self.state.borrow_mut().patchable[module.0] = patchable;
+    }
+
+    fn attach(&self, object: Object, _: Module) {
+        self.object(object, |object| object.loaded = true);
+    }
+
+    fn detach(&self, object: Object) {
+        self.object(object, |object| object.loaded = false);
+    }
+
+    fn funcs(&self, object: Object) -> impl Iterator<Item = Func> {
+        let mut next = 0;
+        core::iter::from_fn(move || {
+            let func = Func(object, next);
+            next += 1;
+            (next <= self.object(object, |object| object.count)).then_some(func)
+        })
+    }
+
+    fn same_func(&self, one: Func, other: Func) -> bool {
+        self.func(one, |func| func.function) == self.func(other, |func| func.function)
+    }
+
+    fn add_nop(&self, object: Object, like: Func) -> Result<(), Errno> {
+        self.attempt()?;
+        let function = self.func(like, |func| func.function);
+        self.object(object, |object| {
+            object.funcs[object.count] = FuncData {
+                function,
+                state: FuncState::new(false, false),
+                nop: true,
+            };
+            object.count += 1;
+        });
+        Ok(())
+    }
+
+    fn release_nops(&self, patch: Patch) {
+        self.patch(patch, |patch| {
+            // They come last in both arrays.
+            let objects = &mut patch.objects[..patch.count];
+            let own = objects.iter().filter(|object| !object.dynamic).count();
+            for object in objects {
+                let funcs = &object.funcs[..object.count];
+                object.count = funcs.iter().filter(|func| !func.nop).count();
+            }
+            patch.count = own;
+        });
+    }
+
+    fn is_nop(&self, func: Func) -> bool {
+        self.func(func, |func| func.nop)
+    }
+
+    fn publish_func(&self, _: Object, _: Func) -> Result<(), Errno> {
+        self.attempt()
+    }
+
+    fn func_state(&self, func: Func) -> FuncState {
+        self.func(func, |func| func.state)
+    }
+
+    fn change(&self, func: Func, change: Change) -> bool {
+        self.func(func, |func| match func.state.after(change) {
+            Ok(state) => {
+                func.state = state;
+                true
+            }
+            Err(_) => false,
+        })
+    }
+
+    fn stack(&self, func: Func, batch: &mut usize) -> Result<Function, Errno> {
+        self.attempt()?;
+        let function = self.func(func, |func| func.function);
+        let mut state = self.state.borrow_mut();
+        let stack = &mut state.stacks[function.0];
+        if !stack.traced {
+            stack.traced = true;
+            *batch += 1;
+        }
+        Ok(function)
+    }
+
+    fn push(&self, func: Func, function: Function) {
+        let mut state = self.state.borrow_mut();
+        let stack = &mut state.stacks[function.0];
+        stack.funcs[stack.len] = Some(func);
+        stack.len += 1;
+    }
+
+    fn pop(&self, func: Func) {
+        let function = self.func(func, |func| func.function);
+        let mut state = self.state.borrow_mut();
+        let stack = &mut state.stacks[function.0];
+        let len = stack.len;
+        match stack.funcs[..len].iter().position(|f| *f == Some(func)) {
+            Some(place) => {
+                stack.funcs.copy_within(place + 1..len, place);
+                stack.len -= 1;
+            }
+            None => self.warned.set(true),
+        }
+    }
+
+    fn enter_ftrace(&self, batch: usize) -> Result<(), Errno> {
+        if batch != 0 {
+            self.attempt()?;
+            self.record(Entry::Entered(batch));
+        }
+        Ok(())
+    }
+
+    fn leave_ftrace(&self) {
+        let mut left = 0;
+        for stack in &mut self.state.borrow_mut().stacks {
+            if stack.traced && stack.len == 0 {
+                stack.traced = false;
+                left += 1;
+            }
+        }
+        if left != 0 {
+            self.record(Entry::Left(left));
+        }
+    }
+
+    fn publish_index(&self, patch: Patch) -> Result<(), Errno> {
+        self.attempt()?;
+        self.state.borrow_mut().index = Some(patch);
+        Ok(())
+    }
+
+    fn withdraw_index(&self) {
+        self.state.borrow_mut().index = None;
+    }
+
+    fn synchronize(&self) {}
+
+    fn reclaim(&self) {}
+
+    fn notify(&self, notice: Notice<Patch, Object, Errno>) {
+        self.record(Entry::Noticed(notice));
+    }
+
+    fn expect(&self, ok: bool) {
+        if !ok {
+            self.warned.set(true);
+        }
+    }
+}
+
+impl Host for Machine {
+    type Tasks = Self;
+
+    fn tasks(&self) -> &Self {
+        self
+    }
+
+    fn set_target(&self, target: TaskState) {
+        self.state.borrow_mut().target = target;
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts.get()
+    }
+
+    fn set_attempts(&self, attempts: u32) {
+        self.attempts.set(attempts);
+    }
+
+    fn for_each_task(&self, mut visit: impl FnMut(Task)) {
+        let running = self.state.borrow().running;
+        (0..running).for_each(|number| visit(Task::Thread(number)));
+    }
+
+    fn for_each_idle_task(&self, mut visit: impl FnMut(Task, bool)) {
+        let online = self.state.borrow().online;
+        for (cpu, online) in online.into_iter().enumerate() {
+            visit(Task::Idle(cpu), online);
+        }
+    }
+
+    fn with_cpus_fixed(&self, body: impl FnOnce()) {
+        body();
+    }
+
+    fn wake_idle(&self, task: Task) {
+        self.woken.set(Some(task));
+    }
+
+    fn nudge(&self, task: Task) {
+        self.task(task, |task| task.nudges += 1);
+    }
+
+    fn set_sched_switching(&self, on: bool) {
+        self.sched_switching.set(on);
+    }
+
+    fn retry_later(&self) {
+        self.retry.set(true);
+    }
+
+    fn write_barrier(&self) {}
+
+    fn say(&self, patch: Patch, event: Event) {
+        self.record(Entry::Said(patch, event));
+    }
+}
