@@ -291,7 +291,8 @@ impl<'a> PatchHost for Kernel<'a> {
             Notice::Refusing(patch, object) => {
                 let (patch, module) = (patch.name(), object.display_name());
                 klp_warn!(
-                    "patch '{patch}' failed for module '{module}', refusing to load module '{module}'\n"
+                    "patch '{patch}' failed for module '{0}', refusing to load module '{0}'\n",
+                    module
                 );
             }
             Notice::Reverting(patch, object) => klp_notice!(

@@ -118,11 +118,6 @@ fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
         }
     }
 
-    // Orders the stores to the funcs' `transition` before those to the tasks' pending flags in
-    // `start()`: pairs with the test-and-clear in `update()`, after which the task's handlers must
-    // see the funcs in transition.
-    host.write_barrier();
-
     transition::start(host, patch);
     host.set_enabled(patch, false);
     transition::try_complete(host, patch);

@@ -37,8 +37,8 @@ const SIGNALS_TIMEOUT: u32 = 15;
 
 /// Prepares a transition to `target`: every task is in the opposite state, every func begins.
 ///
-/// Nothing has changed for any task yet. To be followed by a [`Host::write_barrier`], by pushing
-/// or keeping the funcs, and by [`start`] or [`cancel`].
+/// Nothing has changed for any task yet. To be followed by pushing or keeping the funcs, and by
+/// [`start`] or [`cancel`].
 pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     let tasks = host.tasks();
     host.expect(tasks.target() == TaskState::Idle);
@@ -57,10 +57,6 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
 
     // Orders the stores to the tasks' states before those to the funcs' `transition`: pairs with
     // the second read barrier in `redirect()`, which must not find a task idle.
-    //
-    // Orders the store to the target before the stores to the tasks' pending flags in `start()`:
-    // pairs with the test-and-clear in `update()` and the read barrier in
-    // `sched_switch()`, which must not take the idle state for the target.
     host.write_barrier();
 
     // When patching, the handler does not see the funcs yet; when unpatching it does, and from now
@@ -81,6 +77,17 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.expect(tasks.target() != TaskState::Idle);
     host.say(patch, Event::Starting);
+
+    // Orders all that a task must see once it has switched before the stores to the tasks' pending
+    // flags: pairs with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
+    // That is
+    // 1. the store to the target, in `init()` or `reverse()`: a task must not switch to another;
+    // 2. the stores to the funcs' `transition`, in `init()`: the task's handlers would take a func
+    //    that is being removed for a settled one;
+    // 3. the stores that put funcs on stacks, after `init()`: the task's handlers would find some
+    //    of the funcs and not the others. Where a function enters ftrace as well, that orders, too;
+    //    where an older patch has it there already, nothing else does.
+    host.write_barrier();
 
     let ask = |task| {
         if tasks.state(task) != tasks.target() {
@@ -207,11 +214,6 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
 
     host.set_enabled(patch, !host.enabled(patch));
     host.set_target(tasks.target().opposite());
-
-    // Orders the store to the target before the stores to the pending flags in `start()`: pairs
-    // with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
-    host.write_barrier();
-
     start(host, patch);
 }
 
@@ -240,11 +242,10 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
 /// in the idle loop. The caller has preemption disabled, so that [`Host::synchronize`] waits for
 /// it.
 pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task) {
-    // The test-and-clear is a full barrier if the flag was set. It orders the load of the flag
-    // before
-    // 1. the load of the target: pairs with the write barriers in `init()` and `reverse()`;
-    // 2. the load of a func's `transition` in a handler that runs later on this CPU: pairs with
-    //    the write barrier in `enable::disable()`.
+    // A full barrier if the flag was set. It orders the load of the flag before
+    // 1. the load of the target,
+    // 2. the loads in a handler that runs later on this CPU:
+    // pairs with the write barrier in `start()`.
     if tasks.test_and_clear_pending(task) {
         tasks.set_state(task, tasks.target());
     }
@@ -260,8 +261,8 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
         return;
     }
 
-    // Orders the load of the flag before the load of the target: pairs with the write barriers in
-    // `init()` and `reverse()`.
+    // Orders the load of the flag before the load of the target, and before the loads in the task's
+    // later handlers: pairs with the write barrier in `start()`.
     tasks.read_barrier();
 
     try_switch(tasks, task);
