@@ -5,6 +5,7 @@
 
 #include <linux/cpu.h>
 #include <linux/jump_label.h>
+#include <linux/lockdep.h>
 #include <linux/percpu.h>
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
@@ -123,12 +124,31 @@ static void klp_sync(struct work_struct *work)
 {
 }
 
+/* Under klp_mutex. */
+static DEFINE_PER_CPU(struct work_struct, klp_sync_work);
+
 /*
  * Waits until every CPU has scheduled.  Unlike RCU, this also waits for code
  * that disables preemption where RCU is not watching: in the idle loop and on
  * the way out to user space, where functions can be patched as well.
+ *
+ * Not schedule_on_each_cpu(), which needs memory: callers go on to free what
+ * handlers can have seen, and there is no way to tell them to wait longer.
  */
 void klp_synchronize_transition(void)
 {
-	schedule_on_each_cpu(klp_sync);
+	struct work_struct *work;
+	unsigned int cpu;
+
+	lockdep_assert_held(&klp_mutex);
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		work = per_cpu_ptr(&klp_sync_work, cpu);
+		INIT_WORK(work, klp_sync);
+		schedule_work_on(cpu, work);
+	}
+	for_each_online_cpu(cpu)
+		flush_work(per_cpu_ptr(&klp_sync_work, cpu));
+	cpus_read_unlock();
 }
