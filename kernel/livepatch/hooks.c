@@ -238,6 +238,6 @@ void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
 
 static int __init klp_init(void)
 {
-	return klp_shadow_init() ?: klp_sysfs_init();
+	return klp_sysfs_init();
 }
 module_init(klp_init);

@@ -12,7 +12,6 @@
 #define _LIVEPATCH_RUST_H
 
 #include <linux/livepatch.h>
-#include <linux/rhashtable-types.h>
 
 struct mutex;
 
@@ -24,14 +23,14 @@ enum {
 
 /**
  * struct klp_shadow - shadow variable
- * @node:	node in the table
+ * @next:	links, of which a table uses one and the next table the other
  * @rcu_head:	frees it when readers are done
  * @obj:	the structure it belongs to
  * @id:		its identifier; with @obj, the key
  * @data:	what the livepatch keeps in it
  */
 struct klp_shadow {
-	struct rhash_head node;
+	struct klp_shadow *next[2];
 	struct rcu_head rcu_head;
 	void *obj;
 	unsigned long id;
@@ -74,6 +73,7 @@ void *klp_rust_shadow_alloc(void *obj, unsigned long id, size_t size,
 			    void *ctor_data, bool use_existing);
 void klp_rust_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
 void klp_rust_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
+void klp_rust_shadow_resize(void);
 
 /* In C, called from Rust (rust/kernel/livepatch/host.rs). */
 
@@ -145,15 +145,12 @@ void klp_try_switch_task(const struct task_struct *task, int err,
 			 const char *func);
 
 /* shadow_table.c */
-int klp_shadow_init(void);
 unsigned long klp_shadow_lock(void);
 void klp_shadow_unlock(unsigned long flags);
-void *klp_shadow_find(void *obj, unsigned long id);
 struct klp_shadow *klp_shadow_new(void *obj, unsigned long id, size_t size,
 				  gfp_t gfp_flags);
-int klp_shadow_insert(struct klp_shadow *shadow);
-void klp_shadow_remove(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
-void klp_shadow_remove_all(unsigned long id, klp_shadow_dtor_t dtor);
+void klp_shadow_free_rcu(struct klp_shadow *shadow);
+void klp_shadow_resize_later(void);
 void klp_shadow_warn_duplicate(void *obj, unsigned long id);
 void klp_shadow_report_constructor(void *obj, unsigned long id, int err);
 

@@ -1,38 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * shadow_table.c - shadow variables: the exported functions, and the table
+ * shadow_table.c - shadow variables: the exported functions, and the C that
+ * their table needs
  *
- * What the functions do is decided in rust/kernel/livepatch/shadow.rs.
+ * What the functions do is decided in rust/kernel/livepatch/shadow.rs; the table
+ * is in shadow_table.rs, there.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bug.h>
 #include <linux/export.h>
+#include <linux/irq_work.h>
 #include <linux/livepatch.h>
 #include <linux/printk.h>
-#include <linux/rhashtable.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include "rust.h"
-
-static const struct rhashtable_params klp_shadow_params = {
-	.head_offset		= offsetof(struct klp_shadow, node),
-	.key_offset		= offsetof(struct klp_shadow, obj),
-	.key_len		= offsetof(struct klp_shadow, data) -
-				  offsetof(struct klp_shadow, obj),
-	.automatic_shrinking	= true,
-};
-
-static struct rhashtable klp_shadow_table;
 
 /* Excludes all who change the table or run constructors and destructors. */
 static DEFINE_SPINLOCK(klp_shadow_spinlock);
-
-struct klp_shadow_key {
-	void *obj;
-	unsigned long id;
-};
 
 unsigned long klp_shadow_lock(void)
 	__acquires(&klp_shadow_spinlock)
@@ -50,17 +39,6 @@ void klp_shadow_unlock(unsigned long flags)
 	spin_unlock_irqrestore(&klp_shadow_spinlock, flags);
 }
 
-void *klp_shadow_find(void *obj, unsigned long id)
-{
-	const struct klp_shadow_key key = { obj, id };
-	struct klp_shadow *shadow;
-
-	shadow = rhashtable_lookup_fast(&klp_shadow_table, &key,
-					klp_shadow_params);
-
-	return shadow ? shadow->data : NULL;
-}
-
 struct klp_shadow *klp_shadow_new(void *obj, unsigned long id, size_t size,
 				  gfp_t gfp_flags)
 {
@@ -75,45 +53,32 @@ struct klp_shadow *klp_shadow_new(void *obj, unsigned long id, size_t size,
 	return shadow;
 }
 
-int klp_shadow_insert(struct klp_shadow *shadow)
+void klp_shadow_free_rcu(struct klp_shadow *shadow)
 {
-	return rhashtable_insert_fast(&klp_shadow_table, &shadow->node,
-				      klp_shadow_params);
-}
-
-static void klp_shadow_destroy(struct klp_shadow *shadow,
-			       klp_shadow_dtor_t dtor)
-{
-	rhashtable_remove_fast(&klp_shadow_table, &shadow->node,
-			       klp_shadow_params);
-	if (dtor)
-		dtor(shadow->obj, shadow->data);
 	kfree_rcu(shadow, rcu_head);
 }
 
-void klp_shadow_remove(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
+static void klp_shadow_resize_fn(struct work_struct *work)
 {
-	void *data = klp_shadow_find(obj, id);
-
-	if (data)
-		klp_shadow_destroy(container_of(data, struct klp_shadow, data),
-				   dtor);
+	klp_rust_shadow_resize();
 }
 
-void klp_shadow_remove_all(unsigned long id, klp_shadow_dtor_t dtor)
-{
-	struct rhashtable_iter iter;
-	struct klp_shadow *shadow;
+static DECLARE_WORK(klp_shadow_resize_work, klp_shadow_resize_fn);
 
-	rhashtable_walk_enter(&klp_shadow_table, &iter);
-	rhashtable_walk_start(&iter);
-	while ((shadow = rhashtable_walk_next(&iter))) {
-		/* -EAGAIN: the table is growing, and the walk begins again. */
-		if (!IS_ERR(shadow) && shadow->id == id)
-			klp_shadow_destroy(shadow, dtor);
-	}
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
+static void klp_shadow_resize_irq_fn(struct irq_work *irq_work)
+{
+	schedule_work(&klp_shadow_resize_work);
+}
+
+static DEFINE_IRQ_WORK(klp_shadow_resize_irq_work, klp_shadow_resize_irq_fn);
+
+/*
+ * Not schedule_work() at once: that may wake a worker, and the patched function
+ * may hold a lock that this takes.
+ */
+void klp_shadow_resize_later(void)
+{
+	irq_work_queue(&klp_shadow_resize_irq_work);
 }
 
 void klp_shadow_warn_duplicate(void *obj, unsigned long id)
@@ -127,17 +92,12 @@ void klp_shadow_report_constructor(void *obj, unsigned long id, int err)
 	       obj, id, err);
 }
 
-int __init klp_shadow_init(void)
-{
-	return rhashtable_init(&klp_shadow_table, &klp_shadow_params);
-}
-
 /**
  * klp_shadow_get() - find a shadow variable
  * @obj:	the structure it belongs to
  * @id:		its identifier
  *
- * Context: any, but not NMI.
+ * Context: any.
  * Return: the variable's data, or NULL if there is none.
  */
 void *klp_shadow_get(void *obj, unsigned long id)

@@ -404,3 +404,13 @@ unsafe extern "C" fn klp_rust_shadow_free_all(id: c_ulong, dtor: bindings::klp_s
     // SAFETY: By the safety requirement.
     shadow::free_all(id, unsafe { Destructor::new(dtor) });
 }
+
+/// The work that resizes the table of shadow variables.
+///
+/// # Safety
+///
+/// Process context.
+#[export]
+unsafe extern "C" fn klp_rust_shadow_resize() {
+    shadow::resize();
+}

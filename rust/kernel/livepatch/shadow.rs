@@ -6,8 +6,9 @@
 //! [`model::shadow`]. For the data itself, the users are responsible.
 //!
 //! Found by readers under RCU, changed under `klp_shadow_lock`, which is taken with interrupts
-//! disabled: constructors and destructors run under it. The table is the kernel's `rhashtable`, in
-//! `kernel/livepatch/shadow_table.c`, which grows with the number of variables.
+//! disabled: constructors and destructors run under it. The table grows and shrinks with the number
+//! of variables, in a work item; until it has, or if there is no memory for it, finding takes
+//! longer, and nothing else changes.
 
 #![deny(unsafe_code)]
 
@@ -23,9 +24,12 @@ use super::{
         self,
         Constructor,
         Destructor,
+        Fill,
         Key,
         Locked,
-        Shadow, //
+        Migration,
+        Shadow,
+        SMALLEST_ORDER, //
     }, //
 };
 use crate::{
@@ -62,8 +66,10 @@ impl Table for Wanted {
         new.construct(self.constructor, guard)
     }
 
-    fn insert(&self, new: Shadow, guard: &Locked) -> Option<*mut c_void> {
-        new.insert(guard)
+    fn insert(&self, new: Shadow, guard: &Locked) -> *mut c_void {
+        let data = guard.insert(new);
+        keep_fitting(guard);
+        data
     }
 
     fn warn_duplicate(&self) {
@@ -102,10 +108,55 @@ pub(crate) fn get_or_alloc(
 
 /// Removes a variable, if there is one, and destroys it; readers may use it until RCU says so.
 pub(crate) fn free(key: Key, destructor: Destructor) {
-    shadow_table::lock().remove(key, destructor);
+    let locked = shadow_table::lock();
+    locked.remove(key, destructor);
+    keep_fitting(&locked);
 }
 
 /// Removes and destroys all variables with that identifier.
 pub(crate) fn free_all(id: usize, destructor: Destructor) {
-    shadow_table::lock().remove_all(id, destructor);
+    let locked = shadow_table::lock();
+    locked.remove_all(id, destructor);
+    keep_fitting(&locked);
+}
+
+/// The number of heads, as a power of two, beyond which the table does not grow.
+const LARGEST_ORDER: u32 = 28;
+
+/// The order that the table should have, if it is too small or too large.
+///
+/// Between one variable for 8 heads, and one for each, it stays; it is made to have 2 to 4 heads
+/// for each variable. So the effort is that of some insertions or removals, a fixed number of them.
+fn better_order(fill: Fill) -> Option<u32> {
+    let bits = usize::BITS - fill.count.leading_zeros();
+    let fitting = bits.saturating_add(1).clamp(SMALLEST_ORDER, LARGEST_ORDER);
+    let heads = 1_usize << fill.order;
+    let grow = fill.count > heads && fitting > fill.order;
+    let shrink = fill.count < heads / 8 && fitting < fill.order;
+    (grow || shrink).then_some(fitting)
+}
+
+fn keep_fitting(locked: &Locked) {
+    if better_order(locked.fill()).is_some() {
+        locked.resize_later();
+    }
+}
+
+/// The work that resizes the table. Sleeps.
+pub(crate) fn resize() {
+    loop {
+        let locked = shadow_table::lock();
+        let Some(order) = better_order(locked.fill()) else {
+            locked.resized();
+            return;
+        };
+        drop(locked);
+        let Ok(migration) = Migration::begin(order) else {
+            // The next insertion or removal tries again.
+            shadow_table::lock().resized();
+            return;
+        };
+        while !migration.step(&shadow_table::lock()) {}
+        migration.finish();
+    }
 }

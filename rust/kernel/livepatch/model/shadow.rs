@@ -34,8 +34,8 @@ pub(crate) trait Table {
     fn lock(&self) -> Self::Guard;
     /// Runs the constructor; on failure, its error.
     fn construct(&self, new: &Self::New, guard: &Self::Guard) -> Result<(), i32>;
-    /// Puts the variable into the table, if there is memory.
-    fn insert(&self, new: Self::New, guard: &Self::Guard) -> Option<Self::Data>;
+    /// Puts the variable into the table.
+    fn insert(&self, new: Self::New, guard: &Self::Guard) -> Self::Data;
     /// Warns of a variable that exists.
     fn warn_duplicate(&self);
     /// Tells the log of a constructor that failed.
@@ -63,7 +63,7 @@ pub(crate) fn get_or_alloc<T: Table>(table: &T, existing: Existing) -> Option<T:
         table.report_constructor(error);
         return None;
     }
-    table.insert(new, &guard)
+    Some(table.insert(new, &guard))
 }
 
 fn found<T: Table>(table: &T, data: T::Data, existing: Existing) -> Option<T::Data> {

@@ -21,7 +21,6 @@ mod tests {
         rival: Cell<Option<u32>>,
         locked: Cell<bool>,
         memory: Cell<bool>,
-        room: Cell<bool>,
         error: Cell<i32>,
         reported: Cell<i32>,
         warned: Cell<bool>,
@@ -81,15 +80,12 @@ mod tests {
             }
         }
 
-        fn insert(&self, new: New<'a>, _: &Guard<'a>) -> Option<u32> {
+        fn insert(&self, new: New<'a>, _: &Guard<'a>) -> u32 {
             assert!(self.locked.get());
-            if !self.room.get() {
-                return None;
-            }
             let number = new.1;
             core::mem::forget(new);
             self.kept.set(Some(number));
-            Some(number)
+            number
         }
 
         fn warn_duplicate(&self) {
@@ -112,7 +108,6 @@ mod tests {
             rival: Cell::new(None),
             locked: Cell::new(false),
             memory: Cell::new(true),
-            room: Cell::new(true),
             error: Cell::new(0),
             reported: Cell::new(0),
             warned: Cell::new(false),
@@ -203,14 +198,5 @@ mod tests {
         assert_eq!(alloc(&table), None);
         assert_eq!(get_or_make(&table), None);
         assert_eq!(table.constructed.get(), 0);
-    }
-
-    #[test]
-    fn without_room_nothing_is_kept() {
-        let table = table();
-        table.room.set(false);
-        assert_eq!(alloc(&table), None);
-        assert_eq!(table.dropped.get(), 1);
-        assert!(!table.locked.get());
     }
 }
