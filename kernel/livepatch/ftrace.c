@@ -50,6 +50,12 @@ int klp_ftrace_set_filter(unsigned long *ips, unsigned int cnt, bool remove)
 	return ftrace_set_filter_ips(&klp_fops, ips, cnt, remove, 0);
 }
 
+/* Removes all functions.  Not while registered; needs no memory. */
+void klp_ftrace_clear_filter(void)
+{
+	ftrace_free_filter(&klp_fops);
+}
+
 bool klp_ftrace_registered(void)
 {
 	return klp_fops.flags & FTRACE_OPS_FL_ENABLED;

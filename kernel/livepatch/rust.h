@@ -91,6 +91,7 @@ void klp_module_put(struct module *mod);
 
 /* ftrace.c */
 int klp_ftrace_set_filter(unsigned long *ips, unsigned int cnt, bool remove);
+void klp_ftrace_clear_filter(void);
 bool klp_ftrace_registered(void);
 int klp_ftrace_register(void);
 int klp_ftrace_unregister(void);

@@ -14,7 +14,8 @@ use super::{
     },
     stacks::{
         self,
-        FuncStack, //
+        FuncStack,
+        Leaving, //
     }, //
 };
 use crate::prelude::*;
@@ -107,28 +108,41 @@ fn add_locations(locations: &mut [usize]) -> Result<(), Refusal> {
     })?;
     if !registered {
         host::register_ftrace().map_err(|error| {
-            let _ = host::set_ftrace_filter(locations, true);
+            // Nothing else is in it. ftrace may have looked at it, for a moment.
+            host::synchronize();
+            host::clear_ftrace_filter();
             Refusal::Register(error)
         })?;
     }
     Ok(())
 }
 
+/// Seconds until functions that could not leave ftrace are tried again.
+const RETRY_SECONDS: u32 = 1;
+
 /// Takes the functions that are left without a func out of ftrace. Sleeps.
-pub(crate) fn leave(locked: &Locked) {
-    // What cannot leave now, for want of memory, runs the original function, and is tried again.
+///
+/// What cannot leave now, for want of memory, runs the original function, and is tried again later.
+/// Returns whether there is nothing of that kind.
+pub(crate) fn leave(locked: &Locked) -> bool {
     let result = stacks::shed(locked, remove_locations);
-    warn_on!(result.is_err_and(|error| error != ENOMEM));
+    let short = result == Err(ENOMEM);
+    if short {
+        host::retry_transition(RETRY_SECONDS);
+    }
+    warn_on!(result.is_err() && !short);
+    !short
 }
 
-/// Takes functions out of ftrace; `all` says that no other is left in it.
-fn remove_locations(locations: &mut [usize], all: bool) -> Result {
-    if !all {
-        return host::set_ftrace_filter(locations, true);
+/// Takes functions out of ftrace. Only for a part of them does that need memory.
+fn remove_locations(leaving: Leaving<'_>) -> Result {
+    match leaving {
+        Leaving::Some(locations) => host::set_ftrace_filter(locations, true),
+        Leaving::All => {
+            // An empty filter would mean every function, so this comes first.
+            host::unregister_ftrace()?;
+            host::clear_ftrace_filter();
+            Ok(())
+        }
     }
-    // An empty filter would mean every function, so this comes first.
-    host::unregister_ftrace()?;
-    // Without memory, functions stay in the filter; called again, they find no stack.
-    let _ = host::set_ftrace_filter(locations, true);
-    Ok(())
 }

@@ -292,6 +292,13 @@ pub(crate) fn set_ftrace_filter(locations: &mut [usize], remove: bool) -> Result
     to_result(unsafe { bindings::klp_ftrace_set_filter(locations.as_mut_ptr(), count, remove) })
 }
 
+/// Removes all functions from the filter; ftrace must not be calling the handler, nor have been
+/// since the last [`synchronize`]. Needs no memory.
+pub(crate) fn clear_ftrace_filter() {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_ftrace_clear_filter() };
+}
+
 /// Whether ftrace calls the handler for the functions in the filter.
 pub(crate) fn ftrace_registered() -> bool {
     // SAFETY: No requirements.

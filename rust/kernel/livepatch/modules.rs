@@ -8,16 +8,22 @@
 
 use super::{
     abi::Module,
+    ftrace,
     host::{
         self,
         klp_err,
-        warn_on, //
+        warn_on,
+        LockedGuard, //
     },
     model,
     patch::Kernel, //
 };
 use crate::{
-    prelude::*, //
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 /// Applies the enabled patches to a module that is being loaded. Sleeps.
@@ -34,7 +40,11 @@ pub(crate) fn coming(module: &Module) -> Result {
         return Err(EINVAL);
     }
     let locked = host::lock();
-    model::modules::coming(&Kernel(&locked), module)
+    let result = model::modules::coming(&Kernel(&locked), module);
+    if result.is_err() {
+        wait_for_ftrace(locked);
+    }
+    result
 }
 
 /// Reverts the enabled patches on a module that is being unloaded. Sleeps.
@@ -44,4 +54,17 @@ pub(crate) fn going(module: &Module) {
     }
     let locked = host::lock();
     model::modules::going(&Kernel(&locked), module);
+    wait_for_ftrace(locked);
+}
+
+/// Waits until no function of a module that goes is in ftrace for us. Sleeps.
+///
+/// Leaving ftrace can need memory, and is tried again later, but the module cannot wait: ftrace
+/// would go by the addresses, and take for patched what is loaded there next.
+fn wait_for_ftrace(mut locked: LockedGuard) {
+    while !ftrace::leave(&locked) {
+        drop(locked);
+        fsleep(Delta::from_millis(100));
+        locked = host::lock();
+    }
 }

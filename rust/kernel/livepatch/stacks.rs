@@ -201,35 +201,47 @@ unsafe fn first_empty(
     None
 }
 
+/// All stacks.
+fn all(_: &Locked) -> impl Iterator<Item = &FuncStack> {
+    TABLE.0.iter().flat_map(|head| {
+        let mut next: *const UnsafeCell<*mut FuncStack> = head;
+        core::iter::from_fn(move || {
+            // SAFETY: The heads and what they lead to are valid, and `Locked` excludes writers.
+            let stack = unsafe { (*(*next).get()).as_ref() }?;
+            next = &raw const stack.next;
+            Some(stack)
+        })
+    })
+}
+
+/// The functions that are to leave ftrace.
+pub(crate) enum Leaving<'a> {
+    /// All that are in it.
+    All,
+    /// Those at these locations.
+    Some(&'a mut [usize]),
+}
+
 /// Takes the stacks that are empty off the table, once `leave` has taken their functions out of
 /// ftrace. They go to [`RETIRED`].
 ///
-/// `leave` is told the locations that ftrace traces, and whether these are all that it does; it is
-/// not called if there is none. If it fails, or there is no memory to tell it in, the stacks stay,
-/// do nothing, and are tried again the next time. Sleeps.
-pub(crate) fn shed(locked: &Locked, leave: impl FnOnce(&mut [usize], bool) -> Result) -> Result {
-    let mut locations = KVec::new();
-    let (mut empty, mut all) = (false, true);
-    for head in &TABLE.0 {
-        // SAFETY: The heads and what they lead to are valid, and `Locked` excludes writers.
-        unsafe {
-            let mut stack = *head.get();
-            while let Some(found) = stack.as_ref() {
-                match (found.is_empty(locked), found.traced(locked)) {
-                    (true, true) => locations.push(found.location, GFP_KERNEL)?,
-                    (false, true) => all = false,
-                    (_, false) => {}
-                }
-                empty |= found.is_empty(locked);
-                stack = *found.next.get();
-            }
-        }
-    }
-    if !empty {
+/// It is not called if none of them is in it. If it fails, or there is no memory to tell it in, the
+/// stacks stay, do nothing, and are tried again the next time. Sleeps.
+pub(crate) fn shed(locked: &Locked, leave: impl FnOnce(Leaving<'_>) -> Result) -> Result {
+    if !all(locked).any(|stack| stack.is_empty(locked)) {
         return Ok(());
     }
-    if !locations.is_empty() {
-        leave(&mut locations, all)?;
+    let leaving = || all(locked).filter(|stack| stack.is_empty(locked) && stack.traced(locked));
+    if leaving().next().is_some() {
+        if all(locked).any(|stack| !stack.is_empty(locked) && stack.traced(locked)) {
+            let mut locations = KVec::with_capacity(leaving().count(), GFP_KERNEL)?;
+            for stack in leaving() {
+                locations.push(stack.location, GFP_KERNEL)?;
+            }
+            leave(Leaving::Some(&mut locations))?;
+        } else {
+            leave(Leaving::All)?;
+        }
     }
 
     for head in &TABLE.0 {

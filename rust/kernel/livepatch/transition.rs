@@ -9,6 +9,7 @@
 
 use super::{
     abi::Patch,
+    ftrace,
     host::{
         self,
         klp_notice,
@@ -200,10 +201,11 @@ impl Host for Kernel<'_> {
     }
 }
 
-/// The work that goes on with a transition. It may be over afterwards, and the patch on its way to
-/// be freed.
+/// The work that goes on with a transition, and with what is left for want of memory. The
+/// transition may be over afterwards, and the patch on its way to be freed.
 pub(crate) fn work() {
     let locked = host::lock();
+    ftrace::leave(&locked);
     let kernel = Kernel(&locked);
     if let Some(patch) = kernel.transition_patch() {
         model::transition::try_complete(&kernel, patch);
