@@ -1,0 +1,461 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Every memory allocation that live patching makes fails once in turn: the
+# operation returns an error or succeeds, leaves nothing behind, and succeeds
+# once there is memory.
+#
+# test_klp_fail_nth counts the allocations inside calls of one function, and has
+# the nth of them fail.  n goes up from 1 until the operation makes fewer than n.
+
+. $(dirname $0)/functions.sh
+
+MOD_FAIL=test_klp_fail_nth
+MOD_LIVEPATCH=test_klp_livepatch
+MOD_OOM=test_klp_oom
+MOD_PATCH=test_klp_mod_patch
+MOD_TARGET=test_klp_mod_target
+MOD_BUSY=test_klp_callbacks_busy
+FAIL_DIR=/sys/module/$MOD_FAIL/parameters
+ENOMEM="Cannot allocate memory"
+
+for path in failslab/reject-start fail_page_alloc/reject-start; do
+	[[ -e "$SYSFS_DEBUG_DIR/$path" ]] ||
+		skip "the kernel cannot fail allocations: no $SYSFS_DEBUG_DIR/$path"
+done
+
+setup_config
+
+# What is said in each of some thousand attempts would drown the rest.
+echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
+
+# setup_injection() - let every allocation of a task count, and fail silently
+#
+# For each object that is allocated, kmemleak allocates one of its own.  These
+# are not counted: they are nothing of live patching's, and kmemleak switches
+# itself off when it goes short.
+function setup_injection() {
+	local dir start end
+
+	# The function, and what follows it
+	read -r start end < <(awk '{ addr[$3] = $1; sorted[NR] = $1 }
+		END {
+			start = addr["__alloc_object"]
+			for (i in sorted)
+				if (start && sorted[i] > start && (!end || sorted[i] < end))
+					end = sorted[i]
+			print start, end
+		}' /proc/kallsyms)
+	[[ -n "$end" || ! -e $SYSFS_DEBUG_DIR/kmemleak ]] ||
+		die "cannot tell kmemleak's allocations: no symbol __alloc_object"
+	for dir in "$SYSFS_DEBUG_DIR"/{failslab,fail_page_alloc}; do
+		echo 0 > "$dir/verbose"
+		echo 0 > "$dir/probability"
+		echo N > "$dir/ignore-gfp-wait"
+		echo "0x${start:-0}" > "$dir/reject-start"
+		echo "0x${end:-0}" > "$dir/reject-end"
+	done
+	echo N > "$SYSFS_DEBUG_DIR/fail_page_alloc/ignore-gfp-highmem"
+	echo 0 > "$SYSFS_DEBUG_DIR/fail_page_alloc/min-order"
+}
+
+# state() - what must be the same before and after
+function state() {
+	find "$SYSFS_KLP_DIR" | sort
+	# Name, references, users and state of each module
+	awk '{ print "module", $1, $3, $4, $5 }' /proc/modules | sort
+	# Each function, its number of users, and whether it is redirected
+	awk '{ print "ftrace", $1, $2, / I / }' "$SYSFS_TRACING_DIR/enabled_functions"
+}
+
+# expect_state(state) - wait until nothing is left behind
+#	state - state before
+#
+# What cannot be cleaned up without memory is cleaned up later.
+function expect_state() {
+	local before="$1"
+
+	loop_until '[[ "$(state)" == "$before" ]]' ||
+		die "left behind: $(diff <(echo "$before") <(state))"
+}
+
+# expect(text, paths) - each of the files says so
+#	text - what the only line begins with
+#	paths - files
+function expect() {
+	local text="$1"; shift
+	local path
+
+	for path in "$@"; do
+		[[ "$(cat "$path")" == "$text"* ]] ||
+			die "$path: '$(cat "$path")', expected '$text'"
+	done
+}
+
+# original(paths) - each of the files comes from an unpatched function
+function original() {
+	local path
+
+	for path in "$@"; do
+		! grep -q 'test_klp.*patched' "$path" ||
+			die "$path is patched: '$(cat "$path")'"
+	done
+}
+
+VMLINUX_FILES="/proc/version /proc/loadavg /proc/uptime"
+TARGET_FILE=/proc/test_klp_mod_target
+
+# try(command) - run a command that may fail; what it says is in ERROR
+function try() {
+	ERROR=$("$@" 2>&1)
+}
+
+function try_disable() {
+	ERROR=$({ echo 0 > "$SYSFS_KLP_DIR/$1/enabled"; } 2>&1)
+}
+
+function quiet_load() {
+	insmod "test_modules/$1.ko" "${@:2}" ||
+		die "cannot load $1"
+}
+
+function settled() {
+	loop_until 'grep -q "^0$" "$SYSFS_KLP_DIR/$1/transition"' ||
+		die "transition of $1 does not complete"
+}
+
+function gone() {
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$1" ]]' ||
+		die "$1 is not gone"
+	loop_until 'rmmod "$1" 2> /dev/null' ||
+		die "cannot unload $1"
+}
+
+function quiet_unload_lp() {
+	try_disable "$1" ||
+		die "cannot disable $1: $ERROR"
+	gone "$1"
+}
+
+# each_allocation(title, function, case) - one test
+#	title - title of the test
+#	function - function whose allocations fail
+#	case - prefix of the functions that make the test: <case>_try is the
+#	       operation, <case>_failed checks that nothing has changed after it
+#	       failed, <case>_undo checks that it has worked and undoes it
+function each_allocation() {
+	local title="$1"; shift
+	local function="$1"; shift
+	local case="$1"
+	local before left status
+	local n=1
+	local failed=0
+	local idle=0
+	local begin=$SECONDS
+
+	start_test "$title"
+	quiet_load $MOD_FAIL function=$function
+	before=$(state)
+
+	while true; do
+		echo 0 > $FAIL_DIR/calls
+		echo $n > $FAIL_DIR/nth
+		${case}_try
+		status=$?
+		left=$(cat $FAIL_DIR/nth)
+		echo 0 > $FAIL_DIR/nth
+
+		if [[ $status -ne 0 ]]; then
+			[[ $left -eq 0 ]] ||
+				die "failed when no allocation did: $ERROR"
+			[[ "$ERROR" == *"$ENOMEM"* ]] ||
+				die "allocation $n failed with a wrong error: $ERROR"
+			${case}_failed
+			failed=$((failed + 1))
+		else
+			${case}_undo
+		fi
+		expect_state "$before"
+
+		if [[ $left -eq 0 ]]; then
+			n=$((n + 1))
+			idle=0
+		elif [[ $(cat $FAIL_DIR/calls) -ne 0 ]]; then
+			break
+		elif [[ $((idle++)) -ge 20 ]]; then
+			die "$function is not called"
+		fi
+	done
+	quiet_unload $MOD_FAIL
+
+	[[ $((n - 1)) -ge ${MIN_ALLOCATIONS:-1} ]] ||
+		die "only $((n - 1)) allocations failed, expected ${MIN_ALLOCATIONS:-1} at least"
+	[[ $(($(cat /proc/sys/kernel/tainted) & 512)) -eq $WARNED ]] ||
+		die "the kernel warned"
+	log "$title: $((n - 1)) allocations failed in turn, and $failed times the operation"
+	echo "ok"
+	echo "# $((n - 1)) allocations failed in turn, and $failed times the operation ($((SECONDS - begin)) s)"
+}
+
+function quiet_unload() {
+	loop_until 'rmmod "$1" 2> /dev/null' ||
+		die "cannot unload $1"
+}
+
+# Scan twice: an object is reported from its second scan on, when it is old enough
+function leaks() {
+	[[ -e $SYSFS_DEBUG_DIR/kmemleak ]] || return 0
+	sleep 6
+	echo scan > $SYSFS_DEBUG_DIR/kmemleak
+	echo scan > $SYSFS_DEBUG_DIR/kmemleak
+	grep -c '^unreferenced object' $SYSFS_DEBUG_DIR/kmemleak
+}
+
+WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
+LEAKS=$(leaks)
+setup_injection
+
+
+# - enable a livepatch to several functions of vmlinux
+
+function vmlinux_try() {
+	try insmod test_modules/$MOD_OOM.ko
+}
+
+function vmlinux_failed() {
+	original $VMLINUX_FILES
+}
+
+function vmlinux_undo() {
+	settled $MOD_OOM
+	expect "$MOD_OOM: patched" $VMLINUX_FILES
+	quiet_unload_lp $MOD_OOM
+	original $VMLINUX_FILES
+}
+
+MIN_ALLOCATIONS=20 each_allocation "enable a livepatch to vmlinux" klp_enable_patch vmlinux
+
+
+# - enable a livepatch to a module
+
+function module_try() {
+	try insmod test_modules/$MOD_PATCH.ko
+}
+
+function module_failed() {
+	original $TARGET_FILE
+}
+
+function module_undo() {
+	settled $MOD_PATCH
+	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	quiet_unload_lp $MOD_PATCH
+	original $TARGET_FILE
+}
+
+quiet_load $MOD_TARGET
+MIN_ALLOCATIONS=20 each_allocation "enable a livepatch to a module" klp_enable_patch module
+
+
+# - replace two livepatches, to vmlinux and to a module, by one to other
+#   functions: nops in its own object, and an object for nops alone
+
+function replace_ready() {
+	quiet_load $MOD_LIVEPATCH
+	settled $MOD_LIVEPATCH
+	quiet_load $MOD_PATCH
+	settled $MOD_PATCH
+}
+
+function replace_failed() {
+	expect "$MOD_LIVEPATCH: this has been live patched" /proc/cmdline
+	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	original $VMLINUX_FILES
+}
+
+function replace_undo() {
+	settled $MOD_OOM
+	expect "$MOD_OOM: patched" $VMLINUX_FILES
+	original /proc/cmdline $TARGET_FILE
+	gone $MOD_LIVEPATCH
+	gone $MOD_PATCH
+	quiet_unload_lp $MOD_OOM
+	original $VMLINUX_FILES
+	replace_ready
+}
+
+function replace_try() {
+	try insmod test_modules/$MOD_OOM.ko replace=1
+}
+
+function replace_complete_try() {
+	quiet_load $MOD_OOM replace=1
+	settled $MOD_OOM
+}
+
+function replace_complete_undo() {
+	replace_undo
+}
+
+replace_ready
+MIN_ALLOCATIONS=40 each_allocation "replace two livepatches" klp_enable_patch replace
+each_allocation "complete a replacement" klp_transition_work_fn replace_complete
+quiet_unload_lp $MOD_PATCH
+quiet_unload_lp $MOD_LIVEPATCH
+
+
+# - disable: on the way there, and when the transition completes
+
+function disable_try() {
+	try_disable $MOD_OOM
+}
+
+function disable_failed() {
+	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/enabled
+	expect 0 $SYSFS_KLP_DIR/$MOD_OOM/transition
+	expect "$MOD_OOM: patched" $VMLINUX_FILES
+}
+
+function disable_undo() {
+	gone $MOD_OOM
+	original $VMLINUX_FILES
+	quiet_load $MOD_OOM
+	settled $MOD_OOM
+	expect "$MOD_OOM: patched" $VMLINUX_FILES
+}
+
+quiet_load $MOD_OOM
+settled $MOD_OOM
+# The core in C may need no memory for this.
+MIN_ALLOCATIONS=0 each_allocation "disable a livepatch" kobj_attr_store disable
+quiet_unload_lp $MOD_OOM
+
+# The module goes at once, and comes back, very likely to where it was: ftrace
+# must not have kept anything of it.
+function disable_complete_try() {
+	quiet_unload_lp $MOD_PATCH
+}
+
+function disable_complete_undo() {
+	original $TARGET_FILE
+	quiet_unload $MOD_TARGET
+	quiet_load $MOD_TARGET
+	original $TARGET_FILE
+	quiet_load $MOD_PATCH
+	settled $MOD_PATCH
+	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+}
+
+quiet_load $MOD_LIVEPATCH
+settled $MOD_LIVEPATCH
+quiet_load $MOD_PATCH
+settled $MOD_PATCH
+MIN_ALLOCATIONS=0 each_allocation "complete the disabling of a livepatch" klp_transition_work_fn disable_complete
+quiet_unload $MOD_TARGET
+
+
+# - a module comes, and goes, under a livepatch
+
+function coming_try() {
+	try insmod test_modules/$MOD_TARGET.ko
+}
+
+function coming_failed() {
+	[[ ! -e $TARGET_FILE && ! -e /sys/module/$MOD_TARGET ]] ||
+		die "$MOD_TARGET was refused, but is there"
+}
+
+function coming_undo() {
+	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	quiet_unload $MOD_TARGET
+}
+
+MIN_ALLOCATIONS=3 each_allocation "a module comes under an enabled livepatch" klp_module_coming coming
+
+function going_try() {
+	quiet_load $MOD_TARGET
+	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	quiet_unload $MOD_TARGET
+}
+
+function going_undo() {
+	:
+}
+
+MIN_ALLOCATIONS=0 each_allocation "a module goes under an enabled livepatch" klp_module_going going
+quiet_unload_lp $MOD_PATCH
+quiet_unload_lp $MOD_LIVEPATCH
+
+
+# - the same while the livepatch is in transition: some task sleeps
+
+function transition_undo() {
+	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/transition
+	# Like any task's that is not busy, this shell's calls are redirected.
+	loop_until 'grep -q "$MOD_OOM: patched" $TARGET_FILE' ||
+		die "$TARGET_FILE is not patched"
+	quiet_unload $MOD_TARGET
+}
+
+function transition_try() {
+	coming_try
+}
+
+function transition_failed() {
+	coming_failed
+	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/transition
+}
+
+function transition_going_try() {
+	quiet_load $MOD_TARGET
+	quiet_unload $MOD_TARGET
+}
+
+function transition_going_undo() {
+	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/transition
+}
+
+quiet_load $MOD_BUSY block_transition=Y
+quiet_load $MOD_OOM target=1 busy=1
+MIN_ALLOCATIONS=3 each_allocation "a module comes in a transition" klp_module_coming transition
+MIN_ALLOCATIONS=0 each_allocation "a module goes in a transition" klp_module_going transition_going
+echo N > /sys/module/$MOD_BUSY/parameters/block_transition
+settled $MOD_OOM
+quiet_unload_lp $MOD_OOM
+quiet_unload $MOD_BUSY
+
+
+# - shadow variables
+
+start_test "make a shadow variable"
+quiet_load test_klp_shadow_scale what=short count=5000
+quiet_unload test_klp_shadow_scale
+dmesg | grep -q "a variable was not made for want of memory: yes" ||
+	die "no shadow variable failed to be made"
+echo "ok"
+
+function shadow_try() {
+	quiet_load test_klp_shadow_scale what=correct count=5000
+	# The table is resized in the background.
+	sleep .2
+}
+
+function shadow_undo() {
+	quiet_unload test_klp_shadow_scale
+}
+
+# The table of the core in C has one size.
+if zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz; then
+	each_allocation "the table of shadow variables grows" klp_shadow_resize_fn shadow
+fi
+
+
+# - none of this has lost memory
+
+start_test "all memory is accounted for"
+now=$(leaks)
+[[ "$now" == "$LEAKS" ]] ||
+	die "memory has leaked: $(cat $SYSFS_DEBUG_DIR/kmemleak)"
+echo "ok"
+
+exit 0

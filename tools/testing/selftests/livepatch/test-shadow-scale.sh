@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# 100000 shadow variables at a time: each is there once, is the right one, and is
+# found as fast as one of 1000; they go all at once, or one by one, each
+# destroyed once; readers in tasks and interrupts are not confused by others
+# that add and remove some.
+
+. $(dirname $0)/functions.sh
+
+MOD_TEST=test_klp_shadow_scale
+
+setup_config
+
+# run_test(title, params) - one case: the module checks everything in its init
+#	title - title of the case
+#	params - module parameters
+function run_test() {
+	local title="$1"; shift
+
+	start_test "$title"
+	load_mod $MOD_TEST "$@"
+	FEW_US=$(cat /sys/module/$MOD_TEST/parameters/few_us)
+	MANY_US=$(cat /sys/module/$MOD_TEST/parameters/many_us)
+	unload_mod $MOD_TEST
+	check_result "% insmod test_modules/$MOD_TEST.ko $*
+$MOD_TEST: ${1#what=}: all is well
+% rmmod $MOD_TEST"
+}
+
+run_test "100000 shadow variables, each made, found and destroyed once" what=correct
+
+# The core in C has 4096 chains, however many variables there are.
+RATIO=
+zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz && RATIO=max_ratio=4
+run_test "finding one of 100000 shadow variables" what=scale $RATIO
+echo "# 20000 gets: $FEW_US us among 1000 variables, $MANY_US us among 100000"
+
+run_test "readers while shadow variables come and go" what=concurrent count=30000
+
+exit 0
