@@ -119,16 +119,26 @@ function quiet_load() {
 		die "cannot load $1"
 }
 
+function quiet_unload() {
+	local mod="$1"
+
+	loop_until 'rmmod "$mod" 2> /dev/null' ||
+		die "cannot unload $mod"
+}
+
 function settled() {
-	loop_until 'grep -q "^0$" "$SYSFS_KLP_DIR/$1/transition"' ||
-		die "transition of $1 does not complete"
+	local mod="$1"
+
+	loop_until 'grep -q "^0$" "$SYSFS_KLP_DIR/$mod/transition"' ||
+		die "transition of $mod does not complete"
 }
 
 function gone() {
-	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$1" ]]' ||
-		die "$1 is not gone"
-	loop_until 'rmmod "$1" 2> /dev/null' ||
-		die "cannot unload $1"
+	local mod="$1"
+
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$mod" ]]' ||
+		die "$mod is not gone"
+	quiet_unload "$mod"
 }
 
 function quiet_unload_lp() {
@@ -197,11 +207,6 @@ function each_allocation() {
 	echo "# $((n - 1)) allocations failed in turn, and $failed times the operation ($((SECONDS - begin)) s)"
 }
 
-function quiet_unload() {
-	loop_until 'rmmod "$1" 2> /dev/null' ||
-		die "cannot unload $1"
-}
-
 # Scan twice: an object is reported from its second scan on, when it is old enough
 function leaks() {
 	[[ -e $SYSFS_DEBUG_DIR/kmemleak ]] || return 0
@@ -248,7 +253,7 @@ function module_failed() {
 
 function module_undo() {
 	settled $MOD_PATCH
-	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
 	quiet_unload_lp $MOD_PATCH
 	original $TARGET_FILE
 }
@@ -269,7 +274,7 @@ function replace_ready() {
 
 function replace_failed() {
 	expect "$MOD_LIVEPATCH: this has been live patched" /proc/cmdline
-	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
 	original $VMLINUX_FILES
 }
 
@@ -343,7 +348,7 @@ function disable_complete_undo() {
 	original $TARGET_FILE
 	quiet_load $MOD_PATCH
 	settled $MOD_PATCH
-	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
 }
 
 quiet_load $MOD_LIVEPATCH
@@ -366,7 +371,7 @@ function coming_failed() {
 }
 
 function coming_undo() {
-	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
 	quiet_unload $MOD_TARGET
 }
 
@@ -374,7 +379,7 @@ MIN_ALLOCATIONS=3 each_allocation "a module comes under an enabled livepatch" kl
 
 function going_try() {
 	quiet_load $MOD_TARGET
-	expect "$MOD_TARGET: this has been live patched" $TARGET_FILE
+	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
 	quiet_unload $MOD_TARGET
 }
 

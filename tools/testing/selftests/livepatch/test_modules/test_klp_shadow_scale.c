@@ -263,7 +263,7 @@ static int reader(void *unused)
 static struct hrtimer timer;
 
 /* In an interrupt: what may be done there, with a variable of its own. */
-static enum hrtimer_restart in_interrupt(struct hrtimer *unused)
+static enum hrtimer_restart interrupt_fn(struct hrtimer *unused)
 {
 	struct data *data = klp_shadow_get(&objects[1], STABLE);
 
@@ -293,7 +293,7 @@ static int test_concurrent(void)
 		if (!add(i, STABLE, GFP_KERNEL))
 			return -ENOMEM;
 	}
-	hrtimer_setup(&timer, in_interrupt, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	hrtimer_setup(&timer, interrupt_fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
 	hrtimer_start(&timer, ms_to_ktime(20), HRTIMER_MODE_REL);
 	for (i = 0; i < ARRAY_SIZE(readers) && !ret; i++) {
 		readers[i] = kthread_run(reader, NULL, "klp_shadow_reader");
