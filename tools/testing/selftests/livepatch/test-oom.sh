@@ -169,9 +169,12 @@ function each_allocation() {
 
 	while true; do
 		echo 0 > $FAIL_DIR/calls
+		echo 0 > $FAIL_DIR/returns
 		echo $n > $FAIL_DIR/nth
 		${case}_try
 		status=$?
+		loop_until '[[ $(cat $FAIL_DIR/calls) -eq $(cat $FAIL_DIR/returns) ]]' ||
+			die "$function does not return"
 		left=$(cat $FAIL_DIR/nth)
 		echo 0 > $FAIL_DIR/nth
 

@@ -30,6 +30,10 @@ static unsigned int calls;
 module_param(calls, uint, 0644);
 MODULE_PARM_DESC(calls, "calls of the function in which allocations were counted");
 
+static unsigned int returns;
+module_param(returns, uint, 0644);
+MODULE_PARM_DESC(returns, "returns from these calls");
+
 #ifdef CONFIG_FAULT_INJECTION
 static int enter(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
@@ -47,6 +51,7 @@ static int leave(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	WRITE_ONCE(nth, current->fail_nth);
 	current->fail_nth = 0;
+	returns++;
 	return 0;
 }
 
