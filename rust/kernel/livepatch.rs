@@ -66,7 +66,10 @@
 //! 4. a func stack before its place in the table, in `stacks::insert()`: the dependent loads in
 //!    `stacks::lookup()`;
 //! 5. an index before its publication, in `index::replace()`: the load in
-//!    `index::find_blocker()`.
+//!    `index::find_blocker()`;
+//! 6. a shadow variable before its place in a chain, in `shadow_table::Link::store()`, and a table
+//!    before its publication, in `Migration::step()`: the dependent loads in
+//!    `shadow_table::find()`.
 
 // Without the rest of the core, the tests alone use it.
 #[cfg_attr(not(CONFIG_LIVEPATCH_RUST), allow(dead_code))]
