@@ -112,7 +112,8 @@ int klp_task_stack(struct task_struct *task, unsigned long **entries);
 void klp_task_wake_idle(struct task_struct *task);
 void klp_task_nudge(struct task_struct *task);
 void klp_set_sched_switching(bool on);
-void klp_retry_transition(unsigned int seconds);
+void klp_retry_transition(unsigned int delay_ms);
+void klp_hurry_transition(void);
 void klp_synchronize_transition(void);
 
 /* kunit_target.c, for tests */

@@ -4,6 +4,8 @@
  */
 
 #include <linux/cpu.h>
+#include <linux/irq_work.h>
+#include <linux/jiffies.h>
 #include <linux/jump_label.h>
 #include <linux/lockdep.h>
 #include <linux/percpu.h>
@@ -114,10 +116,26 @@ static void klp_transition_work_fn(struct work_struct *work)
 
 static DECLARE_DELAYED_WORK(klp_transition_work, klp_transition_work_fn);
 
-void klp_retry_transition(unsigned int seconds)
+void klp_retry_transition(unsigned int delay_ms)
 {
+	unsigned long delay = msecs_to_jiffies(delay_ms);
+
+	/* Long waits can share a wake-up with others. */
 	schedule_delayed_work(&klp_transition_work,
-			      round_jiffies_relative(seconds * HZ));
+			      delay < HZ ? delay : round_jiffies_relative(delay));
+}
+
+static void klp_hurry_work_fn(struct irq_work *work)
+{
+	mod_delayed_work(system_percpu_wq, &klp_transition_work, 0);
+}
+
+/* From an interrupt, because __schedule() is no place to wake a worker up. */
+static DEFINE_IRQ_WORK(klp_hurry_work, klp_hurry_work_fn);
+
+void klp_hurry_transition(void)
+{
+	irq_work_queue(&klp_hurry_work);
 }
 
 static void klp_sync(struct work_struct *work)

@@ -122,8 +122,13 @@ pub(crate) fn resolve_object(patch: &Patch, object: &Object, locked: &Locked) ->
     if object.name().is_some() {
         relocs::apply_for_object(patch, object)?;
     }
-    for func in object.funcs(locked) {
-        let start = symbols::find(object.name(), func.name(), func.position())?;
+    let wanted = object.funcs(locked);
+    let found = symbols::search(
+        object.name(),
+        wanted.map(|func| (func.name(), func.position())),
+    )?;
+    for (func, search) in object.funcs(locked).zip(found) {
+        let start = symbols::result(search, object.name(), func.name())?;
         let Some(size) = host::symbol_size(start) else {
             klp_err!("kallsyms size lookup failed for '{}'\n", func.name());
             return Err(ENOENT);

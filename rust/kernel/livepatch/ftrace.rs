@@ -117,8 +117,8 @@ fn add_locations(locations: &mut [usize]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Seconds until functions that could not leave ftrace are tried again.
-const RETRY_SECONDS: u32 = 1;
+/// Milliseconds until functions that could not leave ftrace are tried again.
+const RETRY_DELAY: u64 = 1_000;
 
 /// Takes the functions that are left without a func out of ftrace. Sleeps.
 ///
@@ -128,7 +128,7 @@ pub(crate) fn leave(locked: &Locked) -> bool {
     let result = stacks::shed(locked, remove_locations);
     let short = result == Err(ENOMEM);
     if short {
-        host::retry_transition(RETRY_SECONDS);
+        host::retry_transition(RETRY_DELAY);
     }
     warn_on!(result.is_err() && !short);
     !short

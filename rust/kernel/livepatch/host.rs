@@ -194,77 +194,52 @@ pub(crate) fn with_patchable_module(name: &CStr, locked: &Locked, found: impl Fn
     }
 }
 
-/// Calls `visit` with the address of each symbol called `name` in `object`, in the order of
-/// kallsyms, until it breaks. Sleeps.
-pub(crate) fn each_symbol(
-    object: Option<&CStr>,
-    name: &CStr,
-    mut visit: impl FnMut(usize) -> ControlFlow<()>,
-) {
-    struct Search<'a, F> {
-        name: &'a CStr,
-        visit: &'a mut F,
-    }
-
+/// Calls `visit` with the address of each symbol of vmlinux called `name`, in the order of kallsyms,
+/// until it breaks. Sleeps.
+pub(crate) fn each_vmlinux_symbol<F>(name: &CStr, mut visit: F)
+where
+    F: FnMut(usize) -> ControlFlow<()>,
+{
     /// # Safety
     ///
-    /// `search` points to a `Search<F>`.
-    unsafe extern "C" fn matching<F: FnMut(usize) -> ControlFlow<()>>(
-        search: *mut c_void,
+    /// `visit` points to an `F`.
+    unsafe extern "C" fn call<F: FnMut(usize) -> ControlFlow<()>>(
+        visit: *mut c_void,
         address: c_ulong,
     ) -> c_int {
         // SAFETY: By the safety requirement.
-        let search = unsafe { &mut *search.cast::<Search<'_, F>>() };
-        (search.visit)(address).is_break().into()
+        let visit = unsafe { &mut *visit.cast::<F>() };
+        visit(address).is_break().into()
     }
 
+    let visit = (&raw mut visit).cast();
+    // SAFETY: `name` is a string, and `call` gets what it expects.
+    unsafe { bindings::kallsyms_on_each_match_symbol(Some(call::<F>), name.as_char_ptr(), visit) };
+}
+
+/// Calls `visit` with the name and the address of each symbol of the module called `module`, in the
+/// order of kallsyms, until it breaks. Sleeps.
+pub(crate) fn each_module_symbol<F>(module: &CStr, mut visit: F)
+where
+    F: FnMut(&CStr, usize) -> ControlFlow<()>,
+{
     /// # Safety
     ///
-    /// `search` points to a `Search<F>`, and `name` to a string.
-    unsafe extern "C" fn any<F: FnMut(usize) -> ControlFlow<()>>(
-        search: *mut c_void,
+    /// `visit` points to an `F`, and `name` to a string.
+    unsafe extern "C" fn call<F: FnMut(&CStr, usize) -> ControlFlow<()>>(
+        visit: *mut c_void,
         name: *const c_char,
         address: c_ulong,
     ) -> c_int {
         // SAFETY: By the safety requirement.
-        let (wanted, name) = unsafe {
-            (
-                (*search.cast::<Search<'_, F>>()).name,
-                CStr::from_char_ptr(name),
-            )
-        };
-        if name != wanted {
-            return 0;
-        }
-        // SAFETY: By the safety requirement.
-        unsafe { matching::<F>(search, address) }
+        let (visit, name) = unsafe { (&mut *visit.cast::<F>(), CStr::from_char_ptr(name)) };
+        visit(name, address).is_break().into()
     }
 
-    fn callbacks<F: FnMut(usize) -> ControlFlow<()>>(
-        _: &F,
-    ) -> (
-        unsafe extern "C" fn(*mut c_void, c_ulong) -> c_int,
-        unsafe extern "C" fn(*mut c_void, *const c_char, c_ulong) -> c_int,
-    ) {
-        (matching::<F>, any::<F>)
-    }
-
-    let (matching, any) = callbacks(&visit);
-    let mut search = Search {
-        name,
-        visit: &mut visit,
-    };
-    let search = (&raw mut search).cast();
-    // SAFETY: The strings are strings, and the callbacks get what they expect, while it lives.
+    let visit = (&raw mut visit).cast();
+    // SAFETY: `module` is a string, and `call` gets what it expects.
     unsafe {
-        match object {
-            Some(object) => {
-                bindings::module_kallsyms_on_each_symbol(object.as_char_ptr(), Some(any), search)
-            }
-            None => {
-                bindings::kallsyms_on_each_match_symbol(Some(matching), name.as_char_ptr(), search)
-            }
-        }
+        bindings::module_kallsyms_on_each_symbol(module.as_char_ptr(), Some(call::<F>), visit)
     };
 }
 
@@ -338,10 +313,24 @@ pub(crate) fn set_sched_switching(on: bool) {
     unsafe { bindings::klp_set_sched_switching(on) };
 }
 
-/// Calls `transition::work()` in about that many seconds.
-pub(crate) fn retry_transition(seconds: u32) {
+/// Calls `transition::work()` in about that many milliseconds, if that is not arranged already.
+pub(crate) fn retry_transition(delay: u64) {
+    let delay = u32::try_from(delay).unwrap_or(u32::MAX);
     // SAFETY: No requirements.
-    unsafe { bindings::klp_retry_transition(seconds) };
+    unsafe { bindings::klp_retry_transition(delay) };
+}
+
+/// Calls `transition::work()` at once. In any context.
+pub(crate) fn hurry_transition() {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_hurry_transition() };
+}
+
+/// The time, in milliseconds, by a clock that is never set.
+pub(crate) fn now() -> u64 {
+    // SAFETY: No requirements.
+    let now = unsafe { bindings::ktime_get() };
+    u64::try_from(now).unwrap_or(0) / 1_000_000
 }
 
 /// Waits until every CPU has left the sections without preemption that it was in, even where RCU

@@ -19,6 +19,7 @@
 //! | [`redirect`] | which function the ftrace handler jumps to |
 //! | [`stack`] | whether a stack holds a function that is about to change |
 //! | [`state`] | which patches get along |
+//! | [`symbols`] | which of several symbols of the same name is meant |
 //! | [`shadow`] | which shadow variable is kept |
 //! | [`names`] | what the names of livepatch sections and symbols mean |
 
@@ -35,6 +36,7 @@ pub(crate) mod replace;
 pub(crate) mod shadow;
 pub(crate) mod stack;
 pub(crate) mod state;
+pub(crate) mod symbols;
 pub(crate) mod transition;
 
 pub(crate) use self::host::{

@@ -4,9 +4,15 @@
 
 #![deny(unsafe_code)]
 
-use super::host::{
-    self,
-    klp_err, //
+use super::{
+    host::{
+        self,
+        klp_err, //
+    },
+    model::symbols::{
+        Failure,
+        Search, //
+    }, //
 };
 use crate::prelude::*;
 use ::core::{
@@ -23,30 +29,94 @@ use ::core::{
 ///
 /// [`EINVAL`], with a message, if there is none, more than one, or not as many.
 pub(crate) fn find(object: Option<&CStr>, name: &CStr, position: usize) -> Result<usize> {
-    let mut count = 0usize;
-    let mut last = 0;
-    host::each_symbol(object, name, |address| {
-        count = count.saturating_add(1);
-        last = address;
-        // One more than wanted tells that the name is ambiguous.
-        if count == position || (position == 0 && count > 1) {
+    let mut search = Search::new(position);
+    match object {
+        None => find_in_vmlinux(name, &mut search),
+        Some(module) => host::each_module_symbol(module, |found, address| {
+            if found == name && search.see(address) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }),
+    }
+    result(search, object, name)
+}
+
+fn find_in_vmlinux(name: &CStr, search: &mut Search) {
+    host::each_vmlinux_symbol(name, |address| {
+        if search.see(address) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     });
+}
 
-    if last == 0 {
-        klp_err!("symbol '{name}' not found in symbol table\n");
-    } else if position == 0 && count > 1 {
-        // The C core prints a null pointer for vmlinux here.
-        let object = object.unwrap_or(c"(null)");
-        klp_err!("unresolvable ambiguity for symbol '{name}' in object '{object}'\n");
-    } else if position != 0 && position != count {
-        let object = object.unwrap_or(c"vmlinux");
-        klp_err!("symbol position {position} for symbol '{name}' in object '{object}' not found\n");
-    } else {
-        return Ok(last);
+/// Searches for many symbols at once, given by their names and positions. What they find, in the
+/// same order, goes to [`result`]. Sleeps.
+///
+/// kallsyms finds a symbol of vmlinux by its name, but a module's only by looking at each: that is
+/// done once.
+///
+/// # Errors
+///
+/// [`ENOMEM`].
+pub(crate) fn search<'a>(
+    object: Option<&CStr>,
+    wanted: impl Iterator<Item = (&'a CStr, usize)>,
+) -> Result<KVec<Search>> {
+    let mut searches = KVec::new();
+    let mut names = KVec::new();
+    for (name, position) in wanted {
+        names.push((name, searches.len()), GFP_KERNEL)?;
+        searches.push(Search::new(position), GFP_KERNEL)?;
     }
-    Err(EINVAL)
+    let Some(module) = object else {
+        for ((name, _), search) in names.iter().zip(searches.iter_mut()) {
+            find_in_vmlinux(name, search);
+        }
+        return Ok(searches);
+    };
+    names.sort_unstable();
+    host::each_module_symbol(module, |found, address| {
+        let first = names.partition_point(|&(name, _)| name < found);
+        let same = names
+            .iter()
+            .skip(first)
+            .take_while(|(name, _)| *name == found);
+        for &(_, place) in same {
+            if let Some(search) = searches.get_mut(place) {
+                search.see(address);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    Ok(searches)
+}
+
+/// The address that a search for the symbol called `name` in `object` has found.
+///
+/// # Errors
+///
+/// As for [`find`].
+pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Result<usize> {
+    search.result().map_err(|failure| {
+        match failure {
+            Failure::NotFound => klp_err!("symbol '{name}' not found in symbol table\n"),
+            Failure::Ambiguous => {
+                // The C core prints a null pointer for vmlinux here.
+                let object = object.unwrap_or(c"(null)");
+                klp_err!("unresolvable ambiguity for symbol '{name}' in object '{object}'\n");
+            }
+            Failure::TooFew => {
+                let object = object.unwrap_or(c"vmlinux");
+                let position = search.position();
+                klp_err!(
+                    "symbol position {position} for symbol '{name}' in object '{object}' not found\n"
+                );
+            }
+        }
+        EINVAL
+    })
 }

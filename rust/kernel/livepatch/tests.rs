@@ -22,5 +22,6 @@ mod replace;
 mod shadow;
 mod stack;
 mod state;
+mod symbols;
 mod task;
 mod transition;

@@ -34,6 +34,7 @@ use crate::{
     sync::{
         atomic::{
             Atomic,
+            Full,
             Relaxed, //
         },
         barrier::{
@@ -48,11 +49,15 @@ use crate::{
 /// without, after their pending flag.
 static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
 
-/// Passes over the task list. Used under `klp_mutex`.
-static ATTEMPTS: Atomic<u32> = Atomic::new(0);
+/// When the transition started, in milliseconds. Used under `klp_mutex`.
+static STARTED: Atomic<u64> = Atomic::new(0);
 
-/// Seconds between two passes over the task list.
-const RETRY_SECONDS: u32 = 1;
+/// How often tasks were nudged since. Used under `klp_mutex`.
+static NUDGES: Atomic<u64> = Atomic::new(0);
+
+/// Tasks that the last pass over them has found not to have switched, less those that have switched
+/// themselves since. Without a lock: they do that in `__schedule()`.
+static STRAGGLERS: Atomic<i32> = Atomic::new(0);
 
 /// The tasks of this kernel.
 pub(crate) struct Tasks;
@@ -130,6 +135,14 @@ impl TaskHost for Tasks {
     fn read_barrier(&self) {
         smp_mb(Read);
     }
+
+    fn add_stragglers(&self, more: i32) -> i32 {
+        STRAGGLERS.fetch_add(more, Full).wrapping_add(more)
+    }
+
+    fn hurry(&self) {
+        host::hurry_transition();
+    }
 }
 
 impl Host for Kernel<'_> {
@@ -143,12 +156,21 @@ impl Host for Kernel<'_> {
         TARGET.store(target as i32, Relaxed);
     }
 
-    fn attempts(&self) -> u32 {
-        ATTEMPTS.load(Relaxed)
+    fn restart_clock(&self) {
+        STARTED.store(host::now(), Relaxed);
+        NUDGES.store(0, Relaxed);
     }
 
-    fn set_attempts(&self, attempts: u32) {
-        ATTEMPTS.store(attempts, Relaxed);
+    fn elapsed(&self) -> u64 {
+        host::now().saturating_sub(STARTED.load(Relaxed))
+    }
+
+    fn nudges(&self) -> u64 {
+        NUDGES.load(Relaxed)
+    }
+
+    fn set_nudges(&self, nudges: u64) {
+        NUDGES.store(nudges, Relaxed);
     }
 
     fn for_each_task(&self, visit: impl FnMut(TaskRef)) {
@@ -175,8 +197,12 @@ impl Host for Kernel<'_> {
         host::set_sched_switching(on);
     }
 
-    fn retry_later(&self) {
-        host::retry_transition(RETRY_SECONDS);
+    fn retry_after(&self, delay: u64) {
+        host::retry_transition(delay);
+    }
+
+    fn retries_each_second(&self) -> bool {
+        cfg!(CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND)
     }
 
     fn write_barrier(&self) {

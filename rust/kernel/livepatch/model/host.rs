@@ -61,6 +61,13 @@ pub(crate) trait TaskHost {
     fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
     /// `smp_rmb()`.
     fn read_barrier(&self);
+
+    /// Adds to the number of tasks that are known not to have switched, and returns the sum; one
+    /// read-modify-write, a full barrier.
+    fn add_stragglers(&self, more: i32) -> i32;
+    /// Has [`super::transition::try_complete`] called at once; from any context that a task switches
+    /// itself in.
+    fn hurry(&self);
 }
 
 /// The patches, their objects and funcs, and the func stacks.
@@ -201,10 +208,14 @@ pub(crate) trait Host: PatchHost {
     fn tasks(&self) -> &Self::Tasks;
     /// Sets what [`TaskHost::target`] reads, as one store.
     fn set_target(&self, target: TaskState);
-    /// Passes over the task list since the transition started or was reversed.
-    fn attempts(&self) -> u32;
-    /// Sets what [`Host::attempts`] returns.
-    fn set_attempts(&self, attempts: u32);
+    /// The transition starts, or turns round, now: see [`Host::elapsed`] and [`Host::nudges`].
+    fn restart_clock(&self);
+    /// Milliseconds since [`Host::restart_clock`].
+    fn elapsed(&self) -> u64;
+    /// How often tasks were nudged since [`Host::restart_clock`].
+    fn nudges(&self) -> u64;
+    /// Sets what [`Host::nudges`] returns.
+    fn set_nudges(&self, nudges: u64);
 
     /// Visits every thread of every process; tasks are neither created nor freed meanwhile.
     fn for_each_task(&self, visit: impl FnMut(TaskOf<Self>));
@@ -221,8 +232,10 @@ pub(crate) trait Host: PatchHost {
     fn nudge(&self, task: TaskOf<Self>);
     /// Lets `__schedule()` try to switch the calling task, or stops that.
     fn set_sched_switching(&self, on: bool);
-    /// Arranges for [`super::transition::try_complete`] to be called again.
-    fn retry_later(&self);
+    /// Has [`super::transition::try_complete`] called again after so many milliseconds, about.
+    fn retry_after(&self, delay: u64);
+    /// Whether to retry once each second and no earlier.
+    fn retries_each_second(&self) -> bool;
     /// `smp_wmb()`.
     fn write_barrier(&self);
 

@@ -31,9 +31,17 @@ use super::{
 };
 use core::iter;
 
-/// Passes after which the remaining tasks are woken, and again after as many more. A pass is made
-/// each second.
-const SIGNALS_TIMEOUT: u32 = 15;
+/// Milliseconds after which the remaining tasks are nudged, and again after as many more.
+const NUDGE_INTERVAL: u64 = 15_000;
+
+/// The longest time between two passes over the tasks, in milliseconds.
+const LONGEST_DELAY: u64 = 1_000;
+
+/// The shortest time between two passes over the tasks, in milliseconds.
+const SHORTEST_DELAY: u64 = 10;
+
+/// More than there can be tasks.
+const MANY: i32 = 1 << 30;
 
 /// Prepares a transition to `target`: every task is in the opposite state, every func begins.
 ///
@@ -98,24 +106,33 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     host.for_each_idle_task(|task, _| ask(task));
 
     host.set_sched_switching(true);
-    host.set_attempts(0);
+    host.restart_clock();
 }
 
 /// Tries to switch the tasks that have not yet; completes the transition if none is left, or
 /// arranges for another try.
+///
+/// The last of the tasks that are left, when it switches itself, asks for that other try at once.
+/// Those that cannot ask are found by looking again: often at first, then less and less so.
 pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.expect(tasks.target() != TaskState::Idle);
 
-    let mut done = true;
-    host.for_each_task(|task| done &= try_switch(tasks, task));
+    // As long as they are being counted, nobody is the last.
+    let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
+    let mut left = 0i32;
+    host.for_each_task(|task| {
+        if !try_switch(tasks, task) {
+            left = left.saturating_add(1);
+        }
+    });
 
     // An offline CPU's idle task runs nothing, and no CPU comes online meanwhile.
     host.with_cpus_fixed(|| {
         host.for_each_idle_task(|task, online| {
             if online {
                 if !try_switch(tasks, task) {
-                    done = false;
+                    left = left.saturating_add(1);
                     host.wake_idle(task);
                 }
             } else if tasks.state(task) != tasks.target() {
@@ -124,19 +141,30 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
         });
     });
 
-    if done {
+    let counted = left.wrapping_sub(before).wrapping_sub(MANY);
+    let waiting = tasks.add_stragglers(counted);
+
+    if left == 0 {
         host.set_sched_switching(false);
         complete(host, patch);
         enable::retire(host, patch);
         return;
     }
 
-    let attempts = host.attempts();
-    if attempts != 0 && attempts % SIGNALS_TIMEOUT == 0 {
+    let elapsed = host.elapsed();
+    if elapsed / NUDGE_INTERVAL > host.nudges() {
         wake_stragglers(host, patch);
+        host.set_nudges(elapsed / NUDGE_INTERVAL);
     }
-    host.set_attempts(attempts.wrapping_add(1));
-    host.retry_later();
+    host.retry_after(if host.retries_each_second() {
+        LONGEST_DELAY
+    } else if waiting <= 0 {
+        // They have all switched since they were looked at.
+        0
+    } else {
+        // As long as it has taken already, within limits.
+        elapsed.clamp(SHORTEST_DELAY, LONGEST_DELAY)
+    });
 }
 
 /// Makes the target state the only one: no patch is in transition any more.
@@ -248,6 +276,15 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task) {
     // pairs with the write barrier in `start()`.
     if tasks.test_and_clear_pending(task) {
         tasks.set_state(task, tasks.target());
+        switched_itself(tasks);
+    }
+}
+
+/// A task that may have been found not to have switched has done so now.
+fn switched_itself<T: TaskHost>(tasks: &T) {
+    // A full barrier: who sees that this was the last one sees its state, too.
+    if tasks.add_stragglers(-1) <= 0 {
+        tasks.hurry();
     }
 }
 
@@ -265,7 +302,9 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     // later handlers: pairs with the write barrier in `start()`.
     tasks.read_barrier();
 
-    try_switch(tasks, task);
+    if try_switch(tasks, task) {
+        switched_itself(tasks);
+    }
 }
 
 /// A task forks: `child`, which does not run yet, starts where its parent `current` is.
@@ -319,7 +358,7 @@ fn switch<T: TaskHost>(tasks: &T, task: T::Task) {
 /// A task may switch between the look at its flag and the wake-up; it is then woken for nothing.
 fn wake_stragglers<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    if host.attempts() == SIGNALS_TIMEOUT {
+    if host.nudges() == 0 {
         host.say(patch, Event::Signaling);
     }
     host.for_each_task(|task| {

@@ -163,7 +163,7 @@ struct TaskData {
     state: TaskState,
     pending: bool,
     place: Place,
-    nudges: u32,
+    nudges: u64,
 }
 
 /// One func stack, the first func at the bottom.
@@ -197,9 +197,16 @@ pub(crate) struct Machine {
     state: RefCell<State>,
     /// The architecture can tell stacks.
     pub(crate) reliable_stacks: Cell<bool>,
-    /// Another pass has been asked for.
-    pub(crate) retry: Cell<bool>,
-    pub(crate) attempts: Cell<u32>,
+    /// Another pass has been asked for, after so many milliseconds.
+    pub(crate) retry: Cell<Option<u64>>,
+    /// Another pass has been asked for by a task that switched.
+    pub(crate) hurried: Cell<bool>,
+    /// Only one pass each second.
+    pub(crate) each_second: Cell<bool>,
+    /// Milliseconds since the transition started.
+    pub(crate) elapsed: Cell<u64>,
+    pub(crate) rounds_of_nudges: Cell<u64>,
+    pub(crate) stragglers: Cell<i32>,
     pub(crate) sched_switching: Cell<bool>,
     /// Something happened that cannot be.
     pub(crate) warned: Cell<bool>,
@@ -209,6 +216,8 @@ pub(crate) struct Machine {
     pub(crate) failing_after: Cell<Option<u32>>,
     /// An idle CPU was woken.
     pub(crate) woken: Cell<Option<Task>>,
+    /// A task that leaves the kernel when the next pass has looked at it.
+    pub(crate) leaving: Cell<Option<Task>>,
 }
 
 /// The code of a function of the kernel.
@@ -290,13 +299,18 @@ impl Machine {
                 logged: 0,
             }),
             reliable_stacks: Cell::new(true),
-            retry: Cell::new(false),
-            attempts: Cell::new(0),
+            retry: Cell::new(None),
+            hurried: Cell::new(false),
+            each_second: Cell::new(false),
+            elapsed: Cell::new(0),
+            rounds_of_nudges: Cell::new(0),
+            stragglers: Cell::new(0),
             sched_switching: Cell::new(false),
             warned: Cell::new(false),
             unwilling: Cell::new(None),
             failing_after: Cell::new(None),
             woken: Cell::new(None),
+            leaving: Cell::new(None),
         }
     }
 
@@ -391,7 +405,7 @@ impl Machine {
     }
 
     /// How often a task was woken or signaled.
-    pub(crate) fn nudges(&self, task: Task) -> u32 {
+    pub(crate) fn nudges_of(&self, task: Task) -> u64 {
         self.task(task, |task| task.nudges)
     }
 

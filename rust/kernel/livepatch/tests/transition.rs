@@ -8,6 +8,7 @@ mod tests {
         model::{
             enable,
             transition::{
+                sched_switch,
                 try_complete,
                 update, //
             },
@@ -88,8 +89,13 @@ mod tests {
         (0..TASKS).for_each(|number| machine.put(thread(number), ELSEWHERE));
     }
 
+    /// The time comes for another pass over the tasks.
     fn try_again(machine: &Machine) {
-        assert!(machine.retry.replace(false));
+        let delay = machine.retry.take();
+        assert!(delay.is_some());
+        machine
+            .elapsed
+            .set(machine.elapsed.get() + delay.unwrap_or(0));
         try_complete(machine, PATCH);
     }
 
@@ -123,7 +129,7 @@ mod tests {
         let machine = machine();
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert!(is_settled(&machine));
-        assert!(!machine.retry.get());
+        assert_eq!(machine.retry.get(), None);
         assert!(!machine.sched_switching.get());
         assert!(machine.happened(&[
             Entry::Noticed(Notice::Enabling(PATCH)),
@@ -284,8 +290,9 @@ mod tests {
         for _ in 0..10 {
             try_again(&machine);
         }
+        assert!(machine.elapsed.get() > 0);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
-        assert_eq!(machine.attempts.get(), 0);
+        assert_eq!(machine.elapsed.get(), 0);
     }
 
     #[test]
@@ -369,21 +376,94 @@ mod tests {
 
     #[test]
     fn signals_after_15_seconds_and_every_15_after() {
-        // One pass is made at once, and one each second from then on.
-        let machine = patching(TASKS - 1);
-        for second in 1..=60 {
-            try_again(&machine);
-            assert_eq!(machine.nudges(LAST), second / 15);
+        for each_second in [false, true] {
+            let machine = machine();
+            machine.each_second.set(each_second);
+            machine.put(LAST, asleep_in(original(FUNCTION)));
+            assert!(enable::enable(&machine, PATCH).is_ok());
+            let _ = machine.log();
+            while machine.elapsed.get() < 60_000 {
+                try_again(&machine);
+                assert_eq!(machine.nudges_of(LAST), machine.elapsed.get() / 15_000);
+            }
+            assert_eq!(machine.nudges_of(thread(0)), 0);
+            // It is said once.
+            assert!(machine.happened(&[said(Event::Signaling)]));
         }
-        assert_eq!(machine.nudges(thread(0)), 0);
-        // It is said once.
-        assert!(machine.happened(&[said(Event::Signaling)]));
+    }
+
+    #[test]
+    fn retries_come_less_and_less_often() {
+        let machine = patching(TASKS - 1);
+        let mut passes = 0;
+        while machine.elapsed.get() < 1_280 {
+            assert_eq!(machine.retry.get(), Some(machine.elapsed.get().max(10)));
+            try_again(&machine);
+            passes += 1;
+        }
+        assert_eq!(passes, 8);
+        for _ in 0..3 {
+            assert_eq!(machine.retry.get(), Some(1_000));
+            try_again(&machine);
+        }
+    }
+
+    #[test]
+    fn retries_come_each_second_where_that_is_wanted() {
+        let machine = machine();
+        machine.each_second.set(true);
+        machine.put(LAST, asleep_in(original(FUNCTION)));
+        assert!(enable::enable(&machine, PATCH).is_ok());
+        for _ in 0..20 {
+            assert_eq!(machine.retry.get(), Some(1_000));
+            try_again(&machine);
+        }
+    }
+
+    #[test]
+    fn last_straggler_that_switches_itself_asks_for_a_pass() {
+        let machine = patching(TASKS - 2);
+        update(&machine, thread(TASKS - 2));
+        assert!(!machine.hurried.get());
+        update(&machine, LAST);
+        assert!(machine.hurried.get());
+        try_complete(&machine, PATCH);
+        assert!(is_settled(&machine));
+    }
+
+    #[test]
+    fn straggler_that_switches_in_schedule_asks_for_a_pass() {
+        let machine = patching(TASKS - 1);
+        machine.set_current(LAST);
+        // Not as long as it has not switched.
+        sched_switch(&machine);
+        assert!(!machine.hurried.get());
+        machine.put(LAST, ELSEWHERE);
+        sched_switch(&machine);
+        assert!(machine.hurried.get());
+    }
+
+    #[test]
+    fn straggler_that_is_found_to_have_switched_is_not_waited_for() {
+        let machine = patching(TASKS - 1);
+        machine.leaving.set(Some(LAST));
+        try_again(&machine);
+        assert_eq!(machine.retry.get(), Some(0));
+        try_again(&machine);
+        assert!(is_settled(&machine));
+    }
+
+    #[test]
+    fn forced_transition_is_not_waited_for() {
+        let machine = patching(TASKS - 1);
+        assert!(enable::force(&machine, PATCH).is_ok());
+        assert!(machine.hurried.get());
     }
 
     #[test]
     fn signaled_task_that_switches_ends_it() {
         let machine = patching(TASKS - 1);
-        while machine.nudges(LAST) == 0 {
+        while machine.nudges_of(LAST) == 0 {
             try_again(&machine);
         }
         // The signal takes it to user space.

@@ -22,6 +22,7 @@ use crate::livepatch::model::{
         Change,
         FuncState, //
     },
+    transition,
     Blocker,
     Callback,
     Event,
@@ -94,6 +95,15 @@ impl TaskHost for Machine {
     fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
 
     fn read_barrier(&self) {}
+
+    fn add_stragglers(&self, more: i32) -> i32 {
+        self.stragglers.set(self.stragglers.get() + more);
+        self.stragglers.get()
+    }
+
+    fn hurry(&self) {
+        self.hurried.set(true);
+    }
 }
 
 impl PatchHost for Machine {
@@ -411,17 +421,29 @@ impl Host for Machine {
         self.state.borrow_mut().target = target;
     }
 
-    fn attempts(&self) -> u32 {
-        self.attempts.get()
+    fn restart_clock(&self) {
+        self.elapsed.set(0);
+        self.rounds_of_nudges.set(0);
     }
 
-    fn set_attempts(&self, attempts: u32) {
-        self.attempts.set(attempts);
+    fn elapsed(&self) -> u64 {
+        self.elapsed.get()
+    }
+
+    fn nudges(&self) -> u64 {
+        self.rounds_of_nudges.get()
+    }
+
+    fn set_nudges(&self, nudges: u64) {
+        self.rounds_of_nudges.set(nudges);
     }
 
     fn for_each_task(&self, mut visit: impl FnMut(Task)) {
         let running = self.state.borrow().running;
         (0..running).for_each(|number| visit(Task::Thread(number)));
+        if let Some(task) = self.leaving.take() {
+            transition::update(self, task);
+        }
     }
 
     fn for_each_idle_task(&self, mut visit: impl FnMut(Task, bool)) {
@@ -447,8 +469,12 @@ impl Host for Machine {
         self.sched_switching.set(on);
     }
 
-    fn retry_later(&self) {
-        self.retry.set(true);
+    fn retry_after(&self, delay: u64) {
+        self.retry.set(Some(delay));
+    }
+
+    fn retries_each_second(&self) -> bool {
+        self.each_second.get()
     }
 
     fn write_barrier(&self) {}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which of several symbols of the same name is meant.
+
+#[kernel::macros::kunit_tests(rust_livepatch_symbols)]
+mod tests {
+    use crate::livepatch::model::symbols::{
+        Failure,
+        Search, //
+    };
+
+    /// What a search finds among symbols at these addresses, and how many it looks at.
+    fn find(position: usize, addresses: &[usize]) -> (Result<usize, Failure>, usize) {
+        let mut search = Search::new(position);
+        let over = addresses.iter().position(|&address| search.see(address));
+        let seen = over.map_or(addresses.len(), |place| place + 1);
+        (search.result(), seen)
+    }
+
+    #[test]
+    fn the_only_one_is_meant() {
+        assert_eq!(find(0, &[10]), (Ok(10), 1));
+        assert_eq!(find(1, &[10]), (Ok(10), 1));
+    }
+
+    #[test]
+    fn none_is_not_found() {
+        for position in 0..3 {
+            assert_eq!(find(position, &[]), (Err(Failure::NotFound), 0));
+        }
+    }
+
+    #[test]
+    fn two_are_ambiguous() {
+        assert_eq!(find(0, &[10, 20]), (Err(Failure::Ambiguous), 2));
+        assert_eq!(find(0, &[10, 20, 30]), (Err(Failure::Ambiguous), 2));
+    }
+
+    #[test]
+    fn position_tells_which() {
+        assert_eq!(find(1, &[10, 20, 30]), (Ok(10), 1));
+        assert_eq!(find(2, &[10, 20, 30]), (Ok(20), 2));
+        assert_eq!(find(3, &[10, 20, 30]), (Ok(30), 3));
+    }
+
+    #[test]
+    fn position_out_of_range() {
+        assert_eq!(find(2, &[10]), (Err(Failure::TooFew), 1));
+        assert_eq!(find(usize::MAX, &[10, 20]), (Err(Failure::TooFew), 2));
+    }
+
+    #[test]
+    fn what_comes_after_is_not_seen() {
+        let mut search = Search::new(1);
+        assert!(search.see(10));
+        assert!(search.see(20));
+        assert_eq!(search.result(), Ok(10));
+        assert_eq!(search.position(), 1);
+    }
+}
