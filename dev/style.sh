@@ -75,6 +75,18 @@ extra_warnings() {
 documentation() {
 	warnings_of rustdoc | grep -A 12 -B 2 livepatch || true
 }
+htmldocs() {
+	local log=$out/log/htmldocs.make python
+	# Sphinx's own interpreter: another in PATH need not have it.
+	python=$(sed -n '1s/^#! *//p' "$(command -v sphinx-build)")
+	if ! "${kmake[@]}" -C "$tree" O="$out" PYTHON3="$python" htmldocs SPHINXDIRS=livepatch >"$log" 2>&1; then
+		tail -n 40 "$log"
+		return 1
+	fi
+	# Upstream's ABI files have warnings of their own.
+	grep -iE '(warning|error).*livepatch|livepatch.*(warning|error)' "$log" || true
+	[ -s "$out/Documentation/output/livepatch/rust-core.html" ] || echo "there is no rust-core.html"
+}
 layers() {
 	# No unsafe outside the edge, and none in the edge without its reason.
 	(
@@ -92,6 +104,7 @@ rustfmt=$(dirname "$(find_rustc)")/rustfmt
 check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}"
 check "clippy" clippy
 check "rustdoc" documentation
+check "htmldocs" htmldocs
 check "layers" layers
 check "checkpatch --strict, C" checkpatch "${c_files[@]}"
 check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"

@@ -31,6 +31,8 @@ qemu-system-x86_64|qemu-system-x86|the virtual machine
 python3|python3|kunit.py, virtme-ng
 shellcheck|shellcheck|make style
 codespell|codespell|make style
+sphinx-build|python3-sphinx|make style: builds Documentation/livepatch
+dot|graphviz|make style: draws its diagrams
 rustc:|RUSTC|compiles the core (1.85 or later, with its library source)
 rustfmt:|RUSTFMT|make style
 clippy:|CLIPPY|make style
