@@ -10,7 +10,8 @@ use super::{
         self,
         klp_err,
         warn_on,
-        Locked, //
+        Locked,
+        Text, //
     },
     stacks::{
         self,
@@ -66,7 +67,10 @@ pub(crate) fn enter(mut batch: Batch<'_>, locked: &Locked) -> Result {
         enter_one_by_one(&batch, locked)?;
     }
     if let Some(func) = batch.unreachable {
-        klp_err!("failed to find location for function '{}'\n", func.name());
+        klp_err!(
+            "failed to find location for function '{}'\n",
+            Text(func.name())
+        );
     }
     Ok(())
 }
@@ -88,7 +92,7 @@ fn enter_one_by_one(batch: &Batch<'_>, locked: &Locked) -> Result {
         klp_err!(
             "failed to {} for function '{}' ({})\n",
             what,
-            func.name(),
+            Text(func.name()),
             error.to_errno()
         );
         return Err(error);

@@ -360,6 +360,24 @@ pub(crate) fn print(level: &'static [u8; print::format_strings::LENGTH], args: f
     unsafe { print::call_printk(level, b"livepatch\0", args) };
 }
 
+/// A string for messages, as it is.
+///
+/// `CStr` itself shows what is not printable ASCII escaped, which `%s` does not do. What is not
+/// UTF-8 has to stay escaped: Rust's formatting takes no other bytes.
+pub(crate) struct Text<'a>(pub(crate) &'a CStr);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.to_bytes().utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            for byte in chunk.invalid() {
+                f.write_fmt(fmt!("\\x{byte:02x}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Prints at level "err".
 macro_rules! klp_err {
     ($($arg:tt)*) => {

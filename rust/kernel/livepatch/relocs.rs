@@ -18,7 +18,10 @@ use super::{
         Section,
         Symbol, //
     },
-    host::klp_err,
+    host::{
+        klp_err,
+        Text, //
+    },
     model::names,
     symbols, //
 };
@@ -44,7 +47,7 @@ pub(crate) fn write_section(
     let Some(meant) = names::section_object(section.name().to_bytes()) else {
         klp_err!(
             "section {} has an incorrectly formatted name\n",
-            section.name()
+            Text(section.name())
         );
         return Err(EINVAL);
     };
@@ -60,7 +63,7 @@ pub(crate) fn write_section(
 }
 
 fn resolve(image: &Image<'_>, symbol: Symbol<'_>, index: usize, section_object: &[u8]) -> Result {
-    let text = symbol.name();
+    let text = Text(symbol.name());
     if !symbol.is_livepatch() {
         klp_err!(
             "symbol {text} at rela sec {} idx {index} is not marked as a livepatch symbol\n",
@@ -68,7 +71,7 @@ fn resolve(image: &Image<'_>, symbol: Symbol<'_>, index: usize, section_object: 
         );
         return Err(EINVAL);
     }
-    let Some(parsed) = names::symbol(text.to_bytes()) else {
+    let Some(parsed) = names::symbol(text.0.to_bytes()) else {
         klp_err!("symbol {text} has an incorrectly formatted name\n");
         return Err(EINVAL);
     };
@@ -82,6 +85,7 @@ fn resolve(image: &Image<'_>, symbol: Symbol<'_>, index: usize, section_object: 
     // A module's special sections may be in use before the module's relocations are written; what
     // vmlinux has is there from the start, by ordinary relocations.
     if object.is_none() && section_object != b"vmlinux" {
+        let name = Text(name);
         klp_err!(
             "invalid access to vmlinux symbol '{name}' from module-specific livepatch relocation section\n"
         );

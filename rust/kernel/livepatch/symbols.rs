@@ -7,7 +7,8 @@
 use super::{
     host::{
         self,
-        klp_err, //
+        klp_err,
+        Text, //
     },
     model::symbols::{
         Failure,
@@ -102,18 +103,19 @@ pub(crate) fn search<'a>(
 /// As for [`find`].
 pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Result<usize> {
     search.result().map_err(|failure| {
+        let text = Text(name);
         match failure {
-            Failure::NotFound => klp_err!("symbol '{name}' not found in symbol table\n"),
+            Failure::NotFound => klp_err!("symbol '{text}' not found in symbol table\n"),
             Failure::Ambiguous => {
                 // The C core prints a null pointer for vmlinux here.
-                let object = object.unwrap_or(c"(null)");
-                klp_err!("unresolvable ambiguity for symbol '{name}' in object '{object}'\n");
+                let object = Text(object.unwrap_or(c"(null)"));
+                klp_err!("unresolvable ambiguity for symbol '{text}' in object '{object}'\n");
             }
             Failure::TooFew => {
-                let object = object.unwrap_or(c"vmlinux");
+                let object = Text(object.unwrap_or(c"vmlinux"));
                 let position = search.position();
                 klp_err!(
-                    "symbol position {position} for symbol '{name}' in object '{object}' not found\n"
+                    "symbol position {position} for symbol '{text}' in object '{object}' not found\n"
                 );
             }
         }
