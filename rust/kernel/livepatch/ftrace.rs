@@ -47,6 +47,9 @@ impl<'a> Batch<'a> {
             None => stacks::insert(location, locked)?,
         };
         if !stack.traced(locked) {
+            // Both or none: what is in the one alone would enter ftrace and never leave.
+            self.locations.reserve(1, GFP_KERNEL)?;
+            self.funcs.reserve(1, GFP_KERNEL)?;
             self.locations.push(location, GFP_KERNEL)?;
             self.funcs.push((func, stack), GFP_KERNEL)?;
             stack.set_traced(true, locked);
