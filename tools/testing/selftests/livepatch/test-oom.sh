@@ -10,6 +10,10 @@
 
 . $(dirname $0)/functions.sh
 
+# There are some hundred attempts.  So what each of them does is done by the
+# shell itself where it can be, without a process for each glance at a file.
+shopt -s globstar nullglob
+
 MOD_FAIL=test_klp_fail_nth
 MOD_LIVEPATCH=test_klp_livepatch
 MOD_OOM=test_klp_oom
@@ -61,11 +65,17 @@ function setup_injection() {
 
 # state() - what must be the same before and after
 function state() {
-	find "$SYSFS_KLP_DIR" | sort
-	# Name, references, users and state of each module
-	awk '{ print "module", $1, $3, $4, $5 }' /proc/modules | sort
-	# Each function, its number of users, and whether it is redirected
-	awk '{ print "ftrace", $1, $2, / I / }' "$SYSFS_TRACING_DIR/enabled_functions"
+	local name references users state rest
+
+	echo "$SYSFS_KLP_DIR"/**
+	while read -r name _ references users state _; do
+		echo "$name $references $users $state"
+	done < /proc/modules
+	# Each function, the number of its users, and whether it is redirected
+	while read -r name users rest; do
+		[[ " $rest" == *" I "* ]] && users+=" redirected"
+		echo "$name $users"
+	done < "$SYSFS_TRACING_DIR/enabled_functions"
 }
 
 # expect_state(state) - wait until nothing is left behind
@@ -87,8 +97,8 @@ function expect() {
 	local path
 
 	for path in "$@"; do
-		[[ "$(cat "$path")" == "$text"* ]] ||
-			die "$path: '$(cat "$path")', expected '$text'"
+		[[ "$(< "$path")" == "$text"* ]] ||
+			die "$path: '$(< "$path")', expected '$text'"
 	done
 }
 
@@ -97,12 +107,12 @@ function original() {
 	local path
 
 	for path in "$@"; do
-		! grep -q 'test_klp.*patched' "$path" ||
-			die "$path is patched: '$(cat "$path")'"
+		[[ "$(< "$path")" != *test_klp*patched* ]] ||
+			die "$path is patched: '$(< "$path")'"
 	done
 }
 
-VMLINUX_FILES="/proc/version /proc/loadavg /proc/uptime"
+VMLINUX_FILES="/proc/version /proc/loadavg"
 TARGET_FILE=/proc/test_klp_mod_target
 
 # try(command) - run a command that may fail; what it says is in ERROR
@@ -129,7 +139,7 @@ function quiet_unload() {
 function settled() {
 	local mod="$1"
 
-	loop_until 'grep -q "^0$" "$SYSFS_KLP_DIR/$mod/transition"' ||
+	loop_until '[[ $(< "$SYSFS_KLP_DIR/$mod/transition") == 0 ]]' ||
 		die "transition of $mod does not complete"
 }
 
@@ -173,9 +183,9 @@ function each_allocation() {
 		echo $n > $FAIL_DIR/nth
 		${case}_try
 		status=$?
-		loop_until '[[ $(cat $FAIL_DIR/calls) -eq $(cat $FAIL_DIR/returns) ]]' ||
+		loop_until '[[ $(< $FAIL_DIR/calls) -eq $(< $FAIL_DIR/returns) ]]' ||
 			die "$function does not return"
-		left=$(cat $FAIL_DIR/nth)
+		left=$(< $FAIL_DIR/nth)
 		echo 0 > $FAIL_DIR/nth
 
 		if [[ $status -ne 0 ]]; then
@@ -193,7 +203,7 @@ function each_allocation() {
 		if [[ $left -eq 0 ]]; then
 			n=$((n + 1))
 			idle=0
-		elif [[ $(cat $FAIL_DIR/calls) -ne 0 ]]; then
+		elif [[ $(< $FAIL_DIR/calls) -ne 0 ]]; then
 			break
 		elif [[ $((idle++)) -ge 20 ]]; then
 			die "$function is not called"
@@ -400,7 +410,7 @@ quiet_unload_lp $MOD_LIVEPATCH
 function transition_undo() {
 	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/transition
 	# Like any task's that is not busy, this shell's calls are redirected.
-	loop_until 'grep -q "$MOD_OOM: patched" $TARGET_FILE' ||
+	loop_until '[[ "$(< $TARGET_FILE)" == "$MOD_OOM: patched" ]]' ||
 		die "$TARGET_FILE is not patched"
 	quiet_unload $MOD_TARGET
 }

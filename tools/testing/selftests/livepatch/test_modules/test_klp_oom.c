@@ -38,7 +38,6 @@ static void new_work_func(struct work_struct *work)
 static struct klp_func vmlinux_funcs[] = {
 	{ .old_name = "version_proc_show", .new_func = new_show, },
 	{ .old_name = "loadavg_proc_show", .new_func = new_show, },
-	{ .old_name = "uptime_proc_show", .new_func = new_show, },
 	{ }
 };
 
