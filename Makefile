@@ -38,6 +38,9 @@ selftest:
 	@dev/kernel.sh >/dev/null
 	@dev/selftest.sh
 
+parity:
+	@dev/parity.sh
+
 style: toolchain
 	@dev/style.sh
 
@@ -49,4 +52,4 @@ series:
 bench:
 	@echo "make bench: the two cores cannot be measured yet" >&2; exit 2
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest style userland series bench
+.PHONY: help demo test toolchain tree kernel vm kunit selftest parity style userland series bench

@@ -137,5 +137,57 @@ expect "judge: a leak" 1 "1 passed, 1 failed" judge
 : >"$scratch/dmesg"
 expect "judge: no log" 1 "nothing to judge" judge
 
+# What compares the two cores: two tours of 60 steps, then one thing is changed.
+mkdir -p "$scratch"/{c,rust}/parity/records
+tour() {
+	local core n
+	for core in c rust; do
+		(
+			cd "$scratch/$core/parity/records"
+			rm -f -- *
+			for n in {1..60}; do
+				printf '# step %d\ninsmod: done\n' "$n" >"$(printf '%03d' "$n")"
+				printf '13,%d0,%d0,-;parity: begin %d step %d\n' "$n" "$n" "$n" "$n"
+				printf '6,%d1,%d1,-,caller=T1;livepatch: first\n SUBSYSTEM=x\n5,%d2,%d2,-;livepatch: at 0x%08x\n' "$n" "$n" "$n" "$n" "$RANDOM"
+			done >kmsg
+			echo '13,999,999,-;parity: end of the tour' >>kmsg
+		)
+	done
+}
+compare() {
+	"$repo/dev/parity-compare.sh" tours "$scratch/c" "$scratch/rust"
+}
+tour
+expect "parity: the same" 0 "60 passed, 0 failed" compare
+# changed NAME TEXT FILE SED: what differs must be seen.
+changed() {
+	tour
+	sed -i "$4" "$scratch/rust/parity/records/$3"
+	expect "parity: $1" 1 "$2" compare
+}
+changed "another text" "+6: livepatch: fist" kmsg '/^6,71,/s/first/fist/'
+changed "another level" "+4: livepatch: first" kmsg 's/^6,71,/4,71,/'
+changed "another order" "59 passed, 1 failed" kmsg '/^6,71,/{N;N;s/\(.*\)\n\(.*\)\n\(.*\)/\3\n\1\n\2/}'
+changed "a message more" "59 passed, 1 failed" kmsg 's/^6,71,.*/&\n&/'
+changed "another error" "+insmod: Invalid parameters" 007 's/done/Invalid parameters/'
+changed "no end" "it did not come to its end" kmsg '$d'
+changed "a report" "the kernel's own checks report" kmsg 's/^6,71,.*/&\n4,1,1,-;BUG: sleeping/'
+tour
+rm "$scratch"/{c,rust}/parity/records/060
+sed -i '/begin 60/,/end of/{/end of/!d}' "$scratch"/{c,rust}/parity/records/kmsg
+expect "parity: too short a tour" 1 "no more than 59 steps" compare
+tour
+sed -i 's/done/TIMED OUT waiting for it/' "$scratch"/{c,rust}/parity/records/007
+sed -i 's/^insmod: TIMED/TIMED/' "$scratch"/{c,rust}/parity/records/007
+expect "parity: both wait in vain" 1 "a state was never reached" compare
+tour
+rm "$scratch/rust/parity/records/060"
+expect "parity: a step is missing" 1 "59 passed, 1 failed" compare
+
+expect "editing what is no module" 1 "not a 64-bit little-endian ELF file" \
+	"$repo/dev/edit-module.py" "$repo/Makefile" "$scratch/out.ko"
+expect "editing a module that is not there" 1 "No such file" \
+	"$repo/dev/edit-module.py" "$scratch/nowhere.ko" "$scratch/out.ko"
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

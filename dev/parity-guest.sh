@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tour of dev/parity.sh, inside the virtual machine: every feature of live
+# patching and every error, step by step.  Nothing is judged here; what can be
+# seen after each step is recorded in $KBUILD/parity/records.
+
+here=$(dirname "$0")
+# shellcheck source=dev/parity-record.sh
+. "$here/parity-record.sh"
+# shellcheck source=dev/parity-tour-patches.sh
+. "$here/parity-tour-patches.sh"
+# shellcheck source=dev/parity-tour-modules.sh
+. "$here/parity-tour-modules.sh"
+# shellcheck source=dev/parity-tour-refused.sh
+. "$here/parity-tour-refused.sh"
+# shellcheck source=dev/parity-tour-transitions.sh
+. "$here/parity-tour-transitions.sh"
+
+export LC_ALL=C
+# The core's debug messages, but not those about single tasks, which come by chance.
+printf 'file kernel/livepatch/* +p\nfunc klp_try_switch_task -p\n' >/sys/kernel/debug/dynamic_debug/control
+[ ! -w /sys/kernel/debug/kmemleak ] || echo scan=off >/sys/kernel/debug/kmemleak
+
+begin_recording
+# Those from which something stays until the machine ends come last.
+for tour in one_patch stacks replacing states variables \
+	callbacks modules_come_and_go modules_fail \
+	bad_patches bad_modules relocations tracing \
+	transitions replacing_slowly signals forced; do
+	"tour_$tour"
+done
+end_recording

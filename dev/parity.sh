@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Are the two cores alike, seen from outside?  What is built is compared, and
+# one tour of every feature and every error (dev/parity-guest.sh) is made on
+# both: after each step, the error, the kernel's messages, sysfs, what ftrace
+# redirects, the modules and the effect must be the same.  A step that differs
+# is shown as a diff.  The last line is "N passed, N failed".
+#
+# Left out of the tour is the one difference in what callers get: a pre-patch
+# callback that returns a positive number (see README.md).
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+export DEBUG=${DEBUG:-1}
+
+declare -A build
+for core in c rust; do
+	build[$core]=$(CORE=$core "$repo/dev/kernel.sh")
+done
+
+compare() {
+	"$repo/dev/parity-compare.sh" "$1" "${build[c]}" "${build[rust]}" >"${build[rust]}/log/parity-$1" || true
+	sed '$d' "${build[rust]}/log/parity-$1"
+}
+
+say "comparing what is built"
+compare builds
+
+# A static function of which each of the kernels has two.
+ambiguous=$(
+	for file in "${build[c]}/System.map" "${build[rust]}/System.map"; do
+		awk '{ all[$3]++ } tolower($2) == "t" && $3 ~ /^[a-z][a-z0-9_]*$/ { funcs[$3]++ }
+		     END { for (name in funcs) if (funcs[name] == 2 && all[name] == 2) print name }' "$file"
+	done | sort | uniq -d | head -n 1
+)
+[ -n "$ambiguous" ] || die "the kernels have no two functions of the same name"
+
+for core in c rust; do
+	"$repo/dev/parity-modules.sh" "${build[$core]}" "$ambiguous"
+	say "touring with the core in ${core^}"
+	CORE=$core TIMEOUT=${TIMEOUT:-1800} DMESG=${build[$core]}/parity/dmesg \
+		"$repo/dev/vm.sh" "AMBIGUOUS=$ambiguous dev/parity-guest.sh" | sed -u "s/^/$core: /" ||
+		say "the tour with the core in ${core^} ended early"
+done
+
+compare tours
+
+# The sum of the two.
+tail -qn 1 "${build[rust]}"/log/parity-{builds,tours} | awk '
+	/^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3; n++ }
+	END { print passed " passed, " failed + (n != 2) " failed"; exit failed || n != 2 }'
