@@ -31,6 +31,12 @@ fn until(text: &[u8], end: u8, max: usize) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(len)
 }
 
+/// Whether `sscanf()` skips the byte before a number: the kernel's `isspace()`, whose character set
+/// is Latin-1.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r' | 0xa0)
+}
+
 /// The object that the relocations of the section called `name` are for:
 /// `.klp.rela.OBJECT.SECTION`.
 ///
@@ -42,19 +48,21 @@ pub(crate) fn section_object(name: &[u8]) -> Option<&[u8]> {
 
 /// What the symbol called `name` stands for: `.klp.sym.OBJECT.SYMBOL,POSITION`.
 ///
-/// What follows the number is ignored, and a number that is too large wraps around, as for
-/// `sscanf()`.
+/// What follows the number is ignored, and a number that is too large is the largest there is, as
+/// for `sscanf()`.
 pub(crate) fn symbol(name: &[u8]) -> Option<Symbol<'_>> {
     let rest = name.strip_prefix(b".klp.sym.")?;
     let (object, rest) = until(rest, b'.', OBJECT_MAX)?;
     let (name, rest) = until(rest.strip_prefix(b".")?, b',', SYMBOL_MAX)?;
-    let number = rest.strip_prefix(b",")?.trim_ascii_start();
-    let digits = number.iter().take_while(|b| b.is_ascii_digit());
+    let number = rest.strip_prefix(b",")?.iter();
+    let digits = number
+        .skip_while(|&&b| is_space(b))
+        .take_while(|b| b.is_ascii_digit());
     let mut position = None;
     for digit in digits {
         let digit = usize::from(digit.wrapping_sub(b'0'));
         let before = position.unwrap_or(0usize);
-        position = Some(before.wrapping_mul(10).wrapping_add(digit));
+        position = Some(before.saturating_mul(10).saturating_add(digit));
     }
     Some(Symbol {
         object,

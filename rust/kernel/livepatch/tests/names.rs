@@ -106,16 +106,33 @@ mod tests {
             symbol(b".klp.sym.vmlinux.printk,7x"),
             parsed(b"vmlinux", b"printk", 7)
         );
-        assert_eq!(
-            symbol(b".klp.sym.vmlinux.printk, 7"),
-            parsed(b"vmlinux", b"printk", 7)
-        );
     }
 
     #[test]
-    fn number_wraps_around() {
-        let name = b".klp.sym.vmlinux.printk,18446744073709551617";
-        assert_eq!(symbol(name), parsed(b"vmlinux", b"printk", 1));
+    fn white_space_before_the_number_is_ignored() {
+        for space in *b" \t\n\x0b\x0c\r\xa0" {
+            let mut buffer = [0; 640];
+            let name = join(
+                &mut buffer,
+                &[b".klp.sym.vmlinux.printk,", &[space, space], b"7"],
+            );
+            assert_eq!(symbol(name), parsed(b"vmlinux", b"printk", 7));
+        }
+        assert_eq!(symbol(b".klp.sym.vmlinux.printk,\x087"), None);
+        assert_eq!(symbol(b".klp.sym.vmlinux.printk,\x0e7"), None);
+    }
+
+    #[test]
+    fn number_that_is_too_large_is_the_largest() {
+        let largest = parsed(b"vmlinux", b"printk", usize::MAX);
+        for name in [
+            &b".klp.sym.vmlinux.printk,18446744073709551615"[..],
+            b".klp.sym.vmlinux.printk,18446744073709551616",
+            b".klp.sym.vmlinux.printk,18446744073709551620",
+            b".klp.sym.vmlinux.printk,184467440737095516150",
+        ] {
+            assert_eq!(symbol(name), largest);
+        }
     }
 
     #[test]
