@@ -56,15 +56,14 @@
 //!
 //! 1. tasks' states before funcs' `transition`, in `model::transition::init()`: the second read
 //!    barrier in `model::redirect`;
-//! 2. the target before tasks' pending flags, in `model::transition::init()` and `reverse()`: the
-//!    test-and-clear in `update()`, the read barrier in `sched_switch()`;
+//! 2. the target, funcs' `transition` and their place on the func stacks before tasks' pending
+//!    flags, in `model::transition::start()`: the test-and-clear in `update()` and the read barrier
+//!    in `sched_switch()`, before the load of the target and the task's next handler;
 //! 3. funcs' `transition` before their place on the func stacks, in `core::enable()`: the first
 //!    read barrier in `model::redirect`;
-//! 4. funcs' `transition` before tasks' pending flags, in `core::disable()`: the test-and-clear in
-//!    `update()`, before the task's next handler;
-//! 5. a func stack before its place in the table, in `stacks::insert()`: the dependent loads in
+//! 4. a func stack before its place in the table, in `stacks::insert()`: the dependent loads in
 //!    `stacks::lookup()`;
-//! 6. an index before its publication, in `index::replace()`: the load in
+//! 5. an index before its publication, in `index::replace()`: the load in
 //!    `index::find_blocker()`.
 
 // Without the rest of the core, the tests alone use it.

@@ -231,11 +231,6 @@ pub(crate) fn disable(patch: &Patch, locked: &Locked) -> Result {
         }
     }
 
-    // Orders the stores to the funcs' `transition` before those to the tasks' pending flags in
-    // `start()`: pairs with the test-and-clear in `update()`, after which the task's handlers must
-    // see the funcs in transition.
-    smp_mb(Write);
-
     transition::start(patch, locked);
     patch.set_enabled(false, locked);
     transition::try_complete(patch, locked);

@@ -40,7 +40,7 @@ pub(crate) fn redirect<S: Stack>(stack: &S) -> Option<S::Func> {
     // Orders the load of the top before the load of its `transition`: a func that is seen on the
     // stack is seen to be in transition. Pairs with the write barrier in `core::enable()`.
     // On the way down, where funcs are on the stack already, what orders is the task's own switch:
-    // see `transition::update()` and the write barrier in `core::disable()`.
+    // see `transition::update()` and the write barrier in `transition::start()`.
     stack.read_barrier();
 
     let func = if stack.in_transition(top) {

@@ -28,8 +28,8 @@ const SIGNALS_TIMEOUT: u32 = 15;
 
 /// Prepares a transition to `target`: every task is in the opposite state, every func begins.
 ///
-/// Nothing has changed for any task yet. To be followed by pushing or keeping the funcs, by a
-/// [`Host::write_barrier`], and by [`start`] or [`cancel`].
+/// Nothing has changed for any task yet. To be followed by pushing or keeping the funcs, and by
+/// [`start`] or [`cancel`].
 pub(crate) fn init<H: Host>(host: &H, target: TaskState) {
     let tasks = host.tasks();
     host.expect(tasks.target() == TaskState::Idle);
@@ -47,10 +47,6 @@ pub(crate) fn init<H: Host>(host: &H, target: TaskState) {
 
     // Orders the stores to the tasks' states before those to the funcs' `transition`: pairs with
     // the second read barrier in `redirect()`, which must not find a task idle.
-    //
-    // Orders the store to the target before the stores to the tasks' pending flags in `start()`:
-    // pairs with the test-and-clear in `update()` and the read barrier in
-    // `sched_switch()`, which must not take the idle state for the target.
     host.write_barrier();
 
     // When patching, the handler does not see the funcs yet; when unpatching it does, and from now
@@ -63,6 +59,17 @@ pub(crate) fn start<H: Host>(host: &H) {
     let tasks = host.tasks();
     host.expect(tasks.target() != TaskState::Idle);
     host.say(Event::Starting);
+
+    // Orders all that a task must see once it has switched before the stores to the tasks' pending
+    // flags: pairs with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
+    // That is
+    // 1. the store to the target, in `init()` or `reverse()`: a task must not switch to another;
+    // 2. the stores to the funcs' `transition`, in `init()`: the task's handlers would take a func
+    //    that is being removed for a settled one;
+    // 3. the stores that put funcs on stacks, after `init()`: the task's handlers would find some
+    //    of the funcs and not the others. Where a function enters ftrace as well, that orders, too;
+    //    where an older patch has it there already, nothing else does.
+    host.write_barrier();
 
     let ask = |task| {
         if tasks.state(task) != tasks.target() {
@@ -178,10 +185,6 @@ pub(crate) fn reverse<H: Host>(host: &H) {
     host.set_enabled(!host.enabled());
     host.set_target(tasks.target().opposite());
 
-    // Orders the store to the target before the stores to the pending flags in `start()`: pairs
-    // with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
-    host.write_barrier();
-
     start(host);
 }
 
@@ -204,10 +207,8 @@ pub(crate) fn force<H: Host>(host: &H) {
 /// it.
 pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task) {
     // The test-and-clear is a full barrier if the flag was set. It orders the load of the flag
-    // before
-    // 1. the load of the target: pairs with the write barriers in `init()` and `reverse()`;
-    // 2. the load of a func's `transition` in a handler that runs later on this CPU: pairs with
-    //    the write barrier in `core::disable()`.
+    // before the load of the target, and before the loads of func stacks and funcs' `transition` in
+    // handlers that the task runs later: pairs with the write barrier in `start()`.
     if tasks.test_and_clear_pending(task) {
         tasks.set_state(task, tasks.target());
     }
@@ -223,8 +224,9 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
         return;
     }
 
-    // Orders the load of the flag before the load of the target: pairs with the write barriers in
-    // `init()` and `reverse()`.
+    // Orders the load of the flag before the load of the target, and before the loads of func
+    // stacks and funcs' `transition` in handlers that the task runs later: pairs with the write
+    // barrier in `start()`.
     tasks.read_barrier();
 
     try_switch(tasks, task);
