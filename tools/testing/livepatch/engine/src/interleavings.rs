@@ -4,6 +4,7 @@
 
 mod barriers;
 mod complete;
+mod edge;
 mod scenarios;
 
 use crate::machine::{
@@ -26,6 +27,7 @@ use std::{
     },
     sync::{
         atomic::{
+            AtomicBool,
             AtomicUsize,
             Ordering, //
         },
@@ -80,6 +82,18 @@ fn explore(
         histories: histories.load(Ordering::Relaxed),
         violation: result.err().map(text),
     }
+}
+
+/// Whether `body` returns true in all that can happen.
+fn explore_plain(body: impl Fn() -> bool + Send + Sync + 'static) -> bool {
+    let always = Arc::new(AtomicBool::new(true));
+    let result = always.clone();
+    loom::model::Builder::new().check(move || {
+        if !body() {
+            result.store(false, Ordering::Relaxed);
+        }
+    });
+    always.load(Ordering::Relaxed)
 }
 
 /// A violation, on its way out of loom.

@@ -14,7 +14,8 @@
 
 #[path = "../../../../../rust/kernel/livepatch"]
 mod livepatch {
-    #[cfg_attr(not(test), allow(dead_code))]
+    // Some of it only the kernel needs.
+    #[allow(dead_code)]
     pub(crate) mod model;
     #[cfg(test)]
     mod tests;
@@ -26,3 +27,5 @@ mod interleavings;
 mod machine;
 #[cfg(test)]
 mod parsers;
+#[cfg(test)]
+mod rules;

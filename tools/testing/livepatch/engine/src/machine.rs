@@ -92,6 +92,7 @@ pub(crate) struct Books {
     pub(crate) transition: Option<usize>,
     pub(crate) enabled: Vec<bool>,
     pub(crate) replaces: bool,
+    pub(crate) no_reliable_stacks: bool,
     /// What was done, where that matters, for tests that go step by step.
     pub(crate) log: Vec<String>,
 }
@@ -106,7 +107,6 @@ pub(crate) struct Machine {
     /// The idle tasks, with whether their CPU is online.
     pub(crate) idle: Vec<(TaskId, bool)>,
     pub(crate) stacks: Stacks,
-    pub(crate) reliable_stacks: bool,
     books: sync::Mutex<Books>,
     pub(crate) faults: Arc<Faults>,
     violation: sync::Mutex<Option<String>>,
@@ -124,7 +124,6 @@ impl Machine {
             list: Mutex::new((0..size.tasks).collect()),
             idle: idle.clone().map(|cpu| (cpu, cpu + 1 != idle.end)).collect(),
             stacks: Stacks::new(size),
-            reliable_stacks: true,
             books: sync::Mutex::new(Books {
                 enabled: vec![false; size.patches],
                 ..Books::default()

@@ -49,6 +49,11 @@ fn leave_twice(task: &mut Life) {
     task.call(1);
 }
 
+/// Leaves the kernel.
+fn leave(task: &mut Life) {
+    task.leave_kernel();
+}
+
 /// Calls both functions.
 fn call_both(task: &mut Life) {
     task.call(0);
@@ -149,6 +154,38 @@ fn disable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     end(machine, &patch);
 }
 
+/// One task calls both functions, the other leaves the kernel.
+pub(super) fn enable_and_call_and_exit(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    meanwhile(machine, &[call_both, leave], || driver::enable(&patch));
+    end(machine, &patch);
+}
+
+/// One task calls both functions, the other leaves the kernel.
+pub(super) fn disable_and_call_and_exit(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    driver::settle(&patch);
+    meanwhile(machine, &[call_both, leave], || driver::disable(&patch));
+    end(machine, &patch);
+}
+
+/// One task leaves the kernel and calls both functions, the other sleeps inside one.
+pub(super) fn enable_and_exit_and_sleeper(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    let lives = [leave_and_call, sleep_inside];
+    meanwhile(machine, &lives, || driver::enable(&patch));
+    end(machine, &patch);
+}
+
+/// One task leaves the kernel and calls both functions, the other sleeps inside one.
+pub(super) fn disable_and_exit_and_sleeper(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    driver::settle(&patch);
+    let lives = [leave_and_call, sleep_inside];
+    meanwhile(machine, &lives, || driver::disable(&patch));
+    end(machine, &patch);
+}
+
 pub(super) fn enable_and_visits(machine: &Arc<Machine>) {
     enable(machine, visit_twice);
 }
@@ -236,10 +273,6 @@ pub(super) fn reverse_enable_and_schedulers(machine: &Arc<Machine>) {
     reverse_enable(machine, schedule);
 }
 
-pub(super) fn reverse_disable_and_exits(machine: &Arc<Machine>) {
-    reverse_disable(machine, leave_and_call);
-}
-
 pub(super) fn reverse_disable_and_visits(machine: &Arc<Machine>) {
     reverse_disable(machine, visit_twice);
 }
@@ -279,12 +312,8 @@ fn stack_second(machine: &Arc<Machine>, life: fn(&mut Life), replaces: bool) {
     end(machine, &patch);
 }
 
-pub(super) fn stack_and_exits(machine: &Arc<Machine>) {
-    stack_second(machine, leave_and_call, false);
-}
-
-pub(super) fn replace_and_exits(machine: &Arc<Machine>) {
-    stack_second(machine, leave_and_call, true);
+pub(super) fn stack_and_visits(machine: &Arc<Machine>) {
+    stack_second(machine, visit_twice, false);
 }
 
 pub(super) fn replace_and_sleepers(machine: &Arc<Machine>) {

@@ -84,7 +84,8 @@ pub(crate) fn finish(patch: &Transition) {
     }
 }
 
-fn begin(patch: &Transition) {
+/// The patch is the one in transition from now on.
+pub(crate) fn begin(patch: &Transition) {
     let before = patch
         .tasks()
         .machine

@@ -92,7 +92,7 @@ impl Stacks {
     }
 
     /// The code of one version of a function.
-    pub(super) fn code(function: usize, version: Version) -> Code {
+    pub(crate) fn code(function: usize, version: Version) -> Code {
         Code {
             start: 0x1000 * (1 + function) + 0x10_0000 * version,
             size: 0x100,
@@ -108,7 +108,7 @@ impl Stacks {
         self.funcs[func].nop.load(atomic::Ordering::Relaxed)
     }
 
-    pub(super) fn is_patched(&self, func: FuncId) -> bool {
+    pub(crate) fn is_patched(&self, func: FuncId) -> bool {
         self.funcs[func].patched.load(atomic::Ordering::Relaxed)
     }
 

@@ -65,19 +65,19 @@ impl Task {
         }
     }
 
-    pub(super) fn set_running(&self, running: bool) {
+    pub(crate) fn set_running(&self, running: bool) {
         let _still = self.still.lock().unwrap();
         self.running.store(running, atomic::Ordering::Relaxed);
     }
 
-    /// The stack; for the task itself.
-    pub(super) fn stack(&self) -> sync::MutexGuard<'_, Vec<usize>> {
+    /// The stack; for the task itself, or where nothing else runs.
+    pub(crate) fn stack(&self) -> sync::MutexGuard<'_, Vec<usize>> {
         self.stack.lock().unwrap()
     }
 }
 
 impl Machine {
-    pub(super) fn task(&self, task: TaskId) -> &Task {
+    pub(crate) fn task(&self, task: TaskId) -> &Task {
         &self.tasks[task]
     }
 
@@ -187,7 +187,7 @@ impl TaskHost for Tasks {
     }
 
     fn have_reliable_stack(&self) -> bool {
-        self.machine.reliable_stacks
+        !self.machine.books().no_reliable_stacks
     }
 
     fn with_task_still(
