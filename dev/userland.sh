@@ -7,13 +7,13 @@
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-"$repo/dev/toolchain.sh" cargo
-cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh cargo"
 case ${DEEP:-0} in
 0) deep=() ;;
 1) deep=(--include-ignored) ;;
 *) die "DEEP=$DEEP: not understood" "use DEEP=1 or DEEP=0" ;;
 esac
+"$repo/dev/toolchain.sh" cargo
+cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh cargo"
 log=$cache/log/userland
 mkdir -p "$cache/log"
 

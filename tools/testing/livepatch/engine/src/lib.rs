@@ -8,7 +8,7 @@
 //! | file | is |
 //! |---|---|
 //! | `machine` | a simulated machine: tasks, CPUs, func stacks, on loom's atomics and locks |
-//! | `interleavings` | the rules on that machine, in all interleavings, with and without each barrier |
+//! | `interleavings` | the rules on that machine, in all interleavings, also without each barrier |
 //! | `rules` | the rules on that machine, step by step |
 //! | `parsers` | the parsers of names, against one written from the C core's formats |
 
