@@ -93,6 +93,20 @@ find_rustc() {
 	return 1
 }
 
+# find_cargo: the caller's, PATH's or the system's, if new enough for the tests.
+find_cargo() {
+	local candidate version
+	for candidate in "${CARGO:-}" "$(command -v cargo || true)" /usr/bin/cargo; do
+		[ -x "$candidate" ] || continue
+		version=$("$candidate" --version 2>/dev/null | awk '{ print $2 }')
+		if at_least 1.85 "${version:-0}"; then
+			printf '%s\n' "$candidate"
+			return 0
+		fi
+	done
+	return 1
+}
+
 # find_bindgen: PATH's bindgen if it is new enough, else the cache's own.
 find_bindgen() {
 	local candidate version

@@ -75,8 +75,10 @@ expect "core that is not there" 1 "CORE=ada: no such core" env CORE=ada "$repo/d
 expect "vm without a command" 1 "no command" "$repo/dev/vm.sh" ""
 expect "vm without a kernel" 1 "there is no kernel" env O="$scratch/build" "$repo/dev/vm.sh" true
 expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=vax "$repo/dev/kunit.sh"
+expect "user-space tests, not asked for clearly" 1 "DEEP=2: not understood" env DEEP=2 "$repo/dev/userland.sh"
+expect "tools for nothing known" 1 "garden: no such set of tools" "$repo/dev/toolchain.sh" garden
 
-for target in userland series bench; do
+for target in series bench; do
 	grep -q "dev/$target" "$repo/Makefile" ||
 		expect "make $target" 2 "make $target:" make -C "$repo" "$target"
 done

@@ -4,6 +4,9 @@
 # Provide the tool chain: what is missing is installed, what is there is left
 # alone, and each thing is named with the reason it is needed.  Without root,
 # print the commands that would do it and exit with status 1.
+#
+#   dev/toolchain.sh           what the kernel needs
+#   dev/toolchain.sh cargo     what the user-space tests need, and no more
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -39,6 +42,17 @@ clippy:|CLIPPY|make style
 venv:|python3-venv|keeps virtme-ng out of the system
 '
 
+needs_of_cargo='
+cc|gcc|links the user-space tests
+cargo:|CARGO|builds and runs the user-space tests (1.85 or later)
+'
+
+case ${1:-} in
+'') kernel=1 ;;
+cargo) kernel='' needs=$needs_of_cargo ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [cargo]" ;;
+esac
+
 # libclang itself: libclang-cpp.so, which much else brings along, is not it.
 have_libclang() {
 	local pattern
@@ -56,6 +70,7 @@ have() {
 	header:*) printf '#include <%s>\n' "${1#header:}" | gcc -E -x c - >/dev/null 2>&1 ;;
 	libclang:) have_libclang ;;
 	rustc:) find_rustc >/dev/null ;;
+	cargo:) find_cargo >/dev/null ;;
 	rustfmt:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/rustfmt" ] ;;
 	clippy:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/clippy-driver" ] ;;
 	venv:) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
@@ -111,7 +126,7 @@ while IFS='|' read -r what package why; do
 done <<<"$needs"
 
 build_bindgen=
-if ! find_bindgen >/dev/null; then
+if [ -n "$kernel" ] && ! find_bindgen >/dev/null; then
 	refresh_lists
 	if at_least 0.71.1 "$(candidate bindgen | grep . || echo 0)"; then
 		want bindgen "makes Rust declarations of the kernel headers (0.71.1 or later)"
@@ -137,6 +152,11 @@ if [ ${#packages[@]} -gt 0 ]; then
 		[ -z "$what" ] || have "$what" ||
 			die "$package was installed, but ${what%:} is still not usable ($why)"
 	done <<<"$needs"
+fi
+
+if [ -z "$kernel" ]; then
+	say "tool chain: $("$(find_cargo)" --version)"
+	exit 0
 fi
 
 if [ -n "$build_bindgen" ]; then

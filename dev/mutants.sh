@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Break the rules of live patching in every way that cargo-mutants knows, one at
+# a time, and see that a user-space test notices.  Takes about an hour.
+#
+# MUTANTS='...' are further arguments for cargo mutants, such as
+# '--re transition.rs' or '--shard 0/4'.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$repo/dev/toolchain.sh" cargo
+cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh cargo"
+if [ ! -x "$tools/bin/cargo-mutants" ]; then
+	run_logged "building cargo-mutants (3 min)" "$cache/log/cargo-mutants.log" \
+		"$cargo" install --locked --root "$tools" cargo-mutants --version 27.1.0
+fi
+
+# cargo-mutants leaves alone what is outside of the workspace.  So it is given a
+# copy in which the workspace is the root and the rules are inside.
+work=$cache/mutants
+workspace=tools/testing/livepatch
+rm -rf "$work/tree"
+mkdir -p "$work/tree/rust/kernel" "$work/tree/$(dirname "$workspace")"
+cp -a "$repo/rust/kernel/livepatch" "$work/tree/rust/kernel/"
+cp -a "$repo/$workspace" "$work/tree/$(dirname "$workspace")/"
+cd "$work/tree"
+mv "$workspace/Cargo.lock" .
+sed "s|\"\([a-z]*\)\"\([],]\)|\"$workspace/\1\"\2|g" "$workspace/Cargo.toml" >Cargo.toml
+rm "$workspace/Cargo.toml"
+grep -q "$workspace/engine" Cargo.toml || die "cannot move the workspace of $workspace/Cargo.toml"
+
+say "breaking the rules, one at a time (output: $work/mutants.out)"
+# The arguments are words.
+# shellcheck disable=SC2086
+PATH=$tools/bin:$(dirname "$cargo"):$PATH CARGO_TARGET_DIR=$work/target RUST_BACKTRACE=0 \
+	"$cargo" mutants --config "$workspace/mutants.toml" --package livepatch-engine --output "$work" --colors never \
+	${MUTANTS:-} || true
+
+outcomes=$work/mutants.out
+[ -f "$outcomes/caught.txt" ] || die "cargo mutants did not run to its end" "its output: $outcomes"
+caught=$(cat "$outcomes/caught.txt" "$outcomes/timeout.txt" | wc -l)
+missed=$(wc -l <"$outcomes/missed.txt")
+[ "$missed" = 0 ] || sed 's/^/not noticed: /' "$outcomes/missed.txt"
+echo "$caught passed, $missed failed"
+[ "$caught" != 0 ] && [ "$missed" = 0 ]

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Test the rules of live patching in user space: tools/testing/livepatch/.
+# DEEP=1 adds the explorations that take minutes each.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+case ${DEEP:-0} in
+0) deep=() ;;
+1) deep=(--include-ignored) ;;
+*) die "DEEP=$DEEP: not understood" "use DEEP=1 or DEEP=0" ;;
+esac
+"$repo/dev/toolchain.sh" cargo
+cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh cargo"
+log=$cache/log/userland
+mkdir -p "$cache/log"
+
+# The sources may be read-only; the lock file says which libraries are used.
+export CARGO_TARGET_DIR=$cache/userland
+test=("$cargo" test --locked --manifest-path "$repo/tools/testing/livepatch/Cargo.toml")
+run_logged "building the user-space tests" "$log-build" "${test[@]}" --no-run
+
+say "exploring all interleavings (2 min on 2 cores)"
+status=0
+RUST_BACKTRACE=0 "${test[@]}" --no-fail-fast -- "${deep[@]}" 2>&1 | tee "$log" |
+	grep --line-buffered -E '^test .* (ok|FAILED)$|panicked at|^(thread|error)' || true
+status=${PIPESTATUS[0]}
+
+# cargo ends each of its test programs with a line of totals.
+count() {
+	awk -v word="$1" '/^test result:/ {
+		for (i = 2; i <= NF; i++) if ($i == word ";") sum += $(i - 1)
+	} END { print sum + 0 }' "$log"
+}
+passed=$(count passed)
+failed=$(count failed)
+if [ "$status" != 0 ]; then
+	sed -n '/^failures:$/,$p' "$log" | tail -n 60
+	[ "$failed" != 0 ] || die "the tests did not run to their end" "the whole log: $log"
+fi
+echo "$passed passed, $failed failed"
+[ "$passed" != 0 ] && [ "$failed" = 0 ]

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All interleavings of the rules' code, with relaxed memory.
+
+mod barriers;
+mod complete;
+mod edge;
+mod scenarios;
+
+use crate::machine::{
+    faults::{
+        Fault,
+        Faults, //
+    },
+    life::Life,
+    Machine,
+    Size, //
+};
+use loom::thread::JoinHandle;
+use scenarios::Scenario;
+use std::{
+    any::Any,
+    panic::{
+        catch_unwind,
+        resume_unwind,
+        AssertUnwindSafe, //
+    },
+    sync::{
+        atomic::{
+            AtomicBool,
+            AtomicUsize,
+            Ordering, //
+        },
+        Arc, //
+    }, //
+};
+
+/// How much of what can happen is explored.
+#[derive(Clone, Copy)]
+enum Depth {
+    /// All of it.
+    Unbounded,
+    /// Histories in which at most so many threads are interrupted where they need not be.
+    Preemptions(usize),
+}
+
+/// What loom has explored, and the first violation that it found, if any.
+struct Explored {
+    histories: usize,
+    violation: Option<String>,
+}
+
+/// Explores what can happen on a machine of some size, with something wrong, in a scenario.
+fn explore(
+    depth: Depth,
+    size: Size,
+    faults: &[Fault],
+    scenario: Scenario,
+    wanted: Option<&'static str>,
+) -> Explored {
+    let mut loom = loom::model::Builder::new();
+    loom.max_branches = 100_000;
+    loom.preemption_bound = match depth {
+        Depth::Unbounded => None,
+        Depth::Preemptions(bound) => Some(bound),
+    };
+    let faults = Arc::new(Faults::new(faults, wanted));
+    let histories = Arc::new(AtomicUsize::new(0));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let (faults, histories) = (faults.clone(), histories.clone());
+        loom.check(move || {
+            histories.fetch_add(1, Ordering::Relaxed);
+            let machine = Arc::new(Machine::new(size, &faults));
+            scenario(&machine);
+            if let Some(violation) = machine.violation() {
+                resume_unwind(Box::new(Violation(violation)));
+            }
+        })
+    }));
+    faults.expect_hits();
+    Explored {
+        histories: histories.load(Ordering::Relaxed),
+        violation: result.err().map(text),
+    }
+}
+
+/// Whether `body` returns true in all that can happen.
+fn explore_plain(body: impl Fn() -> bool + Send + Sync + 'static) -> bool {
+    let always = Arc::new(AtomicBool::new(true));
+    let result = always.clone();
+    loom::model::Builder::new().check(move || {
+        if !body() {
+            result.store(false, Ordering::Relaxed);
+        }
+    });
+    always.load(Ordering::Relaxed)
+}
+
+/// A violation, on its way out of loom.
+struct Violation(String);
+
+fn text(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<Violation>() {
+        Ok(violation) => violation.0,
+        // Loom's own: a deadlock, for one.
+        Err(other) => resume_unwind(other),
+    }
+}
+
+/// In all histories, nothing is violated.
+#[track_caller]
+fn holds(depth: Depth, size: Size, faults: &[Fault], scenario: Scenario) {
+    let explored = explore(depth, size, faults, scenario, None);
+    println!("{} histories", explored.histories);
+    assert_eq!(explored.violation, None);
+    // With one history there was nothing to explore.
+    assert!(explored.histories > 1);
+}
+
+/// With something wrong, a history violates what `wanted` says.
+#[track_caller]
+fn breaks(depth: Depth, size: Size, faults: &[Fault], scenario: Scenario, wanted: &'static str) {
+    let explored = explore(depth, size, faults, scenario, Some(wanted));
+    println!("{} histories: {:?}", explored.histories, explored.violation);
+    assert!(explored.violation.is_some(), "nothing {wanted}");
+}
+
+/// Starts a task.
+fn spawn(machine: &Arc<Machine>, task: usize, life: fn(&mut Life)) -> JoinHandle<()> {
+    let machine = machine.clone();
+    loom::thread::spawn(move || {
+        let mut task = Life::begin(&machine, task);
+        life(&mut task);
+        task.end();
+    })
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The rules as they are: whatever happens, nothing is violated.
+//!
+//! - No task sees old and new functions between two of its switching points.
+//! - No task is redirected by a func that has been freed.
+//! - No handler meets an idle task with a func in transition.
+//! - A task that has to switch is asked to until it has, and transitions end.
+//! - What the rules themselves expect is so.
+
+use super::*;
+use crate::machine::SMALL;
+
+const ONE: Size = Size { tasks: 1, ..SMALL };
+const PARENT: Size = Size {
+    tasks: 1,
+    unborn: 1,
+    ..SMALL
+};
+
+/// Tests that explore scenarios, each named after its own.
+macro_rules! explored {
+    ($size:expr, $depth:expr; $($scenario:ident)*) => {
+        $(
+            #[test]
+            fn $scenario() {
+                holds($depth, $size, &[], scenarios::$scenario);
+            }
+        )*
+    };
+}
+
+/// One task and a transition, without a bound: all there is.
+mod one_task_unbounded {
+    use super::*;
+
+    explored! { ONE, Depth::Unbounded;
+        enable_and_visits
+        enable_and_sleepers
+        enable_and_schedulers
+        enable_and_inner_schedulers
+        disable_and_visits
+        disable_and_sleepers
+        disable_and_schedulers
+        disable_and_inner_schedulers
+        reverse_enable_and_visits
+        reverse_enable_and_double_exits
+        reverse_enable_and_schedulers
+        reverse_disable_and_visits
+        reverse_disable_and_double_exits
+        reverse_disable_and_schedulers
+        reverse_twice_and_exits
+        cancel_and_calls
+        stack_and_visits
+        replace_and_visits
+        replace_and_sleepers
+        replace_by_nops_and_exits
+    }
+}
+
+/// Two tasks and a transition, without a bound: all there is.
+mod two_tasks_unbounded {
+    use super::*;
+
+    explored! { SMALL, Depth::Unbounded;
+        enable_and_call_and_exit
+    }
+
+    // Minutes: `make userland DEEP=1`.
+    #[test]
+    #[ignore = "takes minutes"]
+    fn disable_and_call_and_exit() {
+        holds(
+            Depth::Unbounded,
+            SMALL,
+            &[],
+            scenarios::disable_and_call_and_exit,
+        );
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn enable_and_calls() {
+        holds(Depth::Unbounded, SMALL, &[], scenarios::enable_and_calls);
+    }
+}
+
+/// Two tasks and a transition, with at most four preemptions.
+mod two_tasks_four_preemptions {
+    use super::*;
+
+    explored! { SMALL, Depth::Preemptions(4);
+        enable_and_exits
+        enable_and_exit_and_sleeper
+    }
+}
+
+/// Two tasks and a transition, with at most three preemptions.
+mod two_tasks_three_preemptions {
+    use super::*;
+
+    explored! { SMALL, Depth::Preemptions(3);
+        enable_and_visits
+        enable_and_sleepers
+        enable_and_schedulers
+        enable_and_inner_schedulers
+        disable_and_exits
+        disable_and_sleepers
+        disable_and_inner_schedulers
+        disable_and_exit_and_sleeper
+        reverse_enable_and_exits
+        reverse_enable_and_double_exits
+        reverse_disable_and_visits
+        reverse_disable_and_double_exits
+        reverse_disable_and_schedulers
+        reverse_twice_and_exits
+        cancel_and_calls
+        stack_and_visits
+        replace_and_visits
+        replace_and_sleepers
+    }
+}
+
+/// Two tasks and a transition, with at most two preemptions.
+mod two_tasks_two_preemptions {
+    use super::*;
+
+    explored! { SMALL, Depth::Preemptions(2);
+        disable_and_visits
+        reverse_enable_and_visits
+        reverse_enable_and_schedulers
+        disable_and_schedulers
+        replace_by_nops_and_exits
+    }
+}
+
+/// A parent, its child and a transition, with at most four preemptions.
+mod fork_four_preemptions {
+    use super::*;
+
+    explored! { PARENT, Depth::Preemptions(4);
+        enable_and_fork
+        enable_and_exit_and_fork
+        disable_and_fork
+        reverse_and_exit_and_fork
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How the Rust edge publishes what handlers and tasks find without a lock.
+//!
+//! The edge, `stacks.rs` and `index.rs`, handles the kernel's memory and is not compiled here.
+//! These are its stores and loads, in its order, as few as they are.
+
+use super::explore_plain;
+use loom::sync::atomic::{
+    fence,
+    AtomicUsize,
+    Ordering::{
+        self,
+        Acquire,
+        Relaxed,
+        Release, //
+    }, //
+};
+use std::sync::Arc;
+
+/// A structure that is filled in and then published, and what publishes it.
+#[derive(Default)]
+struct Published {
+    content: AtomicUsize,
+    place: AtomicUsize,
+}
+
+/// One thread publishes, another finds what is published and looks inside.
+///
+/// Loom has no order between a load and one whose address depends on it. `found` is `Acquire` where
+/// the reader has that order.
+fn publish(barrier: bool, store: Ordering, found: Ordering) -> bool {
+    explore_plain(move || {
+        let published = Arc::new(Published::default());
+        let writer = published.clone();
+        let writer = loom::thread::spawn(move || {
+            writer.content.store(1, Relaxed);
+            if barrier {
+                fence(Release);
+            }
+            writer.place.store(1, store);
+        });
+        let complete = published.place.load(found) == 0 || published.content.load(Relaxed) == 1;
+        writer.join().unwrap();
+        complete
+    })
+}
+
+#[test]
+fn a_func_stack_is_complete_when_it_is_found() {
+    assert!(publish(true, Relaxed, Acquire));
+}
+
+#[test]
+fn without_the_barrier_in_insert_an_incomplete_func_stack_is_found() {
+    assert!(!publish(false, Relaxed, Acquire));
+}
+
+#[test]
+fn without_dependent_loads_in_lookup_an_incomplete_func_stack_is_found() {
+    assert!(!publish(true, Relaxed, Relaxed));
+}
+
+#[test]
+fn an_index_is_complete_when_it_is_found() {
+    assert!(publish(false, Release, Acquire));
+}
+
+#[test]
+fn without_release_an_incomplete_index_is_found() {
+    assert!(!publish(false, Relaxed, Acquire));
+}
+
+#[test]
+fn without_acquire_an_incomplete_index_is_found() {
+    assert!(!publish(false, Release, Relaxed));
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A simulated machine for the rules to run on, made of loom's atomics and locks.
+//!
+//! What other threads may see while it happens is on loom's types: loom explores in which order it
+//! happens, and which of the stored values a relaxed load returns. The rest belongs to the thread
+//! that holds `klp_mutex`, of which there is one, and is kept on ordinary types, which loom does
+//! not see and so need not explore.
+//!
+//! | of the kernel | here |
+//! |---|---|
+//! | `READ_ONCE()`, `WRITE_ONCE()` | relaxed load and store |
+//! | `set_bit()`, `clear_bit()` | relaxed read-modify-write: neither orders anything |
+//! | `smp_wmb()` | `fence(Release)` |
+//! | `smp_rmb()` | `fence(Acquire)` |
+//! | `test_and_clear_bit()` | if a relaxed load finds it set: read-modify-write, `AcqRel` |
+//! | `list_add_rcu()` | release store of the head |
+//! | `preempt_disable()` | a lock for each CPU, which [`Host::synchronize`] takes one by one |
+//! | `pi_lock`, `rq->lock` | a lock for each task, held while it starts or stops to run |
+//! | `tasklist_lock` | a lock |
+//!
+//! The models are not stronger than the real thing, so that no missing order is hidden:
+//!
+//! - A release fence orders earlier loads and stores before later stores, `smp_wmb()` only stores;
+//!   an acquire fence orders earlier loads before later loads and stores, `smp_rmb()` only before
+//!   loads. The difference is loads before stores, and that loom never reorders anyway.
+//! - A full barrier also orders earlier stores before later loads. The model's bit operation does
+//!   not: the rules must do without, and do.
+//! - `schedule_on_each_cpu()` lets a CPU go on only after the section it was in, and that CPU's
+//!   later sections come after what was before the call: that is what a lock does. Nothing is
+//!   ordered inside a section.
+//! - Loom has no order between a load and one whose address depends on it: see
+//!   `Documentation/livepatch/rust-core-barriers.rst` for what follows.
+//!
+//! A violation is noted and the history goes on; it fails the exploration when its history ends.
+
+pub(crate) mod driver;
+pub(crate) mod faults;
+pub(crate) mod life;
+pub(crate) mod stacks;
+pub(crate) mod tasks;
+pub(crate) mod transition;
+
+use crate::livepatch::model::TaskState;
+use faults::Faults;
+use loom::sync::{
+    atomic::{
+        AtomicBool,
+        AtomicI32, //
+    },
+    Mutex, //
+};
+use stacks::Stacks;
+use std::sync::{
+    self,
+    atomic,
+    Arc, //
+};
+use tasks::{
+    Task,
+    TaskId, //
+};
+
+const NO_INDEX: usize = usize::MAX;
+
+/// How large a machine is.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    /// Tasks on the task list.
+    pub(crate) tasks: usize,
+    /// Tasks that can be forked.
+    pub(crate) unborn: usize,
+    /// CPUs with an idle task that is on the list of those; the last is offline.
+    pub(crate) idle: usize,
+    /// Functions that patches change, each patch all of them.
+    pub(crate) functions: usize,
+    /// Patches; none is enabled.
+    pub(crate) patches: usize,
+}
+
+/// Two tasks, two functions, two patches.
+pub(crate) const SMALL: Size = Size {
+    tasks: 2,
+    unborn: 0,
+    idle: 0,
+    functions: 2,
+    patches: 2,
+};
+
+/// What only the holder of `klp_mutex` uses.
+#[derive(Default)]
+pub(crate) struct Books {
+    /// The patch in transition.
+    pub(crate) transition: Option<usize>,
+    /// Patches that are installed, in order.
+    pub(crate) installed: Vec<usize>,
+    /// Objects that are patched; each patch has one.
+    pub(crate) patched: Vec<bool>,
+    /// Another look at the tasks has been asked for, at once.
+    pub(crate) hurried: bool,
+    /// There is no memory for an index.
+    pub(crate) no_index: bool,
+    pub(crate) enabled: Vec<bool>,
+    pub(crate) replaces: bool,
+    pub(crate) no_reliable_stacks: bool,
+    /// What was done, where that matters, for tests that go step by step.
+    pub(crate) log: Vec<String>,
+}
+
+/// The machine.
+pub(crate) struct Machine {
+    target: AtomicI32,
+    sched_switching: AtomicBool,
+    /// Tasks that were found not to have switched, less those that have since. Not loom's: it says
+    /// when to look at the tasks again, never what is true of them.
+    stragglers: atomic::AtomicI32,
+    /// The patch whose changing code is in the index; none while there is no index. Not loom's: how
+    /// it is published is explored by itself, in `interleavings::edge`.
+    index: atomic::AtomicUsize,
+    tasks: Vec<Task>,
+    /// `tasklist_lock`, and the tasks on the list.
+    list: Mutex<Vec<TaskId>>,
+    /// The idle tasks, with whether their CPU is online.
+    pub(crate) idle: Vec<(TaskId, bool)>,
+    pub(crate) stacks: Stacks,
+    books: sync::Mutex<Books>,
+    pub(crate) faults: Arc<Faults>,
+    violation: sync::Mutex<Option<String>>,
+}
+
+impl Machine {
+    /// A machine on which nothing is patched and every task sleeps.
+    pub(crate) fn new(size: Size, faults: &Arc<Faults>) -> Self {
+        let idle_begin = size.tasks + size.unborn;
+        let idle = idle_begin..idle_begin + size.idle;
+        Self {
+            target: AtomicI32::new(TaskState::Idle as i32),
+            sched_switching: AtomicBool::new(false),
+            stragglers: atomic::AtomicI32::new(0),
+            index: atomic::AtomicUsize::new(NO_INDEX),
+            tasks: (0..idle.end).map(|_| Task::new()).collect(),
+            list: Mutex::new((0..size.tasks).collect()),
+            idle: idle.clone().map(|cpu| (cpu, cpu + 1 != idle.end)).collect(),
+            stacks: Stacks::new(size),
+            books: sync::Mutex::new(Books {
+                enabled: vec![false; size.patches],
+                patched: vec![false; size.patches],
+                ..Books::default()
+            }),
+            faults: faults.clone(),
+            violation: sync::Mutex::new(None),
+        }
+    }
+
+    /// What only the holder of `klp_mutex` uses.
+    pub(crate) fn books(&self) -> sync::MutexGuard<'_, Books> {
+        self.books.lock().unwrap()
+    }
+
+    /// The patch whose changing code tasks look for on their stacks.
+    fn index(&self) -> Option<usize> {
+        Some(self.index.load(atomic::Ordering::SeqCst)).filter(|&patch| patch != NO_INDEX)
+    }
+
+    fn set_index(&self, patch: Option<usize>) {
+        self.index
+            .store(patch.unwrap_or(NO_INDEX), atomic::Ordering::SeqCst);
+    }
+
+    /// Notes that something is wrong. The first thing that is wrong counts.
+    pub(crate) fn note(&self, violation: impl FnOnce() -> String) {
+        let text = violation();
+        if self
+            .faults
+            .wanted
+            .is_none_or(|wanted| text.contains(wanted))
+        {
+            self.violation.lock().unwrap().get_or_insert(text);
+        }
+    }
+
+    /// What was wrong, if anything.
+    pub(crate) fn violation(&self) -> Option<String> {
+        self.violation.lock().unwrap().clone()
+    }
+}

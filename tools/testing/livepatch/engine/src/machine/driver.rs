@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is done to a patch: by its module, by the administrator, by the work item.
+
+use super::transition::Transition;
+use crate::livepatch::model::{
+    enable,
+    patch::{
+        patch_object,
+        Circumstance, //
+    },
+    transition,
+    Host,
+    PatchHost,
+    TaskState, //
+};
+
+/// The module is loaded.
+pub(crate) fn enable(host: &Transition) {
+    enable::enable(host, host.patch).expect("nothing fails");
+}
+
+/// The module is loaded, and enabling fails when the funcs are on their stacks already.
+pub(crate) fn fail_to_enable(host: &Transition) {
+    host.tasks().machine.books().no_index = true;
+    enable::enable(host, host.patch).expect_err("there is no memory");
+}
+
+/// As far as [`enable`] gets before it looks at the tasks for the first time.
+pub(crate) fn start_enabling(host: &Transition) {
+    host.add_patch(host.patch);
+    transition::init(host, host.patch, TaskState::Patched);
+    push_funcs(host);
+    transition::start(host, host.patch);
+    host.set_enabled(host.patch, true);
+}
+
+/// What enabling must not do.
+pub(crate) fn start_before_pushing(host: &Transition) {
+    host.add_patch(host.patch);
+    transition::init(host, host.patch, TaskState::Patched);
+    transition::start(host, host.patch);
+    push_funcs(host);
+    host.set_enabled(host.patch, true);
+    transition::try_complete(host, host.patch);
+}
+
+fn push_funcs(host: &Transition) {
+    host.write_barrier();
+    patch_object(host, host.patch, Circumstance::InTransition).expect("nothing fails");
+    host.publish_index(host.patch).expect("nothing fails");
+}
+
+/// The administrator disables the patch.
+pub(crate) fn disable(host: &Transition) {
+    enable::set_enabled(host, host.patch, false).expect("nothing fails");
+}
+
+/// As far as [`disable`] gets before it looks at the tasks for the first time.
+pub(crate) fn start_disabling(host: &Transition) {
+    host.publish_index(host.patch).expect("nothing fails");
+    transition::init(host, host.patch, TaskState::Unpatched);
+    transition::start(host, host.patch);
+    host.set_enabled(host.patch, false);
+}
+
+/// The administrator turns the transition of the patch round, then the work item runs.
+pub(crate) fn reverse(host: &Transition) {
+    if host.under_way() {
+        let enabled = host.enabled(host.patch);
+        enable::set_enabled(host, host.patch, !enabled).expect("nothing fails");
+        transition::try_complete(host, host.patch);
+    }
+}
+
+/// Makes a patch enabled and settled, before the tasks begin to run.
+pub(crate) fn settle(host: &Transition) {
+    enable(host);
+    assert!(!host.under_way(), "a task that sleeps does not switch");
+}
+
+/// The last attempt: every task sleeps outside of all functions, and so all switch.
+pub(crate) fn finish(host: &Transition) {
+    let machine = &host.tasks().machine;
+    if host.under_way() {
+        transition::try_complete(host, host.patch);
+    }
+    if host.under_way() {
+        machine.note(|| "the transition does not complete".into());
+    }
+}

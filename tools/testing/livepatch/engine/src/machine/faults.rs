@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be wrong with a machine: an operation that one line of the rules asks for and that is
+//! not done.
+//!
+//! The line is found in the source by what it says, so that the rules need no marks and no copy:
+//! the n-th call of an operation in a function.
+
+use std::{
+    panic::Location,
+    sync::atomic::{
+        AtomicUsize,
+        Ordering, //
+    }, //
+};
+
+/// The files with lines that can be left out, and their text.
+const SOURCES: [(&str, &str); 3] = [
+    (
+        "model/enable.rs",
+        include_str!("../../../../../../rust/kernel/livepatch/model/enable.rs"),
+    ),
+    (
+        "model/transition.rs",
+        include_str!("../../../../../../rust/kernel/livepatch/model/transition.rs"),
+    ),
+    (
+        "model/redirect.rs",
+        include_str!("../../../../../../rust/kernel/livepatch/model/redirect.rs"),
+    ),
+];
+
+/// A call of an operation of the host, in the source of the rules.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site {
+    /// The function that it is in.
+    pub(crate) function: &'static str,
+    /// The operation.
+    pub(crate) operation: &'static str,
+    /// Which of the calls there, from 0.
+    pub(crate) nth: usize,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// A call has no effect.
+    Without(Site),
+    /// Clearing a pending flag orders nothing.
+    RelaxedTestAndClear,
+    /// Putting a func on a stack orders nothing.
+    RelaxedPublication,
+}
+
+/// The `nth` call of `operation` in `function`.
+pub(crate) const fn without(function: &'static str, operation: &'static str, nth: usize) -> Fault {
+    Fault::Without(Site {
+        function,
+        operation,
+        nth,
+    })
+}
+
+/// What is wrong with a machine.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// The violation that is looked for, by a part of its text; others do not count.
+    pub(crate) wanted: Option<&'static str>,
+    lines: Vec<(&'static str, u32)>,
+    pub(crate) relaxed_test_and_clear: bool,
+    pub(crate) relaxed_publication: bool,
+    /// For each line, how often it was left out.
+    hits: Vec<AtomicUsize>,
+}
+
+impl Faults {
+    pub(crate) fn new(faults: &[Fault], wanted: Option<&'static str>) -> Self {
+        let mut new = Self {
+            wanted,
+            ..Self::default()
+        };
+        for fault in faults {
+            match fault {
+                Fault::Without(site) => new.lines.push(find(site)),
+                Fault::RelaxedTestAndClear => new.relaxed_test_and_clear = true,
+                Fault::RelaxedPublication => new.relaxed_publication = true,
+            }
+        }
+        new.hits.resize_with(new.lines.len(), AtomicUsize::default);
+        new
+    }
+
+    /// Whether the machine does what the line at `caller` asks for.
+    pub(crate) fn allow(&self, caller: &Location<'_>) -> bool {
+        let here =
+            |&(file, line): &(&str, u32)| line == caller.line() && caller.file().ends_with(file);
+        match self.lines.iter().position(here) {
+            Some(index) => {
+                self.hits[index].fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Panics if a line that was to be left out was never reached: nothing was tested then.
+    pub(crate) fn expect_hits(&self) {
+        for (line, hits) in self.lines.iter().zip(&self.hits) {
+            assert_ne!(hits.load(Ordering::Relaxed), 0, "never reached: {line:?}");
+        }
+    }
+}
+
+/// The file and line of a call.
+fn find(site: &Site) -> (&'static str, u32) {
+    let head = format!("fn {}", site.function);
+    let call = format!(".{}(", site.operation);
+    for (file, text) in SOURCES {
+        let mut lines = (1..).zip(text.lines());
+        let begins = |line: &str| {
+            line.split_once(&head)
+                .is_some_and(|(_, rest)| rest.starts_with(['<', '(']))
+        };
+        if lines.by_ref().any(|(_, line)| begins(line)) {
+            let mut calls = lines
+                .take_while(|(_, line)| *line != "}")
+                .filter(|(_, line)| !line.trim_start().starts_with("//") && line.contains(&call));
+            if let Some((number, _)) = calls.nth(site.nth) {
+                return (file, number);
+            }
+        }
+    }
+    panic!("the source has no such call: {site:?}");
+}

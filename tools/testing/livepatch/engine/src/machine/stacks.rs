@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Func stacks and the ftrace handler: the model's [`redirect::Stack`].
+
+use super::{
+    tasks::Tasks,
+    Size, //
+};
+use crate::livepatch::model::{
+    func::{
+        Change,
+        FuncState, //
+    },
+    redirect,
+    stack::{
+        self,
+        Changing,
+        Code, //
+    },
+    TaskHost,
+    TaskState, //
+};
+use loom::sync::atomic::{
+    fence,
+    AtomicBool,
+    AtomicUsize,
+    Ordering::{
+        Acquire,
+        Relaxed,
+        Release, //
+    }, //
+};
+use std::{
+    panic::Location,
+    sync::atomic, //
+};
+
+/// Which code a call runs: 0 for the original, n for the patch n - 1.
+pub(crate) type Version = usize;
+
+/// A func, by its place in [`Stacks::funcs`]; the end of a list is none.
+pub(crate) type FuncId = usize;
+
+const END: usize = usize::MAX;
+
+struct Func {
+    patched: atomic::AtomicBool,
+    transition: AtomicBool,
+    nop: atomic::AtomicBool,
+    /// The func below.
+    next: AtomicUsize,
+    /// Its memory is gone: nobody may look at it.
+    freed: AtomicBool,
+}
+
+/// The func stacks of all functions, and the funcs of all patches.
+pub(crate) struct Stacks {
+    functions: usize,
+    heads: Vec<AtomicUsize>,
+    /// Those of patch 0, those of patch 1, and so on.
+    funcs: Vec<Func>,
+}
+
+impl Stacks {
+    pub(super) fn new(size: Size) -> Self {
+        Self {
+            functions: size.functions,
+            heads: (0..size.functions).map(|_| AtomicUsize::new(END)).collect(),
+            funcs: (0..size.functions * size.patches)
+                .map(|_| Func {
+                    patched: false.into(),
+                    transition: AtomicBool::new(false),
+                    nop: false.into(),
+                    next: AtomicUsize::new(END),
+                    freed: AtomicBool::new(false),
+                })
+                .collect(),
+        }
+    }
+
+    /// The funcs of a patch.
+    pub(crate) fn of_patch(&self, patch: usize) -> impl Iterator<Item = FuncId> {
+        patch * self.functions..(patch + 1) * self.functions
+    }
+
+    fn version(&self, func: FuncId) -> Version {
+        func / self.functions + 1
+    }
+
+    fn head(&self, func: FuncId) -> &AtomicUsize {
+        &self.heads[func % self.functions]
+    }
+
+    /// The code of one version of a function.
+    pub(crate) fn code(function: usize, version: Version) -> Code {
+        Code {
+            start: 0x1000 * (1 + function) + 0x10_0000 * version,
+            size: 0x100,
+        }
+    }
+
+    /// Makes the func stand for the original function.
+    pub(crate) fn make_nop(&self, func: FuncId) {
+        self.funcs[func].nop.store(true, atomic::Ordering::Relaxed);
+    }
+
+    pub(super) fn is_nop(&self, func: FuncId) -> bool {
+        self.funcs[func].nop.load(atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_patched(&self, func: FuncId) -> bool {
+        self.funcs[func].patched.load(atomic::Ordering::Relaxed)
+    }
+
+    /// Makes a change that the state table allows; returns whether it does.
+    pub(super) fn change(&self, func: FuncId, change: Change) -> bool {
+        let Func {
+            patched,
+            transition,
+            ..
+        } = &self.funcs[func];
+        let Ok(state) = self.state(func).after(change) else {
+            return false;
+        };
+        patched.store(state.patched(), atomic::Ordering::Relaxed);
+        transition.store(state.transition(), Relaxed);
+        true
+    }
+
+    /// The func's two booleans, for the holder of `klp_mutex`.
+    pub(super) fn state(&self, func: FuncId) -> FuncState {
+        let func = &self.funcs[func];
+        FuncState::new(
+            func.patched.load(atomic::Ordering::Relaxed),
+            func.transition.load(Relaxed),
+        )
+    }
+
+    /// The function that a func changes.
+    pub(super) fn function(&self, func: FuncId) -> usize {
+        func % self.functions
+    }
+
+    /// `list_add_rcu()`.
+    pub(super) fn push(&self, func: FuncId, relaxed: bool) {
+        let head = self.head(func);
+        self.funcs[func].next.store(head.load(Relaxed), Relaxed);
+        head.store(func, if relaxed { Relaxed } else { Release });
+    }
+
+    /// `list_del_rcu()`: the func still leads to what is below it.
+    pub(super) fn remove(&self, func: FuncId) {
+        let mut link = self.head(func);
+        while link.load(Relaxed) != func {
+            link = &self.funcs[link.load(Relaxed)].next;
+        }
+        link.store(self.funcs[func].next.load(Relaxed), Relaxed);
+    }
+
+    pub(super) fn free(&self, func: FuncId) {
+        self.funcs[func].freed.store(true, Relaxed);
+    }
+
+    /// The code that the transition of a patch changes, by address.
+    pub(super) fn index(&self, patch: Option<usize>, patching: bool) -> Vec<Changing<Version>> {
+        let funcs = patch.into_iter().flat_map(|patch| self.of_patch(patch));
+        let patched = funcs.filter(|&func| self.is_patched(func));
+        let mut index: Vec<_> = patched
+            .enumerate()
+            .map(|(order, func)| {
+                let function = func % self.functions;
+                let below = self.funcs[func].next.load(Relaxed);
+                let below = (below != END).then(|| Self::code(function, self.version(below)));
+                let new = Self::code(function, self.version(func));
+                Changing {
+                    code: stack::changing(patching, new, Self::code(function, 0), below),
+                    order,
+                    name: function,
+                }
+            })
+            .collect();
+        stack::sort(&mut index);
+        index
+    }
+}
+
+/// What the handler of one function sees.
+struct View<'a> {
+    tasks: &'a Tasks,
+    stacks: &'a Stacks,
+    function: usize,
+}
+
+impl View<'_> {
+    fn at(&self, link: &AtomicUsize) -> Option<FuncId> {
+        Some(link.load(Relaxed)).filter(|&func| func != END)
+    }
+
+    /// The func, of which something is about to be used: the first of it, its `transition`, and the
+    /// last, what it redirects to.
+    fn look_at(&self, func: FuncId) -> &Func {
+        let found = &self.stacks.funcs[func];
+        if found.freed.load(Relaxed) {
+            let task = self.tasks.current;
+            self.tasks
+                .machine
+                .note(|| format!("task {task:?} uses func {func}, which is freed"));
+        }
+        found
+    }
+}
+
+impl redirect::Stack for View<'_> {
+    type Func = FuncId;
+
+    fn top(&self) -> Option<FuncId> {
+        self.at(&self.stacks.heads[self.function])
+    }
+
+    fn below(&self, func: FuncId) -> Option<FuncId> {
+        self.at(&self.stacks.funcs[func].next)
+    }
+
+    fn in_transition(&self, func: FuncId) -> bool {
+        self.look_at(func).transition.load(Relaxed)
+    }
+
+    fn is_nop(&self, func: FuncId) -> bool {
+        self.look_at(func).nop.load(atomic::Ordering::Relaxed)
+    }
+
+    fn task_state(&self) -> TaskState {
+        self.tasks.state(self.tasks.current())
+    }
+
+    #[track_caller]
+    fn read_barrier(&self) {
+        if self.tasks.machine.faults.allow(Location::caller()) {
+            fence(Acquire);
+        }
+    }
+
+    fn warn_idle(&self) {
+        let task = self.tasks.current;
+        self.tasks
+            .machine
+            .note(|| format!("task {task:?} is idle and meets a func in transition"));
+    }
+}
+
+impl Tasks {
+    /// The ftrace handler: which version a call of `function` by the current task runs.
+    pub(super) fn handler(&self, function: usize) -> Version {
+        let _section = self.machine.preemption_disabled(self.current());
+        let stacks = &self.machine.stacks;
+        let view = View {
+            tasks: self,
+            stacks,
+            function,
+        };
+        redirect::redirect(&view).map_or(0, |func| stacks.version(func))
+    }
+}

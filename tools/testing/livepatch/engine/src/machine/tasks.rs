@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tasks, and what it takes to switch them: the model's [`TaskHost`].
+//!
+//! Each task has a CPU of its own.
+
+use super::{
+    stacks::Version,
+    Machine, //
+};
+use crate::livepatch::model::{
+    stack,
+    Blocker,
+    TaskHost,
+    TaskState, //
+};
+use loom::sync::{
+    atomic::{
+        fence,
+        AtomicBool,
+        AtomicI32,
+        Ordering::{
+            AcqRel,
+            Acquire,
+            Relaxed, //
+        }, //
+    },
+    Mutex,
+    MutexGuard, //
+};
+use std::{
+    panic::Location,
+    sync::{
+        self,
+        atomic,
+        Arc, //
+    }, //
+};
+
+pub(crate) type TaskId = usize;
+
+/// A task.
+pub(crate) struct Task {
+    state: AtomicI32,
+    pending: AtomicBool,
+    /// Its `pi_lock` and its runqueue's lock.
+    still: Mutex<()>,
+    /// Whether it is on its CPU; written under `still`.
+    running: atomic::AtomicBool,
+    /// Held while its CPU has preemption disabled.
+    preemption: Mutex<()>,
+    /// The return addresses on its stack; its own while it runs, and otherwise under `still`.
+    stack: sync::Mutex<Vec<usize>>,
+}
+
+impl Task {
+    pub(super) fn new() -> Self {
+        Self {
+            state: AtomicI32::new(TaskState::Idle as i32),
+            pending: AtomicBool::new(false),
+            still: Mutex::new(()),
+            running: atomic::AtomicBool::new(false),
+            preemption: Mutex::new(()),
+            stack: sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) fn set_running(&self, running: bool) {
+        let _still = self.still.lock().unwrap();
+        self.running.store(running, atomic::Ordering::Relaxed);
+    }
+
+    /// The stack; for the task itself, or where nothing else runs.
+    pub(crate) fn stack(&self) -> sync::MutexGuard<'_, Vec<usize>> {
+        self.stack.lock().unwrap()
+    }
+}
+
+impl Machine {
+    pub(crate) fn task(&self, task: TaskId) -> &Task {
+        &self.tasks[task]
+    }
+
+    /// `preempt_disable()` on the CPU of `task`, until the guard is dropped.
+    pub(crate) fn preemption_disabled(&self, task: TaskId) -> MutexGuard<'_, ()> {
+        self.tasks[task].preemption.lock().unwrap()
+    }
+
+    /// Lets every CPU pass a point where preemption is enabled.
+    pub(super) fn wait_for_cpus(&self) {
+        for task in 0..self.tasks.len() {
+            drop(self.preemption_disabled(task));
+        }
+    }
+
+    /// Puts a new task on the list, after `before` with the list locked.
+    pub(super) fn add_task(&self, task: TaskId, before: impl FnOnce()) {
+        let mut list = self.list.lock().unwrap();
+        before();
+        list.push(task);
+    }
+
+    pub(super) fn visit_tasks(&self, visit: impl FnMut(TaskId)) {
+        self.list.lock().unwrap().iter().copied().for_each(visit);
+    }
+
+    /// How many tasks are on the list.
+    pub(crate) fn task_count(&self) -> usize {
+        self.list.lock().unwrap().len()
+    }
+
+    /// The state of a task, when nothing else happens.
+    pub(crate) fn final_state(&self, task: TaskId) -> (TaskState, bool) {
+        let Task { state, pending, .. } = self.task(task);
+        (
+            TaskState::from_raw(state.load(Relaxed)),
+            pending.load(Relaxed),
+        )
+    }
+}
+
+/// The machine as the code that runs on one of its CPUs sees it.
+#[derive(Clone)]
+pub(crate) struct Tasks {
+    pub(crate) machine: Arc<Machine>,
+    /// The task that runs there; none for the thread that holds `klp_mutex`, which is not on the
+    /// list either.
+    pub(crate) current: Option<TaskId>,
+}
+
+impl Tasks {
+    fn task(&self, task: TaskId) -> &Task {
+        self.machine.task(task)
+    }
+
+    fn allows(&self, caller: &Location<'_>) -> bool {
+        self.machine.faults.allow(caller)
+    }
+
+    /// Copies what `dup_task_struct()` copies, before the child is on the list.
+    pub(super) fn copy_to(&self, child: TaskId) {
+        let parent = self.task(self.current());
+        let child = self.task(child);
+        child.pending.store(parent.pending.load(Relaxed), Relaxed);
+        child.state.store(parent.state.load(Relaxed), Relaxed);
+    }
+}
+
+impl TaskHost for Tasks {
+    type Task = TaskId;
+    type Name = Version;
+
+    fn target(&self) -> TaskState {
+        TaskState::from_raw(self.machine.target.load(Relaxed))
+    }
+
+    fn current(&self) -> TaskId {
+        self.current.expect("the thread has no task")
+    }
+
+    fn state(&self, task: TaskId) -> TaskState {
+        TaskState::from_raw(self.task(task).state.load(Relaxed))
+    }
+
+    #[track_caller]
+    fn set_state(&self, task: TaskId, state: TaskState) {
+        if self.allows(Location::caller()) {
+            self.task(task).state.store(state as i32, Relaxed);
+        }
+    }
+
+    fn pending(&self, task: TaskId) -> bool {
+        self.task(task).pending.load(Relaxed)
+    }
+
+    #[track_caller]
+    fn set_pending(&self, task: TaskId, pending: bool) {
+        if self.allows(Location::caller()) {
+            self.task(task).pending.swap(pending, Relaxed);
+        }
+    }
+
+    fn test_and_clear_pending(&self, task: TaskId) -> bool {
+        let relaxed = self.machine.faults.relaxed_test_and_clear;
+        let order = if relaxed { Relaxed } else { AcqRel };
+        self.pending(task) && self.task(task).pending.swap(false, order)
+    }
+
+    fn have_reliable_stack(&self) -> bool {
+        !self.machine.books().no_reliable_stacks
+    }
+
+    fn with_task_still(
+        &self,
+        task: TaskId,
+        body: impl FnOnce() -> Result<(), Blocker<Version>>,
+    ) -> Result<(), Blocker<Version>> {
+        if self.current == Some(task) {
+            return body();
+        }
+        let _still = self.task(task).still.lock().unwrap();
+        body()
+    }
+
+    #[track_caller]
+    fn runs_elsewhere(&self, task: TaskId) -> bool {
+        self.allows(Location::caller())
+            && self.current != Some(task)
+            && self.task(task).running.load(atomic::Ordering::Relaxed)
+    }
+
+    #[track_caller]
+    fn check_stack(&self, task: TaskId) -> Result<(), Blocker<Version>> {
+        if !self.allows(Location::caller()) {
+            return Ok(());
+        }
+        let patch = self.machine.index();
+        let patching = self.target() == TaskState::Patched;
+        let index = self.machine.stacks.index(patch, patching);
+        let found = stack::find_blocker(&self.task(task).stack(), &index);
+        found.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
+    }
+
+    fn report_blocker(&self, task: TaskId, why: Blocker<Version>) {
+        self.machine.log(|| format!("task {task}: {why:?}"));
+    }
+
+    #[track_caller]
+    fn read_barrier(&self) {
+        if self.allows(Location::caller()) {
+            fence(Acquire);
+        }
+    }
+
+    fn add_stragglers(&self, more: i32) -> i32 {
+        self.machine
+            .stragglers
+            .fetch_add(more, atomic::Ordering::SeqCst)
+            + more
+    }
+
+    #[track_caller]
+    fn hurry(&self) {
+        if self.allows(Location::caller()) {
+            self.machine.books().hurried = true;
+        }
+    }
+}

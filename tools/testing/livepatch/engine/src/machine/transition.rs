@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The patches and their transitions: the model's [`PatchHost`] and [`Host`], for the thread that
+//! holds `klp_mutex`.
+//!
+//! Each patch has one object, of the same number, that is always loaded and has a func for each
+//! function.
+
+use super::{
+    stacks::FuncId,
+    tasks::{
+        TaskId,
+        Tasks, //
+    },
+    Machine, //
+};
+use crate::livepatch::model::{
+    func::{
+        Change,
+        FuncState, //
+    },
+    Callback,
+    Event,
+    Host,
+    Notice,
+    PatchHost,
+    Refusal,
+    TaskState, //
+};
+use loom::sync::atomic::{
+    fence,
+    Ordering::{
+        Relaxed,
+        Release, //
+    }, //
+};
+use std::{
+    panic::Location,
+    sync::Arc, //
+};
+
+/// The thread that holds `klp_mutex`, and the patch that it deals with.
+pub(crate) struct Transition {
+    tasks: Tasks,
+    pub(crate) patch: usize,
+}
+
+impl Machine {
+    pub(super) fn log(&self, line: impl FnOnce() -> String) {
+        self.books().log.push(line());
+    }
+}
+
+impl Transition {
+    /// The caller holds `klp_mutex`.
+    pub(crate) fn new(machine: &Arc<Machine>, patch: usize) -> Self {
+        let tasks = Tasks {
+            machine: machine.clone(),
+            current: None,
+        };
+        Self { tasks, patch }
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.tasks.machine
+    }
+
+    /// Whether it is not over.
+    pub(crate) fn under_way(&self) -> bool {
+        self.transition_patch().is_some()
+    }
+}
+
+impl PatchHost for Transition {
+    type Patch = usize;
+    type Object = usize;
+    type Func = FuncId;
+    type Module = ();
+    type Stack = ();
+    type Batch = ();
+    type Error = Refusal;
+
+    fn patches(&self) -> impl Iterator<Item = usize> {
+        self.machine().books().installed.clone().into_iter()
+    }
+
+    fn add_patch(&self, patch: usize) {
+        self.machine().books().installed.push(patch);
+    }
+
+    fn transition_patch(&self) -> Option<usize> {
+        self.machine().books().transition
+    }
+
+    fn set_transition_patch(&self, patch: Option<usize>) {
+        self.machine().books().transition = patch;
+    }
+
+    fn replaces(&self, patch: usize) -> bool {
+        patch == self.patch && self.machine().books().replaces
+    }
+
+    fn enabled(&self, patch: usize) -> bool {
+        self.machine().books().enabled[patch]
+    }
+
+    fn set_enabled(&self, patch: usize, enabled: bool) {
+        self.machine().books().enabled[patch] = enabled;
+    }
+
+    fn set_forced(&self, _: usize) {}
+
+    fn publish_patch(&self, _: usize) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn release_patch(&self, patch: usize) {
+        self.machine().books().installed.retain(|&p| p != patch);
+        let stacks = &self.machine().stacks;
+        stacks.of_patch(patch).for_each(|func| stacks.free(func));
+    }
+
+    fn free_later(&self, patch: usize) {
+        self.machine().log(|| format!("free {patch}"));
+    }
+
+    fn objects(&self, patch: usize) -> impl Iterator<Item = usize> {
+        std::iter::once(patch)
+    }
+
+    fn same_object(&self, _: usize, _: usize) -> bool {
+        true
+    }
+
+    fn add_nop_object(&self, _: usize, _: usize) -> Result<usize, Refusal> {
+        unreachable!("every patch has the object")
+    }
+
+    fn is_nop_object(&self, _: usize) -> bool {
+        false
+    }
+
+    fn loaded(&self, _: usize) -> bool {
+        true
+    }
+
+    fn patched(&self, object: usize) -> bool {
+        self.machine().books().patched[object]
+    }
+
+    fn set_patched(&self, object: usize, patched: bool) {
+        self.machine().books().patched[object] = patched;
+    }
+
+    fn publish_object(&self, _: usize, _: usize) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn resolve(&self, _: usize, _: usize) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn clear_relocations(&self, _: usize, _: usize) {}
+
+    fn call(&self, _: usize, callback: Callback) -> Result<(), Refusal> {
+        self.machine().log(|| format!("{callback:?}"));
+        Ok(())
+    }
+
+    fn owes_post_unpatch(&self, _: usize) -> bool {
+        true
+    }
+
+    fn set_owes_post_unpatch(&self, _: usize, _: bool) {}
+
+    fn is_module(&self, _: usize, (): ()) -> bool {
+        false
+    }
+
+    fn set_patchable(&self, (): (), _: bool) {}
+
+    fn attach(&self, _: usize, (): ()) {}
+
+    fn detach(&self, _: usize) {}
+
+    fn funcs(&self, object: usize) -> impl Iterator<Item = FuncId> {
+        self.machine().stacks.of_patch(object)
+    }
+
+    fn same_func(&self, one: FuncId, other: FuncId) -> bool {
+        let stacks = &self.machine().stacks;
+        stacks.function(one) == stacks.function(other)
+    }
+
+    fn add_nop(&self, _: usize, _: FuncId) -> Result<(), Refusal> {
+        unreachable!("every patch changes every function")
+    }
+
+    fn release_nops(&self, patch: usize) {
+        let stacks = &self.machine().stacks;
+        let funcs = stacks.of_patch(patch);
+        funcs
+            .filter(|&func| stacks.is_nop(func))
+            .for_each(|func| stacks.free(func));
+    }
+
+    fn is_nop(&self, func: FuncId) -> bool {
+        self.machine().stacks.is_nop(func)
+    }
+
+    fn publish_func(&self, _: usize, _: FuncId) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn func_state(&self, func: FuncId) -> FuncState {
+        self.machine().stacks.state(func)
+    }
+
+    #[track_caller]
+    fn change(&self, func: FuncId, change: Change) -> bool {
+        // A fault leaves the func as it is, and says otherwise.
+        if !self.machine().faults.allow(Location::caller()) {
+            return true;
+        }
+        self.machine().stacks.change(func, change)
+    }
+
+    fn stack(&self, _: FuncId, (): &mut ()) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn push(&self, func: FuncId, (): ()) {
+        let machine = self.machine();
+        machine
+            .stacks
+            .push(func, machine.faults.relaxed_publication);
+    }
+
+    fn pop(&self, func: FuncId) {
+        self.machine().stacks.remove(func);
+    }
+
+    fn enter_ftrace(&self, (): ()) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn leave_ftrace(&self) {}
+
+    fn publish_index(&self, patch: usize) -> Result<(), Refusal> {
+        if self.machine().books().no_index {
+            return Err(Refusal::Invalid);
+        }
+        self.machine().set_index(Some(patch));
+        Ok(())
+    }
+
+    fn withdraw_index(&self) {
+        self.machine().set_index(None);
+    }
+
+    #[track_caller]
+    fn synchronize(&self) {
+        if self.machine().faults.allow(Location::caller()) {
+            self.machine().wait_for_cpus();
+        }
+    }
+
+    #[track_caller]
+    fn reclaim(&self) {
+        // What is freed here, stacks that nobody finds and indexes, this machine does not have.
+        self.synchronize();
+    }
+
+    fn notify(&self, notice: Notice<usize, usize, Refusal>) {
+        self.machine().log(|| format!("{notice:?}"));
+    }
+
+    #[track_caller]
+    fn expect(&self, ok: bool) {
+        let line = Location::caller().line();
+        if !ok {
+            self.machine()
+                .note(|| format!("the expectation in line {line} is not met"));
+        }
+    }
+}
+
+impl Host for Transition {
+    type Tasks = Tasks;
+
+    fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    #[track_caller]
+    fn set_target(&self, target: TaskState) {
+        if self.machine().faults.allow(Location::caller()) {
+            self.machine().target.store(target as i32, Relaxed);
+        }
+    }
+
+    fn restart_clock(&self) {}
+
+    fn elapsed(&self) -> u64 {
+        0
+    }
+
+    fn nudges(&self) -> u64 {
+        0
+    }
+
+    fn set_nudges(&self, _: u64) {}
+
+    fn for_each_task(&self, visit: impl FnMut(TaskId)) {
+        self.machine().visit_tasks(visit);
+    }
+
+    fn for_each_idle_task(&self, mut visit: impl FnMut(TaskId, bool)) {
+        for &(task, online) in &self.machine().idle {
+            visit(task, online);
+        }
+    }
+
+    fn with_cpus_fixed(&self, body: impl FnOnce()) {
+        body();
+    }
+
+    fn wake_idle(&self, task: TaskId) {
+        self.machine().log(|| format!("wake idle task {task}"));
+    }
+
+    fn nudge(&self, task: TaskId) {
+        self.machine().log(|| format!("nudge task {task}"));
+    }
+
+    fn set_sched_switching(&self, on: bool) {
+        self.machine().sched_switching.store(on, Relaxed);
+        self.machine().log(|| format!("sched switching {on}"));
+    }
+
+    fn retry_after(&self, delay: u64) {
+        if delay == 0 {
+            self.machine().books().hurried = true;
+        }
+    }
+
+    fn retries_each_second(&self) -> bool {
+        false
+    }
+
+    #[track_caller]
+    fn write_barrier(&self) {
+        if self.machine().faults.allow(Location::caller()) {
+            fence(Release);
+        }
+    }
+
+    fn say(&self, patch: usize, event: Event) {
+        self.machine().log(|| format!("{patch}: {event:?}"));
+    }
+}
