@@ -20,10 +20,18 @@ const PARENT: Size = Size {
 
 /// Tests that explore scenarios, each named after its own.
 macro_rules! explored {
-    ($(#[$attribute:meta])* $size:expr, $depth:expr; $($scenario:ident)*) => {
+    (deep: $size:expr, $depth:expr; $($scenario:ident)*) => {
         $(
             #[test]
-            $(#[$attribute])*
+            #[ignore = "for make userland DEEP=1"]
+            fn $scenario() {
+                holds($depth, $size, &[], scenarios::$scenario);
+            }
+        )*
+    };
+    ($size:expr, $depth:expr; $($scenario:ident)*) => {
+        $(
+            #[test]
             fn $scenario() {
                 holds($depth, $size, &[], scenarios::$scenario);
             }
@@ -132,7 +140,7 @@ mod fork_three_preemptions {
 mod deep_one_task_unbounded {
     use super::*;
 
-    explored! { #[ignore = "for make userland DEEP=1"] ONE, Depth::Unbounded;
+    explored! { deep: ONE, Depth::Unbounded;
         disable_and_visits
         replace_by_nops_and_exits
     }
@@ -142,12 +150,12 @@ mod deep_one_task_unbounded {
 mod deep_four_preemptions {
     use super::*;
 
-    explored! { #[ignore = "for make userland DEEP=1"] SMALL, Depth::Preemptions(4);
+    explored! { deep: SMALL, Depth::Preemptions(4);
         disable_and_exits
         reverse_enable_and_exits
     }
 
-    explored! { #[ignore = "for make userland DEEP=1"] PARENT, Depth::Preemptions(4);
+    explored! { deep: PARENT, Depth::Preemptions(4);
         enable_and_fork
         enable_and_exit_and_fork
         disable_and_fork

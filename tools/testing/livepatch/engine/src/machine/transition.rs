@@ -172,6 +172,7 @@ impl Host for Transition {
     fn synchronize(&self) {
         if self.machine().faults.allow(Location::caller()) {
             self.machine().wait_for_cpus();
+            self.machine().log(|| "synchronize".into());
         }
     }
 
@@ -191,6 +192,7 @@ impl Host for Transition {
     fn begin_funcs(&self) {
         if self.machine().faults.allow(Location::caller()) {
             self.change_funcs(Change::Begin);
+            self.machine().log(|| "funcs begin".into());
         }
     }
 
@@ -198,6 +200,7 @@ impl Host for Transition {
     fn end_funcs(&self) {
         if self.machine().faults.allow(Location::caller()) {
             self.change_funcs(Change::End);
+            self.machine().log(|| "funcs end".into());
         }
     }
 

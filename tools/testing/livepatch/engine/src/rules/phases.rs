@@ -20,7 +20,7 @@ fn init_puts_every_task_in_the_opposite_state() {
         assert_eq!(t.states(), [Unpatched; 5]);
         assert_eq!(t.all_pending(), [false; 5]);
         assert_eq!(t.patch.tasks().target(), Patched);
-        assert_eq!(t.log(), ["Initializing"]);
+        assert_eq!(t.log(), ["Initializing", "funcs begin"]);
     });
     test(|t| {
         driver::settle(&t.patch);
@@ -60,7 +60,12 @@ fn start_asks_every_task() {
         assert_eq!(t.patch.attempts(), 0);
         assert_eq!(
             t.log(),
-            ["Initializing", "Starting", "sched switching true"]
+            [
+                "Initializing",
+                "funcs begin",
+                "Starting",
+                "sched switching true"
+            ]
         );
     });
 }
@@ -94,10 +99,13 @@ fn sleeping_tasks_switch_at_the_first_attempt() {
             t.log(),
             [
                 "Initializing",
+                "funcs begin",
                 "Starting",
                 "sched switching true",
                 "sched switching false",
                 "Completing",
+                "funcs end",
+                "synchronize",
                 "callbacks Patched",
                 "Complete",
                 "Completed",
@@ -120,11 +128,14 @@ fn disabling_takes_the_funcs_off_their_stacks() {
             t.log(),
             [
                 "Initializing",
+                "funcs begin",
                 "Starting",
                 "sched switching true",
                 "sched switching false",
                 "Completing",
                 "unpatch",
+                "synchronize",
+                "funcs end",
                 "callbacks Unpatched",
                 "Complete",
                 "Completed",
@@ -144,7 +155,15 @@ fn reversing_asks_those_who_have_switched() {
         assert_eq!(t.patch.tasks().target(), Unpatched);
         assert_eq!(t.all_pending(), [true, false, true, false, false]);
         assert!(!t.patch.enabled());
-        assert_eq!(t.log(), ["Reversing", "Starting", "sched switching true"]);
+        assert_eq!(
+            t.log(),
+            [
+                "Reversing",
+                "synchronize",
+                "Starting",
+                "sched switching true"
+            ]
+        );
         transition::try_complete(&t.patch);
         assert!(!t.patch.under_way());
         assert!(!t.machine.stacks.is_patched(0));
@@ -177,9 +196,12 @@ fn canceling_leaves_nothing() {
             t.log(),
             [
                 "Initializing",
+                "funcs begin",
                 "Canceling",
                 "Completing",
                 "unpatch",
+                "synchronize",
+                "funcs end",
                 "callbacks Unpatched",
                 "Complete",
                 "Canceled",

@@ -12,7 +12,7 @@ fn a_task_that_runs_stays_until_it_switches_itself() {
         assert_eq!(t.states(), [Unpatched, Patched, Patched, Patched, Patched]);
         assert_eq!(t.all_pending(), [true, false, false, false, false]);
         let log = t.log();
-        assert_eq!(log[3..], ["task 0: Running", "retry later"]);
+        assert_eq!(log[4..], ["task 0: Running", "retry later"]);
         t.switch(0);
         assert_eq!((t.state(0), t.pending(0)), (Patched, false));
         transition::try_complete(&t.patch);
@@ -40,7 +40,7 @@ fn an_idle_task_that_runs_is_woken() {
         assert_eq!(t.state(ONLINE), Unpatched);
         let log = t.log();
         assert_eq!(
-            log[3..],
+            log[4..],
             ["task 2: Running", "wake idle task 2", "retry later"]
         );
         t.switch(ONLINE);
