@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Break the rules of live patching in every way that cargo-mutants knows, one at
-# a time, and see that a user-space test notices.  Takes about an hour.
+# a time, and see that a user-space test notices.  Takes half an hour.
 #
 # MUTANTS='...' are further arguments for cargo mutants, such as
 # '--re transition.rs' or '--shard 0/4'.
@@ -21,7 +21,7 @@ fi
 # copy in which the workspace is the root and the rules are inside.
 work=$cache/mutants
 workspace=tools/testing/livepatch
-rm -rf "$work/tree"
+rm -rf "$work/tree" "$work/mutants.out"
 mkdir -p "$work/tree/rust/kernel" "$work/tree/$(dirname "$workspace")"
 cp -a "$repo/rust/kernel/livepatch" "$work/tree/rust/kernel/"
 cp -a "$repo/$workspace" "$work/tree/$(dirname "$workspace")/"
@@ -32,14 +32,19 @@ rm "$workspace/Cargo.toml"
 grep -q "$workspace/engine" Cargo.toml || die "cannot move the workspace of $workspace/Cargo.toml"
 
 say "breaking the rules, one at a time (output: $work/mutants.out)"
+status=0
 # The arguments are words.
 # shellcheck disable=SC2086
 PATH=$tools/bin:$(dirname "$cargo"):$PATH CARGO_TARGET_DIR=$work/target RUST_BACKTRACE=0 \
 	"$cargo" mutants --config "$workspace/mutants.toml" --package livepatch-engine --output "$work" --colors never \
-	${MUTANTS:-} || true
+	${MUTANTS:-} || status=$?
 
+# 2: some are not noticed; 3: some do not end, which is noticed.
 outcomes=$work/mutants.out
-[ -f "$outcomes/caught.txt" ] || die "cargo mutants did not run to its end" "its output: $outcomes"
+case $status in
+0 | 2 | 3) ;;
+*) die "cargo mutants did not run to its end" "its output: $outcomes" ;;
+esac
 caught=$(cat "$outcomes/caught.txt" "$outcomes/timeout.txt" | wc -l)
 missed=$(wc -l <"$outcomes/missed.txt")
 [ "$missed" = 0 ] || sed 's/^/not noticed: /' "$outcomes/missed.txt"

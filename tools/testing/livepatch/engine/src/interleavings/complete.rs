@@ -20,6 +20,15 @@ const PARENT: Size = Size {
 
 /// Tests that explore scenarios, each named after its own.
 macro_rules! explored {
+    (deep: $size:expr, $depth:expr; $($scenario:ident)*) => {
+        $(
+            #[test]
+            #[ignore = "for make userland DEEP=1"]
+            fn $scenario() {
+                holds($depth, $size, &[], scenarios::$scenario);
+            }
+        )*
+    };
     ($size:expr, $depth:expr; $($scenario:ident)*) => {
         $(
             #[test]
@@ -39,7 +48,7 @@ mod one_task_unbounded {
         enable_and_sleepers
         enable_and_schedulers
         enable_and_inner_schedulers
-        disable_and_visits
+        disable_and_exits
         disable_and_sleepers
         disable_and_schedulers
         disable_and_inner_schedulers
@@ -54,7 +63,6 @@ mod one_task_unbounded {
         stack_and_visits
         replace_and_visits
         replace_and_sleepers
-        replace_by_nops_and_exits
     }
 }
 
@@ -64,24 +72,6 @@ mod two_tasks_unbounded {
 
     explored! { SMALL, Depth::Unbounded;
         enable_and_call_and_exit
-    }
-
-    // Minutes: `make userland DEEP=1`.
-    #[test]
-    #[ignore = "takes minutes"]
-    fn disable_and_call_and_exit() {
-        holds(
-            Depth::Unbounded,
-            SMALL,
-            &[],
-            scenarios::disable_and_call_and_exit,
-        );
-    }
-
-    #[test]
-    #[ignore = "takes minutes"]
-    fn enable_and_calls() {
-        holds(Depth::Unbounded, SMALL, &[], scenarios::enable_and_calls);
     }
 }
 
@@ -106,7 +96,6 @@ mod two_tasks_three_preemptions {
         enable_and_inner_schedulers
         disable_and_exits
         disable_and_sleepers
-        disable_and_inner_schedulers
         disable_and_exit_and_sleeper
         reverse_enable_and_exits
         reverse_enable_and_double_exits
@@ -114,8 +103,6 @@ mod two_tasks_three_preemptions {
         reverse_disable_and_double_exits
         reverse_disable_and_schedulers
         reverse_twice_and_exits
-        cancel_and_calls
-        stack_and_visits
         replace_and_visits
         replace_and_sleepers
     }
@@ -127,18 +114,48 @@ mod two_tasks_two_preemptions {
 
     explored! { SMALL, Depth::Preemptions(2);
         disable_and_visits
+        disable_and_schedulers
+        disable_and_inner_schedulers
         reverse_enable_and_visits
         reverse_enable_and_schedulers
-        disable_and_schedulers
+        cancel_and_calls
+        stack_and_visits
         replace_by_nops_and_exits
     }
 }
 
-/// A parent, its child and a transition, with at most four preemptions.
-mod fork_four_preemptions {
+/// A parent, its child and a transition, with at most three preemptions.
+mod fork_three_preemptions {
     use super::*;
 
-    explored! { PARENT, Depth::Preemptions(4);
+    explored! { PARENT, Depth::Preemptions(3);
+        enable_and_fork
+        enable_and_exit_and_fork
+        disable_and_fork
+        reverse_and_exit_and_fork
+    }
+}
+
+/// What takes longer: one task without a bound.
+mod deep_one_task_unbounded {
+    use super::*;
+
+    explored! { deep: ONE, Depth::Unbounded;
+        disable_and_visits
+        replace_by_nops_and_exits
+    }
+}
+
+/// What takes longer: two tasks, or a parent and its child, with at most four preemptions.
+mod deep_four_preemptions {
+    use super::*;
+
+    explored! { deep: SMALL, Depth::Preemptions(4);
+        disable_and_exits
+        reverse_enable_and_exits
+    }
+
+    explored! { deep: PARENT, Depth::Preemptions(4);
         enable_and_fork
         enable_and_exit_and_fork
         disable_and_fork

@@ -165,14 +165,6 @@ pub(super) fn enable_and_call_and_exit(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// One task calls both functions, the other leaves the kernel.
-pub(super) fn disable_and_call_and_exit(machine: &Arc<Machine>) {
-    let patch = Transition::new(machine, 0);
-    driver::settle(&patch);
-    meanwhile(machine, &[call_both, leave], || driver::disable(&patch));
-    end(machine, &patch);
-}
-
 /// One task leaves the kernel and calls both functions, the other sleeps inside one.
 pub(super) fn enable_and_exit_and_sleeper(machine: &Arc<Machine>) {
     let patch = Transition::new(machine, 0);
