@@ -2,7 +2,10 @@
 
 //! What live patching promises of callbacks, and of what it tells the log.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt, //
+};
 
 use crate::livepatch::{
     model::{
@@ -42,7 +45,7 @@ pub(crate) enum Stage {
 }
 
 /// How often something was said in one operation.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Default, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) enabling: usize,
     pub(crate) enable_failed: usize,
@@ -60,6 +63,33 @@ pub(crate) struct Said {
     pub(crate) canceling: usize,
     pub(crate) complete: usize,
     pub(crate) freed: Vec<usize>,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            ("enabling", self.enabling),
+            ("enable_failed", self.enable_failed),
+            ("pre_patch_failed", self.pre_patch_failed),
+            ("patch_failed", self.patch_failed),
+            ("resolve_failed", self.resolve_failed),
+            ("applying", self.applying),
+            ("apply_failed", self.apply_failed),
+            ("refusing", self.refusing),
+            ("reverting", self.reverting),
+            ("starting", self.starting),
+            ("reversing", self.reversing),
+            ("signaling", self.signaling),
+            ("forcing", self.forcing),
+            ("canceling", self.canceling),
+            ("complete", self.complete),
+        ];
+        let said = counts.iter().filter(|(_, count)| *count != 0);
+        f.debug_map()
+            .entries(said.map(|(what, count)| (what, count)))
+            .entries((!self.freed.is_empty()).then_some((&"freed", &self.freed)))
+            .finish()
+    }
 }
 
 /// What has been told, and what must come next.

@@ -2,6 +2,8 @@
 
 //! Everything that an operation which is refused, or fails, must leave as it was.
 
+use std::fmt::Debug;
+
 use crate::livepatch::{
     model::{
         func::FuncState,
@@ -51,16 +53,20 @@ struct FunctionPicture {
 }
 
 /// The machine as it is seen now.
-#[derive(PartialEq, Debug)]
 pub(crate) struct Picture {
     patches: Vec<PatchPicture>,
     published: Vec<bool>,
     forced: Vec<bool>,
-    transition: Option<Patch>,
-    target: TaskState,
     tasks: Vec<(TaskState, bool)>,
     functions: Vec<FunctionPicture>,
     patchable: Vec<bool>,
+    rest: Rest,
+}
+
+#[derive(PartialEq, Debug)]
+struct Rest {
+    transition: Option<Patch>,
+    target: TaskState,
     sched_switching: bool,
     reclaimed: bool,
 }
@@ -90,8 +96,6 @@ impl Picture {
                 .map(|n| machine.is_published(Patch(n)))
                 .collect(),
             forced: (0..PATCHES).map(|n| machine.is_forced(Patch(n))).collect(),
-            transition: machine.transition_patch(),
-            target: machine.target(),
             tasks: tasks
                 .map(|task| (machine.state_of(task), machine.is_pending(task)))
                 .collect(),
@@ -99,8 +103,12 @@ impl Picture {
             patchable: (1..MODULES)
                 .map(|n| machine.is_patchable(Module(n)))
                 .collect(),
-            sched_switching: machine.sched_switching.get(),
-            reclaimed: machine.is_reclaimed(),
+            rest: Rest {
+                transition: machine.transition_patch(),
+                target: machine.target(),
+                sched_switching: machine.sched_switching.get(),
+                reclaimed: machine.is_reclaimed(),
+            },
         }
     }
 
@@ -113,24 +121,24 @@ impl Picture {
 
     /// What is different in another picture, in short.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
-        let functions = self.functions.iter().zip(&other.functions).enumerate();
-        for (number, (before, after)) in functions {
-            if before != after {
-                return Some(format!("function {number} was {before:?}, is {after:?}"));
-            }
-        }
-        let tasks = self.tasks.iter().zip(&other.tasks).enumerate();
-        for (number, (before, after)) in tasks {
-            if before != after {
-                return Some(format!("task {number} was {before:?}, is {after:?}"));
-            }
-        }
-        if self.patches != other.patches {
-            let (before, after) = (&self.patches, &other.patches);
-            return Some(format!("patches were {before:?}, are {after:?}"));
-        }
-        (self != other).then(|| format!("was {self:?}, is {other:?}"))
+        first("function", &self.functions, &other.functions)
+            .or_else(|| first("task", &self.tasks, &other.tasks))
+            .or_else(|| first("installed patch", &self.patches, &other.patches))
+            .or_else(|| first("published", &self.published, &other.published))
+            .or_else(|| first("forced", &self.forced, &other.forced))
+            .or_else(|| first("patchable module", &self.patchable, &other.patchable))
+            .or_else(|| first("rest", &[&self.rest], &[&other.rest]))
     }
+}
+
+/// The first element that is not the same.
+fn first<T: PartialEq + Debug>(what: &str, before: &[T], after: &[T]) -> Option<String> {
+    if before.len() != after.len() {
+        return Some(format!("{what}: there were {before:?}, are {after:?}"));
+    }
+    let mut both = before.iter().zip(after).enumerate();
+    both.find(|(_, (before, after))| before != after)
+        .map(|(number, (before, after))| format!("{what} {number} was {before:?}, is {after:?}"))
 }
 
 fn object(machine: &Machine, object: Object) -> ObjectPicture {
