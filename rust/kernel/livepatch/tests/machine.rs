@@ -7,6 +7,7 @@
 //! same file is compiled into the kernel and in user space, where there is room for more.
 
 mod host;
+mod look;
 
 use crate::livepatch::model::{
     func::FuncState,
@@ -89,6 +90,8 @@ pub(crate) enum Task {
 pub(crate) enum Place {
     /// Asleep, with this address on its stack.
     Asleep(usize),
+    /// Asleep, with these two: one function has called another.
+    Nested(usize, usize),
     /// Asleep, but its stack cannot be told.
     Unreliable,
     /// On a CPU.
@@ -158,12 +161,28 @@ struct PatchData {
     count: usize,
 }
 
+/// Whether there is a thread, and the task list has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    None,
+    Unlisted,
+    Listed,
+}
+
 #[derive(Clone, Copy)]
 struct TaskData {
+    presence: Presence,
     state: TaskState,
     pending: bool,
     place: Place,
     nudges: u64,
+}
+
+/// What an index has for a function: the code that changes on the way to a patch, and back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Indexed {
+    patching: Code,
+    unpatching: Code,
 }
 
 /// One func stack, the first func at the bottom.
@@ -181,13 +200,14 @@ struct State {
     transition: Option<Patch>,
     target: TaskState,
     threads: [TaskData; TASKS],
-    running: usize,
     idle: [TaskData; CPUS],
     online: [bool; CPUS],
     current: Task,
     stacks: [FuncStack; FUNCTIONS],
     patchable: [bool; MODULES],
-    index: Option<Patch>,
+    index: Option<[Option<Indexed>; FUNCTIONS]>,
+    /// Handlers may still see a func that is off its stack.
+    unreclaimed: bool,
     log: [Option<Entry>; LOG],
     logged: usize,
 }
@@ -244,6 +264,11 @@ pub(crate) fn asleep_in(code: Code) -> Place {
     Place::Asleep(code.start + 4)
 }
 
+/// Asleep inside a function that another has called.
+pub(crate) fn asleep_in_call(outer: Code, inner: Code) -> Place {
+    Place::Nested(outer.start + 4, inner.start + 4)
+}
+
 impl Machine {
     /// A machine with so many tasks, all asleep where nobody patches, and no module.
     pub(crate) fn new(tasks: usize) -> Self {
@@ -270,6 +295,7 @@ impl Machine {
             count: 0,
         };
         let task = TaskData {
+            presence: Presence::None,
             state: TaskState::Idle,
             pending: false,
             place: ELSEWHERE,
@@ -280,6 +306,10 @@ impl Machine {
             len: 0,
             traced: false,
         };
+        let mut threads = [task; TASKS];
+        for thread in threads.iter_mut().take(tasks) {
+            thread.presence = Presence::Listed;
+        }
         Self {
             state: RefCell::new(State {
                 patches: [patch; PATCHES],
@@ -287,14 +317,14 @@ impl Machine {
                 installed: 0,
                 transition: None,
                 target: TaskState::Idle,
-                threads: [task; TASKS],
-                running: tasks.min(TASKS),
+                threads,
                 idle: [task; CPUS],
                 online: [true; CPUS],
                 current: Task::Thread(0),
                 stacks: [stack; FUNCTIONS],
                 patchable: [false; MODULES],
                 index: None,
+                unreclaimed: false,
                 log: [None; LOG],
                 logged: 0,
             }),
@@ -389,6 +419,12 @@ impl Machine {
         }
     }
 
+    /// Handlers that could see a func which is off its stack must be done by now.
+    fn expect_reclaimed(&self) {
+        let unreclaimed = self.state.borrow().unreclaimed;
+        self.expect(!unreclaimed);
+    }
+
     // What tests arrange and look at.
 
     /// Puts a task somewhere.
@@ -420,21 +456,22 @@ impl Machine {
     /// Makes another thread, with what a copy of its parent's thread info has in it.
     pub(crate) fn copy_thread(&self, parent: Task) -> Task {
         let copy = self.task(parent, |task| *task);
-        let mut state = self.state.borrow_mut();
-        let child = state.running;
-        state.threads[child] = copy;
-        state.running += 1;
+        let threads = &mut self.state.borrow_mut().threads;
+        let free = threads.iter().position(|t| t.presence == Presence::None);
+        let child = free.unwrap_or(TASKS);
+        threads[child] = copy;
         Task::Thread(child)
     }
 
-    /// Takes the thread that was made last off the task list, or puts it there again.
-    pub(crate) fn hide_last_thread(&self, hide: bool) {
-        let mut state = self.state.borrow_mut();
-        if hide {
-            state.running -= 1;
-        } else {
-            state.running += 1;
-        }
+    /// Takes a thread off the task list, or puts it there again.
+    pub(crate) fn set_listed(&self, task: Task, listed: bool) {
+        self.task(task, |task| {
+            task.presence = if listed {
+                Presence::Listed
+            } else {
+                Presence::Unlisted
+            };
+        });
     }
 
     pub(crate) fn is_forced(&self, patch: Patch) -> bool {
@@ -513,7 +550,8 @@ impl Machine {
             sane &= stack.traced == (stack.len != 0);
         }
         let idle = state.transition.is_none();
-        let threads = state.threads[..state.running].iter();
+        let threads = state.threads.iter();
+        let threads = threads.filter(|task| task.presence == Presence::Listed);
         for task in threads.chain(&state.idle) {
             sane &= (task.state == TaskState::Idle) == idle;
             sane &= !task.pending || task.state != state.target;
@@ -573,8 +611,7 @@ impl Machine {
     }
 
     /// The code that the index has for a func.
-    fn changing(&self, func: Func, patching: bool) -> Code {
-        let function = self.func(func, |f| f.function);
+    fn changing(&self, func: Func, function: Function) -> Indexed {
         let code = |func: Func| {
             if self.is_nop(func) {
                 original(function)
@@ -583,22 +620,29 @@ impl Machine {
             }
         };
         let below = self.below(func, function).map(code);
-        stack::changing(patching, code(func), original(function), below)
+        let changing = |patching| stack::changing(patching, code(func), original(function), below);
+        Indexed {
+            patching: changing(true),
+            unpatching: changing(false),
+        }
     }
 
     /// The name of a function on the stack, looked up in an index of one entry each.
-    fn blocker(&self, patch: Patch, address: usize) -> Option<Function> {
-        let patching = self.state.borrow().target == TaskState::Patched;
-        let patched = self.objects(patch).filter(|&object| self.patched(object));
-        patched
-            .flat_map(|object| self.funcs(object))
-            .find_map(|func| {
-                let index = [Changing {
-                    code: self.changing(func, patching),
-                    order: 0,
-                    name: self.func(func, |f| f.function),
-                }];
-                stack::find_blocker(&[address], &index)
-            })
+    fn blocker(&self, address: usize) -> Option<Function> {
+        let state = self.state.borrow();
+        let index = state.index?;
+        index.iter().enumerate().find_map(|(number, indexed)| {
+            let indexed = (*indexed)?;
+            let changing = Changing {
+                code: if state.target == TaskState::Patched {
+                    indexed.patching
+                } else {
+                    indexed.unpatching
+                },
+                order: 0,
+                name: Function(number),
+            };
+            stack::find_blocker(&[address], &[changing])
+        })
     }
 }

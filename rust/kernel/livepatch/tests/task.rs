@@ -25,6 +25,7 @@ mod tests {
         },
         tests::machine::{
             asleep_in,
+            asleep_in_call,
             original,
             replacement,
             Function,
@@ -40,6 +41,7 @@ mod tests {
     const PATCH: Patch = Patch(0);
     const NEXT: Patch = Patch(1);
     const FUNCTION: Function = Function(1);
+    const OTHER: Function = Function(2);
     const TASK: Task = Task::Thread(1);
     const WORKER: Task = Task::Thread(0);
 
@@ -277,6 +279,14 @@ mod tests {
     }
 
     #[test]
+    fn refused_when_a_function_that_changes_has_called_another() {
+        let place = asleep_in_call(original(FUNCTION), original(OTHER));
+        let machine = held_up(PATCH, place, Machine::new(3));
+        let refused = Err(Blocker::SleepsOn(FUNCTION));
+        assert_eq!(switch_task(&machine, TASK), refused);
+    }
+
+    #[test]
     fn fork_before_transition() {
         let machine = settled();
         machine.set_current(WORKER);
@@ -330,9 +340,9 @@ mod tests {
         let child = machine.copy_thread(TASK);
         machine.put(TASK, asleep_in(replacement(PATCH, FUNCTION)));
         // The child is not on the task list while the transition begins.
-        machine.hide_last_thread(true);
+        machine.set_listed(child, false);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
-        machine.hide_last_thread(false);
+        machine.set_listed(child, true);
         machine.set_current(TASK);
         fork(&machine, child);
         assert_eq!(machine.state_of(child), Patched);

@@ -13,8 +13,11 @@ use super::{
     Object,
     Patch,
     Place,
+    Presence,
     Task,
     BROKEN,
+    FUNCTIONS,
+    TASKS,
     VMLINUX, //
 };
 use crate::livepatch::model::{
@@ -82,13 +85,14 @@ impl TaskHost for Machine {
     }
 
     fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
-        let address = match self.task(task, |task| task.place) {
-            Place::Asleep(address) => address,
+        let (outer, inner) = match self.task(task, |task| task.place) {
+            Place::Asleep(address) => (None, address),
+            Place::Nested(outer, inner) => (Some(outer), inner),
             Place::Running => return Ok(()),
             Place::Unreliable => return Err(Blocker::UnreliableStack),
         };
-        let index = self.state.borrow().index;
-        let blocker = index.and_then(|patch| self.blocker(patch, address));
+        let blocker = outer.and_then(|address| self.blocker(address));
+        let blocker = blocker.or_else(|| self.blocker(inner));
         blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
@@ -159,6 +163,8 @@ impl PatchHost for Machine {
     }
 
     fn release_patch(&self, patch: Patch) {
+        self.expect_reclaimed();
+        self.expect(!self.objects(patch).any(|object| self.patched(object)));
         self.patch(patch, |patch| {
             patch.published = false;
             patch.count = 0;
@@ -234,9 +240,21 @@ impl PatchHost for Machine {
         self.attempt()
     }
 
-    fn clear_relocations(&self, _: Patch, _: Object) {}
+    fn clear_relocations(&self, _: Patch, object: Object) {
+        self.expect_reclaimed();
+        self.expect(!self.patched(object));
+    }
 
     fn call(&self, object: Object, callback: Callback) -> Result<(), Errno> {
+        if self.is_nop_object(object) {
+            return Ok(());
+        }
+        // Two of them are for an object that is patched, two for one that is not.
+        let patched = matches!(callback, Callback::PostPatch | Callback::PreUnpatch);
+        self.expect(self.patched(object) == patched);
+        if callback == Callback::PostUnpatch {
+            self.expect_reclaimed();
+        }
         self.record(Entry::Called(object, callback));
         let module = self.object(object, |object| object.module);
         if callback == Callback::PrePatch && self.unwilling.get() == Some(module) {
@@ -266,6 +284,8 @@ impl PatchHost for Machine {
     }
 
     fn detach(&self, object: Object) {
+        self.expect_reclaimed();
+        self.expect(!self.patched(object));
         self.object(object, |object| object.loaded = false);
     }
 
@@ -297,6 +317,7 @@ impl PatchHost for Machine {
     }
 
     fn release_nops(&self, patch: Patch) {
+        self.expect_reclaimed();
         self.patch(patch, |patch| {
             // They come last in both arrays.
             let objects = &mut patch.objects[..patch.count];
@@ -353,6 +374,7 @@ impl PatchHost for Machine {
     fn pop(&self, func: Func) {
         let function = self.func(func, |func| func.function);
         let mut state = self.state.borrow_mut();
+        state.unreclaimed = true;
         let stack = &mut state.stacks[function.0];
         let len = stack.len;
         match stack.funcs[..len].iter().position(|f| *f == Some(func)) {
@@ -387,7 +409,14 @@ impl PatchHost for Machine {
 
     fn publish_index(&self, patch: Patch) -> Result<(), Errno> {
         self.attempt()?;
-        self.state.borrow_mut().index = Some(patch);
+        let mut index = [None; FUNCTIONS];
+        for object in self.objects(patch).filter(|&object| self.patched(object)) {
+            for func in self.funcs(object) {
+                let function = self.func(func, |func| func.function);
+                index[function.0] = Some(self.changing(func, function));
+            }
+        }
+        self.state.borrow_mut().index = Some(index);
         Ok(())
     }
 
@@ -397,7 +426,9 @@ impl PatchHost for Machine {
 
     fn synchronize(&self) {}
 
-    fn reclaim(&self) {}
+    fn reclaim(&self) {
+        self.state.borrow_mut().unreclaimed = false;
+    }
 
     fn notify(&self, notice: Notice<Patch, Object, Errno>) {
         self.record(Entry::Noticed(notice));
@@ -439,8 +470,11 @@ impl Host for Machine {
     }
 
     fn for_each_task(&self, mut visit: impl FnMut(Task)) {
-        let running = self.state.borrow().running;
-        (0..running).for_each(|number| visit(Task::Thread(number)));
+        for task in (0..TASKS).map(Task::Thread) {
+            if self.task(task, |task| task.presence == Presence::Listed) {
+                visit(task);
+            }
+        }
         if let Some(task) = self.leaving.take() {
             transition::update(self, task);
         }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What the random histories in user space do and look at, beyond what KUnit tests need.
+//!
+//! `tools/testing/livepatch/histories/`
+
+#![allow(dead_code)]
+
+use super::{
+    Func,
+    Function,
+    Indexed,
+    Machine,
+    Module,
+    Object,
+    Presence,
+    Task,
+    PATCHES, //
+};
+
+impl Machine {
+    /// A thread is gone for good; another may take its place.
+    pub(crate) fn exit(&self, task: Task) {
+        self.task(task, |task| task.presence = Presence::None);
+    }
+
+    /// The module that an object of a patch is.
+    pub(crate) fn module_of(&self, object: Object) -> Module {
+        self.object(object, |object| object.module)
+    }
+
+    /// The func stack of a function, the first func at the bottom.
+    pub(crate) fn stack_of(&self, function: Function) -> [Option<Func>; PATCHES] {
+        let stack = self.state.borrow().stacks[function.0];
+        let mut funcs = stack.funcs;
+        funcs[stack.len..].fill(None);
+        funcs
+    }
+
+    /// What tasks find about a function in the index.
+    pub(crate) fn indexed(&self, function: Function) -> Option<Indexed> {
+        self.state.borrow().index?[function.0]
+    }
+
+    /// No handler can see a func that is off its stack.
+    pub(crate) fn is_reclaimed(&self) -> bool {
+        !self.state.borrow().unreclaimed
+    }
+}

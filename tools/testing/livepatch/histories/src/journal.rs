@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What live patching promises of callbacks, and of what it tells the log.
+
+use std::{
+    collections::BTreeMap,
+    fmt, //
+};
+
+use crate::livepatch::{
+    model::{
+        Callback,
+        Event,
+        Notice,
+        PatchHost, //
+    },
+    tests::machine::{
+        Entry,
+        Machine,
+        Object,
+        Patch, //
+    },
+};
+
+/// How far the transition is that the log tells of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    None,
+    Initializing,
+    Canceling,
+    Running,
+    Reversing,
+    Completing,
+}
+
+/// How far the callbacks of an object are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// It has been told that it will be patched.
+    Prepared,
+    /// It has been told that it is.
+    Patched,
+    /// It has been told that it will not be any longer.
+    Leaving,
+}
+
+/// How often something was said in one operation.
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) enabling: usize,
+    pub(crate) enable_failed: usize,
+    pub(crate) pre_patch_failed: usize,
+    pub(crate) patch_failed: usize,
+    pub(crate) resolve_failed: usize,
+    pub(crate) applying: usize,
+    pub(crate) apply_failed: usize,
+    pub(crate) refusing: usize,
+    pub(crate) reverting: usize,
+    pub(crate) starting: usize,
+    pub(crate) reversing: usize,
+    pub(crate) signaling: usize,
+    pub(crate) forcing: usize,
+    pub(crate) canceling: usize,
+    pub(crate) complete: usize,
+    pub(crate) freed: Vec<usize>,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [
+            ("enabling", self.enabling),
+            ("enable_failed", self.enable_failed),
+            ("pre_patch_failed", self.pre_patch_failed),
+            ("patch_failed", self.patch_failed),
+            ("resolve_failed", self.resolve_failed),
+            ("applying", self.applying),
+            ("apply_failed", self.apply_failed),
+            ("refusing", self.refusing),
+            ("reverting", self.reverting),
+            ("starting", self.starting),
+            ("reversing", self.reversing),
+            ("signaling", self.signaling),
+            ("forcing", self.forcing),
+            ("canceling", self.canceling),
+            ("complete", self.complete),
+        ];
+        let said = counts.iter().filter(|(_, count)| *count != 0);
+        f.debug_map()
+            .entries(said.map(|(what, count)| (what, count)))
+            .entries((!self.freed.is_empty()).then_some((&"freed", &self.freed)))
+            .finish()
+    }
+}
+
+/// What has been told, and what must come next.
+pub(crate) struct Journal {
+    phase: Phase,
+    patch: Option<Patch>,
+    stages: BTreeMap<(usize, usize), Stage>,
+    /// An object whose callback before patching may have failed: the next entry tells.
+    asked: Option<Object>,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::None,
+            patch: None,
+            stages: BTreeMap::new(),
+            asked: None,
+        }
+    }
+
+    /// How far the callbacks of a patch for a module are.
+    pub(crate) fn stage(&self, patch: usize, module: usize) -> Option<Stage> {
+        self.stages.get(&(patch, module)).copied()
+    }
+
+    /// The patches that have had callbacks and owe others.
+    pub(crate) fn patches(&self) -> impl Iterator<Item = usize> + '_ {
+        self.stages.keys().map(|&(patch, _)| patch)
+    }
+
+    /// Reads what the machine has noted since the last time.
+    pub(crate) fn read(&mut self, machine: &Machine) -> Result<Said, String> {
+        let mut said = Said::default();
+        for entry in machine.log() {
+            self.entry(machine, entry, &mut said)
+                .map_err(|error| format!("{entry:?}: {error}"))?;
+        }
+        self.asked = None;
+        let transition = machine.transition_patch();
+        let told = match self.phase {
+            Phase::None => None,
+            Phase::Running => self.patch,
+            phase => return Err(format!("the log stops at {phase:?}")),
+        };
+        if told != transition {
+            return Err(format!("the log tells of {told:?}, not {transition:?}"));
+        }
+        Ok(said)
+    }
+
+    fn entry(&mut self, machine: &Machine, entry: Entry, said: &mut Said) -> Result<(), String> {
+        let asked = self.asked.take();
+        match entry {
+            Entry::Said(patch, event) => self.event(patch, event, said),
+            Entry::Called(object, callback) => {
+                let key = (object.0 .0, machine.module_of(object).0);
+                self.callback(key, callback)?;
+                if callback == Callback::PrePatch {
+                    self.asked = Some(object);
+                }
+                Ok(())
+            }
+            Entry::Noticed(notice) => {
+                *match notice {
+                    Notice::Enabling(_) => &mut said.enabling,
+                    Notice::EnableFailed(_) => &mut said.enable_failed,
+                    Notice::PrePatchFailed(object) => {
+                        if asked != Some(object) {
+                            return Err("it was not asked".into());
+                        }
+                        let key = (object.0 .0, machine.module_of(object).0);
+                        self.stages.remove(&key);
+                        &mut said.pre_patch_failed
+                    }
+                    Notice::PatchFailed(_) => &mut said.patch_failed,
+                    Notice::ResolveFailed(..) => &mut said.resolve_failed,
+                    Notice::Applying(..) => &mut said.applying,
+                    Notice::ApplyFailed(..) => &mut said.apply_failed,
+                    Notice::Refusing(..) => &mut said.refusing,
+                    Notice::Reverting(..) => &mut said.reverting,
+                } += 1;
+                Ok(())
+            }
+            Entry::Entered(_) | Entry::Left(_) => Ok(()),
+            Entry::Freed(patch) => {
+                said.freed.push(patch.0);
+                Ok(())
+            }
+        }
+    }
+
+    fn event(&mut self, patch: Patch, event: Event, said: &mut Said) -> Result<(), String> {
+        let next = match (self.phase, event) {
+            (Phase::None, Event::Initializing) => Phase::Initializing,
+            (Phase::Initializing, Event::Starting) => Phase::Running,
+            (Phase::Initializing, Event::Canceling) => Phase::Canceling,
+            (Phase::Running, Event::Reversing) => Phase::Reversing,
+            (Phase::Reversing, Event::Starting) => Phase::Running,
+            (Phase::Running, Event::Signaling | Event::Forcing) => Phase::Running,
+            (Phase::Running | Phase::Canceling, Event::Completing) => Phase::Completing,
+            (Phase::Completing, Event::Complete) => Phase::None,
+            (phase, _) => return Err(format!("after {phase:?}")),
+        };
+        if self.phase == Phase::None {
+            self.patch = Some(patch);
+        } else if self.patch != Some(patch) {
+            return Err(format!("of another patch than {:?}", self.patch));
+        }
+        self.phase = next;
+        *match event {
+            Event::Starting => &mut said.starting,
+            Event::Reversing => &mut said.reversing,
+            Event::Canceling => &mut said.canceling,
+            Event::Signaling => &mut said.signaling,
+            Event::Forcing => &mut said.forcing,
+            Event::Complete => &mut said.complete,
+            Event::Initializing | Event::Completing => return Ok(()),
+        } += 1;
+        Ok(())
+    }
+
+    fn callback(&mut self, key: (usize, usize), callback: Callback) -> Result<(), String> {
+        let next = match (self.stages.get(&key), callback) {
+            (None, Callback::PrePatch) => Some(Stage::Prepared),
+            (Some(Stage::Prepared | Stage::Leaving), Callback::PostPatch) => Some(Stage::Patched),
+            (Some(Stage::Patched), Callback::PreUnpatch) => Some(Stage::Leaving),
+            (Some(Stage::Prepared | Stage::Leaving), Callback::PostUnpatch) => None,
+            (stage, _) => return Err(format!("after {stage:?}")),
+        };
+        match next {
+            Some(stage) => self.stages.insert(key, stage),
+            None => self.stages.remove(&key),
+        };
+        Ok(())
+    }
+
+    /// A replaced patch is gone: its callbacks after unpatching are not run.
+    pub(crate) fn forget(&mut self, patch: usize) {
+        self.stages.retain(|&(of, _), _| of != patch);
+    }
+}

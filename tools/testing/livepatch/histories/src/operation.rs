@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can happen to a machine, and how histories are made up.
+//!
+//! Everything goes by number. An operation that makes no sense where it stands, such as the exit of
+//! a task that there is not, is passed over: so every part of a history is a history, and a failing
+//! one shrinks.
+
+use proptest::{
+    collection,
+    option,
+    prelude::*, //
+};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    ops::Range, //
+};
+
+use crate::livepatch::tests::machine::{
+    CPUS,
+    FUNCTIONS,
+    MODULES,
+    TASKS, //
+};
+
+/// So many functions belong to each module.
+pub(crate) const FUNCTIONS_EACH: usize = FUNCTIONS / MODULES;
+
+/// Threads that a history begins with; there is room for forks.
+pub(crate) const THREADS: usize = TASKS - 16;
+
+/// So many patches can be there at once.
+pub(crate) const SLOTS: usize = 5;
+
+/// The task that something happens to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Who {
+    Thread(usize),
+    Idle(usize),
+}
+
+/// The number of the call that fails, of those that can: 0 is the next.
+pub(crate) type Fails = Option<u32>;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    /// A patch is passed in. Besides the modules whose functions it changes, it has objects for
+    /// others, for their callbacks.
+    Enable {
+        patch: usize,
+        replaces: bool,
+        functions: BTreeSet<usize>,
+        others: BTreeSet<usize>,
+        fails: Fails,
+    },
+    /// The administrator wants a patch enabled or disabled.
+    Want {
+        patch: usize,
+        enabled: bool,
+        fails: Fails,
+    },
+    /// The administrator wants what is in transition turned round.
+    Reverse,
+    /// The administrator is fed up, with this patch or with the one in transition.
+    Force { patch: Option<usize> },
+    /// A module is loaded.
+    Coming { module: usize, fails: Fails },
+    /// A module is unloaded.
+    Going { module: usize, fails: Fails },
+    /// From now on the pre-patch callback for this module fails, or none.
+    Unwilling { module: Option<usize> },
+    /// The kernel looks at all tasks. When it is through with the threads, one leaves the kernel.
+    Pass { leaving: Option<usize> },
+    /// Time goes by.
+    Seconds(u64),
+    /// A task calls a function, and sleeps there unless it runs.
+    Call { who: Who, function: usize },
+    /// Many do.
+    Crowd {
+        threads: Range<usize>,
+        function: usize,
+    },
+    /// A task returns from the last function that it called.
+    Return { who: Who },
+    /// A task is on another CPU from now on.
+    Run { who: Who },
+    /// A task sleeps in what it has called, and its stack cannot be told.
+    Blur { who: Who },
+    /// A task sleeps in what it has called.
+    Sleep { who: Who },
+    /// A task calls `__schedule()`.
+    Schedule { who: Who },
+    /// A thread leaves the kernel, or an idle task goes round its loop.
+    Leave { who: Who },
+    /// All that were in a call return to user space, one after the other.
+    LeaveAll,
+    /// A thread forks.
+    Fork { parent: usize },
+    /// A thread begins to fork: the child is a copy, and not yet on the task list.
+    Copy { parent: usize },
+    /// The child that has been waiting longest gets there.
+    Attach,
+    /// A thread ends.
+    Exit { thread: usize },
+    /// A CPU goes online or offline.
+    Online { cpu: usize, online: bool },
+}
+
+/// What happens, in order.
+#[derive(Clone)]
+pub(crate) struct History(pub(crate) Vec<Operation>);
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, operation) in self.0.iter().enumerate() {
+            write!(f, "\n{number:5}: {operation:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One of a few functions, so that patches, callers and modules meet; or any.
+fn function() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        5 => 0..2usize,
+        3 => (1..3usize, 0..2usize).prop_map(|(module, f)| module * FUNCTIONS_EACH + f),
+        1 => 0..FUNCTIONS,
+    ]
+}
+
+fn thread() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        8 => 1..5usize,
+        1 => 1..TASKS,
+        1 => THREADS..TASKS,
+    ]
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    prop_oneof![
+        6 => thread().prop_map(Who::Thread),
+        1 => (0..CPUS).prop_map(Who::Idle),
+    ]
+}
+
+fn module() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 1..3usize, 1 => 1..MODULES]
+}
+
+fn fails() -> impl Strategy<Value = Fails> {
+    let when = prop_oneof![3 => 0..3u32, 3 => 0..15u32, 1 => 0..150u32];
+    option::weighted(0.25, when)
+}
+
+fn patch() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 0..3usize, 1 => 0..SLOTS]
+}
+
+fn functions() -> impl Strategy<Value = BTreeSet<usize>> {
+    prop_oneof![
+        8 => collection::btree_set(function(), 0..5),
+        1 => collection::btree_set(0..FUNCTIONS, 0..=FUNCTIONS),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    use Operation::*;
+    let others = collection::btree_set(0..MODULES, 0..3);
+    let others = prop_oneof![3 => Just(BTreeSet::new()), 1 => others];
+    let enable = (
+        patch(),
+        prop::bool::weighted(0.3),
+        functions(),
+        others,
+        fails(),
+    );
+    let enable = enable.prop_map(|(patch, replaces, functions, others, fails)| Enable {
+        patch,
+        replaces,
+        functions,
+        others,
+        fails,
+    });
+    let want = (patch(), prop::bool::weighted(0.2), fails());
+    let want = want.prop_map(|(patch, enabled, fails)| Want {
+        patch,
+        enabled,
+        fails,
+    });
+    let crowd = (1..TASKS, 1..TASKS, function()).prop_map(|(one, other, function)| Crowd {
+        threads: one.min(other)..one.max(other),
+        function,
+    });
+    prop_oneof![
+        12 => enable,
+        9 => want,
+        5 => Just(Reverse),
+        2 => option::weighted(0.2, patch()).prop_map(|patch| Force { patch }),
+        7 => (module(), fails()).prop_map(|(module, fails)| Coming { module, fails }),
+        4 => (module(), fails()).prop_map(|(module, fails)| Going { module, fails }),
+        2 => option::weighted(0.4, 0..MODULES).prop_map(|module| Unwilling { module }),
+        12 => option::weighted(0.2, thread()).prop_map(|leaving| Pass { leaving }),
+        2 => (1..40u64).prop_map(Seconds),
+        25 => (who(), function()).prop_map(|(who, function)| Call { who, function }),
+        2 => crowd,
+        9 => who().prop_map(|who| Return { who }),
+        3 => who().prop_map(|who| Run { who }),
+        2 => who().prop_map(|who| Blur { who }),
+        4 => who().prop_map(|who| Sleep { who }),
+        6 => who().prop_map(|who| Schedule { who }),
+        8 => who().prop_map(|who| Leave { who }),
+        3 => Just(LeaveAll),
+        4 => thread().prop_map(|parent| Fork { parent }),
+        3 => thread().prop_map(|parent| Copy { parent }),
+        3 => Just(Attach),
+        3 => thread().prop_map(|thread| Exit { thread }),
+        4 => (0..CPUS, any::<bool>()).prop_map(|(cpu, online)| Online { cpu, online }),
+    ]
+}
+
+/// Histories of all kinds.
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    collection::vec(operation(), 1..80).prop_map(History)
+}

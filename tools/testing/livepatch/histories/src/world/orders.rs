@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the administrator does: patches, modules, force.
+
+use super::{
+    ensure,
+    Checked,
+    World, //
+};
+use crate::{
+    livepatch::{
+        model::{
+            enable,
+            modules, //
+        },
+        tests::machine::{
+            Errno,
+            Function,
+            Machine,
+            Module,
+            Patch,
+            BROKEN,
+            EBUSY,
+            EINVAL, //
+        },
+    },
+    operation::{
+        Fails,
+        Who, //
+    },
+    promise::{
+        home,
+        Installed, //
+    },
+};
+
+impl World {
+    /// A call of the kernel of which something can fail; whether it did.
+    pub(super) fn failing<T>(&self, fails: Fails, call: impl FnOnce(&Machine) -> T) -> (T, bool) {
+        self.machine.failing_after.set(fails);
+        let result = call(&self.machine);
+        let left = self.machine.failing_after.replace(None);
+        (result, fails.is_some() && left.is_none())
+    }
+
+    pub(super) fn enable(&mut self, new: Installed, fails: Fails) -> Checked {
+        let patch = new.patch;
+        let tasks = self.promise.tasks.values();
+        let mut frames = tasks.flat_map(|task| &task.frames);
+        let in_use = self.promise.find(patch).is_some()
+            || self.promise.forced.contains(&patch)
+            || frames.any(|frame| frame.version == Some(patch));
+        if in_use {
+            return Ok(());
+        }
+        self.describe(&new);
+
+        let before = self.picture();
+        let (result, failed) = self.failing(fails, |m| enable::enable(m, Patch(patch)));
+        let said = self.journal.read(&self.machine)?;
+        let refused = self
+            .unwilling
+            .is_some_and(|module| new.modules.contains(&module) && self.promise.present[module]);
+        let expected = if failed {
+            Err(Errno(BROKEN))
+        } else if self.promise.transition.is_some() {
+            Err(Errno(EBUSY))
+        } else if refused {
+            Err(Errno(BROKEN))
+        } else {
+            Ok(())
+        };
+        ensure(result == expected, || {
+            format!("{result:?}, not {expected:?}")
+        })?;
+
+        if result.is_err() {
+            self.tally.note(if result == Err(Errno(EBUSY)) {
+                "enable refused"
+            } else if said.enabling == 0 {
+                "enable failed"
+            } else {
+                "enable failed after the transition was begun"
+            });
+            let begun = said.enabling;
+            self.said(&said, |expected| {
+                expected.enabling = begun.min(1);
+                expected.enable_failed = expected.enabling;
+                expected.canceling = expected.enabling;
+                expected.complete = expected.enabling;
+                expected.pre_patch_failed = usize::from(refused && !failed && begun != 0);
+                expected.patch_failed = said.patch_failed.min(begun);
+            })?;
+            ensure(!self.journal.patches().any(|p| p == patch), || {
+                "callbacks are owed".into()
+            })?;
+            return self.unchanged(&before);
+        }
+        self.promise.installed.push(new);
+        let passed = self.start(patch, true);
+        self.tally.note(if passed.left.is_empty() {
+            "enabled at once"
+        } else {
+            "enabled with tasks in the way"
+        });
+        self.said(&said, |expected| {
+            expected.enabling = 1;
+            expected.starting = 1;
+            passed.say(expected);
+        })?;
+        self.free(&passed);
+        Ok(())
+    }
+
+    pub(super) fn describe(&self, new: &Installed) {
+        let functions: Vec<(Module, Vec<Function>)> = new
+            .modules
+            .iter()
+            .map(|&module| {
+                let own = new.functions.iter().filter(|&&f| home(f) == module);
+                (Module(module), own.map(|&f| Function(f)).collect())
+            })
+            .collect();
+        let objects: Vec<(Module, &[Function])> = functions
+            .iter()
+            .map(|(module, functions)| (*module, functions.as_slice()))
+            .collect();
+        self.machine
+            .describe(Patch(new.patch), new.replaces, &objects);
+    }
+
+    pub(super) fn want(&mut self, patch: usize, enabled: bool, fails: Fails) -> Checked {
+        let Some(installed) = self.promise.find(patch) else {
+            return Ok(());
+        };
+        let is_so = installed.enabled == enabled;
+        let before = self.picture();
+        let call = |m: &Machine| enable::set_enabled(m, Patch(patch), enabled);
+        let (result, failed) = self.failing(fails, call);
+        let said = self.journal.read(&self.machine)?;
+        let expected = if is_so {
+            Err(Errno(EINVAL))
+        } else if failed {
+            Err(Errno(BROKEN))
+        } else if self.promise.transition.is_some_and(|t| t.patch != patch) {
+            Err(Errno(EBUSY))
+        } else {
+            Ok(())
+        };
+        ensure(result == expected, || {
+            format!("{result:?}, not {expected:?}")
+        })?;
+
+        if result.is_err() {
+            if failed {
+                self.tally.note("disable failed");
+            }
+            self.said(&said, |_| ())?;
+            return self.unchanged(&before);
+        }
+        if self.promise.transition.is_some() {
+            self.tally.note(if enabled {
+                "turned round while unpatching"
+            } else {
+                "turned round while patching"
+            });
+            self.promise.reverse();
+            self.restart();
+            self.counted = false;
+            return self.said(&said, |expected| {
+                expected.reversing = 1;
+                expected.starting = 1;
+            });
+        }
+        let passed = self.start(patch, false);
+        self.tally.note(if passed.left.is_empty() {
+            "disabled at once"
+        } else {
+            "disabled with tasks in the way"
+        });
+        self.said(&said, |expected| {
+            expected.starting = 1;
+            passed.say(expected);
+        })?;
+        self.free(&passed);
+        Ok(())
+    }
+
+    pub(super) fn force(&mut self, patch: Option<usize>) -> Checked {
+        let transition = self.promise.transition.map(|t| t.patch);
+        let Some(patch) = patch.or(transition) else {
+            return Ok(());
+        };
+        if self.promise.find(patch).is_none() {
+            return Ok(());
+        }
+        let before = self.picture();
+        let result = enable::force(&self.machine, Patch(patch));
+        let said = self.journal.read(&self.machine)?;
+        if transition != Some(patch) {
+            let expected = Err(Errno(EINVAL));
+            ensure(result == expected, || {
+                format!("{result:?}, not {expected:?}")
+            })?;
+            self.said(&said, |_| ())?;
+            return self.unchanged(&before);
+        }
+        ensure(result.is_ok(), || format!("{result:?}"))?;
+        self.tally.note("forced");
+        self.promise.force();
+        self.said(&said, |expected| expected.forcing = 1)
+    }
+
+    /// How many patches have an object for a module, if only until they have replaced another.
+    pub(super) fn affected(&self, module: usize) -> usize {
+        let has = |installed: &&Installed| installed.modules.contains(&module);
+        let own = self.promise.installed.iter().filter(has).count();
+        let takes_over = self.promise.transition.is_some_and(|t| {
+            self.promise.find(t.patch).is_some_and(|patch| {
+                let mut older = self.promise.older(t.patch);
+                patch.replaces && !has(&patch) && older.any(|older| has(&older))
+            })
+        });
+        own + usize::from(takes_over)
+    }
+
+    pub(super) fn coming(&mut self, module: usize, fails: Fails) -> Checked {
+        if self.promise.present[module] {
+            return Ok(());
+        }
+        let before = self.picture();
+        let (result, failed) = self.failing(fails, |m| modules::coming(m, Module(module)));
+        let said = self.journal.read(&self.machine)?;
+        let refused = self.unwilling == Some(module)
+            && self
+                .promise
+                .installed
+                .iter()
+                .any(|i| i.modules.contains(&module));
+        let expected = if failed || refused {
+            Err(Errno(BROKEN))
+        } else {
+            Ok(())
+        };
+        ensure(result == expected, || {
+            format!("{result:?}, not {expected:?}")
+        })?;
+
+        let moving = self.promise.transition.is_some();
+        if result.is_err() {
+            self.tally.note(if moving {
+                "module refused in a transition"
+            } else {
+                "module refused"
+            });
+            let of = |count: usize| count.min(1);
+            self.said(&said, |expected| {
+                // One of three things went wrong with one patch; those before it are reverted.
+                expected.resolve_failed = of(said.resolve_failed);
+                expected.pre_patch_failed = of(said.pre_patch_failed);
+                expected.apply_failed = 1 - of(expected.resolve_failed + expected.pre_patch_failed);
+                expected.refusing = 1;
+                expected.reverting = said.reverting;
+                expected.applying = said.reverting + 1 - expected.resolve_failed;
+            })?;
+            return self.unchanged(&before);
+        }
+        self.promise.present[module] = true;
+        self.tally.note(if moving {
+            "module came in a transition"
+        } else {
+            "module came"
+        });
+        let affected = self.affected(module);
+        self.said(&said, |expected| expected.applying = affected)
+    }
+
+    pub(super) fn going(&mut self, module: usize, fails: Fails) -> Checked {
+        if !self.promise.present[module] {
+            return Ok(());
+        }
+        self.promise.lose(module);
+        let everybody: Vec<Who> = self.promise.tasks.keys().copied().collect();
+        everybody.into_iter().for_each(|who| self.put(who));
+        self.failing(fails, |m| modules::going(m, Module(module)));
+        let said = self.journal.read(&self.machine)?;
+        if self.promise.transition.is_some() {
+            self.tally.note("module went in a transition");
+        }
+        let affected = self.affected(module);
+        self.said(&said, |expected| expected.reverting = affected)
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How often what has happened: to know that histories are not all the same and harmless.
+
+use std::collections::BTreeMap;
+
+/// What has happened, how often.
+#[derive(Default, Debug)]
+pub(crate) struct Tally(BTreeMap<&'static str, usize>);
+
+impl Tally {
+    /// Without these, histories would prove little.
+    const NEEDED: [&'static str; 20] = [
+        "enabled at once",
+        "enabled with tasks in the way",
+        "enable failed",
+        "enable failed after the transition was begun",
+        "enable refused",
+        "disabled at once",
+        "disabled with tasks in the way",
+        "disable failed",
+        "turned round while patching",
+        "turned round while unpatching",
+        "forced",
+        "finished by a pass",
+        "others replaced",
+        "module came",
+        "module came in a transition",
+        "module refused",
+        "module refused in a transition",
+        "module went in a transition",
+        "forked in a transition",
+        "switched in schedule",
+    ];
+
+    pub(super) fn note(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// What has never happened.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let missing = |what: &&'static str| !self.0.contains_key(what);
+        Self::NEEDED.into_iter().filter(missing).collect()
+    }
+}
