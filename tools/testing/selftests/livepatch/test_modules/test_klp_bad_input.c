@@ -33,6 +33,10 @@ static char *object;
 module_param(object, charp, 0444);
 MODULE_PARM_DESC(object, "module that has the function (default=vmlinux)");
 
+static bool replace;
+module_param(replace, bool, 0444);
+MODULE_PARM_DESC(replace, "replace all other livepatches (default=false)");
+
 /* Room for a name that is one longer than the longest possible */
 static char long_symbol[KSYM_NAME_LEN + 1];
 static char long_object[MODULE_NAME_LEN + 1];
@@ -71,6 +75,7 @@ static int test_klp_bad_input_init(void)
 	funcs[0].old_name = symbol;
 	funcs[0].old_sympos = sympos;
 	funcs[0].new_func = replacement;
+	patch.replace = replace;
 
 	if (!strcmp(what, "null_patch"))
 		return klp_enable_patch(NULL);
@@ -103,6 +108,11 @@ static int test_klp_bad_input_init(void)
 		funcs[1] = funcs[0];
 		funcs[0].old_name = GOOD_SYMBOL;
 		funcs[0].old_sympos = 0;
+	} else if (!strcmp(what, "first_symbol")) {
+		/* The flawed function comes before one that is in order. */
+		funcs[1] = funcs[0];
+		funcs[1].old_name = GOOD_SYMBOL;
+		funcs[1].old_sympos = 0;
 	} else if (!strcmp(what, "second_null_new_func")) {
 		funcs[1] = funcs[0];
 		funcs[1].old_name = "version_proc_show";

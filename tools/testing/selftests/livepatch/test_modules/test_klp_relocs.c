@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A livepatch with two relocations in a section of their own, for tests that
+ * turn them into livepatch relocations, well-formed or not, in the built module:
+ * see Documentation/livepatch/module-elf-format.rst.  The parameter "slots" and
+ * the replaced function tell what the relocations have been resolved to.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kernel.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/seq_file.h>
+
+/* To be renamed in the built module, and not static: relocations name them. */
+char test_klp_relocs_first[1];
+char test_klp_relocs_second[1];
+
+static void *slots[2] __used __section(".klp_slots") = {
+	test_klp_relocs_first,
+	test_klp_relocs_second,
+};
+
+static int slots_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%ps %ps\n", READ_ONCE(slots[0]),
+			  READ_ONCE(slots[1]));
+}
+
+static const struct kernel_param_ops slots_ops = {
+	.get = slots_get,
+};
+module_param_cb(slots, &slots_ops, NULL, 0444);
+MODULE_PARM_DESC(slots, "what the relocations have been resolved to");
+
+static int relocs_mod_target_show(struct seq_file *m, void *v)
+{
+	seq_printf(m, "%s: %ps %ps\n", THIS_MODULE->name, READ_ONCE(slots[0]),
+		   READ_ONCE(slots[1]));
+	return 0;
+}
+
+static struct klp_func funcs[] = {
+	{
+		.old_name = "test_klp_mod_target_show",
+		.new_func = relocs_mod_target_show,
+	}, { }
+};
+
+static struct klp_object objs[] = {
+	{
+		.name = "test_klp_mod_target",
+		.funcs = funcs,
+	}, { }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+};
+
+static int test_klp_relocs_init(void)
+{
+	return klp_enable_patch(&patch);
+}
+
+static void test_klp_relocs_exit(void)
+{
+}
+
+module_init(test_klp_relocs_init);
+module_exit(test_klp_relocs_exit);
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
+MODULE_DESCRIPTION("Livepatch test: livepatch relocations");
