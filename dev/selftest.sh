@@ -21,6 +21,7 @@ in_vm() {
 	# shellcheck disable=SC2016 # the guest's variables
 	local guest='
 cd "$KBUILD/selftests/livepatch" || exit 1
+export KLP_SAMPLES=$KBUILD/samples/livepatch
 for script in '"$*"'; do
 	echo "# $script"
 	./"$script" </dev/null 2>&1

@@ -1,0 +1,296 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The modules in samples/livepatch: each is loaded, its effect is checked, and
+# it is unloaded.
+#
+# KLP_SAMPLES is the folder of the built samples, if it is not where the running
+# kernel's modules are installed.
+
+. $(dirname $0)/functions.sh
+
+KLP_SAMPLES=${KLP_SAMPLES:-/lib/modules/$(uname -r)/kernel/samples/livepatch}
+
+LP_SAMPLE=livepatch_sample
+MOD_SHADOW=livepatch_shadow_mod
+LP_FIX1=livepatch_shadow_fix1
+LP_FIX2=livepatch_shadow_fix2
+MOD_CALLBACKS=livepatch_callbacks_mod
+MOD_BUSY=livepatch_callbacks_busymod
+LP_DEMO=livepatch_callbacks_demo
+
+# check_result() looks for lines with "livepatch:".  Those of the samples, of
+# insmod and the commands lack it, and get it here.  The shadow variable samples
+# write at random, and are left alone.  That tasks are signaled depends on how
+# slow the machine is.
+function dmesg() {
+	command dmesg | grep -v 'livepatch: signaling remaining tasks' | \
+		sed -E 's/\] (% |insmod: |livepatch_(sample|callbacks)[a-z_]*: )/] livepatch: \1/'
+}
+
+setup_config
+
+for sample in $LP_SAMPLE $MOD_SHADOW $LP_FIX1 $LP_FIX2 $MOD_CALLBACKS $MOD_BUSY $LP_DEMO; do
+	[[ -f "$KLP_SAMPLES/${sample//_/-}.ko" ]] ||
+		skip "no ${sample//_/-}.ko in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH=m)"
+done
+
+# new_messages() - the kernel's messages since start_test
+function new_messages() {
+	dmesg | awk -v last_dmesg="$LAST_DMESG" 'p; $0 == last_dmesg { p=1 }'
+}
+
+# count_messages(regex) - how many of them match
+function count_messages() {
+	new_messages | grep -cE "$1"
+}
+
+# insert_sample(modname, params) - insmod a sample, log and print what it says
+#	modname - name of the module
+#	params  - module parameters to pass to insmod
+function insert_sample() {
+	local mod="$1"; shift
+	local file="${mod//_/-}.ko"
+	local msg="% insmod $file $*"
+	local ret
+
+	log "${msg%% }"
+	ret=$(insmod "$KLP_SAMPLES/$file" "$@" 2>&1) && return 0
+	log "${ret/"$KLP_SAMPLES/"}"
+	return 1
+}
+
+# load_sample(modname, params) - load a sample
+function load_sample() {
+	local mod="$1"
+
+	insert_sample "$@" ||
+		die "failed to load sample $mod"
+	loop_until '[[ -e "/sys/module/$mod" ]]' ||
+		die "failed to load sample $mod"
+}
+
+# load_lp_sample(modname) - load a sample that is a livepatch, wait until its
+#	transition is complete
+function load_lp_sample() {
+	local mod="$1"
+
+	load_sample "$@"
+	loop_until 'grep -q '^0$' $SYSFS_KLP_DIR/$mod/transition' ||
+		die "failed to complete transition"
+}
+
+# The core's messages when a livepatch is enabled and disabled, without those of
+# callbacks
+function enabled_messages() {
+	echo "livepatch: % insmod ${1//_/-}.ko
+livepatch: enabling patch '$1'
+livepatch: '$1': initializing patching transition
+livepatch: '$1': starting patching transition
+livepatch: '$1': completing patching transition
+livepatch: '$1': patching complete"
+}
+
+function disabled_messages() {
+	echo "livepatch: % echo 0 > $SYSFS_KLP_DIR/$1/enabled
+livepatch: '$1': initializing unpatching transition
+livepatch: '$1': starting unpatching transition
+livepatch: '$1': completing unpatching transition
+livepatch: '$1': unpatching complete
+livepatch: % rmmod $1"
+}
+
+
+# - /proc/cmdline is another one while the sample is enabled
+
+start_test "sample"
+
+cmdline=$(cat /proc/cmdline)
+load_lp_sample $LP_SAMPLE
+[[ "$(cat /proc/cmdline)" == "this has been live patched" ]] ||
+	die "/proc/cmdline is not patched: $(cat /proc/cmdline)"
+disable_lp $LP_SAMPLE
+[[ "$(cat /proc/cmdline)" == "$cmdline" ]] ||
+	die "/proc/cmdline is not what it was: $(cat /proc/cmdline)"
+unload_lp $LP_SAMPLE
+
+check_result "$(enabled_messages $LP_SAMPLE)
+$(disabled_messages $LP_SAMPLE)"
+
+
+# - the first fix is there before the module that leaks: all of its leaks are
+#   attached to what they belong to, and freed with it
+# - the second fix is added, and counts how often each of them is checked
+# - in the end, as many leaks have been prevented as there were allocations
+
+start_test "shadow variable samples"
+
+load_lp_sample $LP_FIX1
+load_sample $MOD_SHADOW
+# They live for 12 to 15 seconds.
+loop_until '[[ $(count_messages "fix1_dummy_leak_dtor: .*prevented leak") -gt 0 ]]' ||
+	die "the first fix has prevented no leak"
+[[ $(count_messages "fix2_dummy|check counter") -eq 0 ]] ||
+	die "there are messages of the second fix"
+
+load_lp_sample $LP_FIX2
+loop_until '[[ $(count_messages "fix2_dummy_free: .*check counter = [1-9]") -gt 0 ]]' ||
+	die "the second fix has counted nothing"
+[[ $(count_messages "fix2_dummy_leak_dtor: .*prevented leak") -gt 0 ]] ||
+	die "the second fix has prevented no leak"
+
+unload_mod $MOD_SHADOW
+allocated=$(count_messages "fix1_dummy_alloc: dummy @")
+prevented=$(count_messages "fix[12]_dummy_leak_dtor: .*prevented leak")
+[[ $allocated -gt 0 && $allocated -eq $prevented ]] ||
+	die "$allocated allocations, but $prevented leaks prevented"
+[[ $(count_messages " dummy_(alloc|free): |leaked!") -eq 0 ]] ||
+	die "the original functions were called"
+
+disable_lp $LP_FIX2
+unload_lp $LP_FIX2
+disable_lp $LP_FIX1
+unload_lp $LP_FIX1
+
+check_result "$(enabled_messages $LP_FIX1)
+livepatch: % insmod ${MOD_SHADOW//_/-}.ko
+livepatch: applying patch '$LP_FIX1' to loading module '$MOD_SHADOW'
+$(enabled_messages $LP_FIX2)
+livepatch: % rmmod $MOD_SHADOW
+livepatch: reverting patch '$LP_FIX1' on unloading module '$MOD_SHADOW'
+livepatch: reverting patch '$LP_FIX2' on unloading module '$MOD_SHADOW'
+$(disabled_messages $LP_FIX2)
+$(disabled_messages $LP_FIX1)"
+
+
+# - target and busy target are there first, the latter asleep in a function that
+#   the livepatch changes: the transition waits for it
+# - both go before the livepatch does
+
+SLEEP_SECS=10
+LIVE="[MODULE_STATE_LIVE] Normal state"
+COMING="[MODULE_STATE_COMING] Full formed, running module_init"
+GOING="[MODULE_STATE_GOING] Going away"
+
+start_test "callback samples, targets first"
+
+load_sample $MOD_CALLBACKS
+load_sample $MOD_BUSY sleep_secs=$SLEEP_SECS
+loop_until '[[ $(count_messages "busymod_work_func, sleeping") -eq 1 ]]' ||
+	die "the busy target does not get to work"
+load_sample $LP_DEMO
+check_sysfs_value $LP_DEMO "transition" "1"
+check_sysfs_value $LP_DEMO "$MOD_BUSY/patched" "1"
+loop_until 'grep -q '^0$' $SYSFS_KLP_DIR/$LP_DEMO/transition' ||
+	die "failed to complete transition"
+unload_mod $MOD_CALLBACKS
+unload_mod $MOD_BUSY
+disable_lp $LP_DEMO
+unload_lp $LP_DEMO
+
+check_result "livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
+livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_init
+livepatch: % insmod ${MOD_BUSY//_/-}.ko sleep_secs=$SLEEP_SECS
+livepatch: $MOD_BUSY: livepatch_callbacks_mod_init
+livepatch: $MOD_BUSY: busymod_work_func, sleeping $SLEEP_SECS seconds ...
+livepatch: % insmod ${LP_DEMO//_/-}.ko
+livepatch: enabling patch '$LP_DEMO'
+livepatch: '$LP_DEMO': initializing patching transition
+livepatch: $LP_DEMO: pre_patch_callback: vmlinux
+livepatch: $LP_DEMO: pre_patch_callback: $MOD_CALLBACKS -> $LIVE
+livepatch: $LP_DEMO: pre_patch_callback: $MOD_BUSY -> $LIVE
+livepatch: '$LP_DEMO': starting patching transition
+livepatch: $MOD_BUSY: busymod_work_func exit
+livepatch: '$LP_DEMO': completing patching transition
+livepatch: $LP_DEMO: post_patch_callback: vmlinux
+livepatch: $LP_DEMO: post_patch_callback: $MOD_CALLBACKS -> $LIVE
+livepatch: $LP_DEMO: post_patch_callback: $MOD_BUSY -> $LIVE
+livepatch: '$LP_DEMO': patching complete
+livepatch: % rmmod $MOD_CALLBACKS
+livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_exit
+livepatch: $LP_DEMO: pre_unpatch_callback: $MOD_CALLBACKS -> $GOING
+livepatch: reverting patch '$LP_DEMO' on unloading module '$MOD_CALLBACKS'
+livepatch: $LP_DEMO: post_unpatch_callback: $MOD_CALLBACKS -> $GOING
+livepatch: % rmmod $MOD_BUSY
+livepatch: $MOD_BUSY: livepatch_callbacks_mod_exit
+livepatch: $LP_DEMO: pre_unpatch_callback: $MOD_BUSY -> $GOING
+livepatch: reverting patch '$LP_DEMO' on unloading module '$MOD_BUSY'
+livepatch: $LP_DEMO: post_unpatch_callback: $MOD_BUSY -> $GOING
+livepatch: % echo 0 > $SYSFS_KLP_DIR/$LP_DEMO/enabled
+livepatch: '$LP_DEMO': initializing unpatching transition
+livepatch: $LP_DEMO: pre_unpatch_callback: vmlinux
+livepatch: '$LP_DEMO': starting unpatching transition
+livepatch: '$LP_DEMO': completing unpatching transition
+livepatch: $LP_DEMO: post_unpatch_callback: vmlinux
+livepatch: '$LP_DEMO': unpatching complete
+livepatch: % rmmod $LP_DEMO"
+
+
+# - the livepatch is there first
+# - the target is refused when its pre-patch callback fails, and then not
+# - the busy target does its work in the new function
+# - the livepatch goes before they do
+
+start_test "callback samples, livepatch first"
+
+load_lp_sample $LP_DEMO
+set_pre_patch_ret $LP_DEMO -19
+insert_sample $MOD_CALLBACKS &&
+	die "the target was loaded though its callback failed"
+[[ ! -e /sys/module/$MOD_CALLBACKS ]] ||
+	die "the refused target is still there"
+set_pre_patch_ret $LP_DEMO 0
+load_sample $MOD_CALLBACKS
+load_sample $MOD_BUSY sleep_secs=$SLEEP_SECS
+loop_until '[[ $(count_messages "patched_work_func") -eq 1 ]]' ||
+	die "the new function of the busy target was not called"
+disable_lp $LP_DEMO
+unload_lp $LP_DEMO
+unload_mod $MOD_BUSY
+unload_mod $MOD_CALLBACKS
+
+check_result "livepatch: % insmod ${LP_DEMO//_/-}.ko
+livepatch: enabling patch '$LP_DEMO'
+livepatch: '$LP_DEMO': initializing patching transition
+livepatch: $LP_DEMO: pre_patch_callback: vmlinux
+livepatch: '$LP_DEMO': starting patching transition
+livepatch: '$LP_DEMO': completing patching transition
+livepatch: $LP_DEMO: post_patch_callback: vmlinux
+livepatch: '$LP_DEMO': patching complete
+livepatch: % echo -19 > /sys/module/$LP_DEMO/parameters/pre_patch_ret
+livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
+livepatch: applying patch '$LP_DEMO' to loading module '$MOD_CALLBACKS'
+livepatch: $LP_DEMO: pre_patch_callback: $MOD_CALLBACKS -> $COMING
+livepatch: pre-patch callback failed for object '$MOD_CALLBACKS'
+livepatch: patch '$LP_DEMO' failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'
+livepatch: insmod: ERROR: could not insert module ${MOD_CALLBACKS//_/-}.ko: No such device
+livepatch: % echo 0 > /sys/module/$LP_DEMO/parameters/pre_patch_ret
+livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
+livepatch: applying patch '$LP_DEMO' to loading module '$MOD_CALLBACKS'
+livepatch: $LP_DEMO: pre_patch_callback: $MOD_CALLBACKS -> $COMING
+livepatch: $LP_DEMO: post_patch_callback: $MOD_CALLBACKS -> $COMING
+livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_init
+livepatch: % insmod ${MOD_BUSY//_/-}.ko sleep_secs=$SLEEP_SECS
+livepatch: applying patch '$LP_DEMO' to loading module '$MOD_BUSY'
+livepatch: $LP_DEMO: pre_patch_callback: $MOD_BUSY -> $COMING
+livepatch: $LP_DEMO: post_patch_callback: $MOD_BUSY -> $COMING
+livepatch: $MOD_BUSY: livepatch_callbacks_mod_init
+livepatch: $LP_DEMO: patched_work_func
+livepatch: % echo 0 > $SYSFS_KLP_DIR/$LP_DEMO/enabled
+livepatch: '$LP_DEMO': initializing unpatching transition
+livepatch: $LP_DEMO: pre_unpatch_callback: vmlinux
+livepatch: $LP_DEMO: pre_unpatch_callback: $MOD_CALLBACKS -> $LIVE
+livepatch: $LP_DEMO: pre_unpatch_callback: $MOD_BUSY -> $LIVE
+livepatch: '$LP_DEMO': starting unpatching transition
+livepatch: '$LP_DEMO': completing unpatching transition
+livepatch: $LP_DEMO: post_unpatch_callback: vmlinux
+livepatch: $LP_DEMO: post_unpatch_callback: $MOD_CALLBACKS -> $LIVE
+livepatch: $LP_DEMO: post_unpatch_callback: $MOD_BUSY -> $LIVE
+livepatch: '$LP_DEMO': unpatching complete
+livepatch: % rmmod $LP_DEMO
+livepatch: % rmmod $MOD_BUSY
+livepatch: $MOD_BUSY: livepatch_callbacks_mod_exit
+livepatch: % rmmod $MOD_CALLBACKS
+livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_exit"
+
+exit 0
