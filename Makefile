@@ -47,6 +47,9 @@ userland:
 mutants:
 	@dev/mutants.sh
 
+test-klp-build:
+	@dev/test-klp-build.sh
+
 style: toolchain
 	@dev/style.sh
 
@@ -56,4 +59,4 @@ series:
 bench:
 	@echo "make bench: the two cores cannot be measured yet" >&2; exit 2
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest parity style userland mutants series bench
+.PHONY: help demo test toolchain tree kernel vm kunit selftest parity test-klp-build style userland mutants series bench

@@ -69,8 +69,12 @@ if [ "$(id -u)" = 0 ]; then
 		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
 	expect "not root: says what to run" 1 "sudo apt-get install" \
 		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without recountdiff
+	expect "not root: names what klp-build needs" 1 "missing: patchutils (klp-build" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" klp-build
 fi
 
+expect "tools that nobody knows" 1 "no such set of tools" "$repo/dev/toolchain.sh" carpentry
 expect "core that is not there" 1 "CORE=ada: no such core" env CORE=ada "$repo/dev/vm.sh" true
 expect "vm without a command" 1 "no command" "$repo/dev/vm.sh" ""
 expect "vm without a kernel" 1 "there is no kernel" env O="$scratch/build" "$repo/dev/vm.sh" true

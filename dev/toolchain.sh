@@ -5,8 +5,9 @@
 # alone, and each thing is named with the reason it is needed.  Without root,
 # print the commands that would do it and exit with status 1.
 #
-#   dev/toolchain.sh           what the kernel needs
-#   dev/toolchain.sh cargo     what the user-space tests need, and no more
+#   dev/toolchain.sh            what the kernel needs
+#   dev/toolchain.sh klp-build  what upstream's klp-build needs, as well
+#   dev/toolchain.sh cargo      what the user-space tests need, and no more
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -47,10 +48,17 @@ cc|gcc|links the user-space tests
 cargo:|CARGO|builds and runs the user-space tests (1.85 or later)
 '
 
+needs_of_klp_build='
+patch|patch|klp-build applies source patches
+recountdiff|patchutils|klp-build counts the lines of its patches anew
+header:xxhash.h|libxxhash-dev|objtool tells changed functions by their checksums
+'
+
 case ${1:-} in
 '') kernel=1 ;;
+klp-build) kernel=1 needs+=$needs_of_klp_build ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [cargo]" ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|cargo]" ;;
 esac
 
 # libclang itself: libclang-cpp.so, which much else brings along, is not it.

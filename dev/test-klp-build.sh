@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Upstream's scripts/livepatch/klp-build, unmodified, turns the source patches
+# in dev/klp-build/ into one livepatch for the kernel that CORE and DEBUG select;
+# that livepatch is then used there.  Each check is one test; the last line is
+# "N passed, N failed".
+#
+# klp-build works only in a source tree that is built in place, and builds it
+# twice.  It has a copy of the composed tree for that; as long as that copy stays
+# as it is, only what the patches change is built again.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$repo/dev/toolchain.sh" klp-build
+out=$("$repo/dev/kernel.sh")
+take_turns "$(work_dir)"
+work=$(build_dir klp-build)
+tree=$work/tree
+module=$work/klp-build-test.ko
+output=$work/output
+mkdir -p "$tree" "$work/log"
+set_kmake
+
+# What the original kernel, kept by klp-build, was made from is still in the tree,
+# unless something below says otherwise, or this is interrupted.
+made=$work/original-is-current
+current=1
+[ -f "$made" ] || current=
+rm -f "$made"
+
+say "bringing klp-build's tree up to date"
+(cd "$(tree_dir)" && find . -type f ! -name '*.pyc' -printf '%P\n' | sort) >"$work/sources.new"
+changes=$(
+	# Without --times: what klp-build has patched and reverted must look changed to make.
+	rsync -l --perms --checksum --itemize-changes --files-from="$work/sources.new" "$(tree_dir)/" "$tree/"
+	if [ -f "$work/sources" ]; then
+		comm -23 "$work/sources" "$work/sources.new" | while IFS= read -r file; do
+			rm -fv "$tree/${file:?}"
+		done
+	fi
+	if ! cmp -s "$out/.config" "$tree/.config"; then
+		cp -v "$out/.config" "$tree/.config"
+	fi
+)
+mv "$work/sources.new" "$work/sources"
+[ -z "$changes" ] || current=
+
+# An objtool from before libxxhash-dev was there, which klp-build refuses.
+if [[ $("$tree/tools/objtool/objtool" klp 2>&1) == *"not implemented"* ]]; then
+	run_logged "cleaning objtool" "$work/log/objtool" "${kmake[@]}" -C "$tree" objtool_clean
+fi
+
+# klp-build calls make itself: the tool chain is in its environment.
+variables=()
+for variable in "${kmake[@]}"; do
+	case $variable in *=*) variables+=("$variable") ;; esac
+done
+klp_build() {
+	cd "$tree" && MAKEFLAGS="${variables[*]}" scripts/livepatch/klp-build --keep-tmp \
+		--short-circuit="$1" --output="$module" "$repo"/dev/klp-build/*.patch
+}
+what="klp-build, two kernels from nothing (about 10 min on 2 cores)" step=orig
+if [ -n "$current" ] && [ -f "$tree/klp-tmp/1-orig/.complete" ]; then
+	what="klp-build, what the patches change" step=patched
+fi
+mkdir -p "$tree/klp-tmp"
+rm -f "$module"
+built=1
+(run_logged "$what" "$work/log/klp-build" klp_build "$step") || built=
+[ ! -f "$tree/klp-tmp/1-orig/.complete" ] || touch "$made"
+if [ -z "$built" ]; then
+	echo "not ok: klp-build makes a livepatch of source patches"
+	echo "0 passed, 1 failed"
+	exit 1
+fi
+
+# check NAME COMMAND...: one test.
+check() {
+	local name=$1
+	shift
+	if "$@"; then
+		echo "TEST: $name ... ok"
+	else
+		echo "TEST: $name ... not ok"
+	fi
+}
+readelf -SW "$module" >"$work/sections"
+readelf -sW "$module" >"$work/symbols"
+{
+	echo "# klp-build.sh"
+	check "klp-build makes a livepatch of source patches" test -s "$module"
+	# That these are there is what makes the checks in the machine worth something.
+	for object in vmlinux kobject_example; do
+		check "the livepatch has relocations for $object" grep -q " \.klp\.rela\.$object\." "$work/sections"
+	done
+	for symbol in vmlinux.saved_command_line,0 vmlinux.saved_command_line_len,0 vmlinux.num_to_str,0 \
+		'vmlinux.dev_attr_type,[1-9]' kobject_example.foo,0 kobject_example.baz,0; do
+		check "the livepatch refers to $symbol" grep -q " \.klp\.sym\.${symbol//./\\.}$" "$work/symbols"
+	done
+	echo "# klp-build.sh: exit status 0"
+	echo "# klp-build-guest.sh"
+	status=0
+	DMESG=$work/dmesg "$repo/dev/vm.sh" "dev/klp-build-guest.sh $(printf '%q' "$module")" || status=$?
+	echo "# klp-build-guest.sh: exit status $status"
+} >"$output" 2>&1
+cat "$output"
+"$repo/dev/judge.sh" "$output" "$work/dmesg"
