@@ -31,7 +31,7 @@ current=1
 rm -f "$made"
 
 say "bringing klp-build's tree up to date"
-(cd "$(tree_dir)" && find . -type f ! -name '*.pyc' -printf '%P\n' | sort) >"$work/sources.new"
+(cd "$(tree_dir)" && find . ! -type d ! -name '*.pyc' -printf '%P\n' | sort) >"$work/sources.new"
 changes=$(
 	# Without --times: what klp-build has patched and reverted must look changed to make.
 	rsync -l --perms --checksum --itemize-changes --files-from="$work/sources.new" "$(tree_dir)/" "$tree/"
