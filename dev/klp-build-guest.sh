@@ -9,7 +9,7 @@ sysfs=/sys/kernel/livepatch/klp_build_test
 sample=$KBUILD/samples/kobject/kobject-example.ko
 
 # What the patched functions write; the last is there with the sample module.
-attribute=/sys/bus/event_source/devices/software/type
+attribute=/sys/class/tty/ttyS0/type
 cmdline=/proc/cmdline
 example=/sys/kernel/kobject_example
 
@@ -22,7 +22,7 @@ check() {
 	else
 		echo "TEST: $when: $name ... not ok"
 		echo "  failed: $*"
-		grep -s . "$attribute" "$cmdline" "$example/foo" "$sysfs"/{enabled,transition,*/patched} | sed 's/^/  /'
+		grep -s . "$attribute" "$cmdline" "$example/foo" "$sysfs"/{enabled,transition,*/patched} | cut -c 1-120 | sed 's/^/  /'
 	fi
 }
 
@@ -51,7 +51,7 @@ gone() {
 
 # Other functions are named type_show, too, and other symbols dev_attr_type.
 namesakes() {
-	grep -s . /sys/class/tty/ttyS0/type /sys/kernel/irq/*/type /sys/devices/system/cpu/cpu0/cache/index*/type
+	grep -s . /sys/bus/event_source/devices/*/type /sys/kernel/irq/*/type /sys/devices/system/cpu/cpu0/cache/index*/type
 }
 
 same_namesakes() {
@@ -63,7 +63,7 @@ load() {
 	check "its transition ends" eventually holds "$sysfs/transition" 0
 	check "it is enabled" holds "$sysfs/enabled" 1
 	check "vmlinux is patched" holds "$sysfs/vmlinux/patched" 1
-	check "a static function is replaced" holds "$attribute" "patched: $pmu, by its own attribute"
+	check "a static function is replaced" holds "$attribute" "patched: $type, by its own attribute"
 	check "the other functions of that name are not" same_namesakes
 	check "what is not exported is reached" holds "$cmdline" "patched: ${#arguments} $arguments"
 }
@@ -72,11 +72,11 @@ unload() {
 	check "the livepatch is disabled" put "$sysfs/enabled" 0
 	check "it leaves sysfs" eventually gone "$sysfs"
 	check "it is unloaded" eventually rmmod klp_build_test
-	check "the static function is the old one" holds "$attribute" "$pmu"
+	check "the static function is the old one" holds "$attribute" "$type"
 	check "the function that reached what is not exported is the old one" holds "$cmdline" "$arguments"
 }
 
-pmu=$(cat "$attribute")
+type=$(cat "$attribute")
 arguments=$(cat "$cmdline")
 others=$(namesakes)
 
