@@ -84,9 +84,13 @@ function state() {
 # What cannot be cleaned up without memory is cleaned up later.
 function expect_state() {
 	local before="$1"
+	local end=$((SECONDS + 20))
 
-	loop_until '[[ "$(state)" == "$before" ]]' ||
-		die "left behind: $(diff <(echo "$before") <(state))"
+	until [[ "$(state)" == "$before" ]]; do
+		[[ $SECONDS -lt $end ]] ||
+			die "left behind: $(diff <(echo "$before") <(state))"
+		sleep .2
+	done
 }
 
 # expect(text, paths) - each of the files says so
@@ -199,6 +203,7 @@ function each_allocation() {
 			${case}_undo
 		fi
 		expect_state "$before"
+		log "$title: allocation $n, status $status, $((SECONDS - begin)) s"
 
 		if [[ $left -eq 0 ]]; then
 			n=$((n + 1))
