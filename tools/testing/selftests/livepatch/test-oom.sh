@@ -7,6 +7,8 @@
 #
 # test_klp_fail_nth counts the allocations inside calls of one function, and has
 # the nth of them fail.  n goes up from 1 until the operation makes fewer than n.
+#
+# Arguments, if any, are the groups of tests to run, see the end.
 
 . $(dirname $0)/functions.sh
 
@@ -65,9 +67,13 @@ function setup_injection() {
 
 # state() - what must be the same before and after
 function state() {
+	list_state | sort
+}
+
+function list_state() {
 	local name references users state rest
 
-	echo "$SYSFS_KLP_DIR"/**
+	printf '%s\n' "$SYSFS_KLP_DIR"/**
 	while read -r name _ references users state _; do
 		echo "$name $references $users $state"
 	done < /proc/modules
@@ -234,10 +240,6 @@ function leaks() {
 	grep -c '^unreferenced object' $SYSFS_DEBUG_DIR/kmemleak
 }
 
-WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
-LEAKS=$(leaks)
-setup_injection
-
 
 # - enable a livepatch to several functions of vmlinux
 
@@ -256,7 +258,9 @@ function vmlinux_undo() {
 	original $VMLINUX_FILES
 }
 
-MIN_ALLOCATIONS=20 each_allocation "enable a livepatch to vmlinux" klp_enable_patch vmlinux
+function group_vmlinux() {
+	MIN_ALLOCATIONS=20 each_allocation "enable a livepatch to vmlinux" klp_enable_patch vmlinux
+}
 
 
 # - enable a livepatch to a module
@@ -276,8 +280,11 @@ function module_undo() {
 	original $TARGET_FILE
 }
 
-quiet_load $MOD_TARGET
-MIN_ALLOCATIONS=20 each_allocation "enable a livepatch to a module" klp_enable_patch module
+function group_module() {
+	quiet_load $MOD_TARGET
+	MIN_ALLOCATIONS=20 each_allocation "enable a livepatch to a module" klp_enable_patch module
+	quiet_unload $MOD_TARGET
+}
 
 
 # - replace two livepatches, to vmlinux and to a module, by one to other
@@ -320,11 +327,15 @@ function replace_complete_undo() {
 	replace_undo
 }
 
-replace_ready
-MIN_ALLOCATIONS=40 each_allocation "replace two livepatches" klp_enable_patch replace
-each_allocation "complete a replacement" klp_transition_work_fn replace_complete
-quiet_unload_lp $MOD_PATCH
-quiet_unload_lp $MOD_LIVEPATCH
+function group_replace() {
+	quiet_load $MOD_TARGET
+	replace_ready
+	MIN_ALLOCATIONS=40 each_allocation "replace two livepatches" klp_enable_patch replace
+	each_allocation "complete a replacement" klp_transition_work_fn replace_complete
+	quiet_unload_lp $MOD_PATCH
+	quiet_unload_lp $MOD_LIVEPATCH
+	quiet_unload $MOD_TARGET
+}
 
 
 # - disable: on the way there, and when the transition completes
@@ -347,11 +358,13 @@ function disable_undo() {
 	expect "$MOD_OOM: patched" $VMLINUX_FILES
 }
 
-quiet_load $MOD_OOM
-settled $MOD_OOM
-# The core in C may need no memory for this.
-MIN_ALLOCATIONS=0 each_allocation "disable a livepatch" kobj_attr_store disable
-quiet_unload_lp $MOD_OOM
+function group_disable() {
+	quiet_load $MOD_OOM
+	settled $MOD_OOM
+	# The core in C may need no memory for this.
+	MIN_ALLOCATIONS=0 each_allocation "disable a livepatch" kobj_attr_store disable
+	quiet_unload_lp $MOD_OOM
+}
 
 # The module goes at once, and comes back, very likely to where it was: ftrace
 # must not have kept anything of it.
@@ -369,12 +382,17 @@ function disable_complete_undo() {
 	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
 }
 
-quiet_load $MOD_LIVEPATCH
-settled $MOD_LIVEPATCH
-quiet_load $MOD_PATCH
-settled $MOD_PATCH
-MIN_ALLOCATIONS=0 each_allocation "complete the disabling of a livepatch" klp_transition_work_fn disable_complete
-quiet_unload $MOD_TARGET
+function group_disable_complete() {
+	quiet_load $MOD_TARGET
+	quiet_load $MOD_LIVEPATCH
+	settled $MOD_LIVEPATCH
+	quiet_load $MOD_PATCH
+	settled $MOD_PATCH
+	MIN_ALLOCATIONS=0 each_allocation "complete the disabling of a livepatch" klp_transition_work_fn disable_complete
+	quiet_unload $MOD_TARGET
+	quiet_unload_lp $MOD_PATCH
+	quiet_unload_lp $MOD_LIVEPATCH
+}
 
 
 # - a module comes, and goes, under a livepatch
@@ -393,8 +411,6 @@ function coming_undo() {
 	quiet_unload $MOD_TARGET
 }
 
-MIN_ALLOCATIONS=3 each_allocation "a module comes under an enabled livepatch" klp_module_coming coming
-
 function going_try() {
 	quiet_load $MOD_TARGET
 	expect "$MOD_PATCH: this has been live patched" $TARGET_FILE
@@ -405,9 +421,16 @@ function going_undo() {
 	:
 }
 
-MIN_ALLOCATIONS=0 each_allocation "a module goes under an enabled livepatch" klp_module_going going
-quiet_unload_lp $MOD_PATCH
-quiet_unload_lp $MOD_LIVEPATCH
+function group_coming() {
+	quiet_load $MOD_LIVEPATCH
+	settled $MOD_LIVEPATCH
+	quiet_load $MOD_PATCH
+	settled $MOD_PATCH
+	MIN_ALLOCATIONS=3 each_allocation "a module comes under an enabled livepatch" klp_module_coming coming
+	MIN_ALLOCATIONS=0 each_allocation "a module goes under an enabled livepatch" klp_module_going going
+	quiet_unload_lp $MOD_PATCH
+	quiet_unload_lp $MOD_LIVEPATCH
+}
 
 
 # - the same while the livepatch is in transition: some task sleeps
@@ -438,24 +461,19 @@ function transition_going_undo() {
 	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/transition
 }
 
-quiet_load $MOD_BUSY block_transition=Y
-quiet_load $MOD_OOM target=1 busy=1
-MIN_ALLOCATIONS=3 each_allocation "a module comes in a transition" klp_module_coming transition
-MIN_ALLOCATIONS=0 each_allocation "a module goes in a transition" klp_module_going transition_going
-echo N > /sys/module/$MOD_BUSY/parameters/block_transition
-settled $MOD_OOM
-quiet_unload_lp $MOD_OOM
-quiet_unload $MOD_BUSY
+function group_transition() {
+	quiet_load $MOD_BUSY block_transition=Y
+	quiet_load $MOD_OOM target=1 busy=1
+	MIN_ALLOCATIONS=3 each_allocation "a module comes in a transition" klp_module_coming transition
+	MIN_ALLOCATIONS=0 each_allocation "a module goes in a transition" klp_module_going transition_going
+	echo N > /sys/module/$MOD_BUSY/parameters/block_transition
+	settled $MOD_OOM
+	quiet_unload_lp $MOD_OOM
+	quiet_unload $MOD_BUSY
+}
 
 
 # - shadow variables
-
-start_test "make a shadow variable"
-quiet_load test_klp_shadow_scale what=short count=5000
-quiet_unload test_klp_shadow_scale
-dmesg | grep -q "a variable was not made for want of memory: yes" ||
-	die "no shadow variable failed to be made"
-echo "ok"
 
 function shadow_try() {
 	quiet_load test_klp_shadow_scale what=correct count=5000
@@ -467,18 +485,39 @@ function shadow_undo() {
 	quiet_unload test_klp_shadow_scale
 }
 
-# The table of the core in C has one size.
-if zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz; then
-	each_allocation "the table of shadow variables grows" klp_shadow_resize_fn shadow
-fi
+function group_shadow() {
+	start_test "make a shadow variable"
+	quiet_load test_klp_shadow_scale what=short count=5000
+	quiet_unload test_klp_shadow_scale
+	dmesg | grep -q "a variable was not made for want of memory: yes" ||
+		die "no shadow variable failed to be made"
+	echo "ok"
+
+	# The table of the core in C has one size.
+	if zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz; then
+		each_allocation "the table of shadow variables grows" klp_shadow_resize_fn shadow
+	fi
+}
 
 
 # - none of this has lost memory
 
-start_test "all memory is accounted for"
-now=$(leaks)
-[[ "$now" == "$LEAKS" ]] ||
-	die "memory has leaked: $(cat $SYSFS_DEBUG_DIR/kmemleak)"
-echo "ok"
+function group_leaks() {
+	start_test "all memory is accounted for"
+	now=$(leaks)
+	[[ "$now" == "$LEAKS" ]] ||
+		die "memory has leaked: $(cat $SYSFS_DEBUG_DIR/kmemleak)"
+	echo "ok"
+}
+
+[[ $# -ne 0 ]] || set -- vmlinux module replace disable disable_complete coming transition shadow leaks
+
+WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
+[[ " $* " != *" leaks "* ]] || LEAKS=$(leaks)
+setup_injection
+
+for group; do
+	group_$group
+done
 
 exit 0
