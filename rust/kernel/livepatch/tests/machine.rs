@@ -206,7 +206,7 @@ struct State {
     stacks: [FuncStack; FUNCTIONS],
     patchable: [bool; MODULES],
     index: Option<[Option<Indexed>; FUNCTIONS]>,
-    /// Handlers may still see a func that is off its stack.
+    /// Handlers may still see a func that is off its stack, or in a transition that is over.
     unreclaimed: bool,
     log: [Option<Entry>; LOG],
     logged: usize,
@@ -419,10 +419,31 @@ impl Machine {
         }
     }
 
-    /// Handlers that could see a func which is off its stack must be done by now.
+    /// Handlers that could see a func as it was before must be done by now.
     fn expect_reclaimed(&self) {
         let unreclaimed = self.state.borrow().unreclaimed;
         self.expect(!unreclaimed);
+    }
+
+    /// Whether a func on a stack is in transition.
+    fn func_in_transition(&self) -> bool {
+        let state = self.state.borrow();
+        let mut funcs = state.stacks.iter().flat_map(|s| &s.funcs[..s.len]);
+        funcs.any(|func| {
+            func.is_some_and(|func| {
+                let object = &state.patches[func.0 .0 .0].objects[func.0 .1];
+                object.funcs[func.1].state.transition()
+            })
+        })
+    }
+
+    /// Whether a task on the list, or an idle task, does not know of a transition.
+    fn task_is_idle(&self) -> bool {
+        let state = self.state.borrow();
+        let threads = state.threads.iter();
+        let mut threads = threads.filter(|task| task.presence == Presence::Listed);
+        let idle = |task: &TaskData| task.state == TaskState::Idle;
+        threads.any(idle) || state.idle.iter().any(idle)
     }
 
     // What tests arrange and look at.

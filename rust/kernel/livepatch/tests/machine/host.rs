@@ -53,6 +53,11 @@ impl TaskHost for Machine {
     }
 
     fn set_state(&self, task: Task, state: TaskState) {
+        if state == TaskState::Idle {
+            // No handler may find the task idle by a func in transition.
+            self.expect_reclaimed();
+            self.expect(!self.func_in_transition());
+        }
         self.task(task, |task| task.state = state);
     }
 
@@ -343,6 +348,14 @@ impl PatchHost for Machine {
     }
 
     fn change(&self, func: Func, change: Change) -> bool {
+        if self.func_state(func).patched() {
+            match change {
+                Change::Begin => self.expect(!self.task_is_idle()),
+                // Handlers may have seen it in transition.
+                Change::End => self.state.borrow_mut().unreclaimed = true,
+                _ => {}
+            }
+        }
         self.func(func, |func| match func.state.after(change) {
             Ok(state) => {
                 func.state = state;
