@@ -258,8 +258,8 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
     if tasks.target() == TaskState::Unpatched {
         host.set_forced(patch);
     } else if host.replaces(patch) {
-        for replaced in replace::replaced(host, patch) {
-            host.set_forced(replaced);
+        for other in host.patches().filter(|&other| other != patch) {
+            host.set_forced(other);
         }
     }
 }
