@@ -96,6 +96,7 @@ mod tests {
         add_first(&machine);
         add_second(&machine);
         assert_eq!(machine.reaches(TASK, DRIVERS), Some(SECOND));
+        let _ = machine.log();
         assert!(enable::enable(&machine, ALL).is_ok());
         assert_eq!(machine.reaches(TASK, SHARED), Some(ALL));
         for function in [FIRSTS, SECONDS, DRIVERS] {
