@@ -128,11 +128,7 @@ fn without_the_barrier_in_sched_switch_a_task_switches_before_it_sees_the_new_fu
 
 #[test]
 fn without_the_wait_after_unpatching_a_handler_takes_a_removed_func_for_settled() {
-    one(
-        &[without("complete", "reclaim", 0)],
-        disable_and_calls,
-        MIX,
-    );
+    one(&[without("complete", "reclaim", 0)], disable_and_calls, MIX);
 }
 
 #[test]
@@ -155,11 +151,7 @@ fn without_the_wait_after_unpatching_a_handler_uses_freed_memory() {
 
 #[test]
 fn without_the_wait_after_patching_a_handler_meets_an_idle_task() {
-    one(
-        &[without("complete", "reclaim", 1)],
-        enable_and_calls,
-        IDLE,
-    );
+    one(&[without("complete", "reclaim", 1)], enable_and_calls, IDLE);
 }
 
 #[test]
