@@ -8,7 +8,7 @@
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS KUNIT_ARCH TIMEOUT DEEP MUTANTS
+export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS
 
 help:
 	@sed -n 's/^# //p' dev/help.txt

@@ -148,7 +148,7 @@ compare_tours() {
 		fi
 		same "$name" "${build[c]}/parity/steps/$file" "${build[rust]}/parity/steps/$file"
 	done
-	[ $count -ge 60 ] || bad "the tour" "it has no more than $count steps"
+	[ $count -ge 60 ] || [ -n "${TOURS:-}" ] || bad "the tour" "it has no more than $count steps"
 }
 
 case $1 in

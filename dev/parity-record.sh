@@ -14,6 +14,7 @@ edited=$KBUILD/parity/modules
 records=$KBUILD/parity/records
 sysfs=/sys/kernel/livepatch
 tracing=/sys/kernel/tracing
+shopt -s globstar nullglob
 # Long enough for a machine that is short of time; nothing is expected to last.
 limit=60
 step=0
@@ -48,7 +49,7 @@ step() {
 	local name=$1
 	shift
 	step=$((step + 1))
-	record=$records/$(printf '%03d' $step)
+	printf -v record '%s/%03d' "$records" $step
 	echo "$step: $name"
 	mark "begin $step $name"
 	{
@@ -73,38 +74,53 @@ await() {
 	done
 }
 
-# --- What is recorded
+# --- What is recorded, with as few processes as can be: they are slow here.
 
 state() {
-	local file
+	local file text references users word words
 	echo "sysfs:"
-	find $sysfs -mindepth 1 -printf '  %M %u:%g %P\n' | sort -k 3
-	grep -r '' $sysfs 2>/dev/null | sed "s|$sysfs/|  |" | sort
+	for file in "$sysfs"/**; do
+		text=
+		if [ -f "$file" ]; then
+			read -r text 2>/dev/null <"$file" || text="(cannot be read)"
+		fi
+		echo "  ${file#"$sysfs"/} $text"
+	done
+	[ -z "$file" ] || stat -c '  %A %U:%G %n' "$sysfs"/**
 	# Which functions ftrace redirects, for how many users, with registers (R),
 	# to another address (I), and whether it ever did that (M).  Whose ftrace_ops
 	# and trampoline it is, is left out: one for all funcs, or one for each.
 	echo "ftrace:"
-	awk '/ftrace:|^$/ { next }
-	     { line = $1; for (i = 2; i <= NF && $i !~ /^(tramp:|ops:|->)/; i++) line = line " " $i; print "  " line }
-	    ' $tracing/enabled_functions | sort
+	while read -ra words; do
+		text=
+		for word in "${words[@]}"; do
+			case $word in tramp:* | ops:* | '->'*) break ;; esac
+			text+=" $word"
+		done
+		echo " $text"
+	done <"$tracing/enabled_functions" | sort
 	# Sizes and addresses are the compiler's and the loader's business.
 	echo "modules:"
-	awk '$1 ~ /klp|livepatch|vmlinux/ { print "  " $1, $3, $4, $5, $7 }' /proc/modules
+	while read -r file _ references users text _ word; do
+		case $file in
+		*klp* | *livepatch* | vmlinux) echo "  $file $references $users $text $word" ;;
+		esac
+	done </proc/modules
 	echo "effect:"
 	effect /proc/cmdline "$original_cmdline"
 	[ -n "$held_reader" ] || effect /proc/version "$original_version"
-	read -r file </proc/meminfo
-	effect "" "$original_meminfo" "${file%%:  *}"
+	read -r text </proc/meminfo
+	effect "" "$original_meminfo" "${text%%:  *}"
 	for file in /proc/test_klp_mod_target /sys/kernel/test_klp_syscall/npids /sys/module/test_klp_relocs/parameters/slots; do
-		[ ! -e $file ] || echo "  $file: $(cat $file)"
+		[ ! -e $file ] || effect $file
 	done
 }
 
-# effect FILE ORIGINAL [TEXT]: what the first line of FILE says now, or TEXT.
+# effect FILE [ORIGINAL [TEXT]]: what the first line of FILE says now, or TEXT.
 effect() {
 	local text=${3:-}
 	[ -n "$text" ] || read -r text <"$1"
-	[ "$text" != "$2" ] || text=original
+	[ "$text" != "${2:-}" ] || text=original
 	echo "  ${1:-/proc/meminfo}: $text"
 }
 
@@ -168,20 +184,17 @@ read_back() {
 # settled: no patch is in transition, disabled or replaced; no module is on its
 # way; no livepatch module is held by a patch that is gone, unless by force.
 settled() {
-	local file module
-	for file in "$sysfs"/*/transition; do
-		[ ! -e "$file" ] || grep -q 0 "$file" || return 1
+	local file value module references status
+	for file in "$sysfs"/*/; do
+		read -r value 2>/dev/null <"$file/transition" && [ "$value" = 0 ] || return 1
+		read -r value 2>/dev/null <"$file/enabled" && [ "$value" = 1 ] || return 1
 	done
-	for file in "$sysfs"/*/enabled; do
-		[ ! -e "$file" ] || grep -q 1 "$file" || return 1
-	done
-	! grep -qE ' (Loading|Unloading) ' /proc/modules || return 1
-	while read -r module _ references _; do
-		case " $forced " in *" $module "*) continue ;; esac
-		if [ -e "/sys/module/$module/taint" ] && grep -q K "/sys/module/$module/taint" &&
-			[ ! -e "$sysfs/$module" ] && [ "$references" != 0 ]; then
-			return 1
-		fi
+	while read -r module _ references _ status _ value; do
+		[ "$status" = Live ] || return 1
+		case "$value: $forced " in
+		*K*:*" $module "*) ;;
+		*K*:*) [ "$references" = 0 ] || [ -e "$sysfs/$module" ] || return 1 ;;
+		esac
 	done </proc/modules
 }
 # Modules that a forced transition keeps for ever.

@@ -5,7 +5,8 @@
 # one tour of every feature and every error (dev/parity-guest.sh) is made on
 # both: after each step, the error, the kernel's messages, sysfs, what ftrace
 # redirects, the modules and the effect must be the same.  A step that differs
-# is shown as a diff.  The last line is "N passed, N failed".
+# is shown as a diff.  The last line is "N passed, N failed".  TOURS='...' makes
+# only some parts of the tour; their names are in dev/parity-guest.sh.
 #
 # Left out of the tour is the one difference in what callers get: a pre-patch
 # callback that returns a positive number (see README.md).
@@ -40,8 +41,8 @@ ambiguous=$(
 for core in c rust; do
 	"$repo/dev/parity-modules.sh" "${build[$core]}" "$ambiguous"
 	say "touring with the core in ${core^}"
-	CORE=$core TIMEOUT=${TIMEOUT:-1800} DMESG=${build[$core]}/parity/dmesg \
-		"$repo/dev/vm.sh" "AMBIGUOUS=$ambiguous dev/parity-guest.sh" | sed -u "s/^/$core: /" ||
+	CORE=$core TIMEOUT=${TIMEOUT:-3600} DMESG=${build[$core]}/parity/dmesg \
+		"$repo/dev/vm.sh" "AMBIGUOUS=$ambiguous TOURS='${TOURS:-}' dev/parity-guest.sh" | sed -u "s/^/$core: /" ||
 		say "the tour with the core in ${core^} ended early"
 done
 

@@ -77,9 +77,10 @@ documentation() {
 }
 htmldocs() {
 	local log=$out/log/htmldocs.make python
-	# Sphinx's own interpreter: another in PATH need not have it.
+	# Sphinx's own interpreter: another in PATH need not have it. And not with
+	# our RUSTDOC: the kernel's script takes it for an argument of its own.
 	python=$(sed -n '1s/^#! *//p' "$(command -v sphinx-build)")
-	if ! "${kmake[@]}" -C "$tree" O="$out" PYTHON3="$python" htmldocs SPHINXDIRS=livepatch >"$log" 2>&1; then
+	if ! make -C "$tree" O="$out" PYTHON3="$python" htmldocs SPHINXDIRS=livepatch >"$log" 2>&1; then
 		tail -n 40 "$log"
 		return 1
 	fi
