@@ -194,8 +194,8 @@ pub(crate) fn with_patchable_module(name: &CStr, locked: &Locked, found: impl Fn
     }
 }
 
-/// Calls `visit` with the address of each symbol of vmlinux called `name`, in the order of kallsyms,
-/// until it breaks. Sleeps.
+/// Calls `visit` with the address of each symbol of vmlinux called `name`, in the order of
+/// kallsyms, until it breaks. Sleeps.
 pub(crate) fn each_vmlinux_symbol<F>(name: &CStr, mut visit: F)
 where
     F: FnMut(usize) -> ControlFlow<()>,
@@ -217,8 +217,8 @@ where
     unsafe { bindings::kallsyms_on_each_match_symbol(Some(call::<F>), name.as_char_ptr(), visit) };
 }
 
-/// Calls `visit` with the name and the address of each symbol of the module called `module`, in the
-/// order of kallsyms, until it breaks. Sleeps.
+/// Calls `visit` with the name and the address of each symbol of the module called `module`, in
+/// the order of kallsyms, until it breaks. Sleeps.
 pub(crate) fn each_module_symbol<F>(module: &CStr, mut visit: F)
 where
     F: FnMut(&CStr, usize) -> ControlFlow<()>,
