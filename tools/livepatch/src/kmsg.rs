@@ -60,8 +60,8 @@ pub struct Transition {
 #[derive(Debug, Default)]
 pub struct Log {
     transitions: HashMap<Name, Transition>,
-    /// Of the transition that runs, by thread ID: the last word on each.
-    blocked: HashMap<u32, Verdict>,
+    /// Of the transition that runs, by thread ID: the last word on each, and when it was said.
+    blocked: HashMap<u32, (Duration, Verdict)>,
 }
 
 impl Log {
@@ -69,8 +69,13 @@ impl Log {
         self.transitions.get(patch)
     }
 
-    pub fn blocked(&self, tid: u32) -> Option<&Verdict> {
-        self.blocked.get(&tid)
+    /// What the kernel says of a task at the moment, `now` after boot. It repeats itself every
+    /// second, so what is older was true once, but may not be any more.
+    pub fn blocked(&self, tid: u32, now: Duration) -> Option<&Verdict> {
+        const FRESH: Duration = Duration::from_secs(5);
+
+        let (said, verdict) = self.blocked.get(&tid)?;
+        (now.saturating_sub(*said) <= FRESH).then_some(verdict)
     }
 
     pub fn read(root: &Root) -> Result<Self, ReadError> {
@@ -111,7 +116,7 @@ impl Log {
                 }
             }
             Event::Blocked(tid, verdict) => {
-                self.blocked.insert(tid, verdict);
+                self.blocked.insert(tid, (time, verdict));
             }
         }
     }
@@ -250,10 +255,13 @@ mod tests {
             "klp_try_switch_task: a b:44 has an unreliable stack",
             "klp_try_switch_task: nonsense",
         ]);
-        assert_eq!(log.blocked(1), None, "it was said of an earlier transition");
-        assert_eq!(log.blocked(2), Some(&Verdict::Running));
-        assert_eq!(log.blocked(43), Some(&Verdict::Function("busy".into())));
-        assert_eq!(log.blocked(44), Some(&Verdict::Unreliable));
+        let at = |tid, seconds| log.blocked(tid, Duration::from_secs(seconds));
+        assert_eq!(at(1, 6), None, "it was said of an earlier transition");
+        assert_eq!(at(2, 6), Some(&Verdict::Running));
+        assert_eq!(at(43, 6), Some(&Verdict::Function("busy".into())));
+        assert_eq!(at(44, 6), Some(&Verdict::Unreliable));
+        assert_eq!(at(44, 10), Some(&Verdict::Unreliable));
+        assert_eq!(at(44, 11), None, "it is too old");
     }
 
     #[test]

@@ -86,8 +86,10 @@ pub struct System {
     /// What could not be learnt, and why.
     pub notes: Vec<String>,
     pub log: Log,
-    /// The time of all this.
+    /// The time of all this,
     pub now: Option<SystemTime>,
+    /// and by the kernel's clock.
+    pub uptime: Option<Duration>,
 }
 
 impl System {
@@ -116,9 +118,14 @@ impl System {
                 .read_number("/captured")
                 .and_then(|s| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(s))),
         };
+        let uptime = uptime(root);
         let patches: Vec<_> = patches
             .into_iter()
-            .map(|patch| status(root, patch, &log, now, stuck_after))
+            .map(|patch| {
+                let direction = direction(&patch);
+                let age = direction.and_then(|d| age(root, &patch.name, d, &log, now, uptime));
+                status(patch, direction, age, &log, stuck_after)
+            })
             .collect();
         if order == Order::Unknown {
             notes.push(
@@ -139,6 +146,7 @@ impl System {
             notes,
             log,
             now,
+            uptime,
         };
         system.look_at_tasks(root);
         Ok(system)
@@ -201,19 +209,22 @@ pub fn target(direction: Direction) -> PatchState {
     }
 }
 
-fn status(
-    root: &Root,
-    patch: Patch,
-    log: &Log,
-    now: Option<SystemTime>,
-    stuck_after: Duration,
-) -> PatchStatus {
-    let direction = match (patch.transition, patch.enabled) {
+/// That of the transition which the patch is in.
+fn direction(patch: &Patch) -> Option<Direction> {
+    match (patch.transition, patch.enabled) {
         (Some(true), Some(true)) => Some(Direction::Patching),
         (Some(true), Some(false)) => Some(Direction::Unpatching),
         _ => None,
-    };
-    let age = direction.and_then(|direction| age(root, &patch.name, direction, log, now));
+    }
+}
+
+fn status(
+    patch: Patch,
+    direction: Option<Direction>,
+    age: Option<Age>,
+    log: &Log,
+    stuck_after: Duration,
+) -> PatchStatus {
     let stuck = age.is_some_and(|age| age.elapsed >= stuck_after);
     let forced = log
         .transition(&patch.name)
@@ -248,10 +259,11 @@ fn age(
     direction: Direction,
     log: &Log,
     now: Option<SystemTime>,
+    uptime: Option<Duration>,
 ) -> Option<Age> {
     if let Some(transition) = log.transition(patch) {
         if transition.direction == direction && !transition.complete {
-            let elapsed = uptime(root)?.saturating_sub(transition.started);
+            let elapsed = uptime?.saturating_sub(transition.started);
             return Some(Age {
                 elapsed,
                 at_least: false,

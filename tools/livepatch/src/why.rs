@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::kmsg::{Direction, Log, Verdict};
+use crate::kmsg::{Direction, Verdict};
 use crate::name::Name;
 use crate::proc::{self, Frame, Stack, Task, TaskId};
 use crate::root::Root;
@@ -219,7 +219,7 @@ pub fn blockers(root: &Root, system: &System) -> Vec<Blocker> {
     let mut blockers: Vec<_> = progress
         .waiting
         .iter()
-        .filter_map(|&id| blocker(root, id, &changes, &system.log))
+        .filter_map(|&id| blocker(root, id, &changes))
         .collect();
 
     blockers.sort_by_key(|b| (b.reason.rank(), b.task.kthread, b.task.id));
@@ -235,12 +235,12 @@ pub fn worst(root: &Root, system: &System) -> Option<Blocker> {
     waiting
         .iter()
         .take(ENOUGH)
-        .filter_map(|&id| blocker(root, id, &changes, &system.log))
+        .filter_map(|&id| blocker(root, id, &changes))
         .min_by_key(|b| (b.reason.rank(), b.task.kthread, b.task.id))
 }
 
 /// `None` if the task has exited.
-fn blocker(root: &Root, id: TaskId, changes: &Changes<'_>, log: &Log) -> Option<Blocker> {
+fn blocker(root: &Root, id: TaskId, changes: &Changes<'_>) -> Option<Blocker> {
     let task = proc::task(root, id)?;
     let frames = match &task.stack {
         Stack::Frames(frames) => frames.as_slice(),
@@ -250,7 +250,11 @@ fn blocker(root: &Root, id: TaskId, changes: &Changes<'_>, log: &Log) -> Option<
     let marks = found.iter().map(Option::is_some).collect();
     // A function that can be named says more than code that cannot.
     let seen = found.into_iter().flatten().min_by_key(Reason::rank);
-    let (reason, evidence) = judge(&task, seen, log.blocked(id.tid), changes);
+    let system = changes.system;
+    let verdict = system
+        .uptime
+        .and_then(|now| system.log.blocked(id.tid, now));
+    let (reason, evidence) = judge(&task, seen, verdict, changes);
     let advice = advice(&task, &reason, changes);
 
     Some(Blocker {
@@ -355,7 +359,7 @@ fn advice(task: &Task, reason: &Reason, changes: &Changes<'_>) -> Vec<String> {
                 .to_owned(),
         ),
         Reason::Function { .. } | Reason::PatchCode { .. } => advice.push(
-            "no signal reaches it in this sleep: what it waits for must happen first".to_owned(),
+            "wait for what it waits for: no signal, or SIGKILL at most, ends this sleep".to_owned(),
         ),
     }
 

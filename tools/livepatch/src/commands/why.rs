@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::present;
 use crate::proc::Stack;
-use crate::system::{PatchStatus, System};
+use crate::system::{PatchStatus, State, System};
 use crate::term;
 use crate::why::{self, Blocker};
 
@@ -72,13 +72,13 @@ fn print(
     let age = moving
         .age
         .map_or(String::new(), |age| format!(" for {}", term::age(&age)));
-    let direction = moving.direction.map_or("", |d| d.word());
+    // The other words have the direction in them.
+    let direction = match (moving.state, moving.direction) {
+        (State::Stuck, Some(direction)) => format!(", {}", direction.word()),
+        _ => String::new(),
+    };
 
-    write!(
-        context.out,
-        "{}: {word}, {direction}{age}",
-        moving.patch.name
-    )?;
+    write!(context.out, "{}: {word}{direction}{age}", moving.patch.name)?;
     match &system.progress {
         Some(progress) => writeln!(context.out, "; {}", present::progress_text(progress))?,
         None => writeln!(context.out)?,
