@@ -17,6 +17,7 @@ mod exit;
 mod json;
 mod kmsg;
 mod name;
+mod options;
 mod present;
 mod proc;
 mod root;
@@ -33,10 +34,11 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use args::{Options, Request};
+use args::Request;
 use commands::Context;
 use exit::{Exit, Failure};
 use json::Json;
+use options::Options;
 use root::Root;
 use term::Term;
 

@@ -185,7 +185,7 @@ fn function(folder: &OsStr) -> Function {
     }
 }
 
-/// The loaded modules that carry livepatches, the one loaded first first. The kernel marks them
+/// The loaded modules that carry livepatches, the oldest first. The kernel marks them
 /// with the taint `K`.
 fn livepatch_modules(root: &Root) -> Vec<Module> {
     let Ok(content) = root.read("/proc/modules") else {

@@ -3,9 +3,9 @@
 //! What is documented is what is there.
 
 use super::{klpctl, klpctl_in, read_source, Scratch};
-use crate::args::{COMMANDS, OPTIONS};
 use crate::exit::Exit;
 use crate::json::SCHEMA;
+use crate::options::{COMMANDS, OPTIONS};
 
 #[test]
 fn the_manual_page_knows_every_command_and_option() {

@@ -113,9 +113,10 @@ fn load(
     }
 }
 
-/// Takes back a patch whose transition does not end.
+/// Takes back a patch whose transition does not end. However short the time was for that, this
+/// one is given the usual.
 fn revert(context: &mut Context<'_>, module: &Name) -> Outcome {
-    let exit = unload::unload(context, module)?;
+    let exit = unload::unload(context, module, wait::TIMEOUT)?;
 
     match exit {
         Exit::Done => Err(Failure::error(format!(

@@ -18,10 +18,10 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::action::Action;
-use crate::args::{Command, Options};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
+use crate::options::{Command, Options};
 use crate::root::Root;
 use crate::sysfs;
 use crate::system::System;

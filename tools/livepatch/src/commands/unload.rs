@@ -37,8 +37,9 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         }
     }
 
+    let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
     for patch in &patches {
-        let exit = unload(context, patch)?;
+        let exit = unload(context, patch, timeout)?;
         if exit != Exit::Done {
             return Ok(exit);
         }
@@ -46,18 +47,17 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-pub fn unload(context: &mut Context<'_>, patch: &Name) -> Outcome {
+pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Outcome {
     let system = context.look()?;
 
     if let Some(status) = system.find(patch) {
         if status.patch.enabled != Some(false) {
             context.act(&Action::write(patch, "enabled", "0"))?;
         }
-        if !context.options.dry_run {
-            let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
-            if wait::until_settled(context, patch, Some(timeout))? == Ended::Timeout {
-                return wait::timed_out(context);
-            }
+        if !context.options.dry_run
+            && wait::until_settled(context, patch, Some(timeout))? == Ended::Timeout
+        {
+            return wait::timed_out(context);
         }
     }
     if context.options.dry_run {

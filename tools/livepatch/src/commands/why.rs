@@ -37,7 +37,7 @@ pub fn answer(context: &mut Context<'_>, system: &System) -> Result<(), Failure>
     if context.options.json {
         let members = members(system, &blockers);
         return match context.options.command {
-            crate::args::Command::Why => context.print_json(members),
+            crate::options::Command::Why => context.print_json(members),
             _ => context.event("timeout", members, ""),
         };
     }
