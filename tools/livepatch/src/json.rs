@@ -162,3 +162,26 @@ impl<T: Into<Json>> FromIterator<T> for Json {
         Self::Array(items.into_iter().map(Into::into).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped() {
+        let json = Json::from("a\"b\\c\n\u{7f}é");
+        assert_eq!(json.to_string(), "\"a\\\"b\\\\c\\u000a\\u007fé\"");
+    }
+
+    #[test]
+    fn one_line_or_several() {
+        let json = Json::Object(vec![
+            ("a", Json::Array(vec![true.into(), Json::Null])),
+            ("b", Json::Array(Vec::new())),
+            ("c", Json::Seconds(0.25)),
+        ]);
+        assert_eq!(json.to_string(), "{\"a\":[true,null],\"b\":[],\"c\":0.250}");
+        let pretty = "{\n  \"a\": [\n    true,\n    null\n  ],\n  \"b\": [],\n  \"c\": 0.250\n}";
+        assert_eq!(json.pretty(), pretty);
+    }
+}
