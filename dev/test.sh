@@ -42,6 +42,7 @@ one() {
 suite "tool chain" one "$repo/dev/toolchain.sh"
 suite "scripts" "$repo/dev/test-scripts.sh"
 suite "style" "$repo/dev/style.sh"
+suite "klpctl" "$repo/dev/klpctl.sh"
 suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
 suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
 suite "kernel" one env CORE=rust DEBUG=1 "$repo/dev/kernel.sh"
