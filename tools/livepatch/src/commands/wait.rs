@@ -63,7 +63,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Waits until a patch is not in transition, or gone.
+/// Waits until a patch is not in transition, or gone. One that is disabled and not in transition is
+/// about to go.
 pub fn until_settled(
     context: &mut Context<'_>,
     patch: &Name,
@@ -73,12 +74,13 @@ pub fn until_settled(
     let mut next_look = begin + LOOK / 4;
     let mut shown = String::new();
     let transition = sysfs::folder_of(patch).join("transition");
+    let enabled = sysfs::folder_of(patch).join("enabled");
 
     let ended = loop {
         match context.root.read_flag(&transition) {
-            Some(false) => break Ended::Done,
+            Some(false) if context.root.read_flag(&enabled) != Some(false) => break Ended::Done,
             None if !context.root.exists(&transition) => break Ended::Done,
-            Some(true) | None => {}
+            Some(_) | None => {}
         }
         if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
             break Ended::Timeout;

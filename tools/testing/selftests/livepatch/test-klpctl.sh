@@ -60,26 +60,25 @@ function says() {
 		fail "klpctl did not say: $1"
 }
 
-# says_not(line) - klpctl said no line that contains this
-function says_not() {
-	! grep -qF -e "$1" "$SCRATCH/output" ||
-		fail "klpctl said: $1"
-}
-
 # waits_for(kind, pid, reason) - klpctl why names this task for this reason, and
 #	no other task
 function waits_for() {
 	local kind="$1" pid="$2" reason="$3"
-	local count
+	local i count
 
 	# All but that task switch within a few seconds.
 	loop_until '[[ "$(tasks_waiting)" == "'$pid'" ]]' ||
 		fail "waiting: $(tasks_waiting), not $pid"
-	klpctl 3 why --stuck-after 600
-	says "($pid), $kind, "
-	grep -A 1 -F "($pid), $kind, " "$SCRATCH/output" | grep -qF -e "  $reason" ||
-		fail "the reason of $pid is not: $reason"
-	count=$(grep -c ', kernel thread, \|, user process, ' "$SCRATCH/output")
+	# It may be awake for a moment, and then has no stack to look at.
+	for i in {1..10}; do
+		klpctl 3 why --stuck-after 600
+		grep -A 1 -F "($pid), $kind, " "$SCRATCH/output" | grep -qF -e "  $reason" &&
+			break
+		[[ $i -lt 10 ]] ||
+			fail "the reason of $pid is not: $reason"
+	done
+	cp "$SCRATCH/output" "$SCRATCH/why"
+	count=$(grep -c ', kernel thread, \|, user process, ' "$SCRATCH/why")
 	[[ $count -eq 1 ]] ||
 		fail "klpctl why names $count tasks"
 
@@ -87,6 +86,14 @@ function waits_for() {
 	says "\"tid\": $pid,"
 	klpctl 3 status --stuck-after 600
 	says " 1 of "
+}
+
+# marked(frame) - the frame that is marked, and no other, in the stack that
+#	waits_for saw
+function marked() {
+	[[ "$(grep -c '^  > ' "$SCRATCH/why")" == "1" ]] &&
+		grep -qF -e "  > $1+" "$SCRATCH/why" ||
+		fail "the frame of $1 is not marked, or not alone"
 }
 
 # tasks_waiting() - the IDs of the tasks that a transition waits for
@@ -97,15 +104,6 @@ function tasks_waiting() {
 	state=$(cat "${state%/transition}/enabled")
 	echo $(grep -lx -e $((1 - state)) /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | \
 		awk -F/ '{ print $5 }')
-}
-
-# marks(frame) - the blocking frame in the last stack that klpctl showed
-function marks() {
-	klpctl 3 why --stuck-after 600
-	grep '^  > ' "$SCRATCH/output" | grep -qF -e "  > $1" ||
-		fail "the frame is not marked: $1"
-	[[ $(grep -c '^  > ' "$SCRATCH/output") -eq 1 ]] ||
-		fail "there is not one marked frame"
 }
 
 # start_busy() - a kworker that sleeps in busymod_work_func(); sets WORKER
@@ -239,8 +237,9 @@ klpctl 3 load --timeout 2 test_modules/$MOD_DEMO.ko
 says "The transition has not ended in time."
 says "on function busymod_work_func of $MOD_BUSY"
 waits_for "kernel thread" $WORKER "on function busymod_work_func of $MOD_BUSY"
-marks busymod_work_func
-says "or let module $MOD_BUSY finish"
+marked busymod_work_func
+grep -qF "or let module $MOD_BUSY finish" "$SCRATCH/why" ||
+	fail "no advice"
 klpctl 4 status --stuck-after 1
 says "livepatch: stuck"
 klpctl 4 why $MOD_DEMO --stuck-after 1 --json
@@ -262,7 +261,7 @@ load_mod $MOD_TARGET
 start_sleeper test_klp_sleep test_klp_sleep_show
 klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
 waits_for "user process" $SLEEPER "on function test_klp_sleep_show of $MOD_TARGET"
-marks "test_klp_sleep_show"
+marked test_klp_sleep_show
 stop_sleeper
 klpctl 0 wait --timeout 60
 
@@ -271,7 +270,7 @@ start_sleeper test_klp_sleep livepatch_test_klp_sleep_show
 klpctl 3 disable --timeout 1 $MOD_SLEEP
 waits_for "user process" $SLEEPER \
 	"on function test_klp_sleep_show of $MOD_TARGET, in the version of $MOD_SLEEP"
-marks "livepatch_test_klp_sleep_show"
+marked livepatch_test_klp_sleep_show
 klpctl 3 status
 says "livepatch: reverting"
 klpctl 0 enable $MOD_SLEEP
@@ -291,7 +290,7 @@ start_test "klpctl why: an unreliable stack"
 load_mod $MOD_TARGET
 start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
 echo "func klp_try_switch_task +p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
-klpctl 3 load --timeout 4 test_modules/$MOD_SLEEP.ko
+"$KLPCTL" load --timeout 4 test_modules/$MOD_SLEEP.ko > "$SCRATCH/output" 2>&1
 if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; then
 	waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
 	# Without the kernel's word, which is soon too old, the stack tells.
@@ -313,6 +312,7 @@ klpctl 0 disable $MOD_DEMO
 says "$MOD_DEMO: disabled"
 [[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO && -e /sys/module/$MOD_DEMO ]] ||
 	fail "$MOD_DEMO is not disabled"
+loop_until '[[ $(cat /sys/module/$MOD_DEMO/refcnt) == "0" ]]'
 klpctl 5 status
 says "klpctl unload $MOD_DEMO removes it"
 klpctl 1 load test_modules/$MOD_DEMO.ko
@@ -352,9 +352,10 @@ pass
 
 start_test "klpctl report, and --root"
 
-start_busy
-klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
-loop_until '[[ "$(tasks_waiting)" == "$WORKER" ]]'
+load_mod $MOD_TARGET
+start_sleeper test_klp_sleep test_klp_sleep_show
+klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
+loop_until '[[ "$(tasks_waiting)" == "$SLEEPER" ]]'
 klpctl 0 report --output "$SCRATCH/report.tar"
 tar -C "$SCRATCH" -xf "$SCRATCH/report.tar" ||
 	fail "the report is no tar file"
@@ -365,10 +366,10 @@ mv "$SCRATCH/output" "$SCRATCH/live"
 klpctl 3 why --stuck-after 600 --root "$SCRATCH/klpctl-report"
 diff <(sed 1d "$SCRATCH/live") <(sed 1d "$SCRATCH/output") ||
 	fail "the report says something else"
-klpctl 2 disable $MOD_DEMO --root "$SCRATCH/klpctl-report"
-klpctl 0 disable $MOD_DEMO --root "$SCRATCH/klpctl-report" --dry-run
+klpctl 2 disable $MOD_SLEEP --root "$SCRATCH/klpctl-report"
+klpctl 0 disable $MOD_SLEEP --root "$SCRATCH/klpctl-report" --dry-run
 klpctl 3 watch --stuck-after 600 --count 2 --interval 0.1
-says "($WORKER): on function busymod_work_func"
+says "($SLEEPER): on function test_klp_sleep_show"
 
 if command -v setpriv > /dev/null; then
 	chmod 755 "$SCRATCH"
@@ -382,14 +383,14 @@ if command -v setpriv > /dev/null; then
 	says "livepatch: applying"
 	says "may not be read; try as root"
 	klpctl 3 why --stuck-after 600
-	klpctl 1 disable $MOD_DEMO
+	klpctl 1 disable $MOD_SLEEP
 	says "try as root"
 	KLPCTL=$ROOT_KLPCTL
 fi
-echo N > $BLOCK_PARAM
+stop_sleeper
 klpctl 0 wait --timeout 60
-klpctl 0 unload $MOD_DEMO
-stop_busy
+klpctl 0 unload $MOD_SLEEP
+unload_mod $MOD_TARGET
 pass
 
 exit 0
