@@ -17,6 +17,7 @@ use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::kmsg;
 use crate::name;
+use crate::proc::TaskId;
 use crate::root::Root;
 use crate::sysfs;
 use crate::system::System;
@@ -215,7 +216,7 @@ impl<W: Write> Report<'_, W> {
             for tid in self.root.numbers(&tasks).unwrap_or_default() {
                 let task = tasks.join(tid.to_string());
                 self.copy(&task.join("patch_state"))?;
-                let waits = waiting.is_some_and(|w| w.iter().any(|id| id.tid == tid));
+                let waits = waiting.is_some_and(|w| w.binary_search(&TaskId { pid, tid }).is_ok());
                 for file in TASK_FILES.iter().filter(|_| waits) {
                     match *file {
                         "stat" => self.stat(&task.join(file))?,
