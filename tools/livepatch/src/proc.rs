@@ -75,6 +75,7 @@ pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> 
 
 fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
     let mut progress = Progress::default();
+    let mut buffer = [0; 16];
 
     for &pid in pids {
         let tasks = format!("/proc/{pid}/task");
@@ -89,7 +90,7 @@ fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
             } else {
                 format!("{tasks}/{tid}/patch_state")
             };
-            match root.read(path).as_deref().map(patch_state) {
+            match root.read_start(path, &mut buffer).map(patch_state) {
                 Ok(Some(PatchState::Idle) | None) | Err(ReadError::Gone) => {}
                 Ok(Some(state)) => {
                     progress.total += 1;
