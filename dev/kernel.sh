@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build the kernel that CORE=rust|c and DEBUG=1|0 select, with its modules and
-# those of upstream's selftests.  The last line printed is the build folder.
+# Build the kernel that CORE=rust|c and DEBUG=1|0 select, with its modules,
+# those of upstream's selftests, and klpctl.  The last line printed is the build folder.
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -44,5 +44,7 @@ run_logged "building the selftests" "$out/log/selftests" \
 	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"
 gcc -O2 -o "$out/selftests/livepatch/test_klp-call_getpid" \
 	"$out/selftests/livepatch/test_klp-call_getpid.c"
+run_logged "building klpctl" "$out/log/klpctl" \
+	"${kmake[@]}" -C "$tree/tools/livepatch" O="$out/selftests/livepatch"
 say "Linux $(cat "$out/include/config/kernel.release"), $(basename "$out")"
 printf '%s\n' "$out"

@@ -49,7 +49,8 @@ mkdir -p "$stage"
 cd "$repo"
 for folder in "${in_tree[@]}"; do
 	[ -d "$folder" ] || continue
-	find "$folder" -type f ! -name '*.o' ! -path '*/target/*' ! -name Cargo.lock -print0
+	find "$folder" -type f ! -name '*.o' ! -path '*/target/*' ! -name Cargo.lock \
+		! -path tools/livepatch/klpctl ! -path tools/livepatch/klpctl-test -print0
 done | rsync -a --from0 --files-from=- "$repo/" "$stage/"
 
 while IFS= read -r -d '' diff; do

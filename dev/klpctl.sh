@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# klpctl's lints and its tests on captured trees; those in the kernel are among
+# the selftests.  The last line is "N passed, N failed".
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+rustc=$(find_rustc) || die "no usable rustc" "run: make toolchain"
+bin=$(dirname "$rustc")
+out=$cache/klpctl
+mkdir -p "$out"
+klpctl=(make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$out/" RUSTC="$rustc"
+	RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver")
+
+passed=0 failed=0
+# check NAME COMMAND...: passes if COMMAND succeeds.
+check() {
+	local name=$1
+	shift
+	if "$@" >"$out/log" 2>&1 </dev/null; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "not ok: $name"
+		tail -n 60 "$out/log"
+	fi
+}
+# A page with mistakes is formatted all the same, and complained of.
+manual_page() {
+	! man --warnings -E UTF-8 -l "$repo/tools/livepatch/klpctl.8" 2>&1 >/dev/null | grep .
+}
+
+check "build" "${klpctl[@]}"
+check "lints" "${klpctl[@]}" lint
+check "completion" shellcheck "$repo/tools/livepatch/klpctl.bash-completion" "$repo/tools/livepatch/tests/capture.sh"
+if command -v man >/dev/null; then
+	check "manual page" manual_page
+fi
+
+status=0
+"${klpctl[@]}" test >"$out/log" 2>&1 </dev/null || status=$?
+# test result: ok. 62 passed; 0 failed; ...
+read -r tests broken < <(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$out/log") || true
+if [ "$status" != 0 ] || [ "${tests:-0}" = 0 ]; then
+	cat "$out/log"
+	[ "${broken:-0}" != 0 ] || broken=1
+fi
+passed=$((passed + ${tests:-0})) failed=$((failed + ${broken:-0}))
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What changes the system. Everything that does passes here.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::exit::Failure;
+use crate::name::{self, Name};
+use crate::sysfs;
+
+#[derive(Debug)]
+pub enum Action {
+    Insert {
+        file: PathBuf,
+        parameters: Vec<OsString>,
+    },
+    Remove(Name),
+    /// Writing to a file of a patch.
+    Write {
+        patch: Name,
+        file: &'static str,
+        value: &'static str,
+    },
+}
+
+impl Action {
+    pub fn write(patch: &Name, file: &'static str, value: &'static str) -> Self {
+        Self::Write {
+            patch: patch.clone(),
+            file,
+            value,
+        }
+    }
+
+    pub fn run(&self) -> Result<(), Failure> {
+        match self {
+            Self::Insert { file, parameters } => {
+                // As the path it is, even if it begins with a dash.
+                let file = match file.components().count() {
+                    1 if file.is_relative() => Path::new(".").join(file),
+                    _ => file.clone(),
+                };
+                tool(Command::new("insmod").arg(file).args(parameters)).map(drop)
+            }
+            Self::Remove(module) => {
+                tool(Command::new("rmmod").arg("--").arg(module.as_os_str())).map(drop)
+            }
+            Self::Write { patch, file, value } => {
+                let path = sysfs::folder_of(patch).join(file);
+                // Opened the way a shell does it, which sets the file's time: see System::look().
+                let written = fs::OpenOptions::new()
+                    .write(true)
+                    .truncate(true)
+                    .open(path)
+                    .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()));
+                written.map_err(|error| self.refused(&error))
+            }
+        }
+    }
+
+    fn refused(&self, error: &io::Error) -> Failure {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; try as root",
+            io::ErrorKind::ResourceBusy => "; another patch is in transition",
+            io::ErrorKind::InvalidInput => "; the patch is not in a state that allows it",
+            io::ErrorKind::NotFound => "; the patch is gone",
+            _ => "",
+        };
+        Failure::error(format!("{self}: {error}{hint}"))
+    }
+}
+
+/// As a shell would have it.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Insert { file, parameters } => {
+                write!(f, "insmod {}", name::escape(file.as_os_str().as_bytes()))?;
+                for parameter in parameters {
+                    write!(f, " {}", name::escape(parameter.as_bytes()))?;
+                }
+                Ok(())
+            }
+            Self::Remove(module) => write!(f, "rmmod {module}"),
+            Self::Write { patch, file, value } => {
+                write!(f, "echo {value} > {}/{patch}/{file}", sysfs::FOLDER)
+            }
+        }
+    }
+}
+
+/// What a module's file says of itself: its name, and whether it is a livepatch. `None` if there
+/// is no modinfo to ask or it cannot read the file.
+pub fn module_info(file: &Path) -> Option<(Name, bool)> {
+    let field = |name: &str| {
+        let output = tool(Command::new("modinfo").args(["-F", name]).arg(file)).ok()?;
+        Some(output.stdout.trim_ascii().to_vec())
+    };
+    let name = field("name").filter(|name| !name.is_empty())?;
+
+    Some((name.as_slice().into(), field("livepatch")? == b"Y"))
+}
+
+/// Runs one of kmod's tools.
+fn tool(command: &mut Command) -> Result<Output, Failure> {
+    let output = command.env("LC_ALL", "C").output().map_err(|error| {
+        Failure::error(format!(
+            "cannot run {}: {error}; it belongs to kmod",
+            name::escape(command.get_program().as_bytes())
+        ))
+    })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+
+    let said: Vec<_> = output.stderr.trim_ascii().split(|&b| b == b'\n').collect();
+    let said: Vec<_> = said.into_iter().map(name::escape).collect();
+    Err(Failure::error(match said.join("; ") {
+        text if text.is_empty() => format!(
+            "{}: {}",
+            name::escape(command.get_program().as_bytes()),
+            output.status
+        ),
+        text => text,
+    }))
+}

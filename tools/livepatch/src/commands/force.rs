@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl force`
+
+use std::io::{self, BufRead, IsTerminal};
+use std::time::Duration;
+
+use super::wait::{self, Ended};
+use super::{Context, Outcome};
+use crate::action::Action;
+use crate::exit::{Exit, Failure};
+use crate::kmsg::Direction;
+use crate::name::Name;
+use crate::system::{PatchStatus, System};
+use crate::term;
+
+/// The kernel ends a forced transition the next time it looks, within a second.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    context.need_live_system()?;
+    let system = context.look()?;
+    let named = context.patch_names().into_iter().next();
+    if let Some(patch) = &named {
+        if system.find(patch).is_none() {
+            return Err(context.not_loaded(patch));
+        }
+    }
+    let moving = system
+        .moving()
+        .filter(|status| named.as_ref().is_none_or(|name| name == &status.patch.name));
+    let Some(moving) = moving else {
+        let what = named.map_or("no patch".to_owned(), |name| format!("{name} is not"));
+        let verb = if what == "no patch" { " is" } else { "" };
+        return Err(Failure::error(format!(
+            "{what}{verb} in transition: there is nothing to force"
+        )));
+    };
+
+    let patch = moving.patch.name.clone();
+    if !context.options.json {
+        writeln!(context.out, "{}", risk(&system, moving))?;
+    }
+    if !context.options.dry_run && !context.options.yes {
+        confirm(context, &patch)?;
+    }
+    context.act(&Action::write(&patch, "force", "1"))?;
+    if context.options.dry_run {
+        return Ok(Exit::Done);
+    }
+    match wait::until_settled(context, &patch, Some(TIMEOUT))? {
+        Ended::Done => wait::finish(context, &patch),
+        Ended::Timeout => wait::timed_out(context),
+    }
+}
+
+fn risk(system: &System, moving: &PatchStatus) -> String {
+    let patch = &moving.patch.name;
+    let waiting = system.progress.as_ref().map_or(0, |p| p.waiting.len());
+    let unpinned = match (moving.direction, moving.patch.replace) {
+        (Some(Direction::Unpatching), _) => {
+            format!("\nThe module {patch} can then not be unloaded until the next boot.")
+        }
+        (Some(Direction::Patching), Some(true)) => {
+            "\nThe modules of the patches it replaces can then not be unloaded until the next boot."
+                .to_owned()
+        }
+        _ => String::new(),
+    };
+
+    format!(
+        "Forcing the transition of {patch} switches {} at once, whatever it is doing.\n\
+         A task in the middle of a function that changes may then use old and new code\n\
+         together. Unless whoever made the patch says that this is safe, the kernel may\n\
+         crash or corrupt data. klpctl why names the tasks.{unpinned}",
+        term::count(waiting, "task")
+    )
+}
+
+fn confirm(context: &mut Context<'_>, patch: &Name) -> Result<(), Failure> {
+    if context.options.json || !io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "force wants to be confirmed: on a terminal, or with --yes",
+        ));
+    }
+    write!(context.out, "Force {patch}? Type yes: ")?;
+    context.out.flush()?;
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Failure::error(format!("cannot read the answer: {error}")))?;
+    match line.trim() {
+        "yes" => Ok(()),
+        _ => Err(Failure::error("not confirmed, nothing was changed")),
+    }
+}

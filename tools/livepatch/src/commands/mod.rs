@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands, one module each, and what they share.
+
+mod force;
+mod list;
+mod load;
+mod report;
+mod status;
+mod switch;
+mod unload;
+mod wait;
+mod watch;
+mod why;
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::action::Action;
+use crate::exit::{Exit, Failure};
+use crate::json::Json;
+use crate::name::Name;
+use crate::options::{Command, Options};
+use crate::root::Root;
+use crate::sysfs;
+use crate::system::System;
+use crate::term::Term;
+
+/// What a command works with.
+pub struct Context<'a> {
+    pub options: &'a Options,
+    pub root: Root,
+    pub term: Term,
+    pub out: &'a mut dyn Write,
+}
+
+pub type Outcome = Result<Exit, Failure>;
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    match context.options.command {
+        Command::Status => status::run(context),
+        Command::List => list::run(context),
+        Command::Why => why::run(context),
+        Command::Wait => wait::run(context),
+        Command::Load => load::run(context),
+        Command::Unload => unload::run(context),
+        Command::Enable => switch::enable(context),
+        Command::Disable => switch::disable(context),
+        Command::Force => force::run(context),
+        Command::Watch => watch::run(context),
+        Command::Report => report::run(context),
+        // The command line's business.
+        Command::Help => Ok(Exit::Done),
+    }
+}
+
+impl Context<'_> {
+    /// The state of the system.
+    fn look(&self) -> Result<System, Failure> {
+        if let Some(reason) = sysfs::unsupported(&self.root) {
+            return Err(Failure::new(Exit::Nothing, reason));
+        }
+        System::look(&self.root, self.options.stuck_after)
+            .map_err(|error| Failure::error(format!("cannot read {}: {error}", sysfs::FOLDER)))
+    }
+
+    /// The patches that the operands name, which may be spelled as files are.
+    fn patch_names(&self) -> Vec<Name> {
+        let operands = self.options.operands.iter();
+        operands.map(|operand| module_name(operand)).collect()
+    }
+
+    /// A whole answer in JSON.
+    fn print_json(&mut self, members: Vec<(&'static str, Json)>) -> Result<(), Failure> {
+        let document = Json::document(self.options.spec().name, members);
+        writeln!(self.out, "{}", document.pretty())?;
+        Ok(())
+    }
+
+    /// One step of a command that takes its time: a line of text, or a line of JSON.
+    fn event(
+        &mut self,
+        event: &str,
+        members: Vec<(&'static str, Json)>,
+        text: &str,
+    ) -> Result<(), Failure> {
+        if self.options.json {
+            let mut all = vec![("event", event.into())];
+            all.extend(members);
+            let document = Json::document(self.options.spec().name, all);
+            writeln!(self.out, "{document}")?;
+        } else {
+            writeln!(self.out, "{text}")?;
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+
+    /// Does something, or with `--dry-run` says it would.
+    fn act(&mut self, action: &Action) -> Result<(), Failure> {
+        let dry = self.options.dry_run;
+        let event = if dry { "would" } else { "action" };
+        let prefix = if dry { "would run: " } else { "" };
+        let members = vec![("action", action.to_string().into())];
+
+        self.event(event, members, &format!("{prefix}{action}"))?;
+        match dry {
+            true => Ok(()),
+            false => action.run(),
+        }
+    }
+
+    /// Commands that change something work on the running system alone.
+    fn need_live_system(&self) -> Result<(), Failure> {
+        if self.root.is_live() || self.options.dry_run {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "--root is a captured tree, which {} cannot change; it can with --dry-run tell what it \
+             would do",
+            self.options.spec().name
+        )))
+    }
+
+    fn not_loaded(&self, patch: &Name) -> Failure {
+        Failure::new(Exit::Nothing, format!("livepatch {patch} is not loaded"))
+    }
+}
+
+/// The name of a module by the name of its file: `a/b-c.ko.xz` is `b_c`.
+fn module_name(file: &OsStr) -> Name {
+    let bytes = file.as_bytes();
+    let base = bytes.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let end = base
+        .windows(3)
+        .position(|w| w == b".ko")
+        .unwrap_or(base.len());
+    let name: Vec<u8> = base[..end]
+        .iter()
+        .map(|&b| if b == b'-' { b'_' } else { b })
+        .collect();
+
+    name.as_slice().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_modules() {
+        let name = |file: &str| module_name(OsStr::new(file)).to_string();
+        assert_eq!(name("livepatch_x"), "livepatch_x");
+        assert_eq!(name("./a/livepatch-x.ko"), "livepatch_x");
+        assert_eq!(name("/a.ko/b.ko.zst"), "b");
+        assert_eq!(name(""), "");
+    }
+}

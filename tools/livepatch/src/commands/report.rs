@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl report`
+//!
+//! A tar file with what klpctl reads, in the places where it reads it, so that `--root` answers
+//! as this machine does. It is meant to be given to others, so it has nothing that the answers do
+//! not need: no other kernel messages, no command lines, no environments, no addresses.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::{status, why as why_command, Context, Outcome};
+use crate::exit::{Exit, Failure};
+use crate::json::Json;
+use crate::kmsg;
+use crate::name;
+use crate::proc::TaskId;
+use crate::root::Root;
+use crate::sysfs;
+use crate::system::System;
+use crate::tar::Tar;
+use crate::term;
+use crate::why;
+
+/// The folder in the tar file that `--root` wants.
+const TOP: &str = "klpctl-report";
+
+const PATCH_FILES: [&str; 4] = ["enabled", "transition", "replace", "stack_order"];
+/// Of tasks that hold the transition up; the others have but their state here.
+const TASK_FILES: [&str; 4] = ["stat", "stack", "wchan", "cgroup"];
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    let system = context.look()?;
+    let now = SystemTime::now();
+    let file = context
+        .options
+        .output
+        .clone()
+        .unwrap_or_else(|| default_name(now));
+    let wrong = |error: io::Error| {
+        Failure::error(format!(
+            "{}: {error}",
+            name::escape(file.as_os_str().as_bytes())
+        ))
+    };
+
+    if file.as_os_str() == "-" {
+        let mut tar = Tar::new(&mut context.out);
+        write_report(&mut tar, &context.root, &system, now)?;
+        tar.finish()?;
+        return Ok(Exit::Done);
+    }
+    // Nothing half-made is left behind.
+    let written = File::create(&file).and_then(|target| {
+        let mut tar = Tar::new(BufWriter::new(target));
+        write_report(&mut tar, &context.root, &system, now)?;
+        tar.finish().map(drop)
+    });
+    if let Err(error) = written {
+        if file.is_file() {
+            let _ = fs::remove_file(&file);
+        }
+        return Err(wrong(error));
+    }
+
+    let shown = name::escape(file.as_os_str().as_bytes());
+    if context.options.json {
+        context.print_json(vec![("file", shown.into()), ("root", TOP.into())])?;
+    } else {
+        writeln!(
+            context.out,
+            "{shown}\nTo read it elsewhere: tar xf {shown} && klpctl --root {TOP} status"
+        )?;
+    }
+    Ok(Exit::Done)
+}
+
+fn default_name(now: SystemTime) -> PathBuf {
+    let time = term::timestamp(now, std::time::Duration::ZERO).unwrap_or_default();
+    let digits: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("klpctl-report-{digits}.tar").into()
+}
+
+fn write_report<W: Write>(
+    tar: &mut Tar<W>,
+    root: &Root,
+    system: &System,
+    now: SystemTime,
+) -> io::Result<()> {
+    let mut report = Report { tar, root, now };
+    let captured = system.now.unwrap_or(now);
+    let seconds = captured
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |duration| duration.as_secs());
+
+    report.tar.folder(TOP.as_bytes(), now)?;
+    report.add("captured", format!("{seconds}\n").as_bytes())?;
+    // Answers, for whoever has no klpctl.
+    let answer = |command, members| Json::document(command, members).pretty() + "\n";
+    let text = answer("status", status::members(system));
+    report.add("status.json", text.as_bytes())?;
+    let blockers = why::blockers(root, system);
+    let text = answer("why", why_command::members(system, &blockers));
+    report.add("why.json", text.as_bytes())?;
+
+    report.patches()?;
+    report.modules(system)?;
+    report.log()?;
+    for file in ["/proc/uptime", "/proc/version", "/proc/sys/kernel/tainted"] {
+        report.copy(Path::new(file))?;
+    }
+    if system.moving().is_some() {
+        report.tasks(system)?;
+    }
+    Ok(())
+}
+
+struct Report<'a, W: Write> {
+    tar: &'a mut Tar<W>,
+    root: &'a Root,
+    now: SystemTime,
+}
+
+impl<W: Write> Report<'_, W> {
+    fn add(&mut self, path: &str, content: &[u8]) -> io::Result<()> {
+        self.tar
+            .file(format!("{TOP}/{path}").as_bytes(), content, self.now)
+    }
+
+    /// A file or folder as it is, with its time; one that cannot be read is left out.
+    fn copy(&mut self, path: &Path) -> io::Result<()> {
+        match self.root.read(path) {
+            Ok(content) => {
+                let modified = self.root.modified(path).unwrap_or(self.now);
+                self.tar.file(&inside(path), &content, modified)
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn folder(&mut self, path: &Path) -> io::Result<()> {
+        let modified = self.root.modified(path).unwrap_or(self.now);
+        self.tar.folder(&inside(path), modified)
+    }
+
+    fn patches(&mut self) -> io::Result<()> {
+        let top = Path::new(sysfs::FOLDER);
+        let folders = |root: &Root, path: &Path| root.folders(path).unwrap_or_default();
+
+        self.folder(top)?;
+        for patch in folders(self.root, top) {
+            let patch = top.join(patch);
+            self.folder(&patch)?;
+            for file in PATCH_FILES {
+                self.copy(&patch.join(file))?;
+            }
+            for object in folders(self.root, &patch) {
+                let object = patch.join(object);
+                self.folder(&object)?;
+                self.copy(&object.join("patched"))?;
+                for function in folders(self.root, &object) {
+                    self.folder(&object.join(function))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The livepatch modules' lines, without addresses.
+    fn modules(&mut self, system: &System) -> io::Result<()> {
+        let content = self.root.read("/proc/modules").unwrap_or_default();
+        let mut kept = Vec::new();
+
+        for line in content.split(|&b| b == b'\n') {
+            let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
+            let [name, size, references, users, state, _, rest @ ..] = fields.as_slice() else {
+                continue;
+            };
+            let ours = system.patches.iter().map(|status| &status.patch.name);
+            let mut ours = ours.chain(system.disabled.iter().map(|module| &module.name));
+            if ours.any(|n| n.as_bytes() == *name) {
+                let mut fields = vec![*name, *size, *references, *users, *state, b"0x0"];
+                fields.extend(rest);
+                kept.extend(fields.join(&b' '));
+                kept.push(b'\n');
+            }
+        }
+        self.add("proc/modules", &kept)
+    }
+
+    /// Live patching's own messages, a record on each line.
+    fn log(&mut self) -> io::Result<()> {
+        let Ok(records) = kmsg::records(self.root) else {
+            return Ok(());
+        };
+        let mut kept = Vec::new();
+        for record in &records {
+            let ours = kmsg::message(record).is_some_and(|(_, m)| m.starts_with("livepatch: "));
+            if let (true, Some(line)) = (ours, record.split(|&b| b == b'\n').next()) {
+                kept.extend(line);
+                kept.push(b'\n');
+            }
+        }
+        self.add("dev/kmsg", &kept)
+    }
+
+    fn tasks(&mut self, system: &System) -> io::Result<()> {
+        let pids = self.root.numbers("/proc").unwrap_or_default();
+        let waiting = system.progress.as_ref().map(|p| p.waiting.as_slice());
+
+        for pid in pids {
+            let tasks = PathBuf::from(format!("/proc/{pid}/task"));
+            for tid in self.root.numbers(&tasks).unwrap_or_default() {
+                let task = tasks.join(tid.to_string());
+                self.copy(&task.join("patch_state"))?;
+                let waits = waiting.is_some_and(|w| w.binary_search(&TaskId { pid, tid }).is_ok());
+                for file in TASK_FILES.iter().filter(|_| waits) {
+                    match *file {
+                        "stat" => self.stat(&task.join(file))?,
+                        _ => self.copy(&task.join(file))?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A task's `stat` up to its flags: addresses follow later.
+    fn stat(&mut self, path: &Path) -> io::Result<()> {
+        const FIELDS: usize = 7;
+
+        let Ok(content) = self.root.read(path) else {
+            return Ok(());
+        };
+        let Some(comm_end) = content.iter().rposition(|&b| b == b')') else {
+            return Ok(());
+        };
+        let rest = content[comm_end + 1..].split(|&b| b == b' ').skip(1);
+        let rest: Vec<&[u8]> = rest.take(FIELDS).collect();
+        let kept = [&content[..=comm_end], b" ", &rest.join(&b' '), b"\n"].concat();
+
+        self.tar.file(&inside(path), &kept, self.now)
+    }
+}
+
+/// Where a path of the machine is in the tar file.
+fn inside(path: &Path) -> Vec<u8> {
+    [TOP.as_bytes(), path.as_os_str().as_bytes()].concat()
+}

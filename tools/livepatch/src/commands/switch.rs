@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl enable` and `klpctl disable`
+
+use super::wait::{self, Ended};
+use super::{Context, Outcome};
+use crate::action::Action;
+use crate::exit::{Exit, Failure};
+use crate::name::Name;
+use crate::system::System;
+
+pub fn enable(context: &mut Context<'_>) -> Outcome {
+    let (system, patch) = prepare(context)?;
+
+    let Some(status) = system.find(&patch) else {
+        return Err(Failure::error(format!(
+            "{patch} is disabled, which the kernel cannot undo; unload its module and load it \
+             again: klpctl unload {patch}"
+        )));
+    };
+    switch(context, &patch, status.patch.enabled, true)
+}
+
+pub fn disable(context: &mut Context<'_>) -> Outcome {
+    let (system, patch) = prepare(context)?;
+
+    match system.find(&patch) {
+        Some(status) => switch(context, &patch, status.patch.enabled, false),
+        None => wait::finish(context, &patch),
+    }
+}
+
+fn prepare(context: &mut Context<'_>) -> Result<(System, Name), Failure> {
+    context.need_live_system()?;
+    let system = context.look()?;
+    let patch = context.patch_names().swap_remove(0);
+
+    if system.find(&patch).is_none() && system.find_disabled(&patch).is_none() {
+        return Err(context.not_loaded(&patch));
+    }
+    Ok((system, patch))
+}
+
+/// Writes to `enabled`, which starts a transition or turns the one of this patch round, and
+/// waits. If it says so already, there is only the waiting.
+fn switch(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bool) -> Outcome {
+    if now != Some(wanted) {
+        let value = if wanted { "1" } else { "0" };
+        context.act(&Action::write(patch, "enabled", value))?;
+    }
+    if context.options.dry_run {
+        return Ok(Exit::Done);
+    }
+    let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
+    match wait::until_settled(context, patch, Some(timeout))? {
+        Ended::Done => wait::finish(context, patch),
+        Ended::Timeout => wait::timed_out(context),
+    }
+}

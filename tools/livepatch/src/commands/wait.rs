@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl wait`, and the waiting that other commands do.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{why as why_command, Context, Outcome};
+use crate::exit::{Exit, Failure};
+use crate::json::Json;
+use crate::name::Name;
+use crate::present;
+use crate::sysfs;
+use crate::system::System;
+use crate::term;
+use crate::why;
+
+/// How long commands wait that have started a transition, by default.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often `transition` is read. The kernel itself looks once a second.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How often tasks are looked at, at most.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Done,
+    Timeout,
+}
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    let system = context.look()?;
+    let names = context.patch_names();
+    let timeout = context.options.timeout;
+    let begin = Instant::now();
+
+    if let Some(patch) = names.first() {
+        if system.find(patch).is_none() {
+            return Err(context.not_loaded(patch));
+        }
+        if until_settled(context, patch, timeout)? == Ended::Timeout {
+            return timed_out(context);
+        }
+    } else {
+        if system.patches.is_empty() {
+            return Err(Failure::new(Exit::Nothing, "no livepatch is loaded"));
+        }
+        // Another transition may start when one has ended.
+        let mut moving = system.moving().map(|status| status.patch.name.clone());
+        while let Some(patch) = moving {
+            let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
+            if until_settled(context, &patch, left)? == Ended::Timeout {
+                return timed_out(context);
+            }
+            moving = context.look()?.moving().map(|s| s.patch.name.clone());
+        }
+    }
+    let took = Json::Seconds(begin.elapsed().as_secs_f64());
+    let text = format!("done, after {}", term::duration(begin.elapsed()));
+    context.event("done", vec![("seconds", took)], &text)?;
+    Ok(Exit::Done)
+}
+
+/// Waits until a patch is not in transition, or gone. One that is disabled and not in transition is
+/// about to go.
+pub fn until_settled(
+    context: &mut Context<'_>,
+    patch: &Name,
+    timeout: Option<Duration>,
+) -> Result<Ended, Failure> {
+    let begin = Instant::now();
+    let mut next_look = begin + LOOK / 4;
+    let mut shown = String::new();
+    let transition = sysfs::folder_of(patch).join("transition");
+    let enabled = sysfs::folder_of(patch).join("enabled");
+
+    let ended = loop {
+        match context.root.read_flag(&transition) {
+            Some(false) if context.root.read_flag(&enabled) != Some(false) => break Ended::Done,
+            None if !context.root.exists(&transition) => break Ended::Done,
+            Some(_) | None => {}
+        }
+        if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
+            break Ended::Timeout;
+        }
+        if Instant::now() >= next_look {
+            let looked = Instant::now();
+            show(context, patch, begin.elapsed(), &mut shown)?;
+            // However long that takes, most of the time the machine is left alone.
+            next_look = Instant::now() + LOOK.max(looked.elapsed() * 5);
+        }
+        let left = timeout.map_or(POLL, |timeout| timeout.saturating_sub(begin.elapsed()));
+        thread::sleep(POLL.min(left));
+    };
+    if context.term.live && !context.options.json && !shown.is_empty() {
+        write!(context.out, "\r\x1b[K")?;
+        context.out.flush()?;
+    }
+    Ok(ended)
+}
+
+/// Shows how far it is: on a terminal a bar that changes, else a line when there is news.
+fn show(
+    context: &mut Context<'_>,
+    patch: &Name,
+    elapsed: Duration,
+    shown: &mut String,
+) -> Result<(), Failure> {
+    let system = context.look()?;
+    let Some(progress) = system.progress.as_ref() else {
+        return Ok(());
+    };
+    let worst = why::worst(&context.root, &system);
+    let blocked = worst.as_ref().map_or(String::new(), |blocker| {
+        format!(
+            ", waiting for {} {}",
+            present::task_name(&blocker.task.comm, blocker.task.id),
+            why::describe(&blocker.reason, blocker.evidence)
+        )
+    });
+    let news = format!("{patch}: {}{blocked}", present::progress_text(progress));
+
+    if context.term.live && !context.options.json {
+        let bar = bar(progress.done(), progress.total, 20);
+        let line = format!(
+            "[{bar}] {}/{} tasks, {}{blocked}",
+            progress.done(),
+            progress.total,
+            term::duration(elapsed)
+        );
+        write!(context.out, "\r\x1b[K{}", context.term.fit(&line))?;
+        context.out.flush()?;
+    } else if news != *shown {
+        let members = vec![
+            ("patch", patch.into()),
+            ("seconds", Json::Seconds(elapsed.as_secs_f64())),
+            ("tasks", present::tasks(progress)),
+            ("worst", worst.as_ref().map(present::blocker).into()),
+        ];
+        context.event("progress", members, &news)?;
+    }
+    *shown = news;
+    Ok(())
+}
+
+pub fn bar(done: usize, total: usize, width: usize) -> String {
+    let full = (done * width).checked_div(total).unwrap_or(0);
+    "#".repeat(full) + &".".repeat(width - full)
+}
+
+/// What is to be said when the time is up.
+pub fn timed_out(context: &mut Context<'_>) -> Outcome {
+    let system = context.look()?;
+    if !context.options.json {
+        let line = context.term.alarm("The transition has not ended in time.");
+        writeln!(context.out, "{line}")?;
+    }
+    why_command::answer(context, &system)?;
+    // It may have ended just now.
+    Ok(match Exit::of(&system) {
+        exit @ (Exit::Transition | Exit::Stuck) => exit,
+        _ => Exit::Transition,
+    })
+}
+
+/// The state of a patch after a command that changed it, for its last line.
+pub fn finish(context: &mut Context<'_>, patch: &Name) -> Outcome {
+    let system: System = context.look()?;
+    let word = system.find(patch).map_or_else(
+        || {
+            let left = system.find_disabled(patch).is_some();
+            if left {
+                "disabled"
+            } else {
+                "unloaded"
+            }
+        },
+        |status| status.state.word(),
+    );
+    let members = vec![("patch", patch.into()), ("state", word.into())];
+    context.event("done", members, &format!("{patch}: {word}"))?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars() {
+        assert_eq!(bar(0, 10, 5), ".....");
+        assert_eq!(bar(9, 10, 5), "####.");
+        assert_eq!(bar(10, 10, 5), "#####");
+        assert_eq!(bar(0, 0, 5), ".....");
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl watch`
+
+use std::thread;
+
+use super::{status, wait, why as why_command, Context, Outcome};
+use crate::exit::{Exit, Failure};
+use crate::json::Json;
+use crate::present;
+use crate::system::System;
+use crate::term;
+use crate::why;
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    let mut looks = 0;
+    loop {
+        let system = context.look()?;
+        looks += 1;
+        if context.options.json {
+            print_json(context, &system)?;
+        } else {
+            if context.term.live {
+                // From the top of an empty screen.
+                write!(context.out, "\x1b[H\x1b[2J")?;
+            } else if looks > 1 {
+                writeln!(context.out)?;
+            }
+            print(context, &system)?;
+        }
+        context.out.flush()?;
+        if context.options.count.is_some_and(|count| looks >= count) {
+            return Ok(Exit::of(&system));
+        }
+        thread::sleep(context.options.interval);
+    }
+}
+
+/// One line for each look: what `status` says, and the blockers.
+fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
+    let blockers = why::blockers(&context.root, system);
+    let mut members = status::members(system);
+    let why = why_command::members(system, &blockers);
+    members.extend(why.into_iter().filter(|(name, _)| *name == "blockers"));
+    let document = Json::document(context.options.spec().name, members);
+
+    writeln!(context.out, "{document}")?;
+    Ok(())
+}
+
+fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
+    /// The lines that the rest of the screen needs.
+    const OTHERS: usize = 10;
+
+    status::print(context, system)?;
+    let Some(progress) = &system.progress else {
+        return Ok(());
+    };
+    let bar = wait::bar(progress.done(), progress.total, 40);
+    writeln!(
+        context.out,
+        "\n[{bar}] {}\n",
+        present::progress_text(progress)
+    )?;
+
+    let blockers = why::blockers(&context.root, system);
+    let room = context
+        .term
+        .height
+        .saturating_sub(OTHERS + system.patches.len())
+        .max(1);
+    for blocker in blockers.iter().take(room) {
+        let line = format!(
+            "{}: {}",
+            present::task_name(&blocker.task.comm, blocker.task.id),
+            why::describe(&blocker.reason, blocker.evidence)
+        );
+        let line = match context.term.live {
+            true => context.term.fit(&line),
+            false => line,
+        };
+        writeln!(context.out, "{line}")?;
+    }
+    if blockers.len() > room {
+        let more = term::count(blockers.len() - room, "more task");
+        writeln!(context.out, "and {more}")?;
+    }
+    Ok(())
+}

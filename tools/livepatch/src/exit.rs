@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How klpctl ends: the exit codes that scripts rely on, and errors.
+
+use std::fmt;
+use std::io;
+
+use crate::system::{State, System};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// What was asked is so; for questions: all patches are applied.
+    Done = 0,
+    Error = 1,
+    Usage = 2,
+    Transition = 3,
+    Stuck = 4,
+    Nothing = 5,
+    /// All patches are applied, but at least one by force.
+    Forced = 6,
+}
+
+impl Exit {
+    pub fn of(system: &System) -> Self {
+        match system.state() {
+            None | Some(State::Disabled) => Self::Nothing,
+            Some(State::Applied) => Self::Done,
+            Some(State::Forced) => Self::Forced,
+            Some(State::Applying | State::Reverting) => Self::Transition,
+            Some(State::Stuck) => Self::Stuck,
+            Some(State::Unknown) => Self::Error,
+        }
+    }
+}
+
+/// Why a command could not do what it should.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+        }
+    }
+
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Exit::Error, message)
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Of writing the answer.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // Whoever closes the pipe has read enough, and wants no message.
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::error(""),
+            _ => Self::error(format!("cannot write: {error}")),
+        }
+    }
+}

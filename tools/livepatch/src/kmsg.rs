@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel itself said of its transitions: when they started, how they ended, and why it
+//! could not switch a task.
+//!
+//! The source is the kernel log, `/dev/kmsg`, which both cores write the same words to. It names
+//! blocked tasks only while dynamic debug is on for `klp_try_switch_task`. The tracepoint
+//! `livepatch_task_blocked`, where a kernel has it, says the same of a task without that: a
+//! second source for [`Log::blocked`], and this is the module for it.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read};
+use std::time::Duration;
+
+use crate::name::Name;
+use crate::root::{ReadError, Root};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Patching,
+    Unpatching,
+}
+
+impl Direction {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Patching => "patching",
+            Self::Unpatching => "unpatching",
+        }
+    }
+}
+
+/// The kernel's reason for not switching a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Running,
+    Unreliable,
+    /// Sleeping on this function.
+    Function(Name),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Event {
+    Starting(Name, Direction),
+    Complete(Name, Direction),
+    Forcing,
+    Blocked(u32, Verdict),
+}
+
+/// The latest transition of a patch that the log knows of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    pub direction: Direction,
+    /// Since boot, when the kernel started in this direction.
+    pub started: Duration,
+    pub complete: bool,
+    pub forced: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Log {
+    transitions: HashMap<Name, Transition>,
+    /// Of the transition that runs, by thread ID: the last word on each, and when it was said.
+    blocked: HashMap<u32, (Duration, Verdict)>,
+}
+
+impl Log {
+    pub fn transition(&self, patch: &Name) -> Option<&Transition> {
+        self.transitions.get(patch)
+    }
+
+    /// What the kernel says of a task at the moment, `now` after boot. It repeats itself every
+    /// second, so what is older was true once, but may not be any more.
+    pub fn blocked(&self, tid: u32, now: Duration) -> Option<&Verdict> {
+        const FRESH: Duration = Duration::from_secs(5);
+
+        let (said, verdict) = self.blocked.get(&tid)?;
+        (now.saturating_sub(*said) <= FRESH).then_some(verdict)
+    }
+
+    pub fn read(root: &Root) -> Result<Self, ReadError> {
+        let mut log = Self::default();
+
+        for record in records(root)? {
+            if let Some((time, event)) = parse(&record) {
+                log.add(time, event);
+            }
+        }
+        Ok(log)
+    }
+
+    fn add(&mut self, time: Duration, event: Event) {
+        match event {
+            Event::Starting(patch, direction) => {
+                self.blocked.clear();
+                let transition = Transition {
+                    direction,
+                    started: time,
+                    complete: false,
+                    forced: false,
+                };
+                self.transitions.insert(patch, transition);
+            }
+            Event::Complete(patch, direction) => {
+                self.blocked.clear();
+                if let Some(transition) = self.transitions.get_mut(&patch) {
+                    transition.complete = transition.direction == direction;
+                }
+            }
+            // The message does not name the patch, but only one can be in transition: the one
+            // that started last.
+            Event::Forcing => {
+                let running = self.transitions.values_mut().filter(|t| !t.complete);
+                if let Some(transition) = running.max_by_key(|t| t.started) {
+                    transition.forced = true;
+                }
+            }
+            Event::Blocked(tid, verdict) => {
+                self.blocked.insert(tid, (time, verdict));
+            }
+        }
+    }
+}
+
+/// The records of the log. The device gives one for each read; a captured file holds one on each
+/// line.
+pub fn records(root: &Root) -> Result<Vec<Vec<u8>>, ReadError> {
+    if !root.is_live() {
+        let content = root.read("/dev/kmsg")?;
+        return Ok(content.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect());
+    }
+
+    let mut device = root.open_log()?;
+    let mut records = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        match device.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => records.push(buffer[..length].to_vec()),
+            // The end, for now.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Records were overwritten before we came to them; the next read has the oldest.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(records)
+}
+
+/// The message in a record `priority,sequence,microseconds,flags;message`, and its time.
+pub fn message(record: &[u8]) -> Option<(Duration, &str)> {
+    let semicolon = record.iter().position(|&b| b == b';')?;
+    let prefix = std::str::from_utf8(&record[..semicolon]).ok()?;
+    let micros = prefix.split(',').nth(2)?.parse().ok()?;
+    let text = record[semicolon + 1..].split(|&b| b == b'\n').next()?;
+
+    Some((
+        Duration::from_micros(micros),
+        std::str::from_utf8(text).ok()?,
+    ))
+}
+
+fn parse(record: &[u8]) -> Option<(Duration, Event)> {
+    let (time, text) = message(record)?;
+    let text = text.strip_prefix("livepatch: ")?;
+    let event = patch_event(text).or_else(|| task_event(text)).or_else(|| {
+        text.starts_with("forcing remaining tasks")
+            .then_some(Event::Forcing)
+    })?;
+
+    Some((time, event))
+}
+
+/// `'PATCH': starting patching transition`, `'PATCH': patching complete`
+fn patch_event(text: &str) -> Option<Event> {
+    let (patch, what) = text.strip_prefix('\'')?.split_once("': ")?;
+    let patch = Name::from(patch);
+
+    Some(match what {
+        "starting patching transition" => Event::Starting(patch, Direction::Patching),
+        "starting unpatching transition" => Event::Starting(patch, Direction::Unpatching),
+        "patching complete" => Event::Complete(patch, Direction::Patching),
+        "unpatching complete" => Event::Complete(patch, Direction::Unpatching),
+        _ => return None,
+    })
+}
+
+/// `klp_try_switch_task: COMM:TID is running` and the like, where COMM may hold anything.
+fn task_event(text: &str) -> Option<Event> {
+    let text = text.strip_prefix("klp_try_switch_task: ")?;
+    let (task, verdict) = if let Some(task) = text.strip_suffix(" is running") {
+        (task, Verdict::Running)
+    } else if let Some(task) = text.strip_suffix(" has an unreliable stack") {
+        (task, Verdict::Unreliable)
+    } else {
+        let (task, function) = text.rsplit_once(" is sleeping on function ")?;
+        (task, Verdict::Function(function.into()))
+    };
+    let (_, tid) = task.rsplit_once(':')?;
+
+    Some(Event::Blocked(tid.parse().ok()?, verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(lines: &[&str]) -> Log {
+        let mut log = Log::default();
+        for (i, line) in lines.iter().enumerate() {
+            let record = format!("5,{i},{}000000,-;livepatch: {line}\n SUBSYSTEM=x\n", i + 1);
+            if let Some((time, event)) = parse(record.as_bytes()) {
+                log.add(time, event);
+            }
+        }
+        log
+    }
+
+    #[test]
+    fn a_transition() {
+        let lines = [
+            "'a': starting patching transition",
+            "'a': patching complete",
+            "'b': starting patching transition",
+            "forcing remaining tasks to the patched state",
+            "'b': patching complete",
+            "'a': starting unpatching transition",
+        ];
+        let transition = |count: usize, patch: &str| {
+            log(&lines[..count])
+                .transition(&patch.into())
+                .cloned()
+                .unwrap()
+        };
+
+        assert!(!transition(1, "a").complete);
+        assert!(transition(2, "a").complete);
+        assert!(!transition(4, "a").forced);
+        assert!(transition(4, "b").forced);
+        assert!(transition(5, "b").complete && transition(5, "b").forced);
+        let again = transition(6, "a");
+        assert_eq!(again.direction, Direction::Unpatching);
+        assert_eq!(again.started, Duration::from_secs(6));
+        assert!(!again.complete && !again.forced);
+    }
+
+    #[test]
+    fn verdicts() {
+        let log = log(&[
+            "klp_try_switch_task: old:1 is running",
+            "'a': starting patching transition",
+            "klp_try_switch_task: x is running:2 is running",
+            "klp_try_switch_task: kworker/0:1:43 is sleeping on function busy",
+            "klp_try_switch_task: a b:44 has an unreliable stack",
+            "klp_try_switch_task: nonsense",
+        ]);
+        let at = |tid, seconds| log.blocked(tid, Duration::from_secs(seconds));
+        assert_eq!(at(1, 6), None, "it was said of an earlier transition");
+        assert_eq!(at(2, 6), Some(&Verdict::Running));
+        assert_eq!(at(43, 6), Some(&Verdict::Function("busy".into())));
+        assert_eq!(at(44, 6), Some(&Verdict::Unreliable));
+        assert_eq!(at(44, 10), Some(&Verdict::Unreliable));
+        assert_eq!(at(44, 11), None, "it is too old");
+    }
+
+    #[test]
+    fn other_messages_are_nothing() {
+        for record in [
+            "",
+            ";",
+            "5,1,2,-",
+            "5,1,x,-;livepatch: 'a': patching complete",
+        ] {
+            assert!(parse(record.as_bytes()).is_none());
+        }
+        assert!(parse(b"5,1,2,-;usb: 'a': patching complete").is_none());
+    }
+}

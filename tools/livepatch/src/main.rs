@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! klpctl: shows and changes the state of kernel live patching.
+//!
+//! It reads sysfs, procfs and the kernel log, all by way of [`root`], and makes of them a
+//! [`system::System`], once for an answer. The [`commands`] say it in text or JSON. What changes
+//! the system goes through [`action`]. Nothing else touches the machine.
+//!
+//! Documentation/livepatch/klpctl.rst is about its use.
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod args;
+mod commands;
+mod exit;
+mod json;
+mod kmsg;
+mod name;
+mod options;
+mod present;
+mod proc;
+mod root;
+mod sysfs;
+mod system;
+mod tar;
+mod term;
+#[cfg(test)]
+#[path = "../tests/mod.rs"]
+mod tests;
+mod why;
+
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use args::Request;
+use commands::Context;
+use exit::{Exit, Failure};
+use json::Json;
+use options::Options;
+use root::Root;
+use term::Term;
+
+const VERSION: &str = "1.0";
+
+fn main() -> ExitCode {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let arguments = std::env::args_os().skip(1);
+    let exit = run(arguments, Term::detect(), &mut out, &mut io::stderr());
+
+    ExitCode::from(exit as u8)
+}
+
+/// All of it but the process.
+fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    term: Term,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    let mut json_for = None;
+    let outcome = args::parse(arguments).and_then(|request| {
+        let text = match request {
+            Request::Run(options) => {
+                json_for = options.json.then(|| options.spec().name);
+                return answer(&options, term, out);
+            }
+            Request::Help(command) => args::help(command),
+            Request::Version => format!("klpctl {VERSION} ({})\n", json::SCHEMA),
+        };
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(Exit::Done)
+    });
+
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            report_failure(&failure, json_for, out, err);
+            failure.exit
+        }
+    }
+}
+
+fn answer(options: &Options, term: Term, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let root = match &options.root {
+        Some(dir) if dir.is_dir() => Root::captured(dir),
+        Some(dir) => {
+            return Err(Failure::usage(format!(
+                "--root: {} is not a folder",
+                name::escape(std::os::unix::ffi::OsStrExt::as_bytes(dir.as_os_str()))
+            )))
+        }
+        None => Root::live(),
+    };
+    let mut context = Context {
+        options,
+        root,
+        term,
+        out,
+    };
+    let exit = commands::run(&mut context)?;
+    context.out.flush()?;
+    Ok(exit)
+}
+
+fn report_failure(
+    failure: &Failure,
+    json_for: Option<&str>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) {
+    if failure.message.is_empty() {
+        return;
+    }
+    // If these cannot be written either, there is nobody left to tell.
+    if let Some(command) = json_for {
+        let members = vec![
+            ("error", failure.message.as_str().into()),
+            ("exit", Json::Number(failure.exit as i64)),
+        ];
+        let _ = writeln!(out, "{}", Json::document(command, members));
+    }
+    let _ = out.flush();
+    let _ = writeln!(err, "klpctl: {}", failure.message);
+}

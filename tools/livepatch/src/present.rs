@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The same things said in JSON by several commands: patches, tasks, ages.
+
+use crate::json::Json;
+use crate::proc::{Frame, Progress, Stack, TaskId};
+use crate::system::{Age, PatchStatus, System};
+use crate::term;
+use crate::why::{Blocker, Reason};
+
+/// The members that describe a patch in every answer.
+pub fn patch_members(system: &System, status: &PatchStatus) -> Vec<(&'static str, Json)> {
+    let patch = &status.patch;
+    let moving = status.direction.is_some();
+    let progress = system.progress.as_ref().filter(|_| moving);
+
+    vec![
+        ("name", (&patch.name).into()),
+        ("state", status.state.word().into()),
+        ("enabled", patch.enabled.into()),
+        ("transition", patch.transition.into()),
+        ("direction", status.direction.map(|d| d.word()).into()),
+        ("replace", patch.replace.into()),
+        ("stack_order", patch.stack_order.into()),
+        ("tasks", progress.map(tasks).into()),
+        ("since", status.age.map(|age| since(system, &age)).into()),
+    ]
+}
+
+pub fn tasks(progress: &Progress) -> Json {
+    Json::Object(vec![
+        ("total", progress.total.into()),
+        ("done", progress.done().into()),
+        ("waiting", progress.waiting.len().into()),
+        ("unreadable", progress.denied.into()),
+    ])
+}
+
+fn since(system: &System, age: &Age) -> Json {
+    let time = system.now.and_then(|now| term::timestamp(now, age.elapsed));
+
+    Json::Object(vec![
+        ("time", time.into()),
+        ("seconds", Json::Seconds(age.elapsed.as_secs_f64())),
+        ("at_least", age.at_least.into()),
+        ("source", age.source.into()),
+    ])
+}
+
+pub fn disabled(system: &System) -> Json {
+    system
+        .disabled
+        .iter()
+        .map(|module| {
+            Json::Object(vec![
+                ("name", (&module.name).into()),
+                ("references", module.references.into()),
+            ])
+        })
+        .collect()
+}
+
+pub fn notes(system: &System) -> Json {
+    system.notes.iter().map(String::as_str).collect()
+}
+
+pub fn blocker(blocker: &Blocker) -> Json {
+    let task = &blocker.task;
+    let (function, object, version) = match &blocker.reason {
+        Reason::Function {
+            function,
+            object,
+            version,
+        } => (Some(function), Some(object), version.as_ref()),
+        Reason::PatchCode { version } => (None, None, Some(version)),
+        _ => (None, None, None),
+    };
+    let stack: Json = match &task.stack {
+        Stack::Frames(frames) => frames
+            .iter()
+            .zip(&blocker.marks)
+            .map(|(frame, &blocking)| frame_json(frame, blocking))
+            .collect(),
+        Stack::Denied | Stack::Unknown => Json::Null,
+    };
+
+    Json::Object(vec![
+        ("pid", task.id.pid.into()),
+        ("tid", task.id.tid.into()),
+        ("comm", (&task.comm).into()),
+        ("kthread", task.kthread.into()),
+        ("state", task.state.to_string().into()),
+        ("reason", blocker.reason.word().into()),
+        ("evidence", blocker.evidence.word().into()),
+        ("function", function.into()),
+        ("object", object.into()),
+        ("version", version.into()),
+        ("stack", stack),
+        ("wchan", task.wchan.as_ref().into()),
+        ("unit", task.unit.as_ref().into()),
+        (
+            "advice",
+            blocker.advice.iter().map(String::as_str).collect(),
+        ),
+    ])
+}
+
+fn frame_json(frame: &Frame, blocking: bool) -> Json {
+    Json::Object(vec![
+        ("frame", (&frame.text).into()),
+        ("function", (&frame.function).into()),
+        ("module", frame.module.as_ref().into()),
+        ("blocking", blocking.into()),
+    ])
+}
+
+/// `kworker/0:2 (43)`; a thread of a process with its own ID.
+pub fn task_name(comm: &crate::name::Name, id: TaskId) -> String {
+    if id.pid == id.tid {
+        format!("{comm} ({})", id.pid)
+    } else {
+        format!("{comm} ({}, thread {})", id.pid, id.tid)
+    }
+}
+
+/// What a task's state is in words.
+pub fn task_state(state: char) -> &'static str {
+    match state {
+        'R' => "running",
+        'S' | 'I' => "asleep",
+        'D' => "asleep, uninterruptible",
+        'T' => "stopped",
+        't' => "traced",
+        'Z' | 'X' => "exiting",
+        _ => "in a state unknown here",
+    }
+}
+
+/// `142 of 143 tasks have switched`
+pub fn progress_text(progress: &Progress) -> String {
+    format!(
+        "{} of {} tasks have switched",
+        progress.done(),
+        progress.total
+    )
+}

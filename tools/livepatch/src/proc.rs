@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tasks, as procfs shows them.
+//!
+//! A look at all tasks costs one file for each; the other files are read for tasks that hold a
+//! transition up, and each of them once.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread;
+
+use crate::name::Name;
+use crate::root::{ReadError, Root};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    pub pid: u32,
+    pub tid: u32,
+}
+
+/// `/proc/PID/task/TID/patch_state`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchState {
+    /// Not in a transition.
+    Idle,
+    Unpatched,
+    Patched,
+}
+
+/// How far the tasks are on their way to one state.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Tasks that take part in the transition.
+    pub total: usize,
+    /// Those that have not switched yet, in the order of their IDs.
+    pub waiting: Vec<TaskId>,
+    /// Tasks whose state may not be read.
+    pub denied: usize,
+}
+
+impl Progress {
+    pub fn done(&self) -> usize {
+        self.total - self.waiting.len()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.total += other.total;
+        self.waiting.extend(other.waiting);
+        self.denied += other.denied;
+    }
+}
+
+/// Looks at every task's state.
+pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> {
+    let pids = root.numbers("/proc")?;
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    // A thread of its own is not worth it for a few tasks.
+    let share = pids.len().div_ceil(threads).max(256);
+    let mut progress = Progress::default();
+
+    thread::scope(|scope| {
+        let workers: Vec<_> = pids
+            .chunks(share)
+            .map(|pids| scope.spawn(move || progress_of(root, pids, target)))
+            .collect();
+        for worker in workers {
+            if let Ok(part) = worker.join() {
+                progress.add(part);
+            }
+        }
+    });
+    progress.waiting.sort();
+    Ok(progress)
+}
+
+fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
+    let mut progress = Progress::default();
+    let mut buffer = [0; 16];
+
+    for &pid in pids {
+        let tasks = format!("/proc/{pid}/task");
+        // Most processes have one thread. The number of links tells, and spares a walk.
+        let tids = match root.links(&tasks) {
+            Ok(3) if root.is_live() => vec![pid],
+            _ => root.numbers(&tasks).unwrap_or_default(),
+        };
+        for tid in tids {
+            let path = if tid == pid && root.is_live() {
+                format!("/proc/{pid}/patch_state")
+            } else {
+                format!("{tasks}/{tid}/patch_state")
+            };
+            match root.read_start(path, &mut buffer).map(patch_state) {
+                Ok(Some(PatchState::Idle) | None) | Err(ReadError::Gone) => {}
+                Ok(Some(state)) => {
+                    progress.total += 1;
+                    if state != target {
+                        progress.waiting.push(TaskId { pid, tid });
+                    }
+                }
+                Err(_) => progress.denied += 1,
+            }
+        }
+    }
+    progress
+}
+
+fn patch_state(content: &[u8]) -> Option<PatchState> {
+    match content.trim_ascii() {
+        b"-1" => Some(PatchState::Idle),
+        b"0" => Some(PatchState::Unpatched),
+        b"1" => Some(PatchState::Patched),
+        _ => None,
+    }
+}
+
+/// One return address in a stack, innermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// As procfs shows it: `function+0x1/0x2 [module]`.
+    pub text: Name,
+    pub function: Name,
+    /// `None` is the kernel proper.
+    pub module: Option<Name>,
+}
+
+#[derive(Debug)]
+pub enum Stack {
+    Frames(Vec<Frame>),
+    /// Only root may read a stack.
+    Denied,
+    /// The kernel does not show stacks, or not this one.
+    Unknown,
+}
+
+/// What there is to know of a task that holds a transition up.
+#[derive(Debug)]
+pub struct Task {
+    pub id: TaskId,
+    pub comm: Name,
+    /// The letter of `/proc/PID/stat`: R, S, D, ...
+    pub state: char,
+    pub kthread: bool,
+    pub stack: Stack,
+    /// Where it sleeps, if the stack cannot say.
+    pub wchan: Option<Name>,
+    /// The systemd unit of a user task.
+    pub unit: Option<Name>,
+}
+
+/// Everything about one task; `None` if it has exited.
+pub fn task(root: &Root, id: TaskId) -> Option<Task> {
+    let folder = PathBuf::from(format!("/proc/{}/task/{}", id.pid, id.tid));
+    let stat = root.read(folder.join("stat")).ok()?;
+    let (comm, state, kthread) = parse_stat(&stat)?;
+    let stack = match root.read(folder.join("stack")) {
+        Ok(content) => match parse_stack(&content) {
+            frames if frames.is_empty() => Stack::Unknown,
+            frames => Stack::Frames(frames),
+        },
+        Err(ReadError::Denied) => Stack::Denied,
+        Err(_) => Stack::Unknown,
+    };
+    let wchan = match stack {
+        Stack::Frames(_) => None,
+        _ => root.read(folder.join("wchan")).ok().and_then(parse_wchan),
+    };
+    let unit = match kthread {
+        true => None,
+        false => root
+            .read(folder.join("cgroup"))
+            .ok()
+            .and_then(|content| parse_unit(&content)),
+    };
+
+    Some(Task {
+        id,
+        comm,
+        state,
+        kthread,
+        stack,
+        wchan,
+        unit,
+    })
+}
+
+/// `pid (comm) state ppid pgrp session tty_nr tpgid flags ...`, where comm may hold anything,
+/// parentheses and newlines too.
+fn parse_stat(content: &[u8]) -> Option<(Name, char, bool)> {
+    const PF_KTHREAD: u64 = 0x0020_0000;
+
+    let open = content.iter().position(|&b| b == b'(')?;
+    let close = content.iter().rposition(|&b| b == b')')?;
+    let comm = content.get(open + 1..close)?;
+    let rest = std::str::from_utf8(content.get(close + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let flags: u64 = fields.nth(5)?.parse().ok()?;
+
+    Some((comm.into(), state, flags & PF_KTHREAD != 0))
+}
+
+/// Lines of `[<0>] function+0x1/0x2 [module]`.
+fn parse_stack(content: &[u8]) -> Vec<Frame> {
+    content
+        .split(|&b| b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let text = match line.iter().position(|&b| b == b']') {
+                Some(end) if line.starts_with(b"[<") => line[end + 1..].trim_ascii(),
+                _ => line,
+            };
+            let mut words = text.split(|&b| b == b' ');
+            let symbol = words.next().unwrap_or_default();
+            let function = symbol.split(|&b| b == b'+').next().unwrap_or_default();
+            // A module may be followed by its build ID: [module 0123...].
+            let module = words
+                .find_map(|word| word.strip_prefix(b"["))
+                .map(|word| word.strip_suffix(b"]").unwrap_or(word));
+
+            Frame {
+                text: text.into(),
+                function: function.into(),
+                module: module.map(Name::from),
+            }
+        })
+        .collect()
+}
+
+/// A function, or 0 for a task that does not sleep or may not be looked at.
+fn parse_wchan(content: Vec<u8>) -> Option<Name> {
+    match content.trim_ascii() {
+        b"" | b"0" => None,
+        function => Some(function.into()),
+    }
+}
+
+/// The innermost systemd unit in a cgroup path, `0::/system.slice/cron.service`.
+fn parse_unit(content: &[u8]) -> Option<Name> {
+    content
+        .split(|&b| b == b'\n')
+        .filter_map(|line| line.strip_prefix(b"0::"))
+        .flat_map(|path| path.split(|&b| b == b'/'))
+        .rfind(|part| part.ends_with(b".service") || part.ends_with(b".scope"))
+        .map(Name::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.into()
+    }
+
+    #[test]
+    fn stat_with_any_comm() {
+        let stat = b"7 (a) b) (\n\xff) S 2 0 0 0 -1 2129984 0 0";
+        let (comm, state, kthread) = parse_stat(stat).unwrap();
+        assert_eq!(comm.as_bytes(), b"a) b) (\n\xff");
+        assert_eq!(comm.to_string(), "a) b) (\\x0a\\xff");
+        assert_eq!((state, kthread), ('S', true));
+
+        let (_, _, kthread) = parse_stat(b"1 (init) S 0 1 1 0 -1 4194560 0").unwrap();
+        assert!(!kthread);
+        for broken in ["", "1", "1 (a", "1 )a( S", "1 (a)", "1 (a) S 0 1"] {
+            assert!(parse_stat(broken.as_bytes()).is_none(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn frames() {
+        let stack = b"[<0>] msleep+0x2d/0x40\n[<0>] f.cold+0x1/0x2 [mod 01ab]\n[<0>] 0xffff\n";
+        let frames = parse_stack(stack);
+        assert_eq!(frames.len(), 3);
+        assert_eq!(frames[0].text, name("msleep+0x2d/0x40"));
+        assert_eq!(frames[0].module, None);
+        assert_eq!(frames[1].function, name("f.cold"));
+        assert_eq!(frames[1].module, Some(name("mod")));
+        assert_eq!(frames[2].function, name("0xffff"));
+        assert!(parse_stack(b"").is_empty());
+    }
+
+    #[test]
+    fn units() {
+        let unit = |text: &str| parse_unit(text.as_bytes());
+        assert_eq!(
+            unit("0::/system.slice/cron.service\n"),
+            Some(name("cron.service"))
+        );
+        assert_eq!(
+            unit("1:cpu:/x.service\n0::/user.slice/user@0.service/app.slice/a.scope/x\n"),
+            Some(name("a.scope"))
+        );
+        assert_eq!(unit("0::/\n"), None);
+    }
+}

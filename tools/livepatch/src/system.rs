@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state of the system in the words that klpctl uses for it.
+//!
+//! Everything is derived from what can be read at the moment; what cannot be known is not said.
+//! In particular sysfs does not tell when a transition started nor that one was forced. The
+//! kernel log does, as long as it reaches back.
+
+use std::time::{Duration, SystemTime};
+
+use crate::kmsg::{Direction, Log};
+use crate::name::Name;
+use crate::proc::{self, PatchState, Progress};
+use crate::root::{ReadError, Root};
+use crate::sysfs::{self, Livepatches, Module, Order, Patch};
+
+/// The vocabulary, for a patch and for the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// All tasks run the new code.
+    Applied,
+    /// As applied, but the transition was forced.
+    Forced,
+    Applying,
+    Reverting,
+    /// Applying or reverting for longer than it should take.
+    Stuck,
+    /// Its module is loaded, but the patch is not applied.
+    Disabled,
+    /// Its files cannot be read.
+    Unknown,
+}
+
+impl State {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Forced => "forced",
+            Self::Applying => "applying",
+            Self::Reverting => "reverting",
+            Self::Stuck => "stuck",
+            Self::Disabled => "disabled",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The system is in the state of the patch that wants the most attention.
+    fn weight(self) -> u8 {
+        match self {
+            Self::Disabled => 0,
+            Self::Applied => 1,
+            Self::Forced => 2,
+            Self::Unknown => 3,
+            Self::Applying | Self::Reverting => 4,
+            Self::Stuck => 5,
+        }
+    }
+}
+
+/// For how long a transition has been running.
+#[derive(Clone, Copy, Debug)]
+pub struct Age {
+    pub elapsed: Duration,
+    /// It may have been longer.
+    pub at_least: bool,
+    pub source: &'static str,
+}
+
+#[derive(Debug)]
+pub struct PatchStatus {
+    pub patch: Patch,
+    pub state: State,
+    /// Of the transition it is in.
+    pub direction: Option<Direction>,
+    pub age: Option<Age>,
+}
+
+#[derive(Debug)]
+pub struct System {
+    /// Lowest first.
+    pub patches: Vec<PatchStatus>,
+    pub order: Order,
+    pub disabled: Vec<Module>,
+    /// Of the one transition there can be at a time.
+    pub progress: Option<Progress>,
+    /// What could not be learnt, and why.
+    pub notes: Vec<String>,
+    pub log: Log,
+    /// The time of all this,
+    pub now: Option<SystemTime>,
+    /// and by the kernel's clock.
+    pub uptime: Option<Duration>,
+}
+
+impl System {
+    /// Takes a look at everything. The error is that of reading the folder of all patches.
+    pub fn look(root: &Root, stuck_after: Duration) -> Result<Self, ReadError> {
+        let Livepatches {
+            patches,
+            order,
+            disabled,
+        } = sysfs::livepatches(root)?;
+        let mut notes = Vec::new();
+
+        let log = match patches.is_empty() {
+            true => Log::default(),
+            false => Log::read(root).unwrap_or_else(|error| {
+                notes.push(format!(
+                    "kernel log ({error}): not known whether a patch was forced, nor exactly \
+                     since when one is in transition"
+                ));
+                Log::default()
+            }),
+        };
+        let now = match root.is_live() {
+            true => Some(SystemTime::now()),
+            false => root
+                .read_number("/captured")
+                .and_then(|s| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(s))),
+        };
+        let uptime = uptime(root);
+        let patches: Vec<_> = patches
+            .into_iter()
+            .map(|patch| {
+                let direction = direction(&patch);
+                let age = direction.and_then(|d| age(root, &patch.name, d, &log, now, uptime));
+                status(patch, direction, age, &log, stuck_after)
+            })
+            .collect();
+        if order == Order::Unknown {
+            notes.push(
+                "order of the patches: neither stack_order nor the order of the modules can be \
+                 read, so which patch serves a function is a guess"
+                    .to_owned(),
+            );
+        }
+        if patches.iter().any(|p| p.state == State::Unknown) {
+            notes.push("some patches: their state cannot be read".to_owned());
+        }
+
+        let mut system = Self {
+            patches,
+            order,
+            disabled,
+            progress: None,
+            notes,
+            log,
+            now,
+            uptime,
+        };
+        system.look_at_tasks(root);
+        Ok(system)
+    }
+
+    fn look_at_tasks(&mut self, root: &Root) {
+        let Some(direction) = self.moving().and_then(|patch| patch.direction) else {
+            return;
+        };
+        match proc::progress(root, target(direction)) {
+            Ok(progress) => {
+                if progress.denied > 0 {
+                    self.notes.push(format!(
+                        "{} tasks: whether they have switched may not be read; try as root",
+                        progress.denied
+                    ));
+                }
+                self.progress = Some(progress);
+            }
+            Err(error) => self.notes.push(format!("tasks: /proc: {error}")),
+        }
+        if root.is_live() && in_pid_namespace() {
+            self.notes
+                .push("tasks outside of this PID namespace cannot be seen".to_owned());
+        }
+    }
+
+    /// The patch in transition.
+    pub fn moving(&self) -> Option<&PatchStatus> {
+        self.patches.iter().find(|p| p.direction.is_some())
+    }
+
+    pub fn find(&self, name: &Name) -> Option<&PatchStatus> {
+        self.patches.iter().find(|p| &p.patch.name == name)
+    }
+
+    pub fn find_disabled(&self, name: &Name) -> Option<&Module> {
+        self.disabled.iter().find(|module| &module.name == name)
+    }
+
+    /// `None` if no patch is applied or on its way.
+    pub fn state(&self) -> Option<State> {
+        self.patches
+            .iter()
+            .map(|patch| patch.state)
+            .max_by_key(|state| state.weight())
+    }
+
+    /// The word for the system.
+    pub fn word(&self) -> &'static str {
+        self.state().map_or("none", State::word)
+    }
+}
+
+/// The state of a task that has switched.
+pub fn target(direction: Direction) -> PatchState {
+    match direction {
+        Direction::Patching => PatchState::Patched,
+        Direction::Unpatching => PatchState::Unpatched,
+    }
+}
+
+/// That of the transition which the patch is in.
+fn direction(patch: &Patch) -> Option<Direction> {
+    match (patch.transition, patch.enabled) {
+        (Some(true), Some(true)) => Some(Direction::Patching),
+        (Some(true), Some(false)) => Some(Direction::Unpatching),
+        _ => None,
+    }
+}
+
+fn status(
+    patch: Patch,
+    direction: Option<Direction>,
+    age: Option<Age>,
+    log: &Log,
+    stuck_after: Duration,
+) -> PatchStatus {
+    let stuck = age.is_some_and(|age| age.elapsed >= stuck_after);
+    let forced = log
+        .transition(&patch.name)
+        .is_some_and(|t| t.forced && t.complete && t.direction == Direction::Patching);
+
+    let state = match (patch.enabled, patch.transition) {
+        (Some(_), Some(true)) if stuck => State::Stuck,
+        (Some(true), Some(true)) => State::Applying,
+        (Some(false), Some(true)) => State::Reverting,
+        (Some(true), Some(false)) if forced => State::Forced,
+        (Some(true), Some(false)) => State::Applied,
+        (Some(false), Some(false)) => State::Disabled,
+        _ => State::Unknown,
+    };
+    PatchStatus {
+        patch,
+        state,
+        direction,
+        age,
+    }
+}
+
+/// How long a patch has been in transition.
+///
+/// The log has the moment. Without it there is a lower bound for a patch that is being applied:
+/// sysfs makes the inode of the patch's folder when somebody first looks at it, and the patch was
+/// on its way by then. If it was reversed meanwhile, opening `enabled` for writing in the usual
+/// way left its mark there. Nothing like that is certain for a patch that is being reverted.
+fn age(
+    root: &Root,
+    patch: &Name,
+    direction: Direction,
+    log: &Log,
+    now: Option<SystemTime>,
+    uptime: Option<Duration>,
+) -> Option<Age> {
+    if let Some(transition) = log.transition(patch) {
+        if transition.direction == direction && !transition.complete {
+            let elapsed = uptime?.saturating_sub(transition.started);
+            return Some(Age {
+                elapsed,
+                at_least: false,
+                source: "log",
+            });
+        }
+    }
+    if direction == Direction::Unpatching {
+        return None;
+    }
+
+    let folder = sysfs::folder_of(patch);
+    let seen = root.modified(&folder)?;
+    let written = root.modified(folder.join("enabled"))?;
+    Some(Age {
+        elapsed: now?.duration_since(seen.max(written)).ok()?,
+        at_least: true,
+        source: "sysfs",
+    })
+}
+
+fn uptime(root: &Root) -> Option<Duration> {
+    let content = root.read("/proc/uptime").ok()?;
+    let seconds: f64 = std::str::from_utf8(&content)
+        .ok()?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn in_pid_namespace() -> bool {
+    /// PROC_PID_INIT_INO
+    const INITIAL: &str = "pid:[4026531836]";
+
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() != INITIAL)
+}

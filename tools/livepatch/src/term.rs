@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How answers look: colours where there is a terminal that wants them, tables, times.
+
+use std::io::IsTerminal;
+use std::time::{Duration, SystemTime};
+
+use crate::system::{Age, State};
+
+/// What is known of the terminal.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    /// Standard output is a terminal.
+    pub live: bool,
+    pub colour: bool,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Term {
+    /// No terminal: a pipe, a file, a test.
+    pub const NONE: Self = Self {
+        live: false,
+        colour: false,
+        width: 80,
+        height: 24,
+    };
+
+    pub fn detect() -> Self {
+        let variable = |name| std::env::var_os(name);
+        let number = |name| variable(name).and_then(|v| v.to_str()?.parse().ok());
+        let live = std::io::stdout().is_terminal();
+        // https://no-color.org: set and not empty.
+        let unwanted = variable("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || variable("TERM").is_some_and(|v| v == "dumb");
+
+        Self {
+            live,
+            colour: live && !unwanted,
+            width: number("COLUMNS").unwrap_or(Self::NONE.width),
+            height: number("LINES").unwrap_or(Self::NONE.height),
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        match self.colour {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+
+    pub fn strong(&self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    pub fn faint(&self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    pub fn alarm(&self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    /// `text` in the colour of a state.
+    pub fn state(&self, state: Option<State>, text: &str) -> String {
+        match state {
+            Some(State::Applied) => self.paint("32", text),
+            Some(State::Applying | State::Reverting) => self.paint("33", text),
+            Some(State::Stuck | State::Forced | State::Unknown) => self.paint("31", text),
+            Some(State::Disabled) | None => self.paint("2", text),
+        }
+    }
+
+    /// The part of a line that fits.
+    pub fn fit(&self, line: &str) -> String {
+        line.chars().take(self.width.saturating_sub(1)).collect()
+    }
+}
+
+/// Lines of cells, in columns as wide as their widest cell. `paint` colours a padded cell by its
+/// row, from 0 below the heading, and its column.
+pub fn table(
+    heading: &[&str],
+    rows: &[Vec<String>],
+    paint: impl Fn(usize, usize, &str) -> String,
+) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells
+            .chain([heading[column].len()])
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let line = |cell: &dyn Fn(usize) -> (String, usize)| {
+        let mut line = String::new();
+        for (column, width) in widths.iter().enumerate() {
+            let (text, length) = cell(column);
+            line.push_str(&text);
+            if column + 1 < widths.len() {
+                line.extend(std::iter::repeat_n(' ', width - length + 2));
+            }
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
+    };
+
+    let mut text = line(&|column| (heading[column].to_owned(), heading[column].len()));
+    for (i, row) in rows.iter().enumerate() {
+        text.push_str(&line(&|column| {
+            let cell = &row[column];
+            (paint(i, column, cell), cell.chars().count())
+        }));
+    }
+    text
+}
+
+/// `3 functions`
+pub fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// `12 s`, `3 min 20 s`, `5 h 2 min`
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+pub fn age(age: &Age) -> String {
+    match age.at_least {
+        true => format!("at least {}", duration(age.elapsed)),
+        false => duration(age.elapsed),
+    }
+}
+
+/// When something began that began so long before `now`, in UTC: `2026-11-23T10:00:00Z`.
+pub fn timestamp(now: SystemTime, age: Duration) -> Option<String> {
+    let time = now.checked_sub(age)?;
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    let (year, month, day) = date(seconds / 86400);
+    let second = seconds % 86400;
+
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    ))
+}
+
+/// The date so many days after 1970-01-01, counted in years that begin with March, so that the
+/// leap day is a year's last.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+
+    (era * 400 + year + carry, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(58), (1970, 2, 28));
+        assert_eq!(date(59), (1970, 3, 1));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(11_017), (2000, 3, 1));
+        assert_eq!(date(20_453), (2025, 12, 31));
+        assert_eq!(date(20_454), (2026, 1, 1));
+    }
+
+    #[test]
+    fn timestamps() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
+        let at = timestamp(now, Duration::from_secs(61));
+        assert_eq!(at.as_deref(), Some("2026-11-23T09:58:59Z"));
+    }
+
+    #[test]
+    fn durations() {
+        let text = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!(text(59), "59 s");
+        assert_eq!(text(60), "1 min 0 s");
+        assert_eq!(text(3_720), "1 h 2 min");
+    }
+
+    #[test]
+    fn tables_are_aligned_whatever_the_colour() {
+        let rows = vec![vec!["a".to_owned(), "x".to_owned(), String::new()]];
+        let term = Term {
+            colour: true,
+            ..Term::NONE
+        };
+        let text = table(&["LONG", "B", "C"], &rows, |_, _, cell| term.strong(cell));
+        assert!(text.starts_with("LONG  B  C\n"));
+        assert!(text.contains("\x1b[1ma\x1b[0m     \x1b[1mx"));
+    }
+
+    #[test]
+    fn states_have_colours_only_on_a_terminal() {
+        let colour = Term {
+            colour: true,
+            ..Term::NONE
+        };
+        assert_eq!(Term::NONE.state(Some(State::Stuck), "stuck"), "stuck");
+        assert_eq!(
+            colour.state(Some(State::Stuck), "stuck"),
+            "\x1b[31mstuck\x1b[0m"
+        );
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is documented is what is there.
+
+use super::{klpctl, klpctl_in, read_source, Scratch};
+use crate::exit::Exit;
+use crate::json::SCHEMA;
+use crate::options::{COMMANDS, OPTIONS};
+
+#[test]
+fn the_manual_page_knows_every_command_and_option() {
+    // In roff a dash is \-.
+    let page = read_source("klpctl.8").replace("\\-", "-");
+    for spec in &COMMANDS {
+        let entries = [format!(".B {}\n", spec.name), format!(".BR {} ", spec.name)];
+        let found = entries.iter().any(|entry| page.contains(entry));
+        assert!(found, "{}", spec.name);
+    }
+    for option in &OPTIONS {
+        let name = format!("--{}", option.long);
+        assert!(page.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn the_completion_knows_every_command_and_option() {
+    let script = read_source("klpctl.bash-completion");
+    for spec in &COMMANDS {
+        let mut words = script.split(|c: char| !c.is_ascii_alphabetic());
+        assert!(words.any(|word| word == spec.name), "{}", spec.name);
+    }
+    for option in &OPTIONS {
+        let name = format!("--{}", option.long);
+        assert!(script.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn help_is_there_for_everything() {
+    let answer = klpctl(&["--help"]);
+    assert_eq!(answer.exit, Exit::Done);
+    for spec in &COMMANDS {
+        assert!(answer.out.contains(&format!("  {} ", spec.name)));
+        let help = klpctl(&["help", spec.name]);
+        assert_eq!(help.exit, Exit::Done);
+        assert!(help.out.contains(spec.about));
+        assert_eq!(help.out, klpctl(&[spec.name, "--help"]).out);
+    }
+    assert!(answer.out.lines().all(|line| line.chars().count() <= 100));
+    assert!(klpctl(&["--version"]).out.contains(SCHEMA));
+}
+
+#[test]
+fn json_is_json() {
+    for tree in ["none", "stacked", "kernel-thread", "reverting", "disabled"] {
+        let tree = Scratch::tree(tree);
+        for command in ["status", "list", "why"] {
+            let answer = klpctl_in(&tree, &[command, "--json"]);
+            assert_json(&answer.out);
+            let answer = klpctl_in(&tree, &["watch", "--count", "2", "-i0", "--json"]);
+            assert_eq!(answer.out.lines().count(), 2);
+            answer.out.lines().for_each(assert_json);
+        }
+    }
+}
+
+fn assert_json(text: &str) {
+    let rest = value(text.trim_start());
+    assert_eq!(rest.map(str::trim), Some(""), "{text}");
+}
+
+/// What follows a JSON value.
+fn value(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    match text.chars().next()? {
+        '{' => items(&text[1..], '}', |text| {
+            value(string(text)?.trim_start().strip_prefix(':')?)
+        }),
+        '[' => items(&text[1..], ']', value),
+        '"' => string(text),
+        _ => {
+            let end = text.find([',', ']', '}', '\n']).unwrap_or(text.len());
+            let (word, rest) = text.split_at(end);
+            let number = word.parse::<f64>().is_ok();
+            (number || ["true", "false", "null"].contains(&word)).then_some(rest)
+        }
+    }
+}
+
+fn items(text: &str, close: char, item: impl Fn(&str) -> Option<&str>) -> Option<&str> {
+    let mut text = text.trim_start();
+    if let Some(rest) = text.strip_prefix(close) {
+        return Some(rest);
+    }
+    loop {
+        text = item(text)?.trim_start();
+        if let Some(rest) = text.strip_prefix(close) {
+            return Some(rest);
+        }
+        text = text.strip_prefix(',')?.trim_start();
+    }
+}
+
+fn string(text: &str) -> Option<&str> {
+    let mut rest = text.strip_prefix('"')?;
+    loop {
+        let c = rest.chars().next()?;
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '"' => return Some(rest),
+            '\\' if rest.starts_with('u') => rest = rest.get(5..)?,
+            '\\' if rest.starts_with(['"', '\\']) => rest = &rest[1..],
+            '\\' => return None,
+            c if c.is_control() => return None,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_validator_can_fail() {
+    for wrong in ["", "{", "{\"a\"}", "[1,]", "\"\n\"", "\"\\x\"", "tru"] {
+        assert!(value(wrong).is_none(), "{wrong}");
+    }
+    assert_eq!(value("{\"a\": [1.5, null, \"\\u001b\"]}"), Some(""));
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What every command that reads says of every tree, in text and in JSON, against what it is
+//! known to say: `golden/TREE.txt`.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use super::{klpctl_in, source, Scratch};
+
+const COMMANDS: [&[&str]; 9] = [
+    &["status"],
+    &["status", "--json"],
+    &["list", "-v"],
+    &["list", "--json"],
+    &["why"],
+    &["why", "--json"],
+    &["wait", "--timeout", "0"],
+    &["watch", "--count", "1"],
+    &["watch", "--count", "1", "--json"],
+];
+
+/// Compares, or with `BLESS=1` in the environment believes.
+fn check(name: &str, answers: &str) {
+    let path = source().join(format!("tests/golden/{name}.txt"));
+
+    if std::env::var_os("BLESS").is_some_and(|value| value == "1") {
+        fs::write(path, answers).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let different = expected
+        .lines()
+        .zip(answers.lines())
+        .position(|(expected, answer)| expected != answer)
+        .unwrap_or_else(|| expected.lines().count().min(answers.lines().count()));
+
+    assert!(
+        expected == answers,
+        "{name}: line {}:\nexpected: {}\nanswered: {}",
+        different + 1,
+        expected.lines().nth(different).unwrap_or("(the end)"),
+        answers.lines().nth(different).unwrap_or("(the end)"),
+    );
+}
+
+fn answers(name: &str, commands: &[&[&str]]) -> String {
+    let tree = Scratch::tree(name);
+    let mut text = String::new();
+
+    for arguments in commands {
+        let answer = klpctl_in(&tree, arguments);
+        let out = answer.out.replace(tree.path().to_str().unwrap(), "TREE");
+        let err = answer.err.replace(tree.path().to_str().unwrap(), "TREE");
+        writeln!(text, "$ klpctl {}", arguments.join(" ")).unwrap();
+        text.push_str(&without_times(&out));
+        text.push_str(&err);
+        writeln!(text, "[exit {}]\n", answer.exit as u8).unwrap();
+    }
+    text
+}
+
+/// How long klpctl itself took is no part of what is tested.
+fn without_times(out: &str) -> String {
+    let lines = out.lines().map(|line| {
+        if line.starts_with("done, after ") {
+            return "done, after TIME\n".to_owned();
+        }
+        format!("{line}\n")
+    });
+    lines.collect()
+}
+
+macro_rules! trees {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let name = stringify!($name).replace('_', "-");
+            check(&name, &answers(&name, &COMMANDS));
+        })*
+
+        /// A tree that nobody looks at tests nothing.
+        #[test]
+        fn all_trees_are_looked_at() {
+            let mut looked_at: Vec<_> = [$(stringify!($name)),*]
+                .iter()
+                .map(|name| format!("{}.tree", name.replace('_', "-")))
+                .collect();
+            let mut there: Vec<_> = fs::read_dir(source().join("tests/trees"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            looked_at.sort();
+            there.sort();
+            assert_eq!(looked_at, there);
+        }
+    };
+}
+
+trees! {
+    none
+    unsupported
+    stacked
+    replaced
+    kernel_thread
+    forced
+    user_process
+    unreliable_told
+    reverting
+    replacing
+    old_kernel
+    disabled
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A report answers as the machine does, and holds nothing that it should not.
+
+use std::fs;
+use std::process::Command;
+
+use super::{klpctl, klpctl_in, Scratch};
+use crate::exit::Exit;
+
+/// The tree of that name, and the tree in a report of it.
+fn report(name: &str, spoil: impl FnOnce(&Scratch)) -> (Scratch, Scratch) {
+    let tree = Scratch::tree(name);
+    spoil(&tree);
+    let unpacked = Scratch::new();
+    let file = unpacked.path().join("report.tar");
+
+    let answer = klpctl_in(&tree, &["report", "-o", file.to_str().unwrap()]);
+    assert_eq!(answer.exit, Exit::Done, "{}", answer.err);
+    assert!(answer.out.contains("--root klpctl-report status"));
+    let tar = Command::new("tar")
+        .arg("-C")
+        .arg(unpacked.path())
+        .arg("-xf")
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(tar.status.success());
+    assert!(tar.stderr.is_empty(), "{:?}", tar);
+    (tree, unpacked)
+}
+
+#[test]
+fn it_answers_the_same() {
+    for name in ["none", "stacked", "kernel-thread", "reverting", "disabled"] {
+        let (tree, unpacked) = report(name, |_| {});
+        let root = unpacked.path().join("klpctl-report");
+        for command in ["status", "list", "why"] {
+            let there = klpctl(&[command, "--json", "--root", root.to_str().unwrap()]);
+            let here = klpctl_in(&tree, &[command, "--json"]);
+            assert_eq!(there.out, here.out, "{name}: {command}");
+            assert_eq!(there.exit, here.exit);
+        }
+        let status = fs::read_to_string(root.join("status.json")).unwrap();
+        assert_eq!(status, klpctl_in(&tree, &["status", "--json"]).out);
+    }
+}
+
+#[test]
+fn it_holds_nothing_else() {
+    let (tree, unpacked) = report("kernel-thread", |tree| {
+        let log = tree.path().join("dev/kmsg");
+        let mut text = fs::read_to_string(&log).unwrap();
+        text.push_str("6,9,9,-;usb 1-1: SerialNumber: SECRET\n");
+        fs::write(log, text).unwrap();
+        let modules = tree.path().join("proc/modules");
+        let text = "secret_module 1 0 - Live 0xffffffffc0000000\n\
+                    test_klp_callbacks_demo 12288 1 - Live 0xffffffffc0123000 (K)\n";
+        fs::write(modules, text).unwrap();
+        for entry in fs::read_dir(tree.path().join("proc")).unwrap() {
+            let path = entry.unwrap().path();
+            let _ = fs::write(path.join("cmdline"), "SECRET");
+            let _ = fs::write(path.join("environ"), "SECRET");
+            for task in fs::read_dir(path.join("task")).into_iter().flatten() {
+                let stat = task.unwrap().path().join("stat");
+                if let Ok(text) = fs::read_to_string(&stat) {
+                    let more = " 0 0 18446744073709551615 94000000000000 140700000000000";
+                    fs::write(&stat, format!("{}{more}\n", text.trim_end())).unwrap();
+                }
+            }
+        }
+    });
+    let found = Command::new("grep")
+        .args(["-rlE", "SECRET|secret_module|ffffffffc0|9400000000"])
+        .arg(unpacked.path().join("klpctl-report"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    let modules = fs::read_to_string(unpacked.path().join("klpctl-report/proc/modules")).unwrap();
+    assert_eq!(modules, "test_klp_callbacks_demo 12288 1 - Live 0x0 (K)\n");
+    drop(tree);
+}
+
+#[test]
+fn long_names_survive() {
+    // Mangled names of Rust functions are long.
+    let function = "f".repeat(200);
+    let folder = format!("sys/kernel/livepatch/test_klp_livepatch/vmlinux/{function},1");
+    let (_tree, unpacked) = report("stacked", |tree| {
+        fs::create_dir_all(tree.path().join(&folder)).unwrap();
+    });
+    assert!(unpacked.path().join("klpctl-report").join(folder).is_dir());
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing() {
+    let tree = Scratch::tree("none");
+    let answer = klpctl_in(&tree, &["report", "-o", "/no/such/folder/report.tar"]);
+    assert_eq!(answer.exit, Exit::Error);
+    assert!(answer.err.contains("/no/such/folder/report.tar"));
+
+    let answer = klpctl_in(&tree, &["report", "-o", "/dev/full"]);
+    assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting for things that happen meanwhile.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use super::{klpctl_in, klpctl_on, Scratch};
+use crate::exit::Exit;
+use crate::term::Term;
+
+const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transition";
+
+/// Runs `change` on the tree of a blocked transition while klpctl waits.
+fn wait(arguments: &[&str], change: impl FnOnce(&Scratch) + Send) -> (Exit, String) {
+    let tree = Scratch::tree("kernel-thread");
+    let answer = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(600));
+            change(&tree);
+        });
+        klpctl_in(&tree, arguments)
+    });
+    (answer.exit, answer.out)
+}
+
+#[test]
+fn until_it_is_complete() {
+    let (exit, out) = wait(&["wait", "--timeout", "60"], |tree| {
+        fs::write(tree.path().join(TRANSITION), "0\n").unwrap();
+    });
+    assert_eq!(exit, Exit::Done);
+    // In a pipe there are lines, and the worst blocker is named.
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert!(lines[0].contains("tasks have switched, waiting for kworker/"));
+    assert!(lines[0].contains("on function busymod_work_func of test_klp_callbacks_busy"));
+    assert!(lines[1].starts_with("done, after "));
+}
+
+#[test]
+fn until_the_patch_is_gone() {
+    let (exit, out) = wait(&["wait", "test_klp_callbacks_demo", "--json"], |tree| {
+        let folder = tree.path().join(TRANSITION);
+        fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+    });
+    assert_eq!(exit, Exit::Done);
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert!(lines[0].contains("\"event\":\"progress\""));
+    assert!(lines[0].contains("\"function\":\"busymod_work_func\""));
+    assert!(lines[1].contains("\"event\":\"done\""));
+}
+
+#[test]
+fn in_vain() {
+    let tree = Scratch::tree("kernel-thread");
+    let answer = klpctl_in(&tree, &["wait", "--timeout", "0.1"]);
+    assert_eq!(answer.exit, Exit::Transition);
+    assert!(answer.out.contains("The transition has not ended in time."));
+    // What why says.
+    let why = klpctl_in(&tree, &["why"]).out;
+    assert!(answer.out.ends_with(&why), "{}", answer.out);
+
+    let answer = klpctl_in(&tree, &["wait", "--timeout", "0", "--stuck-after", "1"]);
+    assert_eq!(answer.exit, Exit::Stuck);
+}
+
+#[test]
+fn for_nothing() {
+    let tree = Scratch::tree("stacked");
+    assert_eq!(klpctl_in(&tree, &["wait"]).exit, Exit::Done);
+    let answer = klpctl_in(&tree, &["wait", "no_such_patch"]);
+    assert_eq!(answer.exit, Exit::Nothing);
+    let tree = Scratch::tree("none");
+    assert_eq!(klpctl_in(&tree, &["wait"]).exit, Exit::Nothing);
+}
+
+#[test]
+fn with_a_bar_on_a_terminal() {
+    let tree = Scratch::tree("kernel-thread");
+    let root = tree.path().to_str().unwrap();
+    let term = Term {
+        live: true,
+        width: 60,
+        ..Term::NONE
+    };
+    let answer = klpctl_on(term, &["wait", "--timeout", "0.5", "--root", root]);
+    let bar = answer.out.split("\r\x1b[K").nth(1).unwrap();
+    assert!(bar.starts_with('['), "{bar}");
+    assert!(bar.contains("#."), "{bar}");
+    assert_eq!(bar.chars().count(), 59, "{bar}");
+}

@@ -1,0 +1,396 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# klpctl: that it says of the system what is so, and does to it what it says.
+#
+# klpctl is built by make -C tools/livepatch.  It is looked for at $KLPCTL, on
+# the PATH, and beside this script.
+
+. $(dirname $0)/functions.sh
+
+MOD_BUSY=test_klp_callbacks_busy
+MOD_DEMO=test_klp_callbacks_demo
+MOD_LIVEPATCH=test_klp_livepatch
+MOD_REPLACE=test_klp_atomic_replace
+MOD_TARGET=test_klp_sleep_target
+MOD_SLEEP=test_klp_sleep_patch
+
+BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
+
+KLPCTL=${KLPCTL:-$(command -v klpctl || realpath -e $(dirname $0)/klpctl 2> /dev/null)}
+[[ -x "$KLPCTL" ]] ||
+	skip "klpctl is not to be found; set KLPCTL, or make -C tools/livepatch install"
+
+setup_config
+
+[[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
+	skip "no stack or patch_state in /proc/PID"
+
+SCRATCH=$(mktemp -d)
+SLEEPERS=
+function cleanup_klpctl() {
+	[[ -z "$SLEEPERS" ]] || kill -KILL $SLEEPERS 2> /dev/null
+	rm -rf "$SCRATCH"
+	cleanup
+}
+trap cleanup_klpctl EXIT INT TERM HUP
+
+# fail(msg) - the case fails: show what klpctl said last
+function fail() {
+	echo "not ok"
+	sed 's/^/# /' "$SCRATCH/output"
+	die "$1"
+}
+
+# klpctl(status, args...) - run klpctl, which must exit with this status; what
+#	it says is in $SCRATCH/output
+function klpctl() {
+	local expected="$1"; shift
+	local status=0
+
+	log "% klpctl $*"
+	"$KLPCTL" "$@" > "$SCRATCH/output" 2>&1 < /dev/null || status=$?
+	[[ $status -eq $expected ]] ||
+		fail "klpctl $* exits with $status, not $expected"
+}
+
+# says(line) - klpctl said a line that contains this
+function says() {
+	grep -qF -e "$1" "$SCRATCH/output" ||
+		fail "klpctl did not say: $1"
+}
+
+# waits_for(kind, pid, reason) - klpctl why names this task for this reason, and
+#	no other task
+function waits_for() {
+	local kind="$1" pid="$2" reason="$3"
+	local i count
+
+	# All but that task switch within a few seconds.
+	loop_until '[[ "$(tasks_waiting)" == "'$pid'" ]]' ||
+		fail "waiting: $(tasks_waiting), not $pid"
+	# It may be awake for a moment, and then has no stack to look at.
+	for i in {1..10}; do
+		klpctl 3 why --stuck-after 600
+		grep -A 1 -F "($pid), $kind, " "$SCRATCH/output" | grep -qF -e "  $reason" &&
+			break
+		[[ $i -lt 10 ]] ||
+			fail "the reason of $pid is not: $reason"
+	done
+	cp "$SCRATCH/output" "$SCRATCH/why"
+	count=$(grep -c ', kernel thread, \|, user process, ' "$SCRATCH/why")
+	[[ $count -eq 1 ]] ||
+		fail "klpctl why names $count tasks"
+
+	klpctl 3 why --stuck-after 600 --json
+	says "\"tid\": $pid,"
+	klpctl 3 status --stuck-after 600
+	says " 1 of "
+}
+
+# marked(frame) - the frame that is marked, and no other, in the stack that
+#	waits_for saw
+function marked() {
+	[[ "$(grep -c '^  > ' "$SCRATCH/why")" == "1" ]] &&
+		grep -qF -e "  > $1+" "$SCRATCH/why" ||
+		fail "the frame of $1 is not marked, or not alone"
+}
+
+# tasks_waiting() - the IDs of the tasks that a transition waits for
+function tasks_waiting() {
+	local state
+
+	state=$(grep -lx 1 $SYSFS_KLP_DIR/*/transition)
+	state=$(cat "${state%/transition}/enabled")
+	echo $(grep -lx -e $((1 - state)) /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | \
+		awk -F/ '{ print $5 }')
+}
+
+# start_busy() - a kworker that sleeps in busymod_work_func(); sets WORKER
+function start_busy() {
+	load_mod $MOD_BUSY block_transition=Y
+	loop_until 'WORKER=$(grep -l busymod_work_func /proc/[0-9]*/stack 2> /dev/null);
+		    [[ $(wc -w <<< "$WORKER") -eq 1 ]]' ||
+		die "the busy kworker is not to be found"
+	WORKER=${WORKER#/proc/}
+	WORKER=${WORKER%/stack}
+}
+
+function stop_busy() {
+	echo N > $BLOCK_PARAM
+	unload_mod $MOD_BUSY
+}
+
+# start_sleeper(file, function) - a process that sleeps in this function of the
+#	kernel; sets SLEEPER
+function start_sleeper() {
+	cat /proc/$1 > /dev/null 2>&1 &
+	SLEEPER=$!
+	SLEEPERS+=" $SLEEPER"
+	loop_until 'grep -qw '$2' /proc/$SLEEPER/stack' ||
+		die "the process does not sleep in $2()"
+}
+
+function stop_sleeper() {
+	kill -KILL $SLEEPER
+	wait $SLEEPER 2> /dev/null
+	SLEEPERS=${SLEEPERS% $SLEEPER}
+}
+
+# check_gone(modname) - neither the patch nor its module is there
+function check_gone() {
+	[[ ! -e "$SYSFS_KLP_DIR/$1" && ! -e "/sys/module/$1" ]] ||
+		fail "$1 is still there"
+}
+
+# is_patched() - whether test_klp_livepatch is in effect
+function is_patched() {
+	grep -q "this has been live patched" /proc/cmdline
+}
+
+# pass() - the end of a case: nothing may be left
+function pass() {
+	[[ -z "$(ls $SYSFS_KLP_DIR)" ]] ||
+		fail "left: $(ls $SYSFS_KLP_DIR)"
+	echo "ok"
+}
+
+
+start_test "klpctl without a livepatch"
+
+klpctl 5
+says "livepatch: none"
+klpctl 5 list
+klpctl 5 why
+klpctl 5 wait
+klpctl 5 unload --all
+klpctl 5 status --json
+says '"system": "none"'
+klpctl 2 nonsense
+klpctl 2 load
+klpctl 1 load test_modules/test_klp_callbacks_mod.ko
+says "is not a livepatch"
+check_gone test_klp_callbacks_mod
+klpctl 1 load "$SCRATCH/none.ko"
+pass
+
+
+start_test "klpctl load, list, unload"
+
+klpctl 0 load --dry-run test_modules/$MOD_LIVEPATCH.ko
+says "would run: insmod"
+check_gone $MOD_LIVEPATCH
+klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
+says "$MOD_LIVEPATCH: applied"
+is_patched ||
+	fail "the patch is not in effect"
+klpctl 0
+says "livepatch: applied"
+klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
+says "is loaded already"
+klpctl 0 list -v
+grep -q "^cmdline_proc_show  *vmlinux  *1  *patched  *$MOD_LIVEPATCH\$" "$SCRATCH/output" ||
+	fail "klpctl list does not show cmdline_proc_show"
+klpctl 0 why
+says "no patch is in transition"
+klpctl 0 wait
+klpctl 1 force --yes
+says "nothing to force"
+klpctl 0 unload $MOD_LIVEPATCH
+check_gone $MOD_LIVEPATCH
+! is_patched ||
+	fail "the patch is still in effect"
+pass
+
+
+start_test "klpctl with two patches of one function"
+
+klpctl 0 load test_modules/$MOD_LIVEPATCH.ko test_modules/$MOD_REPLACE.ko replace=0
+klpctl 0 list
+sed -n 2p "$SCRATCH/output" | grep -q "^1 *$MOD_LIVEPATCH " ||
+	fail "$MOD_LIVEPATCH is not the first"
+sed -n 3p "$SCRATCH/output" | grep -q "^2 *$MOD_REPLACE " ||
+	fail "$MOD_REPLACE is not the second"
+klpctl 0 unload --all
+check_gone $MOD_LIVEPATCH
+check_gone $MOD_REPLACE
+
+# What is replaced is disabled, and its module is left.
+klpctl 0 load test_modules/$MOD_LIVEPATCH.ko test_modules/$MOD_REPLACE.ko replace=1
+loop_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_LIVEPATCH ]]'
+klpctl 0 status
+grep -q "^$MOD_LIVEPATCH  *disabled" "$SCRATCH/output" ||
+	fail "$MOD_LIVEPATCH is not shown as disabled"
+klpctl 1 load test_modules/$MOD_LIVEPATCH.ko
+klpctl 1 enable $MOD_LIVEPATCH
+says "unload its module and load it again"
+klpctl 0 unload --all
+check_gone $MOD_LIVEPATCH
+check_gone $MOD_REPLACE
+pass
+
+
+start_test "klpctl why: a kernel thread"
+
+start_busy
+klpctl 3 load --timeout 2 test_modules/$MOD_DEMO.ko
+says "The transition has not ended in time."
+says "on function busymod_work_func of $MOD_BUSY"
+waits_for "kernel thread" $WORKER "on function busymod_work_func of $MOD_BUSY"
+marked busymod_work_func
+grep -qF "or let module $MOD_BUSY finish" "$SCRATCH/why" ||
+	fail "no advice"
+klpctl 4 status --stuck-after 1
+says "livepatch: stuck"
+klpctl 4 why $MOD_DEMO --stuck-after 1 --json
+says '"function": "busymod_work_func"'
+klpctl 3 wait --timeout 1
+klpctl 3 load test_modules/$MOD_LIVEPATCH.ko
+says "$MOD_DEMO is in transition"
+check_gone $MOD_LIVEPATCH
+echo N > $BLOCK_PARAM
+klpctl 0 wait $MOD_DEMO --timeout 60
+klpctl 0 unload $MOD_DEMO
+stop_busy
+pass
+
+
+start_test "klpctl why: a user process"
+
+load_mod $MOD_TARGET
+start_sleeper test_klp_sleep test_klp_sleep_show
+klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
+waits_for "user process" $SLEEPER "on function test_klp_sleep_show of $MOD_TARGET"
+marked test_klp_sleep_show
+stop_sleeper
+klpctl 0 wait --timeout 60
+
+# The next one sleeps in the new function, and holds the end of the patch up.
+start_sleeper test_klp_sleep livepatch_test_klp_sleep_show
+klpctl 3 disable --timeout 1 $MOD_SLEEP
+waits_for "user process" $SLEEPER \
+	"on function test_klp_sleep_show of $MOD_TARGET, in the version of $MOD_SLEEP"
+marked livepatch_test_klp_sleep_show
+klpctl 3 status
+says "livepatch: reverting"
+klpctl 0 enable $MOD_SLEEP
+says "$MOD_SLEEP: applied"
+klpctl 3 unload --timeout 1 $MOD_SLEEP
+stop_sleeper
+klpctl 0 unload --timeout 60 $MOD_SLEEP
+check_gone $MOD_SLEEP
+unload_mod $MOD_TARGET
+pass
+
+
+# Not every architecture loses its way in the function without a stack frame
+# that can be unwound: the kernel says whether this one does.
+start_test "klpctl why: an unreliable stack"
+
+load_mod $MOD_TARGET
+start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
+echo "func klp_try_switch_task +p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
+"$KLPCTL" load --timeout 4 test_modules/$MOD_SLEEP.ko > "$SCRATCH/output" 2>&1
+if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; then
+	waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
+	# Without the kernel's word, which is soon too old, the stack tells.
+	echo "func klp_try_switch_task -p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
+	sleep 7
+	waits_for "user process" $SLEEPER "its stack is unreliable, it seems"
+fi
+stop_sleeper
+klpctl 0 unload --timeout 60 $MOD_SLEEP
+unload_mod $MOD_TARGET
+pass
+
+
+start_test "klpctl disable turns a patch round"
+
+start_busy
+klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
+klpctl 0 disable $MOD_DEMO
+says "$MOD_DEMO: disabled"
+[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO && -e /sys/module/$MOD_DEMO ]] ||
+	fail "$MOD_DEMO is not disabled"
+loop_until '[[ $(cat /sys/module/$MOD_DEMO/refcnt) == "0" ]]'
+klpctl 5 status
+says "klpctl unload $MOD_DEMO removes it"
+klpctl 1 load test_modules/$MOD_DEMO.ko
+says "unload it first"
+klpctl 0 unload $MOD_DEMO
+check_gone $MOD_DEMO
+klpctl 1 load --timeout 1 --revert-on-timeout test_modules/$MOD_DEMO.ko
+says "was taken back"
+check_gone $MOD_DEMO
+stop_busy
+pass
+
+
+start_test "klpctl force"
+
+start_busy
+klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
+loop_until '[[ "$(tasks_waiting)" == "$WORKER" ]]'
+klpctl 0 force --dry-run
+says "would run: echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
+klpctl 2 force
+says "--yes"
+grep -q 1 $SYSFS_KLP_DIR/$MOD_DEMO/transition ||
+	fail "the transition was forced without a yes"
+klpctl 0 force --yes
+says "switches 1 task at once"
+[[ "$(cat $SYSFS_KLP_DIR/$MOD_DEMO/transition)" == "0" ]] ||
+	fail "the transition was not forced"
+klpctl 6 status
+says "livepatch: forced"
+echo N > $BLOCK_PARAM
+loop_until '! grep -q busymod_work_func /proc/$WORKER/stack'
+klpctl 0 unload $MOD_DEMO
+stop_busy
+pass
+
+
+start_test "klpctl report, and --root"
+
+load_mod $MOD_TARGET
+start_sleeper test_klp_sleep test_klp_sleep_show
+klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
+loop_until '[[ "$(tasks_waiting)" == "$SLEEPER" ]]'
+klpctl 0 report --output "$SCRATCH/report.tar"
+tar -C "$SCRATCH" -xf "$SCRATCH/report.tar" ||
+	fail "the report is no tar file"
+! grep -rqE 'ffff[0-9a-f]{12}' "$SCRATCH/klpctl-report" ||
+	fail "there are addresses in the report"
+klpctl 3 why --stuck-after 600
+mv "$SCRATCH/output" "$SCRATCH/live"
+klpctl 3 why --stuck-after 600 --root "$SCRATCH/klpctl-report"
+diff <(sed 1d "$SCRATCH/live") <(sed 1d "$SCRATCH/output") ||
+	fail "the report says something else"
+klpctl 2 disable $MOD_SLEEP --root "$SCRATCH/klpctl-report"
+klpctl 0 disable $MOD_SLEEP --root "$SCRATCH/klpctl-report" --dry-run
+klpctl 3 watch --stuck-after 600 --count 2 --interval 0.1
+says "($SLEEPER): on function test_klp_sleep_show"
+
+if command -v setpriv > /dev/null; then
+	chmod 755 "$SCRATCH"
+	install -m 755 "$KLPCTL" "$SCRATCH/klpctl"
+	ROOT_KLPCTL=$KLPCTL
+	KLPCTL=$SCRATCH/as-nobody
+	printf '#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups %s "$@"\n' \
+		"$SCRATCH/klpctl" > $KLPCTL
+	chmod 755 $KLPCTL
+	klpctl 3 status --stuck-after 600
+	says "livepatch: applying"
+	says "may not be read; try as root"
+	klpctl 3 why --stuck-after 600
+	klpctl 1 disable $MOD_SLEEP
+	says "try as root"
+	KLPCTL=$ROOT_KLPCTL
+fi
+stop_sleeper
+klpctl 0 wait --timeout 60
+klpctl 0 unload $MOD_SLEEP
+unload_mod $MOD_TARGET
+pass
+
+exit 0
