@@ -26,7 +26,7 @@ mkdir -p "$work/tree/rust/kernel" "$work/tree/$(dirname "$workspace")"
 cp -a "$repo/rust/kernel/livepatch" "$work/tree/rust/kernel/"
 cp -a "$repo/$workspace" "$work/tree/$(dirname "$workspace")/"
 cd "$work/tree"
-mv "$workspace/Cargo.lock" .
+rm -f "$workspace/Cargo.lock"
 sed "s|\"\([a-z]*\)\"\([],]\)|\"$workspace/\1\"\2|g" "$workspace/Cargo.toml" >Cargo.toml
 rm "$workspace/Cargo.toml"
 grep -q "$workspace/engine" Cargo.toml || die "cannot move the workspace of $workspace/Cargo.toml"
