@@ -294,8 +294,9 @@ impl Promise {
         if !t.patching {
             self.forced.insert(t.patch);
         } else if self.find(t.patch).is_some_and(|i| i.replaces) {
-            let older: Vec<usize> = self.older(t.patch).map(|i| i.patch).collect();
-            self.forced.extend(older);
+            // The younger ones as well, which only a disabled patch that was turned round has.
+            let others = self.installed.iter().map(|i| i.patch);
+            self.forced.extend(others.filter(|&patch| patch != t.patch));
         }
     }
 
