@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * bench.h - the clock of the live patching benchmark
+ *
+ * The time stamp counter is the clock.  In an emulator that advances it by one
+ * with each instruction, and at once to the next timer where the CPU idles, a
+ * span of it without the time in idle is the number of instructions.
+ */
+#ifndef _KLP_BENCH_H
+#define _KLP_BENCH_H
+
+#include <linux/kernel_stat.h>
+#include <linux/ktime.h>
+#include <linux/sched.h>
+#include <linux/tick.h>
+#include <asm/tsc.h>
+
+struct klp_bench_span {
+	u64 ticks;
+	/* Of these, in idle. */
+	u64 idle;
+};
+
+static inline u64 klp_bench_now(void)
+{
+	return rdtsc_ordered();
+}
+
+static inline u64 klp_bench_idle(void)
+{
+	return get_cpu_idle_time_us(0, NULL) * NSEC_PER_USEC;
+}
+
+/*
+ * Begins a span right after a timer tick, so that what waits for the next ones
+ * takes the same time in each run.
+ */
+static inline void klp_bench_begin(struct klp_bench_span *span)
+{
+	schedule_timeout_uninterruptible(1);
+	span->idle = klp_bench_idle();
+	span->ticks = klp_bench_now();
+}
+
+/* What has passed of a span that has begun. */
+static inline struct klp_bench_span
+klp_bench_passed(const struct klp_bench_span *begin)
+{
+	struct klp_bench_span span;
+
+	span.ticks = klp_bench_now() - begin->ticks;
+	span.idle = klp_bench_idle() - begin->idle;
+	return span;
+}
+
+#endif /* _KLP_BENCH_H */
