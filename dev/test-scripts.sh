@@ -135,5 +135,23 @@ expect "judge: a leak" 1 "1 passed, 1 failed" judge
 : >"$scratch/dmesg"
 expect "judge: no log" 1 "nothing to judge" judge
 
+# The report of the benchmark, which makes no figure of what is none.
+expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \
+	env BENCH="calls speed" "$repo/dev/bench.sh"
+printf 'figure calibration - - - 2000040\nfigure call_unpatched klp_bench_target - - 900000\n' >"$scratch/c"
+cp "$scratch/c" "$scratch/rust"
+report() {
+	python3 "$repo/dev/bench-report.py" "$scratch/c" "$scratch/rust"
+}
+expect "bench: a table" 0 "9.00" report
+echo 'figure call_patched klp_bench_target 1 - cat: Input/output error' >>"$scratch/rust"
+expect "bench: an error is no figure" 1 "not a figure" report
+printf 'figure calibration - - - 2000040\nfigure enable vmlinux 10 - 0\n' >"$scratch/rust"
+expect "bench: nothing costs nothing" 1 "Rust: a figure is not positive" report
+echo 'figure calibration - - - 2999999' >"$scratch/rust"
+expect "bench: another clock" 1 "Rust: the clock does not count instructions" report
+: >"$scratch/rust"
+expect "bench: no clock" 1 "Rust: there is no calibration" report
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * bench.h - the clock of the live patching benchmark
+ * The clock of the live patching benchmark
  *
  * The time stamp counter is the clock.  In an emulator that advances it by one
  * with each instruction, and at once to the next timer where the CPU idles, a

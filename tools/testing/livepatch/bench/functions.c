@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * functions.c - the functions that are patched, apart from what calls them,
+ * The functions that are patched, apart from what calls them,
  * so that the compiler leaves each call a call
  */
 

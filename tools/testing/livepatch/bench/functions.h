@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * functions.h - the functions that are patched
+ * The functions that are patched
  *
  * klp_bench_<number>(x) is x + KLP_BENCH_RESULT(<number>, version): the
  * original's version is 0, that of a patch is its own.
@@ -15,8 +15,6 @@
 #define KLP_BENCH_RESULT(number, version) \
 	((number) * KLP_BENCH_VERSIONS + (version))
 
-#define F(number) int klp_bench_##number(int x);
-#include "functions.inc"
-#undef F
+#include "prototypes.inc"
 
 #endif /* _KLP_BENCH_FUNCTIONS_H */

@@ -4,7 +4,6 @@
  * that init_module(2) took
  */
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,7 +14,7 @@
 int main(int argc, char **argv)
 {
 	struct stat status;
-	uint64_t ticks;
+	unsigned long long ticks;
 	FILE *file;
 	void *image;
 
@@ -40,6 +39,6 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
-	printf("%llu\n", (unsigned long long)(__rdtsc() - ticks));
+	printf("%llu\n", __rdtsc() - ticks);
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * main.c - the parts of the live patching benchmark that patch nothing
+ * The parts of the live patching benchmark that patch nothing
  *
  * Parameters, to be read and written in sysfs:
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * patch.c - a livepatch of as many functions as wanted
+ * A livepatch of as many functions as wanted
  *
  * Parameters, given when the module is loaded:
  *
@@ -62,7 +62,11 @@ static atomic_t called = ATOMIC_INIT(0);
 	static noinline int klp_bench_new_##number(int x) \
 	{ \
 		return x + KLP_BENCH_RESULT(number, VERSION); \
-	} \
+	}
+#include "functions.inc"
+#undef F
+
+#define F(number) \
 	static noinline int klp_bench_call_##number(int x) \
 	{ \
 		atomic_inc(&called); \
@@ -131,7 +135,8 @@ static int await_gone(const char *name, const struct klp_bench_span *begin)
 			return -ETIMEDOUT;
 		/* As exact as the figure, and too seldom to change it. */
 		pause = whole.ticks / 400 / NSEC_PER_USEC;
-		usleep_range(max(pause, 20), max(pause, 20));
+		pause = max(pause, 20);
+		usleep_range(pause, pause + 1);
 	}
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * patch2.c - the same livepatch as a second module, with versions of its own
+ * The same livepatch as a second module, with versions of its own
  */
 
 #define VERSION 2

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * shadow.c - what shadow variables cost while there are many
+ * What shadow variables cost while there are many
  *
  *   shadow     write N: measures with N variables there; read: the ticks that
  *              PROBES allocations, look-ups and removals took, and the ticks to

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * target.c - the module that is patched, which also measures calls
+ * The module that is patched, which also measures calls
  *
  * Parameters, to be read and written in sysfs:
  *

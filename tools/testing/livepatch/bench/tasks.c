@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * tasks.c - many sleeping tasks, and how long they keep others from running
+ * Many sleeping tasks, and how long they keep others from running
  *
  *   tasks      write N: starts or ends kernel threads, which sleep, so that
  *              there are N tasks of all kinds; read: how many there are

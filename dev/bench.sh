@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Measure both cores in instructions, side by side: the same kernel but for
+# CONFIG_LIVEPATCH_RUST, the same modules, one emulated CPU whose clock counts
+# instructions.  Prints one table, and writes it and plots of it to
+# Documentation/livepatch/bench/.
+#
+#   dev/bench.sh             BENCH='calls functions tasks coming end shadow' TIMEOUT=1740
+#
+# What to measure (BENCH) is for trying: only a run of everything is written.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+export DEBUG=0
+all='calls functions tasks coming end shadow'
+what=${BENCH:-$all}
+for part in $what; do
+	[[ " $all " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all"
+done
+results=$(work_dir)/bench
+rm -rf "$results"
+mkdir -p "$results"
+
+for core in c rust; do
+	out=$(CORE=$core kernel_build)
+	CORE=$core "$repo/dev/kernel.sh" >/dev/null
+	set_kmake
+	rsync -a "$(tree_dir)/tools/testing/livepatch/bench" "$out/"
+	run_logged "building the modules for $(basename "$out")" "$out/log/bench" \
+		"${kmake[@]}" -C "$out/bench" KDIR="$out"
+	grep -v LIVEPATCH_RUST "$out/.config" >"$results/$core.config"
+done
+cmp -s "$results/c.config" "$results/rust.config" ||
+	die "the two kernels differ in more than CONFIG_LIVEPATCH_RUST" \
+		"$(diff "$results/c.config" "$results/rust.config" | head -n 20)"
+
+if ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
+	say "missing: matplotlib (draws the plots)"
+	run_logged "installing matplotlib" "$cache/log/matplotlib.log" \
+		"$venv/bin/pip" install --disable-pip-version-check matplotlib==3.10.7
+fi
+
+# Both at once: what each does, and what it counts, does not depend on the other.
+cores=(c rust) machines=()
+trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
+for core in "${cores[@]}"; do
+	CORE=$core CPUS=1 MEM=2G QEMU_OPTS='-icount shift=0,sleep=off' TIMEOUT=${TIMEOUT:-1740} \
+		"$repo/dev/vm.sh" "BENCH='$what' dev/bench-guest.sh" >"$results/$core" 2>&1 </dev/null &
+	machines+=($!)
+done
+say "measuring both cores (log: $results/c, $results/rust)"
+begin=$SECONDS
+while [ -n "$(jobs -rp)" ]; do
+	sleep 1
+	[ $(((SECONDS - begin) % 15)) = 14 ] || continue
+	for core in "${cores[@]}"; do
+		say "$core: $(grep -av '^figure' "$results/$core" | tail -n 1 | tr -d '\r' | cut -c 1-70)"
+	done
+done
+for i in "${!cores[@]}"; do
+	core=${cores[i]}
+	if ! wait "${machines[i]}"; then
+		tail -n 40 "$results/$core" >&2
+		die "measuring the ${cores[i]} core failed" "what was measured: $results/$core"
+	fi
+done
+machines=()
+
+report=("$venv/bin/python" "$repo/dev/bench-report.py" "$results/c" "$results/rust")
+if [ "$what" = "$all" ]; then
+	# Of what is measured: the sources, as they are.
+	commit=$(git -C "$repo" describe --always --abbrev=12 --dirty --exclude='*' 2>/dev/null) || commit=unknown
+	report+=(--write "$repo/Documentation/livepatch/bench"
+		--meta "kernel=Linux $(cat "$(CORE=c kernel_build)/include/config/kernel.release")"
+		--meta "configuration=sha256:$(sha256sum <"$results/c.config" | cut -c 1-16)"
+		--meta "commit=$commit"
+		--meta "compiler=$(gcc --version | head -n 1), $("$(find_rustc)" --version)"
+		--meta "emulator=$(qemu-system-x86_64 --version | head -n 1)")
+fi
+"${report[@]}"
+say "measured in $(((SECONDS - begin) / 60)) min"
