@@ -80,13 +80,17 @@ spans() {
 	read -r call call_idle whole whole_idle <<<"$(get "$1" "$2")"
 }
 
-# phases NAME OBJECT N MODULE DIRECTION CALL: splits what a call took by what
-# the log says when.
+# phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: splits what was done last by
+# what the log says when: preparing, which is the rest of what the call took,
+# patching, and the transition.
 phases() {
-	dmesg | awk -v name="$1" -v object="$2" -v n="$3" -v patch="'$4'" -v direction="$5" -v call="$6" '
+	dmesg | awk -v name="$1" -v place="$2 $3 $4" -v patch="'$5'" -v direction="$6" -v call="${7:-0}" '
+		function figure(what, ticks) {
+			printf "figure %s_%s %s %.0f\n", name, what, place, ticks
+		}
 		index($0, patch) {
 			match($0, /[0-9]+\.[0-9]+\]/)
-			now = substr($0, RSTART, RLENGTH - 1) * 1000000
+			now = substr($0, RSTART, RLENGTH - 1) * 1000000000
 			if (/enabling patch/)
 				enabling = now
 			else if ($0 ~ "starting " direction " transition")
@@ -95,12 +99,11 @@ phases() {
 				complete = now
 		}
 		END {
-			change = complete - starting
-			printf "figure %s_transition %s %d - %.0f\n", name, object, n, change * 1000
-			if (direction != "patching")
-				exit
-			printf "figure %s_patch %s %d - %.0f\n", name, object, n, (starting - enabling) * 1000
-			printf "figure %s_prepare %s %d - %.0f\n", name, object, n, call - (complete - enabling) * 1000
+			figure("transition", complete - starting)
+			if (direction == "patching")
+				figure("patch", starting - enabling)
+			if (call)
+				figure("prepare", call - (complete - enabling))
 		}'
 }
 
@@ -199,7 +202,7 @@ measure_functions() {
 			spans klp_bench_patch enable
 			figure enable "$object" $n - $((call - call_idle))
 			figure enable_time "$object" $n - "$call"
-			phases enable "$object" $n klp_bench_patch patching "$call"
+			phases enable "$object" $n - klp_bench_patch patching "$call"
 			figure memory_slab "$object" $n - $((after[0] - before[0]))
 			figure memory_vmalloc "$object" $n - $((after[1] - before[1]))
 			figure memory_trampolines "$object" $n - $((after[2] - before[2]))
@@ -223,7 +226,7 @@ measure_functions() {
 			spans klp_bench_patch2 disable
 			figure disable "$object" $n - $((whole - whole_idle))
 			figure disable_time "$object" $n - "$whole"
-			phases disable "$object" $n klp_bench_patch2 unpatching "$call"
+			phases disable "$object" $n - klp_bench_patch2 unpatching
 			[ "$object" != $target ] || versions 2 0
 			[ "$(get klp_bench_patch2 called)" = 0 ] || fail "a function of vmlinux that was patched is in use"
 			unload klp_bench_patch2
@@ -248,7 +251,7 @@ measure_tasks() {
 			versions 1 $n
 			figure held $target $n $tasks "$(get klp_bench held)"
 			figure tasks $target $n $tasks "$there"
-			phases pass-$tasks $target $n klp_bench_patch patching 0
+			phases pass $target $n $tasks klp_bench_patch patching
 			put klp_bench_patch disable 1
 			unload klp_bench_patch
 		done

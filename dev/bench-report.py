@@ -79,15 +79,20 @@ class Table:
     def __init__(self, c, rust):
         self.c, self.rust = c, rust
         self.rows = []
+        self.heading = None
 
     def head(self, text):
-        self.rows.append((text, "", "", ""))
+        """A heading, for the rows that follow, if any do."""
+        self.heading = text
 
     def row(self, title, unit, value, ratio=True):
         """A row of what value(figures) is for each core, if it was measured."""
         c, rust = value(self.c), value(self.rust)
         if c is None and rust is None:
             return
+        if self.heading:
+            self.rows.append((self.heading, "", "", ""))
+            self.heading = None
         times = "-"
         if ratio and c is not None and rust:
             times = f"{c / rust:,.1f}" if c / rust < 100 else f"{c / rust:,.0f}"
@@ -148,11 +153,11 @@ def table(c, rust):
                 for n in FUNCTIONS:
                     t.row(f"{n:,}, on the clock", "s", lambda f, n=n: f.one(f"{name}_time", obj, n))
 
-    t.head("one pass over all tasks, tasklist_lock held: functions, tasks")
+    t.head("one pass over all tasks, tasklist_lock held: functions × tasks")
     for tasks in TASKS:
         for n in PASS_FUNCTIONS:
             there = c.one("tasks", TARGET, n, tasks) or rust.one("tasks", TARGET, n, tasks) or tasks
-            t.row(f"{n:,}, {there:,}", "M", lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks))
+            t.row(f"{n:,} × {there:,}", "M", lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks))
 
     for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
         t.head(f"memory of a patched function, of 1000 of {where}")
