@@ -95,7 +95,7 @@ phases() {
 				enabling = now
 			else if ($0 ~ "starting " direction " transition")
 				starting = now
-			else if ($0 ~ direction " complete")
+			else if ($0 ~ ": " direction " complete")
 				complete = now
 		}
 		END {
