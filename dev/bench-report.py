@@ -3,7 +3,8 @@
 """Tell what dev/bench-guest.sh has measured on the C core and on the Rust core.
 
 Prints one table: C, Rust, and how many times the one is the other.  With
---write FOLDER, also writes bench.csv, which holds all figures, and plots.
+--write FOLDER, also writes bench.csv, which holds all figures, table.txt, which
+is what it prints, and plots.
 """
 
 import argparse
@@ -98,13 +99,15 @@ class Table:
             times = f"{c / rust:,.1f}" if c / rust < 100 else f"{c / rust:,.0f}"
         self.rows.append(("  " + title, show(c, unit), show(rust, unit), times))
 
-    def print(self):
+    def text(self):
+        lines = []
         widths = [max(len(row[i]) for row in self.rows) for i in range(4)]
         for i, row in enumerate(self.rows):
             if not any(row[1:]) and i:
-                print()
+                lines.append("")
             cells = [row[0].ljust(widths[0])] + [row[j].rjust(widths[j]) for j in (1, 2, 3)]
-            print("  ".join(cells).rstrip())
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines) + "\n"
 
 
 def extra(name, functions):
@@ -210,7 +213,7 @@ def write_csv(path, meta, c, rust):
     keys = list(dict.fromkeys(list(c.values) + list(rust.values)))
     with open(path, "w", encoding="utf-8", newline="") as file:
         for line in meta:
-            file.write(f"# {line.replace('=', ': ', 1)}\n")
+            file.write(f"# {line}\n")
         file.write("# values: ticks of a clock that counts instructions; memory: bytes\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("figure", "object", "functions", "tasks", "c", "rust"))
@@ -311,12 +314,16 @@ def main():
 
     both = Figures(arguments.c), Figures(arguments.rust)
     check(*both)
-    table(*both).print()
+    text = table(*both).text()
+    print(text, end="")
     if arguments.write:
+        meta = [line.replace("=", ": ", 1) for line in arguments.meta]
         os.makedirs(arguments.write, exist_ok=True)
         write_plots(arguments.write, both)
-        write_csv(os.path.join(arguments.write, "bench.csv"), arguments.meta, *both)
-        print(f"\nwritten to {arguments.write}: bench.csv and plots")
+        with open(os.path.join(arguments.write, "table.txt"), "w", encoding="utf-8") as file:
+            file.write(text + "\n" + "\n".join(meta) + "\n")
+        write_csv(os.path.join(arguments.write, "bench.csv"), meta, *both)
+        print(f"\nwritten to {arguments.write}: bench.csv, table.txt, and plots")
 
 
 if __name__ == "__main__":
