@@ -32,7 +32,7 @@ class Figures:
                 fields = line.split()
                 if not fields or fields[0] != "figure":
                     continue
-                if len(fields) != 6:
+                if len(fields) != 6 or not fields[5].lstrip("-").isdigit():
                     sys.exit(f"{path}: not a figure: {line.strip()}")
                 self.values.setdefault(tuple(fields[1:5]), []).append(int(fields[5]))
 
@@ -62,16 +62,15 @@ def exponent(points):
 
 
 def show(value, unit):
-    """A value in its unit, with three digits or more."""
+    """A value in its unit, which for M, s, and ms is not that of the figures."""
     if value is None:
         return "-"
-    scale = {"M": 1e6, "s": 1e9, "ms": 1e6, "k": 1e3}.get(unit, 1)
-    value /= scale
-    if unit in ("", "bytes"):
-        text = f"{value:,.0f}" if unit else f"{value:,.2f}"
-    else:
-        text = f"{value:,.{max(0, 2 - int(math.log10(abs(value))))}f}" if abs(value) >= 0.01 else f"{value:.4f}"
-    return f"{text} {unit}".strip()
+    value /= {"M": 1e6, "s": 1e9, "ms": 1e6}.get(unit, 1)
+    decimals = {"": 2, "bytes": 0}.get(unit)
+    if decimals is None:
+        # Three digits, or more.
+        decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, min(4, decimals))}f} {unit}".strip()
 
 
 class Table:
@@ -314,9 +313,13 @@ def main():
 
     both = Figures(arguments.c), Figures(arguments.rust)
     check(*both)
-    text = table(*both).text()
+    results = table(*both)
+    text = results.text()
     print(text, end="")
     if arguments.write:
+        missing = [row[0].strip() for row in results.rows if "-" in row[1:3]]
+        if missing:
+            sys.exit(f"not measured on both cores, so nothing is written: {', '.join(missing)}")
         meta = [line.replace("=", ": ", 1) for line in arguments.meta]
         os.makedirs(arguments.write, exist_ok=True)
         write_plots(arguments.write, both)

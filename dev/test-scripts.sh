@@ -141,9 +141,12 @@ expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \
 printf 'figure calibration - - - 2000040\nfigure call_unpatched klp_bench_target - - 900000\n' >"$scratch/c"
 cp "$scratch/c" "$scratch/rust"
 report() {
-	python3 "$repo/dev/bench-report.py" "$scratch/c" "$scratch/rust"
+	python3 "$repo/dev/bench-report.py" "$@" "$scratch/c" "$scratch/rust"
 }
 expect "bench: a table" 0 "9.00" report
+echo 'figure call_patched klp_bench_target 1 - 8600000' >>"$scratch/rust"
+expect "bench: what is measured on one core only" 1 "nothing is written: patched: extra" report --write "$scratch/bench"
+expect "bench: then nothing is written" 1 "" test -e "$scratch/bench"
 echo 'figure call_patched klp_bench_target 1 - cat: Input/output error' >>"$scratch/rust"
 expect "bench: an error is no figure" 1 "not a figure" report
 printf 'figure calibration - - - 2000040\nfigure enable vmlinux 10 - 0\n' >"$scratch/rust"
