@@ -117,11 +117,6 @@ memory() {
 	echo "$slab $vmalloc $((trampolines * $(getconf PAGESIZE)))"
 }
 
-measure_calibration() {
-	echo "calibrating"
-	figure calibration - - - "$(get klp_bench calibrate)"
-}
-
 # calls NAME N VERSION PARAMETER: those calls reach that version.
 calls() {
 	local ticks version
@@ -296,12 +291,14 @@ seq -f klp_bench_%g 1000 2999 >$names.module
 printf '%s\n' klp_bench_1000 klp_bench_wait >$names.wait
 # Functions of vmlinux with unique names, of parts that have nothing to do here.
 awk 'NR == FNR { count[$3]++; next }
-     count[$1] == 1 && /^(acpi|fuse|ovl|pci|input|kunit|io_uring|io_req|blk_mq)_/ && NF == 1 { print $1 }' \
+     count[$1] == 1 && /^(acpi|blk_mq|fuse|input|kunit|pci|quirk)_/ && NF == 1 { print $1 }' \
 	/proc/kallsyms /sys/kernel/tracing/available_filter_functions | sort -u | head -n 2000 >$names.vmlinux
 [ "$(wc -l <$names.vmlinux)" = 2000 ] || fail "only $(wc -l <$names.vmlinux) functions of vmlinux are free to be patched"
 
 load klp_bench
-measure_calibration
+echo "calibrating"
+figure calibration - - - "$(get klp_bench calibrate)"
+figure names vmlinux - - "$(cksum <$names.vmlinux | cut -d ' ' -f 1)"
 for what in ${BENCH:-calls functions tasks coming end shadow}; do
 	"measure_$what"
 done

@@ -198,6 +198,8 @@ def table(c, rust):
 
 
 def check(c, rust):
+    if c.one("names", "vmlinux") != rust.one("names", "vmlinux"):
+        sys.exit("the functions of vmlinux that were patched differ")
     for figures, core in ((c, "C"), (rust, "Rust")):
         ticks = figures.one("calibration")
         if ticks is None:
