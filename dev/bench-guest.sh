@@ -31,21 +31,31 @@ fail() {
 trap 'exit 1' TERM
 
 # put MODULE PARAMETER VALUE, get MODULE PARAMETER: see the modules' sources.
+#
+# Nothing here is a program from the disk: while the machine waits for that, its
+# clock runs from timer to timer.
 put() {
 	printf '%s' "$3" >"/sys/module/$1/parameters/$2" || fail "$1: $2 of $3"
 }
 get() {
-	cat "/sys/module/$1/parameters/$2" || fail "$1: $2"
+	local value
+	read -r value <"/sys/module/$1/parameters/$2" || fail "$1: $2"
+	printf '%s\n' "$value"
 }
 load() {
 	insmod "$modules/$1.ko" "${@:2}" || fail "loading $*"
 }
+pause() {
+	read -rt "$1" -u "$silence" || true
+}
+exec {silence}<> <(:)
+
 # The last reference is dropped a little after a patch is gone.
 unload() {
 	local attempt
 	for attempt in {1..50}; do
 		! rmmod "$1" 2>/dev/null || return 0
-		sleep 0.02
+		pause 0.02
 	done
 	rmmod "$1" || fail "unloading $1, attempt $attempt"
 }
@@ -57,12 +67,18 @@ load_patch() {
 	load "$1" names="$3" n="$4" "${object[@]}" "${@:5}"
 }
 
+# patch_is MODULE FILE VALUE: what a file of a patch in sysfs says.
+patch_is() {
+	local value
+	read -r value <"$sysfs/$1/$2" && [ "$value" = "$3" ]
+}
+
 # settled MODULE: the patch is enabled, and its transition is complete.
 settled() {
 	local attempt
 	for attempt in {1..250}; do
-		[ "$(cat $sysfs/"$1"/transition $sysfs/"$1"/enabled)" != $'0\n1' ] || return 0
-		sleep 0.02
+		! patch_is "$1" transition 0 || ! patch_is "$1" enabled 1 || return 0
+		pause 0.02
 	done
 	fail "$1 is not settled, attempt $attempt"
 }
@@ -107,11 +123,15 @@ phases() {
 		}'
 }
 
-# Memory in use: slab objects, vmalloc areas but those for code, and trampolines,
-# each of which has a page.
+# Memory in use: slab objects of caches that have to do with patches, vmalloc areas
+# but those for code, and trampolines, each of which has a page.
 memory() {
-	local slab vmalloc trampolines
-	slab=$(awk 'NR > 2 { bytes += $2 * $4 } END { printf "%.0f", bytes }' /proc/slabinfo)
+	local slab vmalloc trampolines cache
+	# What is kept at hand counts as in use.
+	for cache in /sys/kernel/slab/{kmalloc,kernfs}*; do
+		echo 1 >"$cache/shrink"
+	done
+	slab=$(awk '/^(kmalloc|kernfs)/ { bytes += $2 * $4 } END { printf "%.0f", bytes }' /proc/slabinfo)
 	vmalloc=$(awk '!/execmem/ { bytes += $2 } END { printf "%.0f", bytes }' /proc/vmallocinfo)
 	trampolines=$(grep -c '\[__builtin__ftrace\]$' /proc/kallsyms)
 	echo "$slab $vmalloc $((trampolines * $(getconf PAGESIZE)))"
@@ -147,10 +167,10 @@ measure_calls() {
 	put $target block 1
 	load_patch klp_bench_patch $target $names.wait 2
 	put klp_bench_patch enable 1
-	[ "$(cat $sysfs/klp_bench_patch/transition)" = 1 ] || fail "the transition does not wait"
+	patch_is klp_bench_patch transition 1 || fail "the transition does not wait"
 	calls call_switched 1 1 calls
 	calls call_waiting 1 0 calls_blocked
-	[ "$(cat $sysfs/klp_bench_patch/transition)" = 1 ] || fail "the transition has not waited"
+	patch_is klp_bench_patch transition 1 || fail "the transition has not waited"
 	put $target block 0
 	settled klp_bench_patch
 	put klp_bench_patch disable 1
@@ -170,7 +190,7 @@ measure_end() {
 		load_patch klp_bench_patch $target $names.wait 2
 		put klp_bench_patch enable 1
 		put klp_bench align $ms
-		[ "$(cat $sysfs/klp_bench_patch/transition)" = 1 ] || fail "the transition does not wait"
+		patch_is klp_bench_patch transition 1 || fail "the transition does not wait"
 		put $target block 0
 		settled klp_bench_patch
 		figure end $target 2 - $(($(get klp_bench_patch settled) - $(get $target block)))

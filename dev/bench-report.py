@@ -162,14 +162,14 @@ def table(c, rust):
             t.row(f"{n:,} × {there:,}", "M", lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks))
 
     for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
-        t.head(f"memory of a patched function, of 1000 of {where}")
+        t.head(f"memory of a patched function, of 2000 of {where}")
         kinds = ("slab", "vmalloc", "trampolines")
         for kind in kinds:
-            t.row(kind, "bytes", lambda f, kind=kind: combine(lambda v: v / 1000, f.one(f"memory_{kind}", obj, 1000)))
+            t.row(kind, "bytes", lambda f, kind=kind: combine(lambda v: v / 2000, f.one(f"memory_{kind}", obj, 2000)))
         t.row(
             "all",
             "bytes",
-            lambda f: combine(lambda *v: sum(v) / 1000, *(f.one(f"memory_{kind}", obj, 1000) for kind in kinds)),
+            lambda f: combine(lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", obj, 2000) for kind in kinds)),
         )
 
     t.head("blocker gone to transition complete")

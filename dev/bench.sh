@@ -46,7 +46,8 @@ fi
 cores=(c rust) machines=()
 trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
 for core in "${cores[@]}"; do
-	CORE=$core CPUS=1 MEM=2G QEMU_OPTS='-icount shift=0,sleep=off' TIMEOUT=${TIMEOUT:-1740} \
+	CORE=$core CPUS=1 MEM=2G QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
+		TIMEOUT=${TIMEOUT:-1740} \
 		"$repo/dev/vm.sh" "BENCH='$what' dev/bench-guest.sh" >"$results/$core" 2>&1 </dev/null &
 	machines+=($!)
 done

@@ -9,6 +9,7 @@
 #ifndef _KLP_BENCH_H
 #define _KLP_BENCH_H
 
+#include <linux/jiffies.h>
 #include <linux/kernel_stat.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
@@ -32,12 +33,13 @@ static inline u64 klp_bench_idle(void)
 }
 
 /*
- * Begins a span right after a timer tick, so that what waits for the next ones
- * takes the same time in each run.
+ * Begins a span when what was put off before is done, right after a timer tick,
+ * and half a second from where timers that are rounded to seconds expire: then
+ * it is the same in each run.
  */
 static inline void klp_bench_begin(struct klp_bench_span *span)
 {
-	schedule_timeout_uninterruptible(1);
+	schedule_timeout_uninterruptible(5 * HZ / 2 - jiffies % HZ);
 	span->idle = klp_bench_idle();
 	span->ticks = klp_bench_now();
 }
