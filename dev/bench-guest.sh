@@ -305,6 +305,52 @@ measure_shadow() {
 	done
 }
 
+# profiled WHAT MODULE PARAMETER VALUE: put that, and show the functions that take
+# one in a hundred of its instructions.
+profiled() {
+	put klp_bench profile 1
+	put "$2" "$3" "$4"
+	put klp_bench profile 0
+	echo "where instructions go: $1"
+	{
+		awk '$2 ~ /[tTwW]/ { print $1, "symbol", $3 }' /proc/kallsyms
+		od -An -v -w8 -tx8 /sys/kernel/debug/klp_bench | awk '{ print $1, "sample" }'
+	} | sort | awk '
+		$2 == "symbol" { name = $3; next }
+		{ count[name]++; all++ }
+		END {
+			for (name in count)
+				if (count[name] * 100 > all)
+					printf "  %5.1f %% %s\n", count[name] * 100 / all, name
+		}' | sort -rn
+}
+
+# Not a part of the benchmark, but of finding out what its figures come from.
+measure_profile() {
+	local object list
+	load $target
+	for object in $target vmlinux; do
+		list=$names.module
+		[ "$object" = $target ] || list=$names.vmlinux
+		load_patch klp_bench_patch "$object" "$list" 1000
+		load_patch klp_bench_patch2 "$object" "$list" 1000 replace=1
+		profiled "enabling 1000 functions in $object" klp_bench_patch enable 1
+		settled klp_bench_patch
+		profiled "replacing 1000 functions in $object" klp_bench_patch2 enable_and_replace klp_bench_patch
+		unload klp_bench_patch
+		settled klp_bench_patch2
+		profiled "disabling 1000 functions in $object" klp_bench_patch2 disable 1
+		unload klp_bench_patch2
+	done
+	put klp_bench tasks 1000
+	load_patch klp_bench_patch $target $names.module 1
+	profiled "enabling 1 function, 1000 tasks" klp_bench_patch enable 1
+	settled klp_bench_patch
+	put klp_bench_patch disable 1
+	unload klp_bench_patch
+	unload $target
+}
+
 # The console is no part of what is measured.
 dmesg -n 1
 seq -f klp_bench_%g 1000 2999 >$names.module

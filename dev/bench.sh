@@ -9,6 +9,7 @@
 #   dev/bench.sh             BENCH='calls functions tasks coming end shadow' TIMEOUT=1740
 #
 # What to measure (BENCH) is for trying: only a run of everything is written.
+# BENCH=profile shows where the instructions go.
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +18,7 @@ export DEBUG=0
 all='calls functions tasks coming end shadow'
 what=${BENCH:-$all}
 for part in $what; do
-	[[ " $all " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all"
+	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
 done
 results=$(work_dir)/bench
 rm -rf "$results"
@@ -66,6 +67,7 @@ for i in "${!cores[@]}"; do
 		tail -n 40 "$results/$core" >&2
 		die "measuring the ${cores[i]} core failed" "what was measured: $results/$core"
 	fi
+	grep -aE '^(where instructions go| +[0-9.]+ %)' "$results/$core" | sed "s/^where/$core core: where/" || true
 done
 machines=()
 

@@ -6,8 +6,8 @@
  *
  *   calibrate  read: the ticks that 2,000,000 instructions take
  *   align      write N: returns at the begin of a second, plus N ms
- *   tasks, held, shadow
- *              see tasks.c and shadow.c
+ *   tasks, held, shadow, profile
+ *              see tasks.c, shadow.c, and profile.c
  */
 
 #include <linux/delay.h>
@@ -58,6 +58,7 @@ static int __init main_init(void)
 
 static void __exit main_exit(void)
 {
+	klp_bench_profile_exit();
 	klp_bench_tasks_exit();
 }
 

@@ -5,4 +5,7 @@
 /* Ends all tasks that tasks.c has started. */
 void klp_bench_tasks_exit(void);
 
+/* Ends what profile.c has begun. */
+void klp_bench_profile_exit(void);
+
 #endif /* _KLP_BENCH_MAIN_H */
