@@ -250,28 +250,36 @@ measure_functions() {
 	unload $target
 }
 
+# A pass is what a patch takes that replaces one of the same functions: those are
+# in ftrace already.  Two modules take turns.
 measure_tasks() {
-	local tasks n there
+	local n tasks there version=1 modules=(- klp_bench_patch klp_bench_patch2)
 	load $target
-	for tasks in 50 1000 5000; do
-		put klp_bench tasks $tasks
-		there=$(get klp_bench tasks)
-		for n in 1 100 1000; do
+	for n in 1 100 1000; do
+		put klp_bench tasks 0
+		load_patch "${modules[version]}" $target $names.module $n
+		put "${modules[version]}" enable 1
+		settled "${modules[version]}"
+		for tasks in 50 1000 5000; do
+			put klp_bench tasks $tasks
+			there=$(get klp_bench tasks)
 			echo "a pass over $there tasks with $n functions"
-			load_patch klp_bench_patch $target $names.module $n
+			version=$((3 - version))
+			load_patch "${modules[version]}" $target $names.module $n replace=1
 			put klp_bench held 1
-			put klp_bench_patch enable 1
+			put "${modules[version]}" enable_and_replace "${modules[3 - version]}"
 			put klp_bench held 0
-			settled klp_bench_patch
-			versions 1 $n
+			settled "${modules[version]}"
+			versions $version $n
+			unload "${modules[3 - version]}"
 			figure held $target $n $tasks "$(get klp_bench held)"
 			figure tasks $target $n $tasks "$there"
-			phases pass $target $n $tasks klp_bench_patch patching
-			put klp_bench_patch disable 1
-			unload klp_bench_patch
+			phases pass $target $n $tasks "${modules[version]}" patching
 		done
+		put klp_bench tasks 0
+		put "${modules[version]}" disable 1
+		unload "${modules[version]}"
 	done
-	put klp_bench tasks 0
 	unload $target
 }
 
