@@ -253,32 +253,32 @@ measure_functions() {
 # A pass is what a patch takes that replaces one of the same functions: those are
 # in ftrace already.  Two modules take turns.
 measure_tasks() {
-	local n tasks there version=1 modules=(- klp_bench_patch klp_bench_patch2)
+	local n tasks there version=1 patches=(- klp_bench_patch klp_bench_patch2)
 	load $target
 	for n in 1 100 1000; do
 		put klp_bench tasks 0
-		load_patch "${modules[version]}" $target $names.module $n
-		put "${modules[version]}" enable 1
-		settled "${modules[version]}"
+		load_patch "${patches[version]}" $target $names.module $n
+		put "${patches[version]}" enable 1
+		settled "${patches[version]}"
 		for tasks in 50 1000 5000; do
 			put klp_bench tasks $tasks
 			there=$(get klp_bench tasks)
 			echo "a pass over $there tasks with $n functions"
 			version=$((3 - version))
-			load_patch "${modules[version]}" $target $names.module $n replace=1
+			load_patch "${patches[version]}" $target $names.module $n replace=1
 			put klp_bench held 1
-			put "${modules[version]}" enable_and_replace "${modules[3 - version]}"
+			put "${patches[version]}" enable_and_replace "${patches[3 - version]}"
 			put klp_bench held 0
-			settled "${modules[version]}"
+			settled "${patches[version]}"
 			versions $version $n
-			unload "${modules[3 - version]}"
+			unload "${patches[3 - version]}"
 			figure held $target $n $tasks "$(get klp_bench held)"
 			figure tasks $target $n $tasks "$there"
-			phases pass $target $n $tasks "${modules[version]}" patching
+			phases pass $target $n $tasks "${patches[version]}" patching
 		done
 		put klp_bench tasks 0
-		put "${modules[version]}" disable 1
-		unload "${modules[version]}"
+		put "${patches[version]}" disable 1
+		unload "${patches[version]}"
 	done
 	unload $target
 }
