@@ -20,6 +20,7 @@ what=${BENCH:-$all}
 for part in $what; do
 	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
 done
+figures=Documentation/livepatch/bench
 results=$(work_dir)/bench
 rm -rf "$results"
 mkdir -p "$results"
@@ -73,9 +74,9 @@ machines=()
 
 report=("$venv/bin/python" "$repo/dev/bench-report.py" "$results/c" "$results/rust")
 if [ "$what" = "$all" ]; then
-	# Of what is measured: the sources, as they are.
-	commit=$(git -C "$repo" describe --always --abbrev=12 --dirty --exclude='*' 2>/dev/null) || commit=unknown
-	report+=(--write "$repo/Documentation/livepatch/bench"
+	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
+	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || commit+=" and changes to it"
+	report+=(--write "$repo/$figures"
 		--meta "kernel=Linux $(cat "$(CORE=c kernel_build)/include/config/kernel.release")"
 		--meta "configuration=sha256:$(sha256sum <"$results/c.config" | cut -c 1-16)"
 		--meta "commit=$commit"
