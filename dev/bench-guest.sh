@@ -265,10 +265,8 @@ measure_tasks() {
 			there=$(get klp_bench tasks)
 			echo "a pass over $there tasks with $n functions"
 			version=$((3 - version))
-			load_patch "${patches[version]}" $target $names.module $n replace=1
-			put klp_bench held 1
+			load_patch "${patches[version]}" $target $names.module $n replace=1 watch=1
 			put "${patches[version]}" enable_and_replace "${patches[3 - version]}"
-			put klp_bench held 0
 			settled "${patches[version]}"
 			versions $version $n
 			unload "${patches[3 - version]}"

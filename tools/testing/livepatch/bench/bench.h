@@ -55,4 +55,8 @@ klp_bench_passed(const struct klp_bench_span *begin)
 	return span;
 }
 
+/* Of klp_bench: see tasks.c there. */
+int klp_bench_watch_begin(void);
+void klp_bench_watch_end(void);
+
 #endif /* _KLP_BENCH_H */

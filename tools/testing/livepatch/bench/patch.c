@@ -8,6 +8,7 @@
  *   n          how many of them to patch, from the first
  *   object     the module that they are in; vmlinux without
  *   replace    whether the patch replaces those before it
+ *   watch      whether a task of klp_bench watches while it is being enabled
  *
  * and to be read and written in sysfs:
  *
@@ -52,6 +53,8 @@ static char *object;
 module_param(object, charp, 0400);
 static bool replace;
 module_param(replace, bool, 0400);
+static bool watch;
+module_param(watch, bool, 0400);
 static u64 settled;
 module_param(settled, ullong, 0400);
 
@@ -105,16 +108,29 @@ static struct klp_patch patch = {
 /* What an operation took: until its call returned, and until it was over. */
 static struct klp_bench_span call, whole;
 
+static int enable(struct klp_bench_span *begin)
+{
+	int err;
+
+	klp_bench_begin(begin);
+	if (watch) {
+		err = klp_bench_watch_begin();
+		if (err)
+			return err;
+	}
+	err = klp_enable_patch(&patch);
+	call = klp_bench_passed(begin);
+	whole = call;
+	if (watch)
+		klp_bench_watch_end();
+	return err;
+}
+
 static int enable_set(const char *value, const struct kernel_param *kp)
 {
 	struct klp_bench_span begin;
-	int err;
 
-	klp_bench_begin(&begin);
-	err = klp_enable_patch(&patch);
-	call = klp_bench_passed(&begin);
-	whole = call;
-	return err;
+	return enable(&begin);
 }
 
 static int await_gone(const char *name, const struct klp_bench_span *begin)
@@ -163,12 +179,8 @@ static int disable_set(const char *value, const struct kernel_param *kp)
 static int replace_set(const char *value, const struct kernel_param *kp)
 {
 	struct klp_bench_span begin;
-	int err;
 
-	klp_bench_begin(&begin);
-	err = klp_enable_patch(&patch);
-	call = klp_bench_passed(&begin);
-	return err ?: await_gone(value, &begin);
+	return enable(&begin) ?: await_gone(value, &begin);
 }
 
 static int spans_get(char *buffer, const struct kernel_param *kp)

@@ -4,8 +4,8 @@
  *
  *   tasks      write N: starts or ends kernel threads, which sleep, so that
  *              there are N tasks of all kinds; read: how many there are
- *   held       write 1: begins to watch; write 0: ends that; read: the longest
- *              time, in ticks, that a real-time task had to wait for the CPU
+ *   held       read: the longest time, in ticks, that a real-time task had to
+ *              wait for the CPU while it watched
  *
  * With one CPU, a real-time task waits only for code that disables preemption.
  * tasklist_lock, held for reading, does that: the longest wait in which a
@@ -105,27 +105,11 @@ static int watcher_main(void *unused)
 	return 0;
 }
 
-static void stop_watching(void)
-{
-	kthread_stop(watcher);
-	watcher = NULL;
-}
-
-static int held_set(const char *value, const struct kernel_param *kp)
+/* Begins to watch.  Sleeps. */
+int klp_bench_watch_begin(void)
 {
 	struct task_struct *task;
-	bool on;
-	int err;
 
-	err = kstrtobool(value, &on);
-	if (err)
-		return err;
-	if (on == !!watcher)
-		return -EALREADY;
-	if (!on) {
-		stop_watching();
-		return 0;
-	}
 	task = kthread_create(watcher_main, NULL, "klp_bench_watch");
 	if (IS_ERR(task))
 		return PTR_ERR(task);
@@ -135,22 +119,26 @@ static int held_set(const char *value, const struct kernel_param *kp)
 	wake_up_process(task);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(klp_bench_watch_begin);
+
+/* Ends what klp_bench_watch_begin() has begun.  Sleeps. */
+void klp_bench_watch_end(void)
+{
+	kthread_stop(watcher);
+	watcher = NULL;
+}
+EXPORT_SYMBOL_GPL(klp_bench_watch_end);
 
 static int held_get(char *buffer, const struct kernel_param *kp)
 {
 	return sysfs_emit(buffer, "%llu\n", longest);
 }
 
-static const struct kernel_param_ops held_ops = {
-	.set = held_set,
-	.get = held_get,
-};
-module_param_cb(held, &held_ops, NULL, 0600);
+static const struct kernel_param_ops held_ops = { .get = held_get };
+module_param_cb(held, &held_ops, NULL, 0400);
 
 void klp_bench_tasks_exit(void)
 {
-	if (watcher)
-		stop_watching();
 	while (sleeping)
 		kthread_stop(sleepers[--sleeping]);
 }
