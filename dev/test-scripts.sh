@@ -195,5 +195,26 @@ expect "editing what is no module" 1 "not a 64-bit little-endian ELF file" \
 expect "editing a module that is not there" 1 "No such file" \
 	"$repo/dev/edit-module.py" "$scratch/nowhere.ko" "$scratch/out.ko"
 
+# The report of the benchmark, which makes no figure of what is none.
+expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \
+	env BENCH="calls speed" "$repo/dev/bench.sh"
+printf 'figure calibration - - - 2000040\nfigure call_unpatched klp_bench_target - - 900000\n' >"$scratch/figures-c"
+cp "$scratch/figures-c" "$scratch/figures-rust"
+report() {
+	python3 "$repo/dev/bench-report.py" "$@" "$scratch/figures-c" "$scratch/figures-rust"
+}
+expect "bench: a table" 0 "9.00" report
+echo 'figure call_patched klp_bench_target 1 - 8600000' >>"$scratch/figures-rust"
+expect "bench: what is measured on one core only" 1 "nothing is written: patched: extra" report --write "$scratch/bench"
+expect "bench: then nothing is written" 1 "" test -e "$scratch/bench"
+echo 'figure call_patched klp_bench_target 1 - cat: Input/output error' >>"$scratch/figures-rust"
+expect "bench: an error is no figure" 1 "not a figure" report
+printf 'figure calibration - - - 2000040\nfigure enable vmlinux 10 - 0\n' >"$scratch/figures-rust"
+expect "bench: nothing costs nothing" 1 "Rust: a figure is not positive" report
+echo 'figure calibration - - - 2999999' >"$scratch/figures-rust"
+expect "bench: another clock" 1 "Rust: the clock does not count instructions" report
+: >"$scratch/figures-rust"
+expect "bench: no clock" 1 "Rust: there is no calibration" report
+
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -1,0 +1,379 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The measurements of make bench, inside the virtual machine, where the time
+# stamp counter counts instructions.  Writes lines
+#
+#	figure NAME OBJECT FUNCTIONS TASKS VALUE
+#
+# with "-" for what does not apply; dev/bench-report.py knows the names.  Other
+# lines are signs of life.  An operation that does not do what it should ends
+# this with status 1: there are no figures of what has failed.
+
+modules=$KBUILD/bench
+target=klp_bench_target
+names=/tmp/bench
+sysfs=/sys/kernel/livepatch
+
+figure() {
+	printf 'figure %s %s %s %s %s\n' "$@"
+}
+
+# Also ends the script when it is called in a subshell.
+fail() {
+	{
+		printf 'FAILED: %s\n' "$*"
+		dmesg | tail -n 20
+	} >&2
+	kill $$
+	exit 1
+}
+trap 'exit 1' TERM
+
+# put MODULE PARAMETER VALUE, get MODULE PARAMETER: see the modules' sources.
+#
+# Nothing here is a program from the disk: while the machine waits for that, its
+# clock runs from timer to timer.
+put() {
+	printf '%s' "$3" >"/sys/module/$1/parameters/$2" || fail "$1: $2 of $3"
+}
+get() {
+	local value
+	read -r value <"/sys/module/$1/parameters/$2" || fail "$1: $2"
+	printf '%s\n' "$value"
+}
+load() {
+	insmod "$modules/$1.ko" "${@:2}" || fail "loading $*"
+}
+pause() {
+	read -rt "$1" -u "$silence" || true
+}
+exec {silence}<> <(:)
+
+# The last reference is dropped a little after a patch is gone.
+unload() {
+	local attempt
+	for attempt in {1..50}; do
+		! rmmod "$1" 2>/dev/null || return 0
+		pause 0.02
+	done
+	rmmod "$1" || fail "unloading $1, attempt $attempt"
+}
+
+# load_patch MODULE OBJECT NAMES N [PARAMETER...]
+load_patch() {
+	local object=()
+	[ "$2" = vmlinux ] || object=("object=$2")
+	load "$1" names="$3" n="$4" "${object[@]}" "${@:5}"
+}
+
+# patch_is MODULE FILE VALUE: what a file of a patch in sysfs says.
+patch_is() {
+	local value
+	read -r value <"$sysfs/$1/$2" && [ "$value" = "$3" ]
+}
+
+# settled MODULE: the patch is enabled, and its transition is complete.
+settled() {
+	local attempt
+	for attempt in {1..250}; do
+		! patch_is "$1" transition 0 || ! patch_is "$1" enabled 1 || return 0
+		pause 0.02
+	done
+	fail "$1 is not settled, attempt $attempt"
+}
+
+# versions VERSION N: N functions are of that version, the others are original.
+versions() {
+	local count
+	read -ra count <<<"$(get $target versions)"
+	[ "${count[$1]} ${count[0]}" = "$2 $((2000 - $2))" ] ||
+		fail "$2 functions should be of version $1; there are: ${count[*]}"
+}
+
+# spans MODULE OPERATION: sets call, call_idle, whole, whole_idle.
+spans() {
+	read -r call call_idle whole whole_idle <<<"$(get "$1" "$2")"
+}
+
+# phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: splits what was done last by
+# what the log says when: preparing, which is the rest of what the call took,
+# patching, and the transition.
+phases() {
+	dmesg | awk -v name="$1" -v place="$2 $3 $4" -v patch="'$5'" -v direction="$6" -v call="${7:-0}" '
+		function figure(what, ticks) {
+			printf "figure %s_%s %s %.0f\n", name, what, place, ticks
+		}
+		index($0, patch) {
+			match($0, /[0-9]+\.[0-9]+\]/)
+			now = substr($0, RSTART, RLENGTH - 1) * 1000000000
+			if (/enabling patch/)
+				enabling = now
+			else if ($0 ~ "starting " direction " transition")
+				starting = now
+			else if ($0 ~ ": " direction " complete")
+				complete = now
+		}
+		END {
+			figure("transition", complete - starting)
+			if (direction == "patching")
+				figure("patch", starting - enabling)
+			if (call)
+				figure("prepare", call - (complete - enabling))
+		}'
+}
+
+# Memory in use: slab objects of caches that have to do with patches, vmalloc areas
+# but those for code, and trampolines, each of which has a page.
+memory() {
+	local slab vmalloc trampolines cache
+	# What is kept at hand counts as in use.
+	for cache in /sys/kernel/slab/{kmalloc,kernfs}*; do
+		echo 1 >"$cache/shrink"
+	done
+	slab=$(awk '/^(kmalloc|kernfs)/ { bytes += $2 * $4 } END { printf "%.0f", bytes }' /proc/slabinfo)
+	vmalloc=$(awk '!/execmem/ { bytes += $2 } END { printf "%.0f", bytes }' /proc/vmallocinfo)
+	trampolines=$(grep -c '\[__builtin__ftrace\]$' /proc/kallsyms)
+	echo "$slab $vmalloc $((trampolines * $(getconf PAGESIZE)))"
+}
+
+# calls NAME N VERSION PARAMETER: those calls reach that version.
+calls() {
+	local ticks version
+	read -r ticks version <<<"$(get $target "$4")"
+	[ "$version" = "$3" ] || fail "$1: calls reach version $version, not $3"
+	figure "$1" $target "$2" - "$ticks"
+}
+
+measure_calls() {
+	echo "calls"
+	load $target
+	calls call_unpatched - 0 calls
+	load_patch klp_bench_patch $target $names.module 1
+	put klp_bench_patch enable 1
+	settled klp_bench_patch
+	calls call_patched 1 1 calls
+	load_patch klp_bench_patch2 $target $names.module 1
+	put klp_bench_patch2 enable 1
+	settled klp_bench_patch2
+	calls call_twice 1 2 calls
+	put klp_bench_patch2 disable 1
+	unload klp_bench_patch2
+	put klp_bench_patch disable 1
+	unload klp_bench_patch
+	calls call_again - 0 calls
+
+	echo "calls in a transition"
+	put $target block 1
+	load_patch klp_bench_patch $target $names.wait 2
+	put klp_bench_patch enable 1
+	patch_is klp_bench_patch transition 1 || fail "the transition does not wait"
+	calls call_switched 1 1 calls
+	calls call_waiting 1 0 calls_blocked
+	patch_is klp_bench_patch transition 1 || fail "the transition has not waited"
+	put $target block 0
+	settled klp_bench_patch
+	put klp_bench_patch disable 1
+	unload klp_bench_patch
+	unload $target
+}
+
+# The time from when a task leaves the function that a transition waits for until
+# the transition is complete.  Whether that is sensed by retries at whole seconds
+# or otherwise: the moment is shifted through a second.
+measure_end() {
+	local ms
+	load $target
+	for ms in 50 150 250 350 450 550 650 750 850 950; do
+		echo "the end of a transition, $ms ms into a second"
+		put $target block 1
+		load_patch klp_bench_patch $target $names.wait 2
+		put klp_bench_patch enable 1
+		put klp_bench align $ms
+		patch_is klp_bench_patch transition 1 || fail "the transition does not wait"
+		put $target block 0
+		settled klp_bench_patch
+		figure end $target 2 - $(($(get klp_bench_patch settled) - $(get $target block)))
+		put klp_bench_patch disable 1
+		unload klp_bench_patch
+	done
+	unload $target
+}
+
+measure_functions() {
+	local object list n before after
+	load $target
+	for object in $target vmlinux; do
+		for n in 1 10 100 1000 2000; do
+			list=$names.module
+			[ "$object" = $target ] || list=$names.vmlinux
+			echo "enabling $n functions in $object"
+			load_patch klp_bench_patch "$object" $list $n
+			load_patch klp_bench_patch2 "$object" $list $n replace=1
+			read -ra before <<<"$(memory)"
+			put klp_bench_patch enable 1
+			settled klp_bench_patch
+			read -ra after <<<"$(memory)"
+			spans klp_bench_patch enable
+			figure enable "$object" $n - $((call - call_idle))
+			figure enable_time "$object" $n - "$call"
+			phases enable "$object" $n - klp_bench_patch patching "$call"
+			figure memory_slab "$object" $n - $((after[0] - before[0]))
+			figure memory_vmalloc "$object" $n - $((after[1] - before[1]))
+			figure memory_trampolines "$object" $n - $((after[2] - before[2]))
+			if [ "$object" = $target ]; then
+				versions 1 $n
+				calls call_patched $n 1 calls
+			fi
+
+			echo "replacing $n functions in $object"
+			put klp_bench_patch2 enable_and_replace klp_bench_patch
+			settled klp_bench_patch2
+			spans klp_bench_patch2 enable
+			figure replace "$object" $n - $((whole - whole_idle))
+			figure replace_time "$object" $n - "$whole"
+			[ "$object" != $target ] || versions 2 $n
+			[ "$(get klp_bench_patch called)" = 0 ] || fail "a function of vmlinux that was patched is in use"
+			unload klp_bench_patch
+
+			echo "disabling $n functions in $object"
+			put klp_bench_patch2 disable 1
+			spans klp_bench_patch2 disable
+			figure disable "$object" $n - $((whole - whole_idle))
+			figure disable_time "$object" $n - "$whole"
+			phases disable "$object" $n - klp_bench_patch2 unpatching
+			[ "$object" != $target ] || versions 2 0
+			[ "$(get klp_bench_patch2 called)" = 0 ] || fail "a function of vmlinux that was patched is in use"
+			unload klp_bench_patch2
+		done
+	done
+	unload $target
+}
+
+# A pass is what a patch takes that replaces one of the same functions: those are
+# in ftrace already.  Two modules take turns.
+measure_tasks() {
+	local n tasks there version=1 patches=(- klp_bench_patch klp_bench_patch2)
+	load $target
+	for n in 1 100 1000; do
+		put klp_bench tasks 0
+		load_patch "${patches[version]}" $target $names.module $n
+		put "${patches[version]}" enable 1
+		settled "${patches[version]}"
+		for tasks in 50 1000 5000; do
+			put klp_bench tasks $tasks
+			there=$(get klp_bench tasks)
+			echo "a pass over $there tasks with $n functions"
+			version=$((3 - version))
+			load_patch "${patches[version]}" $target $names.module $n replace=1 watch=1
+			put "${patches[version]}" enable_and_replace "${patches[3 - version]}"
+			settled "${patches[version]}"
+			versions $version $n
+			unload "${patches[3 - version]}"
+			figure held $target $n $tasks "$(get klp_bench held)"
+			figure tasks $target $n $tasks "$there"
+			phases pass $target $n $tasks "${patches[version]}" patching
+		done
+		put klp_bench tasks 0
+		put "${patches[version]}" disable 1
+		unload "${patches[version]}"
+	done
+	unload $target
+}
+
+measure_coming() {
+	local n
+	for n in 0 1000; do
+		echo "a module comes that has $n functions to patch"
+		if [ $n != 0 ]; then
+			load_patch klp_bench_patch $target $names.module $n
+			put klp_bench_patch enable 1
+			settled klp_bench_patch
+		fi
+		figure coming $target $n - "$("$modules/init-module" "$modules/$target.ko" || fail "loading $target")"
+		versions 1 $n
+		unload $target
+	done
+	put klp_bench_patch disable 1
+	unload klp_bench_patch
+}
+
+measure_shadow() {
+	local n alloc get free all
+	for n in 10 10000 100000; do
+		echo "shadow variables: $n"
+		put klp_bench shadow $n
+		read -r alloc get free all <<<"$(get klp_bench shadow)"
+		figure shadow_alloc - $n - "$alloc"
+		figure shadow_get - $n - "$get"
+		figure shadow_free - $n - "$free"
+		figure shadow_free_all - $n - "$all"
+	done
+}
+
+# profiled WHAT MODULE PARAMETER VALUE: put that, and show the functions that take
+# one in a hundred of its instructions.
+profiled() {
+	put klp_bench profile 1
+	put "$2" "$3" "$4"
+	put klp_bench profile 0
+	echo "where instructions go: $1"
+	{
+		awk '$2 ~ /[tTwW]/ { print $1, "symbol", $3 }' /proc/kallsyms
+		od -An -v -w8 -tx8 /sys/kernel/debug/klp_bench | awk '{ print $1, "sample" }'
+	} | sort | awk '
+		$2 == "symbol" { name = $3; next }
+		{ count[name]++; all++ }
+		END {
+			for (name in count)
+				if (count[name] * 100 > all)
+					printf "  %5.1f %% %s\n", count[name] * 100 / all, name
+		}' | sort -rn
+}
+
+# Not a part of the benchmark, but of finding out what its figures come from.
+measure_profile() {
+	local object list
+	load $target
+	for object in $target vmlinux; do
+		list=$names.module
+		[ "$object" = $target ] || list=$names.vmlinux
+		load_patch klp_bench_patch "$object" "$list" 1000
+		load_patch klp_bench_patch2 "$object" "$list" 1000 replace=1
+		profiled "enabling 1000 functions in $object" klp_bench_patch enable 1
+		settled klp_bench_patch
+		profiled "replacing 1000 functions in $object" klp_bench_patch2 enable_and_replace klp_bench_patch
+		unload klp_bench_patch
+		settled klp_bench_patch2
+		profiled "disabling 1000 functions in $object" klp_bench_patch2 disable 1
+		unload klp_bench_patch2
+	done
+	put klp_bench tasks 1000
+	load_patch klp_bench_patch $target $names.module 1
+	profiled "enabling 1 function, 1000 tasks" klp_bench_patch enable 1
+	settled klp_bench_patch
+	put klp_bench_patch disable 1
+	unload klp_bench_patch
+	unload $target
+}
+
+# The console is no part of what is measured.
+dmesg -n 1
+seq -f klp_bench_%g 1000 2999 >$names.module
+printf '%s\n' klp_bench_1000 klp_bench_wait >$names.wait
+# Functions of vmlinux with unique names, of parts that have nothing to do here.
+awk 'NR == FNR { count[$3]++; next }
+     count[$1] == 1 && /^(acpi|blk_mq|fuse|input|kunit|pci|quirk)_/ && NF == 1 { print $1 }' \
+	/proc/kallsyms /sys/kernel/tracing/available_filter_functions | sort -u | head -n 2000 >$names.vmlinux
+[ "$(wc -l <$names.vmlinux)" = 2000 ] || fail "only $(wc -l <$names.vmlinux) functions of vmlinux are free to be patched"
+
+load klp_bench
+echo "calibrating"
+figure calibration - - - "$(get klp_bench calibrate)"
+figure names vmlinux - - "$(cksum <$names.vmlinux | cut -d ' ' -f 1)"
+for what in ${BENCH:-calls functions tasks coming end shadow}; do
+	"measure_$what"
+done
+unload klp_bench
+! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel complains, above"
+echo "measured"

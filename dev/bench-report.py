@@ -1,0 +1,335 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tell what dev/bench-guest.sh has measured on the C core and on the Rust core.
+
+Prints one table: C, Rust, and how many times the one is the other.  With
+--write FOLDER, also writes bench.csv, which holds all figures, table.txt, which
+is what it prints, and plots.
+"""
+
+import argparse
+import csv
+import math
+import os
+import sys
+
+CALLS = 100_000  # in target.c
+PROBES = 1000  # in shadow.c
+TARGET = "klp_bench_target"
+FUNCTIONS = (1, 10, 100, 1000, 2000)
+PASS_FUNCTIONS = (1, 100, 1000)
+TASKS = (50, 1000, 5000)
+VARIABLES = (10, 10_000, 100_000)
+
+
+class Figures:
+    """What was measured on one core: values by (name, object, functions, tasks)."""
+
+    def __init__(self, path):
+        self.values = {}
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                fields = line.split()
+                if not fields or fields[0] != "figure":
+                    continue
+                if len(fields) != 6 or not fields[5].lstrip("-").isdigit():
+                    sys.exit(f"{path}: not a figure: {line.strip()}")
+                self.values.setdefault(tuple(fields[1:5]), []).append(int(fields[5]))
+
+    def all(self, name, obj="-", functions="-", tasks="-"):
+        return self.values.get((name, obj, str(functions), str(tasks)), [])
+
+    def one(self, *key):
+        """The figure, or None; of several that repeat one measurement, the last."""
+        values = self.all(*key)
+        return values[-1] if values else None
+
+
+def combine(function, *values):
+    return None if None in values else function(*values)
+
+
+def exponent(points):
+    """The slope of a straight line through the points on logarithmic scales."""
+    points = [(math.log(x), math.log(y)) for x, y in points if y]
+    if len(points) < 2:
+        return None
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum(
+        (x - mean_x) ** 2 for x, _ in points
+    )
+
+
+def show(value, unit):
+    """A value in its unit, which for M, s, and ms is not that of the figures."""
+    if value is None:
+        return "-"
+    value /= {"M": 1e6, "s": 1e9, "ms": 1e6}.get(unit, 1)
+    decimals = {"": 2, "bytes": 0}.get(unit)
+    if decimals is None:
+        # Three digits, or more.
+        decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, min(4, decimals))}f} {unit}".strip()
+
+
+class Table:
+    """Rows of a title, the two values, and their ratio."""
+
+    def __init__(self, c, rust):
+        self.c, self.rust = c, rust
+        self.rows = []
+        self.heading = None
+
+    def head(self, text):
+        """A heading, for the rows that follow, if any do."""
+        self.heading = text
+
+    def row(self, title, unit, value, ratio=True):
+        """A row of what value(figures) is for each core, if it was measured."""
+        c, rust = value(self.c), value(self.rust)
+        if c is None and rust is None:
+            return
+        if self.heading:
+            self.rows.append((self.heading, "", "", ""))
+            self.heading = None
+        times = "-"
+        if ratio and c is not None and rust:
+            times = f"{c / rust:,.1f}" if c / rust < 100 else f"{c / rust:,.0f}"
+        self.rows.append(("  " + title, show(c, unit), show(rust, unit), times))
+
+    def text(self):
+        lines = []
+        widths = [max(len(row[i]) for row in self.rows) for i in range(4)]
+        for i, row in enumerate(self.rows):
+            if not any(row[1:]) and i:
+                lines.append("")
+            cells = [row[0].ljust(widths[0])] + [row[j].rjust(widths[j]) for j in (1, 2, 3)]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines) + "\n"
+
+
+def extra(name, functions):
+    """Instructions of a call beyond those of an unpatched function's."""
+    return lambda f: combine(
+        lambda a, b: (a - b) / CALLS,
+        f.one(name, TARGET, functions),
+        f.one("call_unpatched", TARGET),
+    )
+
+
+def curve(name, obj, functions=FUNCTIONS):
+    return lambda f: [(n, f.one(name, obj, n)) for n in functions]
+
+
+def each(name, obj):
+    """What one more function costs, where there are many."""
+    return lambda f: combine(
+        lambda many, more: (more - many) / 1000, f.one(name, obj, 1000), f.one(name, obj, 2000)
+    )
+
+
+def table(c, rust):
+    t = Table(c, rust)
+    t.rows.append(("what (M: million instructions; s: seconds on the guest's clock)", "C", "Rust", "C : Rust"))
+
+    t.head("a call, instructions")
+    t.row("unpatched, with the loop around it", "", lambda f: combine(lambda v: v / CALLS, f.one("call_unpatched", TARGET)))
+    t.row("patched: extra", "", extra("call_patched", 1))
+    t.row("patched, as one of 1000: extra", "", extra("call_patched", 1000))
+    t.row("patched twice: extra", "", extra("call_twice", 1))
+    t.row("in transition, by a task that has switched: extra", "", extra("call_switched", 1))
+    t.row("in transition, by a task that has not: extra", "", extra("call_waiting", 1))
+
+    for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
+        for name, what in (("enable", "enable"), ("replace", "replace"), ("disable", "disable, until gone")):
+            t.head(f"{what}: functions of {where}")
+            for n in FUNCTIONS:
+                t.row(f"{n:,}", "M", lambda f, n=n: f.one(name, obj, n))
+            t.row("one more function", "M", each(name, obj), ratio=True)
+            t.row("exponent", "", lambda f: exponent([p for p in curve(name, obj)(f) if p[1]]), ratio=False)
+            if name == "enable":
+                for phase in ("prepare", "patch", "transition"):
+                    t.row(f"1,000: {phase}", "M", lambda f, phase=phase: f.one(f"enable_{phase}", obj, 1000))
+            else:
+                for n in FUNCTIONS:
+                    t.row(f"{n:,}, on the clock", "s", lambda f, n=n: f.one(f"{name}_time", obj, n))
+
+    t.head("one pass over all tasks, tasklist_lock held: functions × tasks")
+    for tasks in TASKS:
+        for n in PASS_FUNCTIONS:
+            there = c.one("tasks", TARGET, n, tasks) or rust.one("tasks", TARGET, n, tasks) or tasks
+            t.row(f"{n:,} × {there:,}", "M", lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks))
+
+    for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
+        t.head(f"memory of a patched function, of 2000 of {where}")
+        kinds = ("slab", "vmalloc", "trampolines")
+        for kind in kinds:
+            t.row(kind, "bytes", lambda f, kind=kind: combine(lambda v: v / 2000, f.one(f"memory_{kind}", obj, 2000)))
+        t.row(
+            "all",
+            "bytes",
+            lambda f: combine(lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", obj, 2000) for kind in kinds)),
+        )
+
+    t.head("blocker gone to transition complete")
+    t.row("mean", "ms", lambda f: combine(lambda v: sum(v) / len(v), f.all("end", TARGET, 2) or None))
+    t.row("longest", "ms", lambda f: combine(max, f.all("end", TARGET, 2) or None))
+
+    t.head("a module comes")
+    t.row("nothing to patch", "M", lambda f: f.one("coming", TARGET, 0))
+    t.row(
+        "1,000 functions to patch: extra",
+        "M",
+        lambda f: combine(lambda a, b: a - b, f.one("coming", TARGET, 1000), f.one("coming", TARGET, 0)),
+    )
+
+    t.head("shadow variables, instructions each")
+    for name, what in (("alloc", "allocate"), ("get", "get"), ("free", "free")):
+        for n in VARIABLES:
+            t.row(
+                f"{what}, with {n:,}",
+                "",
+                lambda f, n=n, name=name: combine(lambda v: v / PROBES, f.one(f"shadow_{name}", "-", n)),
+            )
+    for n in VARIABLES:
+        t.row(f"free all {n:,}", "M", lambda f, n=n: f.one("shadow_free_all", "-", n))
+    return t
+
+
+def check(c, rust):
+    if c.one("names", "vmlinux") != rust.one("names", "vmlinux"):
+        sys.exit("the functions of vmlinux that were patched differ")
+    for figures, core in ((c, "C"), (rust, "Rust")):
+        ticks = figures.one("calibration")
+        if ticks is None:
+            sys.exit(f"{core}: there is no calibration")
+        if abs(ticks - 2_000_000) > 2000:
+            sys.exit(f"{core}: the clock does not count instructions: {ticks} ticks for 2,000,000")
+        if not all(value > 0 for key, values in figures.values.items() for value in values if "memory" not in key[0]):
+            sys.exit(f"{core}: a figure is not positive")
+
+
+def write_csv(path, meta, c, rust):
+    keys = list(dict.fromkeys(list(c.values) + list(rust.values)))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        for line in meta:
+            file.write(f"# {line}\n")
+        file.write("# values: ticks of a clock that counts instructions; memory: bytes\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("figure", "object", "functions", "tasks", "c", "rust"))
+        for key in keys:
+            values = (f.values.get(key, []) for f in (c, rust))
+            writer.writerow([*key, *(" ".join(map(str, v)) for v in values)])
+
+
+def plot(path, title, x_label, y_label, lines):
+    """lines: (label, style, points); those with an exponent say it."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    # The same figures make the same file.
+    matplotlib.rcParams.update({"svg.hashsalt": "livepatch", "svg.fonttype": "none", "font.size": 9})
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    for label, style, points in lines:
+        points = [(x, y) for x, y in points if y]
+        if not points:
+            continue
+        slope = exponent(points)
+        if slope is not None:
+            label += f" (exponent {slope:.2f})"
+        axes.plot([x for x, _ in points], [y for _, y in points], style, label=label, markersize=4)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_title(title)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
+
+
+CORES = (("C", "C3"), ("Rust", "C0"))
+
+
+def write_plots(folder, both):
+    for name, title in (
+        ("enable", "Enabling a patch"),
+        ("replace", "Replacing a patch"),
+        ("disable", "Disabling a patch, until it is gone"),
+    ):
+        plot(
+            os.path.join(folder, f"{name}.svg"),
+            title,
+            "functions",
+            "instructions",
+            [
+                (f"{core}, {where}", f"{colour}{dash}", curve(name, obj)(figures))
+                for figures, (core, colour) in zip(both, CORES)
+                for obj, where, dash in ((TARGET, "module", "o-"), ("vmlinux", "vmlinux", "s--"))
+            ],
+        )
+    plot(
+        os.path.join(folder, "pass.svg"),
+        "One pass over all tasks, tasklist_lock held",
+        "tasks",
+        "instructions",
+        [
+            (
+                f"{core}, {n} functions",
+                f"{colour}{dash}",
+                [(figures.one("tasks", TARGET, n, t), figures.one("held", TARGET, n, t)) for t in TASKS],
+            )
+            for figures, (core, colour) in zip(both, CORES)
+            for n, dash in zip(PASS_FUNCTIONS, ("o:", "s--", "^-"))
+        ],
+    )
+    plot(
+        os.path.join(folder, "shadow.svg"),
+        "Shadow variables",
+        "variables",
+        "instructions each",
+        [
+            (
+                f"{core}, {what}",
+                f"{colour}{dash}",
+                [(n, combine(lambda v: v / PROBES, figures.one(f"shadow_{what}", "-", n))) for n in VARIABLES],
+            )
+            for figures, (core, colour) in zip(both, CORES)
+            for what, dash in (("alloc", "o:"), ("get", "^-"), ("free", "s--"))
+        ],
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("c", help="what was measured on the C core")
+    parser.add_argument("rust", help="what was measured on the Rust core")
+    parser.add_argument("--write", metavar="FOLDER", help="where to write bench.csv and plots")
+    parser.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE", help="what bench.csv is to record")
+    arguments = parser.parse_args()
+
+    both = Figures(arguments.c), Figures(arguments.rust)
+    check(*both)
+    results = table(*both)
+    text = results.text()
+    print(text, end="")
+    if arguments.write:
+        missing = [row[0].strip() for row in results.rows if "-" in row[1:3]]
+        if missing:
+            sys.exit(f"not measured on both cores, so nothing is written: {', '.join(missing)}")
+        meta = [line.replace("=", ": ", 1) for line in arguments.meta]
+        os.makedirs(arguments.write, exist_ok=True)
+        write_plots(arguments.write, both)
+        with open(os.path.join(arguments.write, "table.txt"), "w", encoding="utf-8") as file:
+            file.write(text + "\n" + "\n".join(meta) + "\n")
+        write_csv(os.path.join(arguments.write, "bench.csv"), meta, *both)
+        print(f"\nwritten to {arguments.write}: bench.csv, table.txt, and plots")
+
+
+if __name__ == "__main__":
+    main()

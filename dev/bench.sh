@@ -1,0 +1,95 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Measure both cores in instructions, side by side: the same kernel but for
+# CONFIG_LIVEPATCH_RUST, the same modules, one emulated CPU whose clock counts
+# instructions.  Prints one table, and writes it and plots of it to
+# Documentation/livepatch/bench/.
+#
+#   dev/bench.sh             BENCH='calls functions tasks coming end shadow' TIMEOUT=3600
+#
+# What to measure (BENCH) is for trying: only a run of everything is written.
+# BENCH=profile shows where the instructions go.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+export DEBUG=0
+all='calls functions tasks coming end shadow'
+what=${BENCH:-$all}
+for part in $what; do
+	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
+done
+figures=Documentation/livepatch/bench
+results=$(work_dir)/bench
+rm -rf "$results"
+mkdir -p "$results"
+
+for core in c rust; do
+	out=$(CORE=$core kernel_build)
+	CORE=$core "$repo/dev/kernel.sh" >/dev/null
+	set_kmake
+	rsync -a "$(tree_dir)/tools/testing/livepatch/bench" "$out/"
+	run_logged "building the modules for $(basename "$out")" "$out/log/bench" \
+		"${kmake[@]}" -C "$out/bench" KDIR="$out"
+	grep -v LIVEPATCH_RUST "$out/.config" >"$results/$core.config"
+done
+cmp -s "$results/c.config" "$results/rust.config" ||
+	die "the two kernels differ in more than CONFIG_LIVEPATCH_RUST" \
+		"$(diff "$results/c.config" "$results/rust.config" | head -n 20)"
+
+if ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
+	say "missing: matplotlib (draws the plots)"
+	run_logged "installing matplotlib" "$cache/log/matplotlib.log" \
+		"$venv/bin/pip" install --disable-pip-version-check matplotlib==3.10.7
+fi
+
+# All at once: what a machine does, and what it counts, does not depend on others.
+# The C core takes most of the time, and gets two.
+rest=$(tr ' ' '\n' <<<"$what" | grep -vx functions | xargs) || true
+lanes=("rust $what")
+[ -z "$rest" ] || lanes+=("c $rest")
+[ "$rest" = "$what" ] || lanes+=("c functions")
+
+machines=()
+trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
+for i in "${!lanes[@]}"; do
+	CORE=${lanes[i]%% *} CPUS=1 MEM=2G QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
+		TIMEOUT=${TIMEOUT:-3600} \
+		"$repo/dev/vm.sh" "BENCH='${lanes[i]#* }' dev/bench-guest.sh" >"$results/$i" 2>&1 </dev/null &
+	machines+=($!)
+done
+say "measuring both cores (log: $results/)"
+begin=$SECONDS
+while [ -n "$(jobs -rp)" ]; do
+	sleep 1
+	for i in "${!lanes[@]}"; do
+		if ! kill -0 "${machines[i]}" 2>/dev/null && ! wait "${machines[i]}"; then
+			tail -n 40 "$results/$i" >&2
+			die "measuring the ${lanes[i]%% *} core failed" "what was measured: $results/$i"
+		fi
+		[ $(((SECONDS - begin) % 15)) != 14 ] ||
+			say "${lanes[i]%% *}: $(grep -av '^figure' "$results/$i" | tail -n 1 | tr -d '\r' | cut -c 1-70)"
+	done
+done
+for i in "${!lanes[@]}"; do
+	core=${lanes[i]%% *}
+	[ "$(grep -av '^figure' "$results/$i" | tail -n 1)" = measured ] ||
+		die "measuring the $core core did not end as it should" "what was measured: $results/$i"
+	cat "$results/$i" >>"$results/$core"
+	grep -aE '^(where instructions go| +[0-9.]+ %)' "$results/$i" | sed "s/^where/$core core: where/" || true
+done
+
+report=("$venv/bin/python" "$repo/dev/bench-report.py" "$results/c" "$results/rust")
+if [ "$what" = "$all" ]; then
+	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
+	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || commit+=" and changes to it"
+	report+=(--write "$repo/$figures"
+		--meta "kernel=Linux $(cat "$(CORE=c kernel_build)/include/config/kernel.release")"
+		--meta "configuration=sha256:$(sha256sum <"$results/c.config" | cut -c 1-16)"
+		--meta "commit=$commit"
+		--meta "compiler=$(gcc --version | head -n 1), $("$(find_rustc)" --version)"
+		--meta "emulator=$(qemu-system-x86_64 --version | head -n 1)")
+fi
+"${report[@]}"
+say "measured in $(((SECONDS - begin) / 60)) min"

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The clock of the live patching benchmark
+ *
+ * The time stamp counter is the clock.  In an emulator that advances it by one
+ * with each instruction, and at once to the next timer where the CPU idles, a
+ * span of it without the time in idle is the number of instructions.
+ */
+#ifndef _KLP_BENCH_H
+#define _KLP_BENCH_H
+
+#include <linux/jiffies.h>
+#include <linux/kernel_stat.h>
+#include <linux/ktime.h>
+#include <linux/sched.h>
+#include <linux/tick.h>
+#include <asm/tsc.h>
+
+struct klp_bench_span {
+	u64 ticks;
+	/* Of these, in idle. */
+	u64 idle;
+};
+
+static inline u64 klp_bench_now(void)
+{
+	return rdtsc_ordered();
+}
+
+static inline u64 klp_bench_idle(void)
+{
+	return get_cpu_idle_time_us(0, NULL) * NSEC_PER_USEC;
+}
+
+/*
+ * Begins a span when what was put off before is done, right after a timer tick,
+ * and half a second from where timers that are rounded to seconds expire: then
+ * it is the same in each run.
+ */
+static inline void klp_bench_begin(struct klp_bench_span *span)
+{
+	schedule_timeout_uninterruptible(5 * HZ / 2 - jiffies % HZ);
+	span->idle = klp_bench_idle();
+	span->ticks = klp_bench_now();
+}
+
+/* What has passed of a span that has begun. */
+static inline struct klp_bench_span
+klp_bench_passed(const struct klp_bench_span *begin)
+{
+	struct klp_bench_span span;
+
+	span.ticks = klp_bench_now() - begin->ticks;
+	span.idle = klp_bench_idle() - begin->idle;
+	return span;
+}
+
+/* Of klp_bench: see tasks.c there. */
+int klp_bench_watch_begin(void);
+void klp_bench_watch_end(void);
+
+#endif /* _KLP_BENCH_H */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The functions that are patched
+ *
+ * klp_bench_<number>(x) is x + KLP_BENCH_RESULT(<number>, version): the
+ * original's version is 0, that of a patch is its own.
+ */
+#ifndef _KLP_BENCH_FUNCTIONS_H
+#define _KLP_BENCH_FUNCTIONS_H
+
+#define KLP_BENCH_FIRST 1000
+#define KLP_BENCH_COUNT 2000
+#define KLP_BENCH_VERSIONS 3
+
+#define KLP_BENCH_RESULT(number, version) \
+	((number) * KLP_BENCH_VERSIONS + (version))
+
+#include "prototypes.inc"
+
+#endif /* _KLP_BENCH_FUNCTIONS_H */

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KLP_BENCH_MAIN_H
+#define _KLP_BENCH_MAIN_H
+
+/* Ends all tasks that tasks.c has started. */
+void klp_bench_tasks_exit(void);
+
+/* Ends what profile.c has begun. */
+void klp_bench_profile_exit(void);
+
+#endif /* _KLP_BENCH_MAIN_H */

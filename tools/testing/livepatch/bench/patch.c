@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A livepatch of as many functions as wanted
+ *
+ * Parameters, given when the module is loaded:
+ *
+ *   names      a file with the names of functions, one a line
+ *   n          how many of them to patch, from the first
+ *   object     the module that they are in; vmlinux without
+ *   replace    whether the patch replaces those before it
+ *   watch      whether a task of klp_bench watches while it is being enabled
+ *
+ * and to be read and written in sysfs:
+ *
+ *   enable     write 1: enables the patch
+ *   enable_and_replace
+ *              write a name: enables it, and waits until that patch is gone
+ *   disable    write 1: disables it, and waits until it is gone
+ *              read, these three: the ticks that the call took, and of these
+ *              in idle; the same until it was all over
+ *   settled    read: when the last transition to this patch was complete
+ *   called     read: how often a new function of vmlinux was called, which is
+ *              to be never: it does not do what the old one did
+ *
+ * Functions of a module get new ones of this patch's version (functions.h).
+ * Those of vmlinux are to be such that nobody calls.
+ */
+
+#include <linux/atomic.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/kernel_read_file.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "bench.h"
+#include "functions.h"
+
+#ifndef VERSION
+#define VERSION 1
+#endif
+
+/* The longest wait for a patch to be gone, in ticks. */
+#define LIMIT (600ULL * NSEC_PER_SEC)
+
+static char *names;
+module_param(names, charp, 0400);
+static unsigned int n = 1;
+module_param(n, uint, 0400);
+static char *object;
+module_param(object, charp, 0400);
+static bool replace;
+module_param(replace, bool, 0400);
+static bool watch;
+module_param(watch, bool, 0400);
+static u64 settled;
+module_param(settled, ullong, 0400);
+
+static atomic_t called = ATOMIC_INIT(0);
+
+/* For a module's function, the new version; for vmlinux's, what tells. */
+#define F(number) \
+	static noinline int klp_bench_new_##number(int x) \
+	{ \
+		return x + KLP_BENCH_RESULT(number, VERSION); \
+	}
+#include "functions.inc"
+#undef F
+
+#define F(number) \
+	static noinline int klp_bench_call_##number(int x) \
+	{ \
+		atomic_inc(&called); \
+		return x + KLP_BENCH_RESULT(number, VERSION); \
+	}
+#include "functions.inc"
+#undef F
+
+static int (*const new_functions[])(int x) = {
+#define F(number) klp_bench_new_##number,
+#include "functions.inc"
+#undef F
+};
+
+static int (*const call_functions[])(int x) = {
+#define F(number) klp_bench_call_##number,
+#include "functions.inc"
+#undef F
+};
+
+static void post_patch(struct klp_object *obj)
+{
+	settled = klp_bench_now();
+}
+
+static struct klp_object objects[] = {
+	{ .callbacks.post_patch = post_patch },
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objects,
+};
+
+/* What an operation took: until its call returned, and until it was over. */
+static struct klp_bench_span call, whole;
+
+static int enable(struct klp_bench_span *begin)
+{
+	int err;
+
+	klp_bench_begin(begin);
+	if (watch) {
+		err = klp_bench_watch_begin();
+		if (err)
+			return err;
+	}
+	err = klp_enable_patch(&patch);
+	call = klp_bench_passed(begin);
+	whole = call;
+	if (watch)
+		klp_bench_watch_end();
+	return err;
+}
+
+static int enable_set(const char *value, const struct kernel_param *kp)
+{
+	struct klp_bench_span begin;
+
+	return enable(&begin);
+}
+
+static int await_gone(const char *name, const struct klp_bench_span *begin)
+{
+	char path[64 + MODULE_NAME_LEN];
+	unsigned long pause;
+	struct path found;
+	int err;
+
+	snprintf(path, sizeof(path), "/sys/kernel/livepatch/%s", name);
+	for (;;) {
+		err = kern_path(path, 0, &found);
+		whole = klp_bench_passed(begin);
+		if (err)
+			return err == -ENOENT ? 0 : err;
+		path_put(&found);
+		if (whole.ticks > LIMIT)
+			return -ETIMEDOUT;
+		/* As exact as the figure, and too seldom to change it. */
+		pause = whole.ticks / 400 / NSEC_PER_USEC;
+		pause = max(pause, 20);
+		usleep_range(pause, pause + 1);
+	}
+}
+
+static int disable_set(const char *value, const struct kernel_param *kp)
+{
+	static const char path[] = "/sys/kernel/livepatch/" KBUILD_MODNAME "/enabled";
+	struct klp_bench_span begin;
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t count;
+
+	file = filp_open(path, O_WRONLY, 0);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	klp_bench_begin(&begin);
+	count = kernel_write(file, "0", 1, &pos);
+	call = klp_bench_passed(&begin);
+	filp_close(file, NULL);
+	if (count != 1)
+		return count < 0 ? count : -EIO;
+	return await_gone(KBUILD_MODNAME, &begin);
+}
+
+static int replace_set(const char *value, const struct kernel_param *kp)
+{
+	struct klp_bench_span begin;
+
+	return enable(&begin) ?: await_gone(value, &begin);
+}
+
+static int spans_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%llu %llu %llu %llu\n", call.ticks,
+			  call.idle, whole.ticks, whole.idle);
+}
+
+static const struct kernel_param_ops enable_ops = {
+	.set = enable_set,
+	.get = spans_get,
+};
+module_param_cb(enable, &enable_ops, NULL, 0600);
+
+static const struct kernel_param_ops disable_ops = {
+	.set = disable_set,
+	.get = spans_get,
+};
+module_param_cb(disable, &disable_ops, NULL, 0600);
+
+static const struct kernel_param_ops replace_ops = {
+	.set = replace_set,
+	.get = spans_get,
+};
+module_param_cb(enable_and_replace, &replace_ops, NULL, 0600);
+
+static int called_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%d\n", atomic_read(&called));
+}
+
+static const struct kernel_param_ops called_ops = { .get = called_get };
+module_param_cb(called, &called_ops, NULL, 0400);
+
+static void *text;
+
+/* Points the funcs at the first n lines of the text. */
+static int __init read_names(struct klp_func *funcs)
+{
+	char *line, *rest;
+	unsigned int i;
+	int size;
+
+	size = kernel_read_file_from_path(names, 0, &text, INT_MAX, NULL,
+					  READING_UNKNOWN);
+	if (size < 0)
+		return size;
+	rest = text;
+	if (!size || rest[size - 1] != '\n')
+		return -EINVAL;
+	rest[size - 1] = '\0';
+	for (i = 0; i < n; i++) {
+		line = strsep(&rest, "\n");
+		if (!line || !*line) {
+			pr_err("%s has no %u names\n", names, n);
+			return -EINVAL;
+		}
+		funcs[i].old_name = line;
+		funcs[i].new_func = object ? new_functions[i] : call_functions[i];
+	}
+	return 0;
+}
+
+static int __init patch_init(void)
+{
+	struct klp_func *funcs;
+	int err;
+
+	if (!names || !n || n > KLP_BENCH_COUNT)
+		return -EINVAL;
+	funcs = kvcalloc(n + 1, sizeof(*funcs), GFP_KERNEL);
+	if (!funcs)
+		return -ENOMEM;
+	err = read_names(funcs);
+	if (err) {
+		vfree(text);
+		kvfree(funcs);
+		return err;
+	}
+	objects[0].name = object;
+	objects[0].funcs = funcs;
+	patch.replace = replace;
+	return 0;
+}
+
+/* Called when the patch is gone, or was never enabled. */
+static void __exit patch_exit(void)
+{
+	kvfree(objects[0].funcs);
+	vfree(text);
+}
+
+module_init(patch_init);
+module_exit(patch_exit);
+MODULE_DESCRIPTION("A livepatch of as many functions as wanted");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");

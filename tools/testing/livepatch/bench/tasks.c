@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Many sleeping tasks, and how long they keep others from running
+ *
+ *   tasks      write N: starts or ends kernel threads, which sleep, so that
+ *              there are N tasks of all kinds; read: how many there are
+ *   held       read: the longest time, in ticks, that a real-time task had to
+ *              wait for the CPU while it watched
+ *
+ * With one CPU, a real-time task waits only for code that disables preemption.
+ * tasklist_lock, held for reading, does that: the longest wait in which a
+ * transition passes over many tasks is how long the lock is held.  The figure
+ * is short by less than one PERIOD, as the watcher sleeps in between.
+ */
+
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include "bench.h"
+#include "main.h"
+
+#define MOST_TASKS 8192
+#define PERIOD (20 * NSEC_PER_USEC)
+
+static struct task_struct *sleepers[MOST_TASKS];
+static unsigned int sleeping;
+
+static int sleeper_main(void *unused)
+{
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	return 0;
+}
+
+static unsigned int count_tasks(void)
+{
+	struct task_struct *process, *task;
+	unsigned int count = 0;
+
+	rcu_read_lock();
+	for_each_process_thread(process, task)
+		count++;
+	rcu_read_unlock();
+	return count;
+}
+
+static int tasks_set(const char *value, const struct kernel_param *kp)
+{
+	struct task_struct *task;
+	unsigned int wanted;
+	unsigned int count;
+	int err;
+
+	err = kstrtouint(value, 0, &wanted);
+	if (err)
+		return err;
+	for (count = count_tasks(); count < wanted; count++) {
+		if (sleeping == MOST_TASKS)
+			return -ERANGE;
+		task = kthread_run(sleeper_main, NULL, "klp_bench/%u", sleeping);
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		sleepers[sleeping++] = task;
+	}
+	while (count > wanted && sleeping) {
+		kthread_stop(sleepers[--sleeping]);
+		count--;
+	}
+	return 0;
+}
+
+static int tasks_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%u\n", count_tasks());
+}
+
+static const struct kernel_param_ops tasks_ops = {
+	.set = tasks_set,
+	.get = tasks_get,
+};
+module_param_cb(tasks, &tasks_ops, NULL, 0600);
+
+static struct task_struct *watcher;
+static u64 longest;
+
+static int watcher_main(void *unused)
+{
+	u64 ticks;
+	ktime_t until;
+	s64 late;
+
+	while (!kthread_should_stop()) {
+		until = ktime_add_ns(ktime_get(), PERIOD);
+		set_current_state(TASK_INTERRUPTIBLE);
+		ticks = klp_bench_now();
+		schedule_hrtimeout(&until, HRTIMER_MODE_ABS);
+		ticks = klp_bench_now() - ticks;
+		late = ticks - PERIOD;
+		if (late > (s64)longest)
+			longest = late;
+	}
+	return 0;
+}
+
+/* Begins to watch.  Sleeps. */
+int klp_bench_watch_begin(void)
+{
+	struct task_struct *task;
+
+	task = kthread_create(watcher_main, NULL, "klp_bench_watch");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	sched_set_fifo(task);
+	longest = 0;
+	watcher = task;
+	wake_up_process(task);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(klp_bench_watch_begin);
+
+/* Ends what klp_bench_watch_begin() has begun.  Sleeps. */
+void klp_bench_watch_end(void)
+{
+	kthread_stop(watcher);
+	watcher = NULL;
+}
+EXPORT_SYMBOL_GPL(klp_bench_watch_end);
+
+static int held_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%llu\n", longest);
+}
+
+static const struct kernel_param_ops held_ops = { .get = held_get };
+module_param_cb(held, &held_ops, NULL, 0400);
+
+void klp_bench_tasks_exit(void)
+{
+	while (sleeping)
+		kthread_stop(sleepers[--sleeping]);
+}
