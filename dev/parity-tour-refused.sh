@@ -67,19 +67,43 @@ tour_bad_modules() {
 	step "the target of bad patches goes" unload test_klp_mod_target
 }
 
-# What dev/parity.sh has made of test_klp_relocs: "relocs-" and a number.
+# What dev/parity-modules.sh has made of test_klp_relocs: "relocs-" and a number.
 tour_relocations() {
 	local file module name
 	for file in "$edited"/relocs-*.ko; do
 		module=$(basename "$file" .ko)
 		name="relocations: $(cat "$edited/$module.what")"
+		case $name in
+		*": section "* | *": symbol "*) continue ;;
+		esac
 		step "$name" load "$module"
 		[ -e /sys/module/test_klp_relocs ] || continue
-		if grep -q '^of a module' "$edited/$module.what"; then
+		case $name in
+		*": of a module"*)
 			step "$name: the target comes" load test_klp_mod_target
 			step "$name: it goes and comes" come_and_go
-		fi
+			;;
+		esac
 		step "$name: all go" relocs_end
+	done
+	step "names of relocation sections" load_and_unload "section "
+	step "names of livepatch symbols" load_and_unload "symbol "
+}
+
+# load_and_unload WHAT: those about which this is said, one after the other.
+load_and_unload() {
+	local file module what
+	for file in "$edited"/relocs-*.ko; do
+		module=${file##*/}
+		read -r what <"${file%.ko}.what"
+		case $what in "$1"*) ;; *) continue ;; esac
+		echo "== $what"
+		mark "$what"
+		load "${module%.ko}"
+		if [ -e /sys/module/test_klp_relocs ]; then
+			cat /sys/module/test_klp_relocs/parameters/slots
+			go test_klp_relocs
+		fi
 	done
 }
 
