@@ -4,8 +4,8 @@
 # Transitions that one task holds up: what can be seen of them, what can be
 # done to them and what must be refused meanwhile.
 #
-# The task is a kworker in test_klp_callbacks_busy.ko.  It sleeps inside a
-# function that test_klp_callbacks_demo.ko patches until it is released.
+# In most cases the task is a kworker in test_klp_callbacks_busy.ko.  It sleeps
+# inside a function that test_klp_callbacks_demo.ko patches until it is released.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -14,6 +14,8 @@ MOD_BUSY=test_klp_callbacks_busy
 MOD_DEMO=test_klp_callbacks_demo
 MOD_LIVEPATCH=test_klp_livepatch
 MOD_REPLACE=test_klp_atomic_replace
+MOD_SLEEP=test_klp_sleep_patch
+MOD_TARGET=test_klp_sleep_target
 
 BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
@@ -29,8 +31,12 @@ setup_config
 [[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
 	skip "no stack or patch_state in /proc/PID"
 
-# Whatever happens, do not leave the CPU offline.
+# Whatever happens, do not leave the CPU offline or a process asleep.
 function cleanup_transition() {
+	local pids
+
+	pids=$(jobs -p)
+	[[ -z "$pids" ]] || kill $pids 2> /dev/null
 	[[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "0" ]] && echo 1 > $CPU_ONLINE
 	cleanup
 }
@@ -215,90 +221,122 @@ $RELEASE
 $MOD_BUSY: ${MOD_BUSY}_exit"
 
 
-# - hold the transition up, reverse it, reverse it again, take it back
+# - a reader sleeps in the original function and holds up the patching, another
+#   one sleeps in the new one and holds up the unpatching
+# - reverse again and again: the transition waits in each direction
+# - it completes in the end, in either direction, when the one reader is gone
+# - the other one holds up nothing
 #
-# The first reversal makes a transition that nothing holds up, and the kernel
-# completes it when it looks at it the next time, within about a second.  If
-# that is before the second reversal, start over.
+# sleeper(func) - start a process that sleeps in a function; sets SLEEPER
+#	func - the function that a read of /proc/test_klp_sleep calls at present
+function sleeper() {
+	local func="$1"
 
-for attempt in {1..10}; do
-	if [[ $attempt -eq 1 ]]; then
-		start_test "transition reversed three times"
-	else
-		start_test "another attempt" > /dev/null
-	fi
+	cat /proc/test_klp_sleep > /dev/null &
+	SLEEPER=$!
+	wait_until 'grep -q " $func+" /proc/$SLEEPER/stack' ||
+		die "process $SLEEPER does not sleep in $func"
+}
 
-	start_blocked
-	log "% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
-	echo 0 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"
-	log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
-	{ echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"; } 2> /dev/null && break
+# end_sleeper(pid) - end such a process
+function end_sleeper() {
+	local pid="$1"
 
-	wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
-		die "the second reversal was refused, but the transition does not end"
-	[[ $attempt -lt 10 ]] ||
-		die "no second reversal in $attempt attempts"
-	unload_lp $MOD_DEMO
-	unload_mod $MOD_BUSY
-done
+	log "% kill $pid"
+	kill "$pid"
+	wait "$pid" 2> /dev/null
+}
 
-check_blocked
-disable_lp $MOD_DEMO
+# check_held_up(pid, state) - check that the transition waits for a process
+#	pid - the process, and nothing else
+#	state - its patch_state, 0 when patching, 1 when unpatching
+function check_held_up() {
+	local pid="$1"; shift
+	local state="$1"
+
+	wait_until '[[ "$(tasks_in_state $state)" == "$pid" ]]' ||
+		die "in state $state, besides $pid: $(tasks_in_state "$state")"
+	check_sysfs_value "$MOD_SLEEP" "transition" "1"
+	check_sysfs_value "$MOD_SLEEP" "enabled" "$((1 - state))"
+	check_sysfs_value "$MOD_SLEEP" "$MOD_TARGET/patched" "1"
+}
+
+# start_reversals() - hold up the patching and reverse it twice; sets IN_OLD and
+#	IN_NEW to the processes in the original and in the new function
+function start_reversals() {
+	load_mod $MOD_TARGET
+	sleeper test_klp_sleep_show
+	IN_OLD=$SLEEPER
+	load_lp_nowait $MOD_SLEEP
+	check_held_up "$IN_OLD" 0
+	sleeper livepatch_test_klp_sleep_show
+	IN_NEW=$SLEEPER
+
+	write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
+	check_held_up "$IN_NEW" 1
+	write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 1
+	check_held_up "$IN_OLD" 0
+}
+TO_UNPATCHING="% echo 0 > $SYSFS_KLP_DIR/$MOD_SLEEP/enabled
+livepatch: '$MOD_SLEEP': reversing transition from patching to unpatching
+livepatch: '$MOD_SLEEP': starting unpatching transition"
+START_REVERSALS="% insmod test_modules/$MOD_TARGET.ko
+% insmod test_modules/$MOD_SLEEP.ko
+livepatch: enabling patch '$MOD_SLEEP'
+livepatch: '$MOD_SLEEP': initializing patching transition
+livepatch: '$MOD_SLEEP': starting patching transition
+$TO_UNPATCHING
+% echo 1 > $SYSFS_KLP_DIR/$MOD_SLEEP/enabled
+livepatch: '$MOD_SLEEP': reversing transition from unpatching to patching
+livepatch: '$MOD_SLEEP': starting patching transition"
+SLEEP_UNPATCHED="livepatch: '$MOD_SLEEP': completing unpatching transition
+livepatch: '$MOD_SLEEP': unpatching complete
+% rmmod $MOD_SLEEP"
+
+start_test "transition reversed three times"
+
+start_reversals
+write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
+check_held_up "$IN_NEW" 1
+end_sleeper "$IN_NEW"
+wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_SLEEP" ]]' ||
+	die "the unpatching transition does not end"
 check_ended
-unload_lp $MOD_DEMO
-release_worker
-unload_mod $MOD_BUSY
+unload_lp $MOD_SLEEP
+end_sleeper "$IN_OLD"
+unload_mod $MOD_TARGET
 
-check_result "$START
-$REVERSE
-% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
-livepatch: '$MOD_DEMO': reversing transition from unpatching to patching
-livepatch: '$MOD_DEMO': starting patching transition
-$REVERSE
-$UNPATCHED
-% rmmod $MOD_DEMO
-$RELEASE
-% rmmod $MOD_BUSY
-$MOD_BUSY: ${MOD_BUSY}_exit"
+check_result "$START_REVERSALS
+$TO_UNPATCHING
+% kill $IN_NEW
+$SLEEP_UNPATCHED
+% kill $IN_OLD
+% rmmod $MOD_TARGET"
 
+start_test "transition reversed twice, and an unpatching that waits"
 
-# - as before, but in the end let the reversed reversal complete
+start_reversals
+end_sleeper "$IN_OLD"
+wait_complete $MOD_SLEEP
+write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
+check_held_up "$IN_NEW" 1
+end_sleeper "$IN_NEW"
+wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_SLEEP" ]]' ||
+	die "the unpatching transition does not end"
+check_ended
+unload_lp $MOD_SLEEP
+unload_mod $MOD_TARGET
 
-for attempt in {1..10}; do
-	if [[ $attempt -eq 1 ]]; then
-		start_test "transition reversed twice"
-	else
-		start_test "another attempt" > /dev/null
-	fi
-
-	start_blocked
-	log "% echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
-	echo 0 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"
-	log "% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled"
-	{ echo 1 > "$SYSFS_KLP_DIR/$MOD_DEMO/enabled"; } 2> /dev/null && break
-
-	wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_DEMO" ]]' ||
-		die "the second reversal was refused, but the transition does not end"
-	[[ $attempt -lt 10 ]] ||
-		die "no second reversal in $attempt attempts"
-	unload_lp $MOD_DEMO
-	unload_mod $MOD_BUSY
-done
-
-check_blocked
-release_worker
-wait_complete $MOD_DEMO
-end_enabled
-
-check_result "$START
-$REVERSE
-% echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
-livepatch: '$MOD_DEMO': reversing transition from unpatching to patching
-livepatch: '$MOD_DEMO': starting patching transition
-$RELEASE
-$COMPLETE
-$DISABLE
-$UNLOAD"
+check_result "$START_REVERSALS
+% kill $IN_OLD
+livepatch: '$MOD_SLEEP': completing patching transition
+livepatch: '$MOD_SLEEP': patching complete
+% echo 0 > $SYSFS_KLP_DIR/$MOD_SLEEP/enabled
+livepatch: '$MOD_SLEEP': initializing unpatching transition
+livepatch: '$MOD_SLEEP': starting unpatching transition
+% kill $IN_NEW
+$SLEEP_UNPATCHED
+% rmmod $MOD_TARGET"
 
 
 # - enable a livepatch
