@@ -8,6 +8,7 @@
 
 mod host;
 mod look;
+mod trace;
 
 use crate::livepatch::model::{
     func::FuncState,
@@ -22,7 +23,8 @@ use crate::livepatch::model::{
     Notice,
     PatchHost,
     Refusal,
-    TaskState, //
+    TaskState,
+    Way, //
 };
 use core::cell::{
     Cell,
@@ -53,6 +55,8 @@ mod size {
     pub(crate) const LOG: usize = 256;
 }
 pub(crate) use size::*;
+
+pub(crate) use self::trace::Traced;
 
 /// A patch, by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +181,10 @@ struct TaskData {
     pending: bool,
     place: Place,
     nudges: u64,
+    /// It has switched, and nobody who traces that was told.
+    untold: bool,
+    /// How it switched, the last time.
+    way: Option<Way>,
 }
 
 /// What an index has for a function: the code that changes on the way to a patch, and back.
@@ -211,6 +219,7 @@ struct State {
     unreclaimed: bool,
     log: [Option<Entry>; LOG],
     logged: usize,
+    traces: [Option<Traced>; trace::TRACES],
 }
 
 /// The machine.
@@ -301,6 +310,8 @@ impl Machine {
             pending: false,
             place: ELSEWHERE,
             nudges: 0,
+            untold: false,
+            way: None,
         };
         let stack = FuncStack {
             funcs: [None; PATCHES],
@@ -328,6 +339,7 @@ impl Machine {
                 unreclaimed: false,
                 log: [None; LOG],
                 logged: 0,
+                traces: [None; trace::TRACES],
             }),
             reliable_stacks: Cell::new(true),
             retry: Cell::new(None),
@@ -577,6 +589,7 @@ impl Machine {
         for task in threads.chain(&state.idle) {
             sane &= (task.state == TaskState::Idle) == idle;
             sane &= !task.pending || task.state != state.target;
+            sane &= !task.untold;
         }
         sane &= (state.target == TaskState::Idle) == idle;
         sane && state.index.is_some() != idle

@@ -15,6 +15,7 @@ use super::{
     Place,
     Presence,
     Task,
+    Traced,
     BROKEN,
     FUNCTIONS,
     TASKS,
@@ -32,8 +33,12 @@ use crate::livepatch::model::{
     Host,
     Notice,
     PatchHost,
+    Step,
+    Tally,
     TaskHost,
-    TaskState, //
+    TaskState,
+    Turn,
+    Way, //
 };
 
 impl TaskHost for Machine {
@@ -58,6 +63,7 @@ impl TaskHost for Machine {
             self.expect_reclaimed();
             self.expect(!self.func_in_transition());
         }
+        self.note_switch(task, state);
         self.task(task, |task| task.state = state);
     }
 
@@ -102,6 +108,10 @@ impl TaskHost for Machine {
     }
 
     fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
+
+    fn trace_switch(&self, task: Task, way: Way) {
+        self.told_of_switch(task, way);
+    }
 
     fn read_barrier(&self) {}
 
@@ -447,6 +457,10 @@ impl PatchHost for Machine {
         self.record(Entry::Noticed(notice));
     }
 
+    fn trace_patch(&self, patch: Patch, turn: Turn<Patch>) {
+        self.keep_trace(Traced::Turned(patch, turn));
+    }
+
     fn expect(&self, ok: bool) {
         if !ok {
             self.warned.set(true);
@@ -489,7 +503,7 @@ impl Host for Machine {
             }
         }
         if let Some(task) = self.leaving.take() {
-            transition::update(self, task);
+            transition::update(self, task, Way::KernelExit);
         }
     }
 
@@ -528,5 +542,13 @@ impl Host for Machine {
 
     fn say(&self, patch: Patch, event: Event) {
         self.record(Entry::Said(patch, event));
+    }
+
+    fn trace_transition(&self, patch: Patch, step: Step, count: impl FnOnce() -> Tally) {
+        // To count is not to pass over the tasks.
+        let leaving = self.leaving.take();
+        let tally = count();
+        self.leaving.set(leaving);
+        self.keep_trace(Traced::Stepped(patch, step, tally));
     }
 }
