@@ -159,7 +159,8 @@ impl Root {
     }
 }
 
-fn open_without_waiting(path: &Path) -> io::Result<File> {
+/// Opens a file for reading that may be no file.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     // The same on every architecture that has live patching.
     const O_NONBLOCK: i32 = 0o4000;
 
