@@ -86,6 +86,7 @@ void klp_list_del_rcu(struct list_head *node);
 void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
 			   unsigned int symndx, unsigned int secndx,
 			   struct module *pmod);
+bool klp_is_mapping_symbol(const char *name);
 bool klp_module_get(struct module *mod);
 void klp_module_put(struct module *mod);
 

@@ -120,6 +120,7 @@ impl PatchHost for Machine {
     type Object = Object;
     type Func = Func;
     type Module = Module;
+    type Functions = [bool; FUNCTIONS];
     type Stack = Function;
     type Batch = usize;
     type Error = Errno;
@@ -303,8 +304,17 @@ impl PatchHost for Machine {
         })
     }
 
-    fn same_func(&self, one: Func, other: Func) -> bool {
-        self.func(one, |func| func.function) == self.func(other, |func| func.function)
+    fn functions(&self, object: Object) -> Result<[bool; FUNCTIONS], Errno> {
+        self.attempt()?;
+        let mut functions = [false; FUNCTIONS];
+        for func in self.funcs(object) {
+            functions[self.func(func, |func| func.function).0] = true;
+        }
+        Ok(functions)
+    }
+
+    fn among(&self, functions: &[bool; FUNCTIONS], func: Func) -> bool {
+        functions[self.func(func, |func| func.function).0]
     }
 
     fn add_nop(&self, object: Object, like: Func) -> Result<(), Errno> {
