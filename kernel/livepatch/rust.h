@@ -120,6 +120,8 @@ void klp_synchronize_transition(void);
 /* kunit_target.c, for tests */
 int klp_kunit_target(int value);
 int klp_kunit_other_target(int value);
+unsigned int klp_kunit_stack_in_handler(unsigned long *entries,
+					unsigned int size);
 
 /* sysfs.c */
 int klp_sysfs_init(void);
