@@ -37,13 +37,15 @@ use super::{
         Callback,
         Notice,
         PatchHost,
-        Refusal, //
+        Refusal,
+        Turn, //
     },
     relocs,
     stacks::{
         self,
         FuncStack, //
-    }, //
+    },
+    trace, //
 };
 use crate::prelude::*;
 use ::core::ffi::CStr;
@@ -319,6 +321,10 @@ impl<'a> PatchHost for Kernel<'a> {
                 object.display_name()
             ),
         }
+    }
+
+    fn trace_patch(&self, patch: &'a Patch, turn: Turn<&'a Patch>) {
+        trace::patch(patch, turn);
     }
 
     fn expect(&self, ok: bool) {

@@ -11,6 +11,7 @@ mod code;
 mod look;
 mod patches;
 mod tasks;
+mod trace;
 
 pub(crate) use code::{
     original,
@@ -25,7 +26,8 @@ use crate::livepatch::model::{
     Notice,
     PatchHost,
     Refusal,
-    TaskState, //
+    TaskState,
+    Way, //
 };
 use core::cell::{
     Cell,
@@ -56,6 +58,8 @@ mod size {
     pub(crate) const LOG: usize = 256;
 }
 pub(crate) use size::*;
+
+pub(crate) use self::trace::Traced;
 
 /// A patch, by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -180,6 +184,10 @@ struct TaskData {
     pending: bool,
     place: Place,
     nudges: u64,
+    /// It has switched, and nobody who traces that was told.
+    untold: bool,
+    /// How it switched, the last time.
+    way: Option<Way>,
 }
 
 /// What an index has for a function: the code that changes on the way to a patch, and back.
@@ -214,6 +222,7 @@ struct State {
     unreclaimed: bool,
     log: [Option<Entry>; LOG],
     logged: usize,
+    traces: [Option<Traced>; trace::TRACES],
 }
 
 /// The machine.
@@ -288,6 +297,8 @@ impl Machine {
             pending: false,
             place: ELSEWHERE,
             nudges: 0,
+            untold: false,
+            way: None,
         };
         let stack = FuncStack {
             funcs: [None; PATCHES],
@@ -315,6 +326,7 @@ impl Machine {
                 unreclaimed: false,
                 log: [None; LOG],
                 logged: 0,
+                traces: [None; trace::TRACES],
             }),
             reliable_stacks: Cell::new(true),
             retry: Cell::new(None),

@@ -137,6 +137,7 @@ impl Machine {
         for task in threads.chain(&state.idle) {
             sane &= (task.state == TaskState::Idle) == idle;
             sane &= !task.pending || task.state != state.target;
+            sane &= !task.untold;
         }
         sane &= (state.target == TaskState::Idle) == idle;
         sane && state.index.is_some() != idle

@@ -12,6 +12,7 @@ use super::{
     Module,
     Object,
     Patch,
+    Traced,
     BROKEN,
     FUNCTIONS,
     VMLINUX, //
@@ -21,7 +22,10 @@ use crate::livepatch::model::{
         Change,
         FuncState, //
     },
-    Callback, Notice, PatchHost,
+    Callback,
+    Notice,
+    PatchHost,
+    Turn, //
 };
 
 impl PatchHost for Machine {
@@ -364,6 +368,10 @@ impl PatchHost for Machine {
 
     fn notify(&self, notice: Notice<Patch, Object, Errno>) {
         self.record(Entry::Noticed(notice));
+    }
+
+    fn trace_patch(&self, patch: Patch, turn: Turn<Patch>) {
+        self.keep_trace(Traced::Turned(patch, turn));
     }
 
     fn expect(&self, ok: bool) {

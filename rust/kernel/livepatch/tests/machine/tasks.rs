@@ -2,15 +2,28 @@
 
 //! The tasks of the machine, and the transition, as the rules see them.
 
-use super::{Entry, Function, Machine, Patch, Place, Presence, Task, TASKS};
+use super::{
+    Entry,
+    Function,
+    Machine,
+    Patch,
+    Place,
+    Presence,
+    Task,
+    Traced,
+    TASKS, //
+};
 use crate::livepatch::model::{
     transition,
     Blocker,
     Event,
     Host,
     PatchHost,
+    Step,
+    Tally,
     TaskHost,
-    TaskState, //
+    TaskState,
+    Way, //
 };
 
 impl TaskHost for Machine {
@@ -35,6 +48,7 @@ impl TaskHost for Machine {
             self.expect_reclaimed();
             self.expect(!self.func_in_transition());
         }
+        self.note_switch(task, state);
         self.task(task, |task| task.state = state);
     }
 
@@ -79,6 +93,10 @@ impl TaskHost for Machine {
     }
 
     fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
+
+    fn trace_switch(&self, task: Task, way: Way) {
+        self.told_of_switch(task, way);
+    }
 
     fn read_barrier(&self) {}
 
@@ -127,7 +145,7 @@ impl Host for Machine {
             }
         }
         if let Some(task) = self.leaving.take() {
-            transition::update(self, task);
+            transition::update(self, task, Way::KernelExit);
         }
     }
 
@@ -166,5 +184,13 @@ impl Host for Machine {
 
     fn say(&self, patch: Patch, event: Event) {
         self.record(Entry::Said(patch, event));
+    }
+
+    fn trace_transition(&self, patch: Patch, step: Step, count: impl FnOnce() -> Tally) {
+        // To count is not to pass over the tasks.
+        let leaving = self.leaving.take();
+        let tally = count();
+        self.leaving.set(leaving);
+        self.keep_trace(Traced::Stepped(patch, step, tally));
     }
 }

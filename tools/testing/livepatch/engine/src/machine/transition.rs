@@ -25,7 +25,10 @@ use crate::livepatch::model::{
     Notice,
     PatchHost,
     Refusal,
-    TaskState, //
+    Step,
+    Tally,
+    TaskState,
+    Turn, //
 };
 use loom::sync::atomic::{
     fence,
@@ -280,6 +283,8 @@ impl PatchHost for Transition {
         self.machine().log(|| format!("{notice:?}"));
     }
 
+    fn trace_patch(&self, _: usize, _: Turn<usize>) {}
+
     #[track_caller]
     fn expect(&self, ok: bool) {
         let line = Location::caller().line();
@@ -363,4 +368,7 @@ impl Host for Transition {
     fn say(&self, patch: usize, event: Event) {
         self.machine().log(|| format!("{patch}: {event:?}"));
     }
+
+    // Nobody traces, so nobody counts: that would be one more walk over the tasks to explore.
+    fn trace_transition(&self, _: usize, _: Step, _: impl FnOnce() -> Tally) {}
 }
