@@ -120,7 +120,9 @@ impl TaskHost for Tasks {
     }
 
     fn check_stack(&self, task: TaskRef) -> Result<(), Blocker<Self::Name>> {
-        task.with_stack(|stack| index::find_blocker(self.target(), stack))
+        // A task does not go to sleep in a handler, but it can be preempted in one.
+        let runnable = task.is_runnable();
+        task.with_stack(|stack| index::find_blocker(self.target(), stack, runnable))
             .map_err(|_| Blocker::UnreliableStack)?
             .map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }

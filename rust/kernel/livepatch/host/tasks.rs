@@ -95,6 +95,13 @@ impl TaskRef {
         self.0 != Self::current().0 && unsafe { bindings::task_curr(self.0) } != 0
     }
 
+    /// Whether the task is the caller or waits for a CPU; others sleep. To be asked while it is
+    /// still.
+    pub(crate) fn is_runnable(self) -> bool {
+        // SAFETY: The task lives.
+        self.0 == Self::current().0 || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
+    }
+
     /// Calls `body` with the task kept still, which is to say that it is the caller, or its
     /// runqueue or `pi_lock` is held. Returns what `body` returns, or the scheduler's error.
     pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {

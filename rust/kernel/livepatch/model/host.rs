@@ -88,6 +88,8 @@ pub(crate) trait PatchHost {
     type Object: Copy;
     /// A func of an object.
     type Func: Copy;
+    /// A set of functions of an object.
+    type Functions;
     /// A module that comes or goes.
     type Module: Copy;
     /// The func stack of one function of the kernel.
@@ -163,8 +165,11 @@ pub(crate) trait PatchHost {
 
     /// The funcs of an object.
     fn funcs(&self, object: Self::Object) -> impl Iterator<Item = Self::Func>;
-    /// Whether two funcs of the same object of different patches change the same function.
-    fn same_func(&self, one: Self::Func, other: Self::Func) -> bool;
+    /// The functions that an object's funcs change now.
+    fn functions(&self, object: Self::Object) -> Result<Self::Functions, Self::Error>;
+    /// Whether the function that a func of the same object changes, in another patch, is one of
+    /// them.
+    fn among(&self, functions: &Self::Functions, func: Self::Func) -> bool;
     /// Adds a nop to an object, for the function that a func of another patch changes.
     fn add_nop(&self, object: Self::Object, like: Self::Func) -> Result<(), Self::Error>;
     /// Lets go of the nops of a patch and of the objects that hold nothing else.

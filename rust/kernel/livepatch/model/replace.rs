@@ -36,8 +36,9 @@ pub(crate) fn add_nops<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H:
                 Some(object) => object,
                 None => host.add_nop_object(patch, like)?,
             };
+            let own = host.functions(object)?;
             for func in host.funcs(like) {
-                if !host.funcs(object).any(|own| host.same_func(own, func)) {
+                if !host.among(&own, func) {
                     host.add_nop(object, func)?;
                 }
             }
