@@ -221,3 +221,14 @@ diff_target() {
 apply_diff() {
 	GIT_DIR=/nonexistent git apply -C1 --whitespace=nowarn "$1"
 }
+
+# Where the figures of make bench are kept.
+figures=Documentation/livepatch/bench
+
+# commit_id: the commit that is here, and whether anything but figures differs from it.
+commit_id() {
+	local commit changes=''
+	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
+	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || changes=' and changes to it'
+	printf '%s%s\n' "$commit" "$changes"
+}

@@ -168,7 +168,11 @@ builds() {
 }
 
 case ${1:-all} in
-all) mails && style && builds ;;
+all)
+	mails
+	style
+	builds
+	;;
 *) "$1" ;;
 esac
 echo "$passed passed, $failed failed"

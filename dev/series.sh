@@ -117,12 +117,6 @@ if [ ! -d "$git" ]; then
 fi
 export GIT_DIR=$git
 
-# commit_tree MESSAGE TREE [-p PARENT]: a commit of a date of its own.
-commit_tree() {
-	date=$((date + 1))
-	GIT_AUTHOR_DATE="$date +0000" GIT_COMMITTER_DATE="$date +0000" git commit-tree -F - "${@:2}" <<<"$1"
-}
-
 if [ -n "$base_commit" ]; then
 	printf '%s/objects\n' "$objects" >"$git/objects/info/alternates"
 	cp "$objects/shallow" "$git/shallow" 2>/dev/null || rm -f "$git/shallow"
@@ -191,7 +185,9 @@ for commit in "${commits[@]}"; do
 	for file in "${files[@]}"; do
 		[[ $file != series/diffs/* ]] || add_diff "$commit" "$file"
 	done
-	tip=$(commit_tree "$(message_of "$commit")" "$(git write-tree)" -p "$tip")
+	date=$((date + 1))
+	tip=$(message_of "$commit" |
+		GIT_AUTHOR_DATE="@$date +0000" GIT_COMMITTER_DATE="@$date +0000" git commit-tree -p "$tip" "$(git write-tree)")
 done
 rm -rf "$scratch"
 git update-ref refs/heads/series "$tip"
@@ -220,23 +216,23 @@ since() {
 	if [ -z "$commit" ] || ! (
 		unset GIT_DIR
 		git -C "$repo" diff --quiet "$commit" -- "${in_tree[@]}" series/diffs \
-			":!Documentation/livepatch/bench" 2>/dev/null
+			":!$figures" 2>/dev/null
 	); then
 		say "$2 are of another state than this series: $3"
 		echo "(What they are of has changed since.)"
 	fi
 }
-tests=$work/results
-bench=$repo/Documentation/livepatch/bench/table.txt
+results=$work/results
+bench=$repo/$figures/table.txt
 filled() {
 	local line
 	while IFS= read -r line; do
 		case $line in
 		@base@) described ;;
 		@tests@)
-			if [ -f "$tests" ]; then
-				sed 's/^./  &/' "$tests"
-				since "$tests" "the test results" "make test"
+			if [ -f "$results" ]; then
+				sed 's/^./  &/' "$results"
+				since "$results" "the test results" "make test"
 			else
 				say "the cover letter has no test results: make test"
 				echo "  (not run)"
@@ -280,7 +276,7 @@ git config branch.series.description "$(cat "$series/cover")"
 # write_mails [TO AND CC]: sets the array mails, without the cover letter.
 write_mails() {
 	rm -rf "$patches"
-	git format-patch "${options[@]}" "$@" base..series
+	GIT_COMMITTER_DATE="@$date +0000" git format-patch "${options[@]}" "$@" base..series
 	mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
 }
 
