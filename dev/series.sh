@@ -5,7 +5,7 @@
 # series/cover what the cover letter says.  Proves with git am that it makes of the
 # base what dev/tree.sh composes.  The last line printed is the folder of patches.
 #
-#   dev/series.sh            SIGNOFF=1  REROLL=2  KDIR=path
+#   dev/series.sh            SIGNOFF=1  ASSISTED_BY='TOOL...'  REROLL=2  KDIR=path
 #
 # It leaves behind, for dev/series-check.sh, beside the patches: the repository git/
 # with the branches base and applied, and what is new, by its places.
@@ -186,7 +186,7 @@ for commit in "${commits[@]}"; do
 		[[ $file != series/diffs/* ]] || add_diff "$commit" "$file"
 	done
 	date=$((date + 1))
-	tip=$(message_of "$commit" |
+	tip=$(message_of "$commit" | git interpret-trailers ${ASSISTED_BY:+--trailer "Assisted-by: $ASSISTED_BY"} |
 		GIT_AUTHOR_DATE="@$date +0000" GIT_COMMITTER_DATE="@$date +0000" git commit-tree -p "$tip" "$(git write-tree)")
 done
 rm -rf "$scratch"
@@ -204,8 +204,9 @@ described() {
 		echo "It was made from a source tree of Linux $version without a git history: there"
 		echo "is no base commit."
 	else
-		echo "It was made from Linux $version as Debian packages it$(sed 's/^./ (&/; s/.$/&)/' "$base/.complete"):"
-		echo "there is no base commit."
+		# base.sh has noted which package it is.
+		echo "It was made from Linux $version as Debian packages it, of which there is"
+		echo "no commit$(sed 's/.*/ (&)/' "$base/.complete")."
 	fi
 }
 
@@ -247,6 +248,7 @@ filled() {
 				echo "  (not measured)"
 			fi
 			;;
+		@tools@) [ -z "${ASSISTED_BY:-}" ] || echo "Parts of this were made with tools: $ASSISTED_BY." ;;
 		@changes@) [ "$reroll" = 1 ] || changes ;;
 		*) printf '%s\n' "$line" ;;
 		esac
@@ -263,7 +265,8 @@ for ((n = reroll; n > 1; n--)); do
 	grep -qx "Changes in v$n:" "$repo/series/changes" ||
 		die "series/changes does not say what changed in v$n" "add a section 'Changes in v$n:'"
 done
-filled >"$series/cover"
+# Where nothing is filled in, no gap remains.
+filled | cat -s >"$series/cover"
 
 # ---- the mails
 
@@ -272,13 +275,6 @@ options=(--quiet --cover-letter --cover-from-description=subject --output-direct
 [ "${SIGNOFF:-0}" = 0 ] || options+=(--signoff)
 [ -z "$base_commit" ] || options+=(--base=base)
 git config branch.series.description "$(cat "$series/cover")"
-
-# write_mails [TO AND CC]: sets the array mails, without the cover letter.
-write_mails() {
-	rm -rf "$patches"
-	GIT_COMMITTER_DATE="@$date +0000" git format-patch "${options[@]}" "$@" base..series
-	mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
-}
 
 # What is new, by the folder where all of it is, and the upstream files that change.
 git diff --name-status base series | awk '
@@ -307,7 +303,9 @@ mapfile -t places < <(cut -d ' ' -f 2- "$series/places")
 }' >"$series/people"
 grep -q '^--to=' "$series/people" || die "scripts/get_maintainer.pl names nobody to send this to"
 mapfile -t people <"$series/people"
-write_mails "${people[@]}"
+rm -rf "$patches"
+GIT_COMMITTER_DATE="@$date +0000" git format-patch "${options[@]}" "${people[@]}" base..series
+mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
 
 # ---- the proof
 
