@@ -225,6 +225,15 @@ since() {
 }
 results=$work/results
 bench=$repo/$figures/table.txt
+# The section of that name in rust-core.rst, as plain text.
+differs() {
+	awk -v title="What differs from the C core" '
+		on == 2 && /^[=-]+$/ { exit }
+		on == 2 { if (held) print last; held = 1; last = $0 }
+		on == 1 { on = 2 }
+		$0 == title { on = 1 }' "$repo/Documentation/livepatch/rust-core.rst" |
+		sed -E 's/``//g; s|:doc:`([^`]*)`|Documentation/livepatch/\1.rst|g'
+}
 filled() {
 	local line
 	while IFS= read -r line; do
@@ -248,6 +257,7 @@ filled() {
 				echo "  (not measured)"
 			fi
 			;;
+		@differs@) differs ;;
 		@tools@) [ -z "${ASSISTED_BY:-}" ] || echo "Parts of this were made with tools: $ASSISTED_BY." ;;
 		@changes@) [ "$reroll" = 1 ] || changes ;;
 		*) printf '%s\n' "$line" ;;

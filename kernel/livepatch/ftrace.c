@@ -6,8 +6,8 @@
  * so that any number of functions enters or leaves ftrace in one update.
  */
 
-#include <linux/bug.h>
 #include <linux/ftrace.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
 #include "rust.h"
 
@@ -17,21 +17,20 @@ static void notrace klp_ftrace_handler(unsigned long ip,
 				       struct ftrace_regs *fregs)
 {
 	unsigned long target;
-	int bit;
 
 	/*
-	 * Also disables preemption, which klp_synchronize_transition() waits
-	 * for: functions can be patched where RCU is not watching.
+	 * This is what klp_synchronize_transition() waits for: functions can
+	 * be patched where RCU is not watching.
+	 *
+	 * Nothing in between can be traced, so that there is no recursion to
+	 * guard against, but for the one warning, which comes once.
 	 */
-	bit = ftrace_test_recursion_trylock(ip, parent_ip);
-	if (WARN_ON_ONCE(bit < 0))
-		return;
-
+	preempt_disable_notrace();
 	target = klp_rust_redirect(ip, current);
+	preempt_enable_notrace();
+
 	if (target)
 		ftrace_regs_set_instruction_pointer(fregs, target);
-
-	ftrace_test_recursion_unlock(bit);
 }
 
 static struct ftrace_ops klp_fops = {

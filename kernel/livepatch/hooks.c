@@ -11,6 +11,7 @@
 #include <linux/list.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
+#include <linux/module_symbol.h>
 #include <linux/moduleloader.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
@@ -210,6 +211,11 @@ void klp_list_add_rcu(struct list_head *node, struct list_head *head)
 void klp_list_del_rcu(struct list_head *node)
 {
 	list_del_rcu(node);
+}
+
+bool klp_is_mapping_symbol(const char *name)
+{
+	return is_mapping_symbol(name);
 }
 
 bool klp_module_get(struct module *mod)

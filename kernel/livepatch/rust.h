@@ -86,6 +86,7 @@ void klp_list_del_rcu(struct list_head *node);
 void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
 			   unsigned int symndx, unsigned int secndx,
 			   struct module *pmod);
+bool klp_is_mapping_symbol(const char *name);
 bool klp_module_get(struct module *mod);
 void klp_module_put(struct module *mod);
 
@@ -119,6 +120,8 @@ void klp_synchronize_transition(void);
 /* kunit_target.c, for tests */
 int klp_kunit_target(int value);
 int klp_kunit_other_target(int value);
+unsigned int klp_kunit_stack_in_handler(unsigned long *entries,
+					unsigned int size);
 
 /* sysfs.c */
 int klp_sysfs_init(void);

@@ -31,8 +31,8 @@
 //! - **C edge**, `kernel/livepatch/`: what only C can do. Decides nothing.
 //! - **Rust edge**, each `unsafe` with its reason: `abi`, the structures that modules know;
 //!   `hooks`, what C calls; `host`, what is called; `stacks`, the func stacks and the
-//!   handler; `index`, changing code by address; `retired`, what waits to be freed; `elf` and
-//!   `shadow_table`.
+//!   handler; `index`, changing code by address; `retired`, what waits to be freed; `trace`, the
+//!   tracepoints; `elf` and `shadow_table`.
 //! - **Core**, no `unsafe`, this kernel for the model: `core`, patches as they are passed in;
 //!   `patch`, their objects and funcs; `ftrace`, functions in batches; `transition`, tasks;
 //!   `modules`; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
@@ -111,5 +111,7 @@ mod state;
 mod symbols;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod sysfs;
+#[cfg(CONFIG_LIVEPATCH_RUST)]
+mod trace;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod transition;

@@ -26,7 +26,10 @@ use super::{
     patch::Kernel,
     relocs,
     state,
-    symbols, //
+    symbols::{
+        self,
+        Sizes, //
+    }, //
 };
 use crate::{
     bindings,
@@ -127,14 +130,16 @@ pub(crate) fn resolve_object(patch: &Patch, object: &Object, locked: &Locked) ->
         object.name(),
         wanted.map(|func| (func.name(), func.position())),
     )?;
+    let original = Sizes::new(object.module(locked))?;
+    let replacement = Sizes::new(Some(patch.module()))?;
     for (func, search) in object.funcs(locked).zip(found) {
         let start = symbols::result(search, object.name(), func.name())?;
-        let Some(size) = host::symbol_size(start) else {
+        let Some(size) = original.size(start) else {
             klp_err!("kallsyms size lookup failed for '{}'\n", func.name());
             return Err(ENOENT);
         };
         func.set_original(Code { start, size }, locked);
-        let Some(size) = host::symbol_size(func.new_address()) else {
+        let Some(size) = replacement.size(func.new_address()) else {
             klp_err!(
                 "kallsyms size lookup failed for '{}' replacement\n",
                 func.name()

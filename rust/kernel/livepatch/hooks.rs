@@ -25,7 +25,8 @@ use super::{
     },
     model::{
         self,
-        shadow::Existing, //
+        shadow::Existing,
+        Way, //
     },
     modules,
     relocs,
@@ -219,7 +220,12 @@ unsafe extern "C" fn klp_rust_transition_work() {
 #[export]
 unsafe extern "C" fn klp_rust_update_patch_state(task: *mut bindings::task_struct) {
     // SAFETY: By the safety requirement.
-    model::transition::update(&Tasks, unsafe { TaskRef::from_raw(task) });
+    let task = unsafe { TaskRef::from_raw(task) };
+    let way = match task.is_idle() {
+        true => Way::IdleLoop,
+        false => Way::KernelExit,
+    };
+    model::transition::update(&Tasks, task, way);
 }
 
 /// `__klp_sched_try_switch()`.

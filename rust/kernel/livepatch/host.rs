@@ -243,6 +243,12 @@ where
     };
 }
 
+/// Whether a symbol marks a place for tools, and is no function or object.
+pub(crate) fn is_mapping_symbol(name: &CStr) -> bool {
+    // SAFETY: `name` is a string.
+    unsafe { bindings::klp_is_mapping_symbol(name.as_char_ptr()) }
+}
+
 /// The size of the function at `address`, if kallsyms knows it. 0 is for "unknown".
 pub(crate) fn symbol_size(address: usize) -> Option<usize> {
     let mut size = 0;

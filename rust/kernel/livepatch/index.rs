@@ -10,7 +10,10 @@ use core::ptr;
 
 use super::{
     abi::Patch,
-    host::Locked,
+    host::{
+        self,
+        Locked, //
+    },
     model::{
         stack::{
             self,
@@ -25,6 +28,7 @@ use super::{
     stacks, //
 };
 use crate::{
+    bindings,
     ffi::c_char,
     prelude::*,
     sync::atomic::{
@@ -39,6 +43,8 @@ use crate::{
 pub(crate) struct Index {
     patching: KVec<Changing<FuncName>>,
     unpatching: KVec<Changing<FuncName>>,
+    /// The handlers of all these functions, for tasks that may be in one.
+    handlers: KVec<Changing<FuncName>>,
     /// For [`RETIRED`].
     link: *mut Index,
 }
@@ -54,6 +60,9 @@ impl FuncName {
     }
 }
 
+/// The size in bytes of the call of an ftrace handler.
+const CALL_SIZE: usize = bindings::MCOUNT_INSN_SIZE as usize;
+
 /// The published index, or null while there is no transition. Stored under `klp_mutex`.
 static INDEX: Atomic<*mut Index> = Atomic::new(ptr::null_mut());
 
@@ -62,6 +71,7 @@ impl Index {
         let mut index = Self {
             patching: KVec::new(),
             unpatching: KVec::new(),
+            handlers: KVec::new(),
             link: ptr::null_mut(),
         };
         let patched = patch.objects(locked).filter(|o| o.patched(locked));
@@ -70,6 +80,12 @@ impl Index {
             let (old, new) = (func.original(), func.new_code());
             let below = stacks::below(func, locked).map(|below| below.new_code());
             let order = index.patching.len();
+            if let Some(location) = host::ftrace_location(old.start) {
+                let code = stack::in_handler(location, CALL_SIZE);
+                index
+                    .handlers
+                    .push(Changing { code, order, name }, GFP_KERNEL)?;
+            }
             for (list, patching) in [(&mut index.patching, true), (&mut index.unpatching, false)] {
                 let code = stack::changing(patching, new, old, below);
                 list.push(Changing { code, order, name }, GFP_KERNEL)?;
@@ -77,6 +93,7 @@ impl Index {
         }
         stack::sort(&mut index.patching);
         stack::sort(&mut index.unpatching);
+        stack::sort(&mut index.handlers);
         Ok(index)
     }
 }
@@ -117,8 +134,8 @@ pub(crate) fn withdraw(locked: &Locked) {
 }
 
 /// The name of a function that a transition to `target` changes and that has an address of
-/// `stack` inside it. Preemption is disabled.
-pub(crate) fn find_blocker(target: TaskState, stack: &[usize]) -> Option<FuncName> {
+/// `stack` inside it, or, of a task that is `runnable`, its handler. Preemption is disabled.
+pub(crate) fn find_blocker(target: TaskState, stack: &[usize], runnable: bool) -> Option<FuncName> {
     let index = INDEX.load(Acquire);
     // SAFETY: It is null, or comes from `publish()` and lives while preemption is disabled.
     let index = unsafe { index.as_ref() }?;
@@ -126,5 +143,9 @@ pub(crate) fn find_blocker(target: TaskState, stack: &[usize]) -> Option<FuncNam
         TaskState::Patched => &index.patching,
         TaskState::Unpatched | TaskState::Idle => &index.unpatching,
     };
-    stack::find_blocker(stack, changing)
+    let blocker = stack::find_blocker(stack, changing);
+    if blocker.is_none() && runnable {
+        return stack::find_blocker(stack, &index.handlers);
+    }
+    blocker
 }

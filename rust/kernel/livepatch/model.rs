@@ -94,6 +94,58 @@ pub(crate) enum Blocker<N> {
     Other(i32),
 }
 
+/// How a task came to switch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// Its stack was looked at while it was still.
+    StackCheck,
+    /// It looked at its own stack, in `__schedule()`.
+    Schedule,
+    /// It left the kernel.
+    KernelExit,
+    /// An idle task passed through its loop.
+    IdleLoop,
+    /// An idle task's CPU is offline.
+    Offline,
+    /// Its parent had switched before it was on the task list.
+    Fork,
+    /// The administrator forced the transition.
+    Forced,
+}
+
+/// What is traced of a patch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn<P> {
+    /// It becomes enabled.
+    Enabled,
+    /// It becomes disabled.
+    Disabled,
+    /// It becomes disabled because this patch has replaced it.
+    ReplacedBy(P),
+}
+
+/// What is traced of a transition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// Tasks are about to be asked to switch.
+    Start,
+    /// The target is about to change.
+    Reverse,
+    /// Tasks are about to be switched by decree.
+    Force,
+    /// All tasks have switched.
+    Complete,
+}
+
+/// A count of tasks, idle tasks included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Tally {
+    /// Those that are not in the target state.
+    pub(crate) waiting: u32,
+    /// All of them.
+    pub(crate) tasks: u32,
+}
+
 /// What a transition says of itself, in the order in which it happens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {

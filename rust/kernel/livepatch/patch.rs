@@ -37,15 +37,18 @@ use super::{
         Callback,
         Notice,
         PatchHost,
-        Refusal, //
+        Refusal,
+        Turn, //
     },
     relocs,
     stacks::{
         self,
         FuncStack, //
-    }, //
+    },
+    trace, //
 };
 use crate::prelude::*;
+use ::core::ffi::CStr;
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
@@ -56,6 +59,14 @@ impl From<Refusal> for Error {
     }
 }
 
+/// What tells the functions of an object apart: name and position.
+type Function<'a> = (&'a CStr, usize);
+
+fn function(func: &Func) -> Function<'_> {
+    // Position 0, for a unique name, is the first.
+    (func.name(), func.position().max(1))
+}
+
 /// This kernel, with `klp_mutex` held.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel<'a>(pub(crate) &'a Locked);
@@ -64,6 +75,7 @@ impl<'a> PatchHost for Kernel<'a> {
     type Patch = &'a Patch;
     type Object = &'a Object;
     type Func = &'a Func;
+    type Functions = KVec<Function<'a>>;
     type Module = &'a Module;
     type Stack = &'a FuncStack;
     type Batch = ftrace::Batch<'a>;
@@ -189,9 +201,17 @@ impl<'a> PatchHost for Kernel<'a> {
         object.funcs(self.0)
     }
 
-    fn same_func(&self, one: &'a Func, other: &'a Func) -> bool {
-        // Position 0, for a unique name, is the first.
-        one.name() == other.name() && one.position().max(1) == other.position().max(1)
+    fn functions(&self, object: &'a Object) -> Result<KVec<Function<'a>>> {
+        let mut functions = KVec::new();
+        for func in object.funcs(self.0) {
+            functions.push(function(func), GFP_KERNEL)?;
+        }
+        functions.sort_unstable();
+        Ok(functions)
+    }
+
+    fn among(&self, functions: &KVec<Function<'a>>, func: &'a Func) -> bool {
+        functions.binary_search(&function(func)).is_ok()
     }
 
     fn add_nop(&self, object: &'a Object, like: &'a Func) -> Result {
@@ -301,6 +321,10 @@ impl<'a> PatchHost for Kernel<'a> {
                 object.display_name()
             ),
         }
+    }
+
+    fn trace_patch(&self, patch: &'a Patch, turn: Turn<&'a Patch>) {
+        trace::patch(patch, turn);
     }
 
     fn expect(&self, ok: bool) {

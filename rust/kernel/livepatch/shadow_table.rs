@@ -10,15 +10,25 @@
 //! other. So a table is resized in small steps, head by head, while readers use the old one: what
 //! is on a head that has been done is in both, the rest in the old one alone.
 
+mod migration;
+mod variable;
+
+pub(crate) use migration::Migration;
+pub(crate) use variable::{
+    report_constructor,
+    warn_duplicate,
+    Constructor,
+    Destructor,
+    Key,
+    Shadow, //
+};
+
 use crate::{
     bindings::{
         self,
         klp_shadow, //
     },
-    ffi::{
-        c_int,
-        c_void, //
-    },
+    ffi::c_void,
     prelude::*,
     sync::{
         atomic::{
@@ -31,63 +41,13 @@ use crate::{
 use core::{
     cell::UnsafeCell,
     mem,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+    ptr, //
 };
-
-/// What a variable is known by.
-#[derive(Clone, Copy)]
-pub(crate) struct Key {
-    /// The structure it belongs to; only its address matters.
-    pub(crate) object: *mut c_void,
-    /// What tells a structure's variables apart.
-    pub(crate) id: usize,
-}
-
-impl Key {
-    /// The highest bits of the result depend on all bits of the key.
-    fn hash(self) -> usize {
-        const GOLDEN: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
-        ((self.object as usize).wrapping_mul(GOLDEN) ^ self.id).wrapping_mul(GOLDEN)
-    }
-}
-
-/// A constructor of a livepatch's, with its argument; `None` leaves the data zeroed.
-#[derive(Clone, Copy)]
-pub(crate) struct Constructor {
-    call: bindings::klp_shadow_ctor_t,
-    data: *mut c_void,
-}
-
-impl Constructor {
-    /// The constructor that was passed in.
-    ///
-    /// # Safety
-    ///
-    /// `call`, if any, can be called with the variable's object, data of the size that is asked
-    /// for, and `data`.
-    pub(crate) unsafe fn new(call: bindings::klp_shadow_ctor_t, data: *mut c_void) -> Self {
-        Self { call, data }
-    }
-}
-
-/// A destructor of a livepatch's, if it has one.
-#[derive(Clone, Copy)]
-pub(crate) struct Destructor(bindings::klp_shadow_dtor_t);
-
-impl Destructor {
-    /// The destructor that was passed in.
-    ///
-    /// # Safety
-    ///
-    /// `call`, if any, can be called with the object and the data of the variables that it is used
-    /// for.
-    pub(crate) unsafe fn new(call: bindings::klp_shadow_dtor_t) -> Self {
-        Self(call)
-    }
-}
+use variable::{
+    data_of,
+    is,
+    key_of, //
+};
 
 /// Where a chain begins, or goes on: a pointer to a variable, or null.
 ///
@@ -133,33 +93,6 @@ impl Side {
             Self::Second => Self::First,
         }
     }
-}
-
-/// The variable's key.
-///
-/// # Safety
-///
-/// `shadow` points to a variable that lives during the call.
-#[inline]
-unsafe fn key_of(shadow: *mut klp_shadow) -> Key {
-    // SAFETY: By the safety requirement; the key never changes.
-    unsafe {
-        Key {
-            object: (*shadow).obj,
-            id: (*shadow).id,
-        }
-    }
-}
-
-/// The variable's data.
-///
-/// # Safety
-///
-/// `shadow` points to a variable that lives during the call.
-#[inline]
-unsafe fn data_of(shadow: *mut klp_shadow) -> *mut c_void {
-    // SAFETY: By the safety requirement; nothing is loaded.
-    unsafe { (&raw mut (*shadow).data).cast() }
 }
 
 /// The number of heads of the smallest table, as a power of two.
@@ -344,64 +277,6 @@ pub(crate) fn find(key: Key) -> Option<*mut c_void> {
     None
 }
 
-/// Whether the variable is the one with that key.
-///
-/// # Safety
-///
-/// `shadow` points to a variable that lives during the call.
-#[inline]
-unsafe fn is(key: Key, shadow: *mut klp_shadow) -> bool {
-    // SAFETY: By the safety requirement.
-    let other = unsafe { key_of(shadow) };
-    key.object == other.object && key.id == other.id
-}
-
-/// Warns, with a backtrace, of a variable that exists.
-pub(crate) fn warn_duplicate(key: Key) {
-    // SAFETY: No requirements.
-    unsafe { bindings::klp_shadow_warn_duplicate(key.object, key.id) };
-}
-
-/// Tells the log of a constructor that failed.
-pub(crate) fn report_constructor(key: Key, errno: c_int) {
-    // SAFETY: No requirements.
-    unsafe { bindings::klp_shadow_report_constructor(key.object, key.id, errno) };
-}
-
-/// A variable that is not in the table.
-pub(crate) struct Shadow(NonNull<klp_shadow>);
-
-impl Shadow {
-    /// Allocates a zeroed variable with `size` bytes of data.
-    pub(crate) fn new(key: Key, size: usize, flags: bindings::gfp_t) -> Option<Self> {
-        // SAFETY: No requirements.
-        let shadow = unsafe { bindings::klp_shadow_new(key.object, key.id, size, flags) };
-        NonNull::new(shadow).map(Self)
-    }
-
-    /// Runs the constructor; the error is its own number.
-    pub(crate) fn construct(&self, constructor: Constructor, _: &Locked) -> Result<(), c_int> {
-        let Some(call) = constructor.call else {
-            return Ok(());
-        };
-        let shadow = self.0.as_ptr();
-        // SAFETY: By what `Constructor::new()` requires; the variable is ours.
-        let errno = unsafe { call((*shadow).obj, data_of(shadow), constructor.data) };
-        if errno == 0 {
-            Ok(())
-        } else {
-            Err(errno)
-        }
-    }
-}
-
-impl Drop for Shadow {
-    fn drop(&mut self) {
-        // SAFETY: The variable is ours, and nobody else knows of it.
-        unsafe { bindings::kfree(self.0.as_ptr().cast()) };
-    }
-}
-
 /// `klp_shadow_lock`, held with interrupts disabled until this is dropped.
 pub(crate) struct Locked {
     flags: usize,
@@ -466,11 +341,7 @@ impl Locked {
 
     /// Puts a variable into the table, where there is none with its key, and returns its data.
     pub(crate) fn insert(&self, shadow: Shadow) -> *mut c_void {
-        let shadow = {
-            let ptr = shadow.0.as_ptr();
-            mem::forget(shadow);
-            ptr
-        };
+        let shadow = shadow.into_raw();
         // SAFETY: The variable was ours, and is freed by `destroy()`.
         unsafe {
             self.table().add(shadow, self);
@@ -546,105 +417,5 @@ impl Drop for Locked {
     fn drop(&mut self) {
         // SAFETY: Taken by `lock()`, which has returned these flags.
         unsafe { bindings::klp_shadow_unlock(self.flags) };
-    }
-}
-
-/// How many heads are done in one section with interrupts disabled.
-const HEADS_PER_STEP: usize = 64;
-
-/// The way from one table to the next. One at a time: the work's.
-pub(crate) struct Migration {
-    old: *const Table,
-    new: *mut Table,
-}
-
-impl Migration {
-    /// Makes an empty table of `1 << order` heads, not 0, to take over from the one in use, which
-    /// has a different order. Sleeps.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`].
-    pub(crate) fn begin(order: u32) -> Result<Self> {
-        // SAFETY: The work is the caller.
-        let old: &Table = unsafe { current() };
-        let (heads, owned) = if order == SMALLEST_ORDER {
-            // The table is bigger, and the one before it, with these heads, was waited for.
-            let locked = lock();
-            for head in &SMALLEST_HEADS {
-                head.store(ptr::null_mut(), &locked);
-            }
-            ((&raw const SMALLEST_HEADS).cast(), None)
-        } else {
-            let len = 1 << order;
-            let mut heads = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
-            for _ in 0..len {
-                heads.push(Link::null(), GFP_KERNEL)?;
-            }
-            (heads.as_ptr(), Some(heads))
-        };
-        // INVARIANT: There are as many links, in an array of the table's or a static one.
-        let new = KBox::new(
-            Table {
-                heads,
-                order,
-                side: old.side.other(),
-                _owned: owned,
-            },
-            GFP_KERNEL,
-        )?;
-        let new = KBox::into_raw(new);
-        lock().with_state(|state| {
-            state.next = new;
-            state.done = 0;
-        });
-        Ok(Self { old, new })
-    }
-
-    /// Takes the next heads over. When all of them have been, the new table is in use, and this
-    /// returns `true`.
-    pub(crate) fn step(&self, locked: &Locked) -> bool {
-        // SAFETY: The work, whose this is, has not freed either yet.
-        let (old, new) = unsafe { (&*self.old, &*self.new) };
-        let done = locked.with_state(|state| state.done);
-        let end = old.len().min(done.saturating_add(HEADS_PER_STEP));
-        for index in done..end {
-            // SAFETY: The index is less than the length. What is on the chain lives while the lock
-            // is held; it is not in the new table yet, because its head is only done now.
-            unsafe {
-                let mut shadow = old.head_at(index).load();
-                while !shadow.is_null() {
-                    new.add(shadow, locked);
-                    shadow = old.after(shadow).load();
-                }
-            }
-        }
-        let complete = end == old.len();
-        locked.with_state(|state| {
-            state.done = end;
-            if complete {
-                state.next = ptr::null();
-            }
-        });
-        if complete {
-            // Orders the table and its chains before its publication: pairs with the dependent
-            // loads after the one in `current()`.
-            TABLE.store(self.new, Release);
-        }
-        complete
-    }
-
-    /// Frees the old table, after the last step. Sleeps.
-    ///
-    /// Waits for its readers: the links that they use are those of the table after the next.
-    pub(crate) fn finish(self) {
-        // SAFETY: The work can sleep. Nobody finds the old table any more, and when this returns,
-        // nobody uses it. It comes from `begin()`, unless it is the first.
-        unsafe {
-            bindings::synchronize_rcu();
-            if !ptr::eq(self.old, &FIRST_TABLE) {
-                drop(KBox::from_raw(self.old.cast_mut()));
-            }
-        }
     }
 }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which function a name means.
+//! Which function a name means, and how long it is.
 
 #![deny(unsafe_code)]
 
 use super::{
+    abi::Module,
     host::{
         self,
         klp_err,
         Text, //
     },
     model::symbols::{
+        self,
         Failure,
         Search, //
     }, //
@@ -121,4 +123,50 @@ pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Resu
         }
         EINVAL
     })
+}
+
+/// How long functions are.
+pub(crate) struct Sizes<'a> {
+    module: Option<&'a Module>,
+    /// The addresses of the module's symbols.
+    sorted: KVec<usize>,
+}
+
+impl<'a> Sizes<'a> {
+    /// Prepares to tell the sizes of many functions, most of them in `module`, or in vmlinux.
+    /// Sleeps.
+    ///
+    /// kallsyms is quick to tell a size in vmlinux, but in a module it looks at each symbol: that
+    /// is done once.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub(crate) fn new(module: Option<&'a Module>) -> Result<Self> {
+        let mut sorted = KVec::new();
+        let mut pushed = Ok(());
+        if let Some(module) = module {
+            host::each_module_symbol(module.name(), |name, address| {
+                // What has no name that means something does not end a function, either.
+                if !name.is_empty() && !host::is_mapping_symbol(name) {
+                    pushed = sorted.push(address, GFP_KERNEL);
+                }
+                match pushed {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            });
+        }
+        pushed?;
+        sorted.sort_unstable();
+        Ok(Self { module, sorted })
+    }
+
+    /// The size in bytes of the function at `address`, if kallsyms knows it.
+    pub(crate) fn size(&self, address: usize) -> Option<usize> {
+        match self.module.and_then(|module| module.region(address)) {
+            Some(region) => symbols::size(address, &self.sorted, region),
+            None => host::symbol_size(address),
+        }
+    }
 }

@@ -24,4 +24,5 @@ mod stack;
 mod state;
 mod symbols;
 mod task;
+mod trace;
 mod transition;

@@ -23,10 +23,14 @@ use super::{
         Event,
         Host,
         PatchHost,
+        Step,
+        Tally,
         TaskHost,
-        TaskState, //
+        TaskState,
+        Way, //
     },
-    patch::Kernel, //
+    patch::Kernel,
+    trace, //
 };
 use crate::{
     bindings,
@@ -116,12 +120,15 @@ impl TaskHost for Tasks {
     }
 
     fn check_stack(&self, task: TaskRef) -> Result<(), Blocker<Self::Name>> {
-        task.with_stack(|stack| index::find_blocker(self.target(), stack))
+        // A task does not go to sleep in a handler, but it can be preempted in one.
+        let runnable = task.is_runnable();
+        task.with_stack(|stack| index::find_blocker(self.target(), stack, runnable))
             .map_err(|_| Blocker::UnreliableStack)?
             .map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
     fn report_blocker(&self, task: TaskRef, why: Blocker<Self::Name>) {
+        trace::blocked(task, self.target(), why);
         let (err, func) = match why {
             Blocker::NoReliableStack => return,
             Blocker::Running => (EBUSY.to_errno(), None),
@@ -130,6 +137,10 @@ impl TaskHost for Tasks {
             Blocker::Other(err) => (err, None),
         };
         task.report(err, func);
+    }
+
+    fn trace_switch(&self, task: TaskRef, way: Way) {
+        trace::switched(task, self.target(), way);
     }
 
     fn read_barrier(&self) {
@@ -223,6 +234,16 @@ impl Host for Kernel<'_> {
             Event::Complete => klp_notice!("'{name}': {direction} complete\n"),
             Event::Signaling => klp_notice!("signaling remaining tasks\n"),
             Event::Forcing => klp_warn!("forcing remaining tasks to the patched state\n"),
+        }
+    }
+
+    fn trace_transition(&self, patch: &Patch, step: Step, count: impl FnOnce() -> Tally) {
+        if trace::wants(step) {
+            let elapsed = match step {
+                Step::Start => 0,
+                Step::Reverse | Step::Force | Step::Complete => self.elapsed(),
+            };
+            trace::transition(patch, step, Tasks.target(), count(), elapsed);
         }
     }
 }

@@ -4,9 +4,8 @@
 //! could not switch a task.
 //!
 //! The source is the kernel log, `/dev/kmsg`, which both cores write the same words to. It names
-//! blocked tasks only while dynamic debug is on for `klp_try_switch_task`. The tracepoint
-//! `livepatch_task_blocked`, where a kernel has it, says the same of a task without that: a
-//! second source for [`Log::blocked`], and this is the module for it.
+//! blocked tasks only while dynamic debug is on for `klp_try_switch_task`; see
+//! [`trace`](crate::trace) for another source of that.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};

@@ -4,7 +4,8 @@
 //!
 //! It reads sysfs, procfs and the kernel log, all by way of [`root`], and makes of them a
 //! [`system::System`], once for an answer. The [`commands`] say it in text or JSON. What changes
-//! the system goes through [`action`]. Nothing else touches the machine.
+//! the system goes through [`action`]; [`trace`] makes a trace instance for the moment that it
+//! listens. Nothing else touches the machine.
 //!
 //! Documentation/livepatch/klpctl.rst is about its use.
 
@@ -28,6 +29,7 @@ mod term;
 #[cfg(test)]
 #[path = "../tests/mod.rs"]
 mod tests;
+mod trace;
 mod why;
 
 use std::ffi::OsString;

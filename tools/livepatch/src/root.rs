@@ -85,17 +85,25 @@ impl Root {
         self.dir.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// Opens a file. What is there need not be a file: a FIFO or the like in a captured tree must
+    /// not hold us up.
+    fn open(&self, path: impl AsRef<Path>) -> Result<File> {
+        let path = self.path(path);
+        #[cfg(test)]
+        tests::note(&path);
+        Ok(open_without_waiting(&path)?)
+    }
+
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
         let mut content = Vec::new();
-        // A FIFO or the like in a captured tree must not hold us up.
-        let file = open_without_waiting(&self.path(path))?;
+        let file = self.open(path)?;
         file.take(LONGEST).read_to_end(&mut content)?;
         Ok(content)
     }
 
     /// The beginning of a file, in one read: what takes few bytes for each of many tasks.
     pub fn read_start<'a>(&self, path: impl AsRef<Path>, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
-        let length = open_without_waiting(&self.path(path))?.read(buffer)?;
+        let length = self.open(path)?.read(buffer)?;
         Ok(&buffer[..length])
     }
 
@@ -116,7 +124,7 @@ impl Root {
 
     /// The kernel log for reading record by record; on a live machine the device.
     pub fn open_log(&self) -> Result<File> {
-        Ok(open_without_waiting(&self.path("/dev/kmsg"))?)
+        self.open("/dev/kmsg")
     }
 
     /// The names of the folders in a folder, sorted.
@@ -159,7 +167,8 @@ impl Root {
     }
 }
 
-fn open_without_waiting(path: &Path) -> io::Result<File> {
+/// Opens a file for reading that may be no file.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     // The same on every architecture that has live patching.
     const O_NONBLOCK: i32 = 0o4000;
 
@@ -167,4 +176,25 @@ fn open_without_waiting(path: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags(O_NONBLOCK)
         .open(path)
+}
+
+/// Which files were opened, so that tests can count.
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    static OPENED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    pub fn note(path: &Path) {
+        OPENED.lock().unwrap().push(path.to_path_buf());
+    }
+
+    /// Those in this folder, since the last time that this was asked.
+    pub fn opened(folder: &Path) -> Vec<PathBuf> {
+        let mut opened = OPENED.lock().unwrap();
+        let (ours, others) = opened.drain(..).partition(|path| path.starts_with(folder));
+        *opened = others;
+        ours
+    }
 }

@@ -15,8 +15,9 @@ use crate::proc::{self, Frame, Stack, Task, TaskId};
 use crate::root::Root;
 use crate::sysfs::{Function, Patch, VMLINUX};
 use crate::system::System;
+use crate::trace::{self, Told};
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A function that changes is on the stack.
     Function {
@@ -211,19 +212,47 @@ fn is_version_of(new: &[u8], old: &[u8]) -> bool {
         || new.strip_suffix(old).is_some_and(|r| word_ends(r.last()))
 }
 
-/// Everything about the tasks that hold the transition up, most useful first.
+/// Everything about the tasks that hold the transition up, most useful first; by what can be read.
 pub fn blockers(root: &Root, system: &System) -> Vec<Blocker> {
+    find(root, system, |_| Told::default()).0
+}
+
+/// The same, and what the kernel had to say, which is asked if the rest leaves a doubt. That takes
+/// a second or two.
+pub fn blockers_for_sure(root: &Root, system: &System) -> (Vec<Blocker>, Told) {
+    find(root, system, |doubtful| {
+        if !root.is_live() {
+            return trace::kept(root);
+        }
+        if doubtful.is_empty() {
+            return Told::default();
+        }
+        let waiting = system.progress.as_ref().map_or(0, |p| p.waiting.len());
+        trace::listen(doubtful, waiting)
+    })
+}
+
+fn find(
+    root: &Root,
+    system: &System,
+    ask: impl FnOnce(&HashSet<u32>) -> Told,
+) -> (Vec<Blocker>, Told) {
     let (Some(changes), Some(progress)) = (Changes::of(system), &system.progress) else {
-        return Vec::new();
+        return (Vec::new(), Told::default());
     };
-    let mut blockers: Vec<_> = progress
-        .waiting
-        .iter()
-        .filter_map(|&id| blocker(root, id, &changes))
+    let waiting = progress.waiting.iter();
+    let looks: Vec<_> = waiting
+        .filter_map(|&id| Look::at(root, id, &changes))
+        .collect();
+    let doubtful = looks.iter().filter(|look| look.is_doubtful(&changes));
+    let told = ask(&doubtful.map(|look| look.task.id.tid).collect());
+    let mut blockers: Vec<_> = looks
+        .into_iter()
+        .map(|look| look.judged(&told, &changes))
         .collect();
 
     blockers.sort_by_key(|b| (b.reason.rank(), b.task.kthread, b.task.id));
-    blockers
+    (blockers, told)
 }
 
 /// The worst blocker, by a look at a few of many tasks.
@@ -235,40 +264,70 @@ pub fn worst(root: &Root, system: &System) -> Option<Blocker> {
     waiting
         .iter()
         .take(ENOUGH)
-        .filter_map(|&id| blocker(root, id, &changes))
+        .filter_map(|&id| Look::at(root, id, &changes))
+        .map(|look| look.judged(&Told::default(), &changes))
         .min_by_key(|b| (b.reason.rank(), b.task.kthread, b.task.id))
 }
 
-/// `None` if the task has exited.
-fn blocker(root: &Root, id: TaskId, changes: &Changes<'_>) -> Option<Blocker> {
-    let task = proc::task(root, id)?;
-    let frames = match &task.stack {
-        Stack::Frames(frames) => frames.as_slice(),
-        Stack::Denied | Stack::Unknown => &[],
-    };
-    let found: Vec<Option<Reason>> = frames.iter().map(|frame| changes.blocks(frame)).collect();
-    let marks = found.iter().map(Option::is_some).collect();
-    // A function that can be named says more than code that cannot.
-    let seen = found.into_iter().flatten().min_by_key(Reason::rank);
-    let system = changes.system;
-    let verdict = system
-        .uptime
-        .and_then(|now| system.log.blocked(id.tid, now));
-    let (reason, evidence) = judge(&task, seen, verdict, changes);
-    let advice = advice(&task, &reason, changes);
+/// What can be read of a task that holds the transition up.
+struct Look {
+    task: Task,
+    marks: Vec<bool>,
+    /// What the stack shows.
+    seen: Option<Reason>,
+}
 
-    Some(Blocker {
-        task,
-        reason,
-        evidence,
-        marks,
-        advice,
-    })
+impl Look {
+    /// `None` if the task has exited.
+    fn at(root: &Root, id: TaskId, changes: &Changes<'_>) -> Option<Self> {
+        let task = proc::task(root, id)?;
+        let frames = match &task.stack {
+            Stack::Frames(frames) => frames.as_slice(),
+            Stack::Denied | Stack::Unknown => &[],
+        };
+        let found: Vec<_> = frames.iter().map(|frame| changes.blocks(frame)).collect();
+        let marks = found.iter().map(Option::is_some).collect();
+        // A function that can be named says more than code that cannot.
+        let seen = found.into_iter().flatten().min_by_key(Reason::rank);
+
+        Some(Self { task, marks, seen })
+    }
+
+    /// Nothing but a guess is possible without the kernel's word.
+    fn is_doubtful(&self, changes: &Changes<'_>) -> bool {
+        judge(
+            &self.task,
+            self.seen.as_ref(),
+            self.logged(changes),
+            changes,
+        )
+        .1 == Evidence::Guess
+    }
+
+    fn logged<'a>(&self, changes: &Changes<'a>) -> Option<&'a Verdict> {
+        let system = changes.system;
+        system.log.blocked(self.task.id.tid, system.uptime?)
+    }
+
+    fn judged(self, told: &Told, changes: &Changes<'_>) -> Blocker {
+        let verdict = told.verdict(self.task.id.tid);
+        let verdict = verdict.or_else(|| self.logged(changes));
+        let (reason, evidence) = judge(&self.task, self.seen.as_ref(), verdict, changes);
+        let advice = advice(&self.task, &reason, changes, told);
+
+        Blocker {
+            task: self.task,
+            reason,
+            evidence,
+            marks: self.marks,
+            advice,
+        }
+    }
 }
 
 fn judge(
     task: &Task,
-    seen: Option<Reason>,
+    seen: Option<&Reason>,
     verdict: Option<&Verdict>,
     changes: &Changes<'_>,
 ) -> (Reason, Evidence) {
@@ -277,7 +336,7 @@ fn judge(
         Some(Verdict::Unreliable) => return (Reason::Unreliable, Evidence::Kernel),
         Some(Verdict::Function(function)) => {
             // The kernel names the function by its old name; the stack may add whose version.
-            let version = match &seen {
+            let version = match seen {
                 Some(Reason::Function {
                     function: seen,
                     version,
@@ -297,7 +356,7 @@ fn judge(
         None => {}
     }
     if let Some(reason) = seen {
-        return (reason, Evidence::Stack);
+        return (reason.clone(), Evidence::Stack);
     }
     match &task.stack {
         _ if task.state == 'R' => (Reason::Running, Evidence::State),
@@ -328,7 +387,7 @@ fn reaches_the_end(frames: &[Frame]) -> bool {
     })
 }
 
-fn advice(task: &Task, reason: &Reason, changes: &Changes<'_>) -> Vec<String> {
+fn advice(task: &Task, reason: &Reason, changes: &Changes<'_>, told: &Told) -> Vec<String> {
     let mut advice = Vec::new();
     let asleep = matches!(task.state, 'S' | 'I');
 
@@ -382,7 +441,8 @@ fn advice(task: &Task, reason: &Reason, changes: &Changes<'_>) -> Vec<String> {
             None => format!("or restart what process {} belongs to", task.id.pid),
         });
     }
-    if changes.direction == Direction::Patching && matches!(reason, Reason::Nothing) {
+    // Where there are tracepoints, it has been asked.
+    if !told.listened && changes.direction == Direction::Patching && *reason == Reason::Nothing {
         advice.push(
             "to have the kernel say why: echo 'func klp_try_switch_task +p' > \
              /sys/kernel/debug/dynamic_debug/control"

@@ -106,6 +106,7 @@ trees! {
     forced
     user_process
     unreliable_told
+    unreliable_traced
     reverting
     replacing
     old_kernel

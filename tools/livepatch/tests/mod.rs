@@ -8,6 +8,7 @@
 //! reports.
 
 mod changes;
+mod cost;
 mod documents;
 mod golden;
 mod hostile;

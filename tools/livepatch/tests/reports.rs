@@ -32,7 +32,14 @@ fn report(name: &str, spoil: impl FnOnce(&Scratch)) -> (Scratch, Scratch) {
 
 #[test]
 fn it_answers_the_same() {
-    for name in ["none", "stacked", "kernel-thread", "reverting", "disabled"] {
+    for name in [
+        "none",
+        "stacked",
+        "kernel-thread",
+        "unreliable-traced",
+        "reverting",
+        "disabled",
+    ] {
         let (tree, unpacked) = report(name, |_| {});
         let root = unpacked.path().join("klpctl-report");
         for command in ["status", "list", "why"] {

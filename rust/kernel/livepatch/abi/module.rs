@@ -2,7 +2,10 @@
 
 //! `struct module`, as far as live patching is concerned.
 
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    ops::Range, //
+};
 
 use crate::{
     bindings,
@@ -54,6 +57,19 @@ impl Module {
     pub(crate) fn set_patchable(&self, patchable: bool, _: &Locked) {
         // SAFETY: The module lives, and `Locked` excludes others.
         unsafe { (*self.as_ptr()).klp_alive = patchable };
+    }
+
+    /// The part of the module's memory that `address` lies in.
+    pub(crate) fn region(&self, address: usize) -> Option<Range<usize>> {
+        // SAFETY: The module lives, and its memory stays where it is while it does.
+        let parts = unsafe { &(*self.as_ptr()).mem };
+        parts
+            .iter()
+            .map(|part| {
+                let start = part.base as usize;
+                start..start.saturating_add(part.size as usize)
+            })
+            .find(|region| region.contains(&address))
     }
 
     /// Whether the module is on its way in.

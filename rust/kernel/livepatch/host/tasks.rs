@@ -41,6 +41,17 @@ impl TaskRef {
         Self(Task::current_raw())
     }
 
+    /// The task itself, for C.
+    pub(crate) fn as_ptr(self) -> *mut bindings::task_struct {
+        self.0
+    }
+
+    /// Whether it is an idle task, or plays one.
+    pub(crate) fn is_idle(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { (&raw const (*self.0).flags).read_volatile() & bindings::PF_IDLE != 0 }
+    }
+
     fn state_word(self) -> *mut c_int {
         // SAFETY: The task lives.
         unsafe { &raw mut (*self.0).patch_state }
@@ -82,6 +93,13 @@ impl TaskRef {
     pub(crate) fn runs_elsewhere(self) -> bool {
         // SAFETY: The task lives.
         self.0 != Self::current().0 && unsafe { bindings::task_curr(self.0) } != 0
+    }
+
+    /// Whether the task is the caller or waits for a CPU; others sleep. To be asked while it is
+    /// still.
+    pub(crate) fn is_runnable(self) -> bool {
+        // SAFETY: The task lives.
+        self.0 == Self::current().0 || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
     }
 
     /// Calls `body` with the task kept still, which is to say that it is the caller, or its
@@ -137,11 +155,11 @@ impl TaskRef {
     }
 
     /// Tells the log, at debug level, why the task did not switch. `func` goes with `EADDRINUSE`.
-    /// Preemption is disabled.
+    /// Preemption is disabled, or `klp_mutex` is held.
     pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
         let func = func.map_or(ptr::null(), FuncName::as_ptr);
         // SAFETY: The task lives, and `func` is null or a string: the index that it comes from
-        // stays while preemption is disabled.
+        // stays while preemption is disabled, or who would replace it is locked out.
         unsafe { bindings::klp_try_switch_task(self.0, err, func) };
     }
 }

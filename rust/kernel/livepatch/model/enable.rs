@@ -17,7 +17,8 @@ use super::{
     Notice,
     PatchHost,
     Refusal,
-    TaskState, //
+    TaskState,
+    Turn, //
 };
 
 /// Enables a patch that has just been passed in. Sleeps.
@@ -65,6 +66,7 @@ fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
         transition::cancel(host, patch);
         return Err(error);
     }
+    host.trace_patch(patch, Turn::Enabled);
     transition::start(host, patch);
     host.set_enabled(patch, true);
     transition::try_complete(host, patch);
@@ -118,6 +120,7 @@ fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
         }
     }
 
+    host.trace_patch(patch, Turn::Disabled);
     transition::start(host, patch);
     host.set_enabled(patch, false);
     transition::try_complete(host, patch);

@@ -17,7 +17,11 @@ use super::{
     Event,
     Notice,
     Refusal,
-    TaskState, //
+    Step,
+    Tally,
+    TaskState,
+    Turn,
+    Way, //
 };
 
 /// What switching a task takes.
@@ -57,8 +61,12 @@ pub(crate) trait TaskHost {
     /// Looks for functions that are about to change on the stack of `task`, inside
     /// [`TaskHost::with_task_still`].
     fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
-    /// Tells the log, at debug level, why `task` did not switch. Must not sleep.
+    /// Tells the log, at debug level, and who traces it, why `task` did not switch. Must not
+    /// sleep.
     fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
+    /// Tells who traces it that `task` has switched. Must not sleep, and may be called inside
+    /// [`TaskHost::with_task_still`].
+    fn trace_switch(&self, task: Self::Task, way: Way);
     /// `smp_rmb()`.
     fn read_barrier(&self);
 
@@ -80,6 +88,8 @@ pub(crate) trait PatchHost {
     type Object: Copy;
     /// A func of an object.
     type Func: Copy;
+    /// A set of functions of an object.
+    type Functions;
     /// A module that comes or goes.
     type Module: Copy;
     /// The func stack of one function of the kernel.
@@ -155,8 +165,11 @@ pub(crate) trait PatchHost {
 
     /// The funcs of an object.
     fn funcs(&self, object: Self::Object) -> impl Iterator<Item = Self::Func>;
-    /// Whether two funcs of the same object of different patches change the same function.
-    fn same_func(&self, one: Self::Func, other: Self::Func) -> bool;
+    /// The functions that an object's funcs change now.
+    fn functions(&self, object: Self::Object) -> Result<Self::Functions, Self::Error>;
+    /// Whether the function that a func of the same object changes, in another patch, is one of
+    /// them.
+    fn among(&self, functions: &Self::Functions, func: Self::Func) -> bool;
     /// Adds a nop to an object, for the function that a func of another patch changes.
     fn add_nop(&self, object: Self::Object, like: Self::Func) -> Result<(), Self::Error>;
     /// Lets go of the nops of a patch and of the objects that hold nothing else.
@@ -195,6 +208,8 @@ pub(crate) trait PatchHost {
 
     /// Tells the log of patches and objects.
     fn notify(&self, notice: Notice<Self::Patch, Self::Object, Self::Error>);
+    /// Tells who traces it what happens to a patch.
+    fn trace_patch(&self, patch: Self::Patch, turn: Turn<Self::Patch>);
     /// Tells the log, once, that something is wrong that cannot be; `ok` is what should hold.
     fn expect(&self, ok: bool);
 }
@@ -241,6 +256,9 @@ pub(crate) trait Host: PatchHost {
 
     /// Tells the log how the transition of a patch goes on.
     fn say(&self, patch: Self::Patch, event: Event);
+    /// Tells who traces it how far the transition of a patch is. `count` walks over all tasks:
+    /// only for who wants to know.
+    fn trace_transition(&self, patch: Self::Patch, step: Step, count: impl FnOnce() -> Tally);
 }
 
 /// A task of a host.

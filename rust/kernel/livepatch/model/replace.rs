@@ -12,7 +12,8 @@ use super::{
         Circumstance,
         Which, //
     },
-    PatchHost, //
+    PatchHost,
+    Turn, //
 };
 use core::iter;
 
@@ -35,8 +36,9 @@ pub(crate) fn add_nops<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H:
                 Some(object) => object,
                 None => host.add_nop_object(patch, like)?,
             };
+            let own = host.functions(object)?;
             for func in host.funcs(like) {
-                if !host.funcs(object).any(|own| host.same_func(own, func)) {
+                if !host.among(&own, func) {
                     host.add_nop(object, func)?;
                 }
             }
@@ -53,6 +55,7 @@ pub(crate) fn add_nops<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H:
 pub(crate) fn unpatch_replaced<H: PatchHost>(host: &H, patch: H::Patch) {
     for older in replaced(host, patch) {
         host.set_enabled(older, false);
+        host.trace_patch(older, Turn::ReplacedBy(patch));
     }
     let older = replaced(host, patch);
     patch::unpatch_objects(host, older, Which::All, Circumstance::Settled);

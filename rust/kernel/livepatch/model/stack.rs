@@ -35,6 +35,18 @@ pub(crate) fn changing(patching: bool, new: Code, original: Code, below: Option<
     }
 }
 
+/// Where a task is that is in the ftrace handler of the function at `location`, in which a call
+/// takes `call` bytes: it has the address after that on its stack.
+///
+/// The handler decides with preemption disabled. A task that is preempted when it enables it again
+/// is going to run what was decided, of which its stack says nothing; this stands for that.
+pub(crate) fn in_handler(location: usize, call: usize) -> Code {
+    Code {
+        start: location.saturating_add(1),
+        size: call,
+    }
+}
+
 /// Code that changes, in an index of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Changing<N> {
@@ -59,9 +71,19 @@ pub(crate) fn sort<N>(index: &mut [Changing<N>]) {
 pub(crate) fn find_blocker<N: Copy>(stack: &[usize], index: &[Changing<N>]) -> Option<N> {
     stack
         .iter()
+        .filter(|&&address| may_hold(address, index))
         .filter_map(|&address| find(address, index))
         .min_by_key(|changing| changing.order)
         .map(|changing| changing.name)
+}
+
+/// Whether `address` is not before all functions and not after them, as most of a stack is: what
+/// changes is often in one module.
+pub(crate) fn may_hold<N>(address: usize, index: &[Changing<N>]) -> bool {
+    let (Some(first), Some(last)) = (index.first(), index.last()) else {
+        return false;
+    };
+    first.code.start <= address && (address <= last.code.start || last.code.contains(address))
 }
 
 /// The first of the functions that have `address` inside them.

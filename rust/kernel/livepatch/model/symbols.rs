@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which of several symbols of the same name is meant.
+//! Which of several symbols of the same name is meant, and how far a symbol reaches.
+
+use core::ops::Range;
 
 /// A search for one symbol by name and position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,4 +69,17 @@ impl Search {
             Ok(self.address)
         }
     }
+}
+
+/// The size in bytes of the symbol that `address`, inside `region` of memory, belongs to.
+///
+/// `sorted` are the addresses of all symbols there are, in that order. A symbol reaches to the next
+/// one, or to the end of the region.
+pub(crate) fn size(address: usize, sorted: &[usize], region: Range<usize>) -> Option<usize> {
+    let (before, after) = sorted.split_at_checked(sorted.partition_point(|&at| at <= address))?;
+    let start = *before.last().filter(|start| region.contains(start))?;
+    let end = after
+        .first()
+        .map_or(region.end, |&next| next.min(region.end));
+    end.checked_sub(start)
 }

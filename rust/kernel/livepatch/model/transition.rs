@@ -26,8 +26,12 @@ use super::{
     Callback,
     Event,
     Host,
+    Step,
+    Tally,
     TaskHost,
-    TaskState, //
+    TaskState,
+    Turn,
+    Way, //
 };
 use core::iter;
 
@@ -84,6 +88,7 @@ fn change_funcs<H: Host>(host: &H, patch: H::Patch, change: Change) {
 pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.expect(tasks.target() != TaskState::Idle);
+    host.trace_transition(patch, Step::Start, || tally(host));
     host.say(patch, Event::Starting);
 
     // Orders all that a task must see once it has switched before the stores to the tasks' pending
@@ -109,6 +114,21 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     host.restart_clock();
 }
 
+/// Counts the tasks.
+fn tally<H: Host>(host: &H) -> Tally {
+    let tasks = host.tasks();
+    let mut tally = Tally::default();
+    let mut count = |task| {
+        tally.tasks = tally.tasks.saturating_add(1);
+        if tasks.state(task) != tasks.target() {
+            tally.waiting = tally.waiting.saturating_add(1);
+        }
+    };
+    host.for_each_task(&mut count);
+    host.for_each_idle_task(|task, _| count(task));
+    tally
+}
+
 /// Tries to switch the tasks that have not yet; completes the transition if none is left, or
 /// arranges for another try.
 ///
@@ -122,7 +142,7 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
     let mut left = 0i32;
     host.for_each_task(|task| {
-        if !try_switch(tasks, task) {
+        if !try_switch(tasks, task, Way::StackCheck) {
             left = left.saturating_add(1);
         }
     });
@@ -131,12 +151,12 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     host.with_cpus_fixed(|| {
         host.for_each_idle_task(|task, online| {
             if online {
-                if !try_switch(tasks, task) {
+                if !try_switch(tasks, task, Way::StackCheck) {
                     left = left.saturating_add(1);
                     host.wake_idle(task);
                 }
-            } else if tasks.state(task) != tasks.target() {
-                switch(tasks, task);
+            } else {
+                switch(tasks, task, Way::Offline);
             }
         });
     });
@@ -146,6 +166,7 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
 
     if left == 0 {
         host.set_sched_switching(false);
+        host.trace_transition(patch, Step::Complete, || tally(host));
         complete(host, patch);
         enable::retire(host, patch);
         return;
@@ -232,6 +253,7 @@ pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
 /// Turns a transition round: tasks that have switched are asked to switch back.
 pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
+    host.trace_transition(patch, Step::Reverse, || tally(host));
     host.say(patch, Event::Reversing);
 
     // Nobody may switch to the old target from here on: neither those who have yet to look at
@@ -240,7 +262,13 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     host.for_each_idle_task(|task, _| tasks.set_pending(task, false));
     host.synchronize();
 
-    host.set_enabled(patch, !host.enabled(patch));
+    let enabled = !host.enabled(patch);
+    let turn = match enabled {
+        true => Turn::Enabled,
+        false => Turn::Disabled,
+    };
+    host.trace_patch(patch, turn);
+    host.set_enabled(patch, enabled);
     host.set_target(tasks.target().opposite());
     start(host, patch);
 }
@@ -251,9 +279,10 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
 /// the patches that would be freed stay for ever.
 pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
+    host.trace_transition(patch, Step::Force, || tally(host));
     host.say(patch, Event::Forcing);
-    host.for_each_task(|task| update(tasks, task));
-    host.for_each_idle_task(|task, _| update(tasks, task));
+    host.for_each_task(|task| update(tasks, task, Way::Forced));
+    host.for_each_idle_task(|task, _| update(tasks, task, Way::Forced));
 
     if tasks.target() == TaskState::Unpatched {
         host.set_forced(patch);
@@ -269,13 +298,14 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
 /// Called where a task is in no function that could be patched: on the way out of the kernel and
 /// in the idle loop. The caller has preemption disabled, so that [`Host::synchronize`] waits for
 /// it.
-pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task) {
+pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     // A full barrier if the flag was set. It orders the load of the flag before
     // 1. the load of the target,
     // 2. the loads in a handler that runs later on this CPU:
     // pairs with the write barrier in `start()`.
     if tasks.test_and_clear_pending(task) {
         tasks.set_state(task, tasks.target());
+        tasks.trace_switch(task, way);
         switched_itself(tasks);
     }
 }
@@ -302,7 +332,7 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     // later handlers: pairs with the write barrier in `start()`.
     tasks.read_barrier();
 
-    if try_switch(tasks, task) {
+    if try_switch(tasks, task, Way::Schedule) {
         switched_itself(tasks);
     }
 }
@@ -314,13 +344,17 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
 /// the parent may have switched since.
 pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     let parent = tasks.current();
+    let (before, state) = (tasks.state(child), tasks.state(parent));
     tasks.set_pending(child, tasks.pending(parent));
-    tasks.set_state(child, tasks.state(parent));
+    tasks.set_state(child, state);
+    if state != before && state != TaskState::Idle && state == tasks.target() {
+        tasks.trace_switch(child, Way::Fork);
+    }
 }
 
-/// Tries to switch `task` and tells the log why not.
-fn try_switch<T: TaskHost>(tasks: &T, task: T::Task) -> bool {
-    match switch_task(tasks, task) {
+/// Tries to switch `task` and tells why not.
+fn try_switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) -> bool {
+    match switch_task(tasks, task, way) {
         Ok(()) => true,
         Err(why) => {
             tasks.report_blocker(task, why);
@@ -330,7 +364,11 @@ fn try_switch<T: TaskHost>(tasks: &T, task: T::Task) -> bool {
 }
 
 /// Switches `task` to the target state if its stack, looked at while it is still, allows.
-pub(crate) fn switch_task<T: TaskHost>(tasks: &T, task: T::Task) -> Result<(), Blocker<T::Name>> {
+pub(crate) fn switch_task<T: TaskHost>(
+    tasks: &T,
+    task: T::Task,
+    way: Way,
+) -> Result<(), Blocker<T::Name>> {
     if tasks.state(task) == tasks.target() {
         return Ok(());
     }
@@ -342,15 +380,18 @@ pub(crate) fn switch_task<T: TaskHost>(tasks: &T, task: T::Task) -> Result<(), B
             return Err(Blocker::Running);
         }
         tasks.check_stack(task)?;
-        switch(tasks, task);
+        switch(tasks, task, way);
         Ok(())
     })
 }
 
-/// Switches a task that is known to be still.
-fn switch<T: TaskHost>(tasks: &T, task: T::Task) {
+/// Switches a task that is known to be still, unless it has done so itself.
+fn switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     tasks.set_pending(task, false);
-    tasks.set_state(task, tasks.target());
+    if tasks.state(task) != tasks.target() {
+        tasks.set_state(task, tasks.target());
+        tasks.trace_switch(task, way);
+    }
 }
 
 /// Wakes the tasks that have not switched after all this time.

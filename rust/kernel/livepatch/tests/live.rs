@@ -20,6 +20,7 @@ mod tests {
                 Locked,
                 TaskRef, //
             },
+            index,
             model::{
                 func::Change,
                 patch::{
@@ -234,6 +235,43 @@ mod tests {
             revert(&livepatch, &locked);
             assert_eq!(target(1), 2);
         }
+        Ok(())
+    }
+
+    /// Where the call of the handler of a function returns to.
+    fn after_handler(target: Target) -> usize {
+        let location = host::ftrace_location(target as usize).unwrap_or_default();
+        location + bindings::MCOUNT_INSN_SIZE as usize
+    }
+
+    #[test]
+    fn stack_shows_who_is_in_a_handler() {
+        let mut stack = [0; 64];
+        let size = stack.len() as u32;
+        // SAFETY: The array has that many elements.
+        let depth = unsafe { bindings::klp_kunit_stack_in_handler(stack.as_mut_ptr(), size) };
+        assert!(depth > 0);
+        assert!(stack.contains(&after_handler(TARGET)));
+        assert!(!stack.contains(&after_handler(OTHER)));
+    }
+
+    #[test]
+    fn who_can_be_in_a_handler_does_not_switch() -> Result {
+        let locked = host::lock();
+        let kernel = Kernel(&locked);
+        let livepatch = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
+        apply(&livepatch, &locked);
+        kernel.publish_index(livepatch.view())?;
+        let blocks = |target, caller, runnable| {
+            index::find_blocker(target, &[after_handler(caller)], runnable).is_some()
+        };
+        for target in [TaskState::Patched, TaskState::Unpatched] {
+            assert!(blocks(target, TARGET, true));
+            assert!(!blocks(target, TARGET, false));
+            assert!(!blocks(target, OTHER, true));
+        }
+        kernel.withdraw_index();
+        revert(&livepatch, &locked);
         Ok(())
     }
 }

@@ -6,23 +6,28 @@
 //! One thread drives it, so that a test says exactly what happens when. It allocates nothing: the
 //! same file is compiled into the kernel and in user space, where there is room for more.
 
-mod host;
+mod ask;
+mod code;
 mod look;
+mod patches;
+mod tasks;
+mod trace;
+
+pub(crate) use code::{
+    original,
+    replacement, //
+};
 
 use crate::livepatch::model::{
     func::FuncState,
-    redirect,
-    stack::{
-        self,
-        Changing,
-        Code, //
-    },
+    stack::Code,
     Callback,
     Event,
     Notice,
     PatchHost,
     Refusal,
-    TaskState, //
+    TaskState,
+    Way, //
 };
 use core::cell::{
     Cell,
@@ -53,6 +58,8 @@ mod size {
     pub(crate) const LOG: usize = 256;
 }
 pub(crate) use size::*;
+
+pub(crate) use self::trace::Traced;
 
 /// A patch, by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +184,10 @@ struct TaskData {
     pending: bool,
     place: Place,
     nudges: u64,
+    /// It has switched, and nobody who traces that was told.
+    untold: bool,
+    /// How it switched, the last time.
+    way: Option<Way>,
 }
 
 /// What an index has for a function: the code that changes on the way to a patch, and back.
@@ -211,6 +222,7 @@ struct State {
     unreclaimed: bool,
     log: [Option<Entry>; LOG],
     logged: usize,
+    traces: [Option<Traced>; trace::TRACES],
 }
 
 /// The machine.
@@ -239,22 +251,6 @@ pub(crate) struct Machine {
     pub(crate) woken: Cell<Option<Task>>,
     /// A task that leaves the kernel when the next pass has looked at it.
     pub(crate) leaving: Cell<Option<Task>>,
-}
-
-/// The code of a function of the kernel.
-pub(crate) fn original(function: Function) -> Code {
-    Code {
-        start: 0x10_0000 + function.0 * 0x1000,
-        size: 0x100,
-    }
-}
-
-/// The code that a patch has for a function.
-pub(crate) fn replacement(patch: Patch, function: Function) -> Code {
-    Code {
-        start: 0x100_0000 * (patch.0 + 1) + function.0 * 0x1000,
-        size: 0x80,
-    }
 }
 
 /// An address that nobody patches.
@@ -301,6 +297,8 @@ impl Machine {
             pending: false,
             place: ELSEWHERE,
             nudges: 0,
+            untold: false,
+            way: None,
         };
         let stack = FuncStack {
             funcs: [None; PATCHES],
@@ -328,6 +326,7 @@ impl Machine {
                 unreclaimed: false,
                 log: [None; LOG],
                 logged: 0,
+                traces: [None; trace::TRACES],
             }),
             reliable_stacks: Cell::new(true),
             retry: Cell::new(None),
@@ -445,226 +444,5 @@ impl Machine {
         let mut threads = threads.filter(|task| task.presence == Presence::Listed);
         let idle = |task: &TaskData| task.state == TaskState::Idle;
         threads.any(idle) || state.idle.iter().any(idle)
-    }
-
-    // What tests arrange and look at.
-
-    /// Puts a task somewhere.
-    pub(crate) fn put(&self, task: Task, place: Place) {
-        self.task(task, |task| task.place = place);
-    }
-
-    pub(crate) fn state_of(&self, task: Task) -> TaskState {
-        self.task(task, |task| task.state)
-    }
-
-    pub(crate) fn is_pending(&self, task: Task) -> bool {
-        self.task(task, |task| task.pending)
-    }
-
-    /// How often a task was woken or signaled.
-    pub(crate) fn nudges_of(&self, task: Task) -> u64 {
-        self.task(task, |task| task.nudges)
-    }
-
-    pub(crate) fn set_current(&self, task: Task) {
-        self.state.borrow_mut().current = task;
-    }
-
-    pub(crate) fn set_online(&self, cpu: usize, online: bool) {
-        self.state.borrow_mut().online[cpu] = online;
-    }
-
-    /// Makes another thread, with what a copy of its parent's thread info has in it.
-    pub(crate) fn copy_thread(&self, parent: Task) -> Task {
-        let copy = self.task(parent, |task| *task);
-        let threads = &mut self.state.borrow_mut().threads;
-        let free = threads.iter().position(|t| t.presence == Presence::None);
-        let child = free.unwrap_or(TASKS);
-        threads[child] = copy;
-        Task::Thread(child)
-    }
-
-    /// Takes a thread off the task list, or puts it there again.
-    pub(crate) fn set_listed(&self, task: Task, listed: bool) {
-        self.task(task, |task| {
-            task.presence = if listed {
-                Presence::Listed
-            } else {
-                Presence::Unlisted
-            };
-        });
-    }
-
-    pub(crate) fn is_forced(&self, patch: Patch) -> bool {
-        self.patch(patch, |patch| patch.forced)
-    }
-
-    /// Whether the administrator sees the patch.
-    pub(crate) fn is_published(&self, patch: Patch) -> bool {
-        self.patch(patch, |patch| patch.published)
-    }
-
-    /// How many objects and funcs a patch has, nops included.
-    pub(crate) fn extent(&self, patch: Patch) -> (usize, usize) {
-        self.patch(patch, |patch| {
-            let objects = &patch.objects[..patch.count];
-            (patch.count, objects.iter().map(|o| o.count).sum())
-        })
-    }
-
-    /// Whether ftrace calls the handler for a function.
-    pub(crate) fn is_traced(&self, function: Function) -> bool {
-        self.state.borrow().stacks[function.0].traced
-    }
-
-    /// Whether a module has been announced and not gone.
-    pub(crate) fn is_patchable(&self, module: Module) -> bool {
-        self.state.borrow().patchable[module.0]
-    }
-
-    /// What has happened since the last look; nothing if that was too much to keep.
-    pub(crate) fn log(&self) -> impl Iterator<Item = Entry> {
-        let mut state = self.state.borrow_mut();
-        let kept = core::mem::replace(&mut state.logged, 0) <= LOG;
-        let log = core::mem::replace(&mut state.log, [None; LOG]);
-        log.into_iter().flatten().filter(move |_| kept)
-    }
-
-    /// Whether exactly this has happened since the last look.
-    pub(crate) fn happened(&self, expected: &[Entry]) -> bool {
-        self.log().eq(expected.iter().copied())
-    }
-
-    /// Whose code a task's call of a function reaches: a patch's, or the original.
-    pub(crate) fn reaches(&self, task: Task, function: Function) -> Option<Patch> {
-        redirect::redirect(&View {
-            machine: self,
-            task,
-            function,
-        })
-        .map(|func| func.0 .0)
-    }
-
-    /// Whether everything fits together, whatever has happened.
-    pub(crate) fn is_sane(&self) -> bool {
-        let state = self.state.borrow();
-        let on_stack = |func: Func, function: Function| {
-            let stack = &state.stacks[function.0];
-            stack.funcs[..stack.len].contains(&Some(func))
-        };
-        let mut sane = !self.warned.get();
-        for (number, patch) in state.patches.iter().enumerate() {
-            let patch_id = Patch(number);
-            let moving = state.transition == Some(patch_id);
-            for (place, object) in patch.objects[..patch.count].iter().enumerate() {
-                sane &= !object.patched || object.loaded;
-                for (n, func) in object.funcs[..object.count].iter().enumerate() {
-                    let id = Func(Object(patch_id, place), n);
-                    // On a stack exactly if it says so, in transition exactly if its patch is.
-                    sane &= func.state.patched() == on_stack(id, func.function);
-                    sane &= func.state.patched() == object.patched;
-                    sane &= func.state.transition() == moving;
-                }
-            }
-        }
-        for stack in &state.stacks {
-            sane &= stack.traced == (stack.len != 0);
-        }
-        let idle = state.transition.is_none();
-        let threads = state.threads.iter();
-        let threads = threads.filter(|task| task.presence == Presence::Listed);
-        for task in threads.chain(&state.idle) {
-            sane &= (task.state == TaskState::Idle) == idle;
-            sane &= !task.pending || task.state != state.target;
-        }
-        sane &= (state.target == TaskState::Idle) == idle;
-        sane && state.index.is_some() != idle
-    }
-}
-
-/// One call of one function by one task.
-struct View<'a> {
-    machine: &'a Machine,
-    task: Task,
-    function: Function,
-}
-
-impl redirect::Stack for View<'_> {
-    type Func = Func;
-
-    fn top(&self) -> Option<Func> {
-        let state = self.machine.state.borrow();
-        let stack = &state.stacks[self.function.0];
-        stack.funcs[..stack.len].last().copied().flatten()
-    }
-
-    fn below(&self, func: Func) -> Option<Func> {
-        self.machine.below(func, self.function)
-    }
-
-    fn in_transition(&self, func: Func) -> bool {
-        self.machine.func_state(func).transition()
-    }
-
-    fn is_nop(&self, func: Func) -> bool {
-        self.machine.is_nop(func)
-    }
-
-    fn task_state(&self) -> TaskState {
-        self.machine.state_of(self.task)
-    }
-
-    fn read_barrier(&self) {}
-
-    fn warn_idle(&self) {
-        self.machine.warned.set(true);
-    }
-}
-
-impl Machine {
-    fn below(&self, func: Func, function: Function) -> Option<Func> {
-        let state = self.state.borrow();
-        let stack = &state.stacks[function.0];
-        let place = stack.funcs[..stack.len]
-            .iter()
-            .position(|f| *f == Some(func))?;
-        stack.funcs[..place].last().copied().flatten()
-    }
-
-    /// The code that the index has for a func.
-    fn changing(&self, func: Func, function: Function) -> Indexed {
-        let code = |func: Func| {
-            if self.is_nop(func) {
-                original(function)
-            } else {
-                replacement(func.0 .0, function)
-            }
-        };
-        let below = self.below(func, function).map(code);
-        let changing = |patching| stack::changing(patching, code(func), original(function), below);
-        Indexed {
-            patching: changing(true),
-            unpatching: changing(false),
-        }
-    }
-
-    /// The name of a function on the stack, looked up in an index of one entry each.
-    fn blocker(&self, address: usize) -> Option<Function> {
-        let state = self.state.borrow();
-        let index = state.index?;
-        index.iter().enumerate().find_map(|(number, indexed)| {
-            let indexed = (*indexed)?;
-            let changing = Changing {
-                code: if state.target == TaskState::Patched {
-                    indexed.patching
-                } else {
-                    indexed.unpatching
-                },
-                order: 0,
-                name: Function(number),
-            };
-            stack::find_blocker(&[address], &[changing])
-        })
     }
 }

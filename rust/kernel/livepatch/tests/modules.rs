@@ -15,7 +15,8 @@ mod tests {
             Blocker,
             Callback,
             Notice,
-            PatchHost, //
+            PatchHost,
+            Way, //
         },
         tests::machine::{
             asleep_in,
@@ -135,7 +136,10 @@ mod tests {
         let machine = patching();
         assert!(modules::coming(&machine, MODULE).is_ok());
         machine.put(TASK, asleep_in(original(DRIVERS)));
-        assert_eq!(switch_task(&machine, TASK), Err(Blocker::SleepsOn(DRIVERS)));
+        assert_eq!(
+            switch_task(&machine, TASK, Way::StackCheck),
+            Err(Blocker::SleepsOn(DRIVERS))
+        );
     }
 
     #[test]

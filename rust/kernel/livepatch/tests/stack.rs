@@ -7,6 +7,8 @@ mod tests {
     use crate::livepatch::model::stack::{
         changing,
         find_blocker,
+        in_handler,
+        may_hold,
         sort,
         Changing,
         Code, //
@@ -58,6 +60,18 @@ mod tests {
     }
 
     #[test]
+    fn handler_is_where_its_call_returns_to() {
+        let handler = Changing {
+            code: in_handler(0x1004, 5),
+            order: 0,
+            name: (),
+        };
+        assert_eq!(find_blocker(&[0x1004], &[handler]), None);
+        assert_eq!(find_blocker(&[0x1009], &[handler]), Some(()));
+        assert_eq!(find_blocker(&[0x100a], &[handler]), None);
+    }
+
+    #[test]
     fn empty_stack_blocks_nothing() {
         assert_eq!(find_blocker(&[], &index()), None);
     }
@@ -82,6 +96,18 @@ mod tests {
         for address in [0, 0xfff, 0x1030, 0x1fff, 0x2080, 0x2fff, 0x3100, usize::MAX] {
             assert_eq!(find_blocker(&[address], &index), None);
         }
+    }
+
+    #[test]
+    fn what_is_far_away_is_told_at_once() {
+        let index = index();
+        for address in [0, 0xfff, 0x3100, usize::MAX] {
+            assert!(!may_hold(address, &index));
+        }
+        for address in [0x1000, 0x1030, 0x2fff, 0x3000, 0x30ff] {
+            assert!(may_hold(address, &index));
+        }
+        assert!(!may_hold::<usize>(0, &[]));
     }
 
     #[test]

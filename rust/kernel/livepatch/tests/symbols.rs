@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which of several symbols of the same name is meant.
+//! Which of several symbols of the same name is meant, and how far a symbol reaches.
 
 #[kernel::macros::kunit_tests(rust_livepatch_symbols)]
 mod tests {
     use crate::livepatch::model::symbols::{
+        size,
         Failure,
         Search, //
     };
@@ -56,5 +57,32 @@ mod tests {
         assert!(search.see(20));
         assert_eq!(search.result(), Ok(10));
         assert_eq!(search.position(), 1);
+    }
+
+    const SYMBOLS: [usize; 5] = [0x100, 0x140, 0x140, 0x180, 0x900];
+
+    #[test]
+    fn symbol_reaches_to_the_next() {
+        assert_eq!(size(0x100, &SYMBOLS, 0x100..0x200), Some(0x40));
+        assert_eq!(size(0x140, &SYMBOLS, 0x100..0x200), Some(0x40));
+    }
+
+    #[test]
+    fn last_symbol_reaches_to_the_end_of_the_region() {
+        assert_eq!(size(0x180, &SYMBOLS, 0x100..0x200), Some(0x80));
+        assert_eq!(size(0x900, &SYMBOLS, 0x800..0x910), Some(0x10));
+    }
+
+    #[test]
+    fn address_inside_belongs_to_the_symbol_before_it() {
+        assert_eq!(size(0x13f, &SYMBOLS, 0x100..0x200), Some(0x40));
+        assert_eq!(size(0x1ff, &SYMBOLS, 0x100..0x200), Some(0x80));
+    }
+
+    #[test]
+    fn symbol_of_another_region_does_not_count() {
+        assert_eq!(size(0x850, &SYMBOLS, 0x800..0x910), None);
+        assert_eq!(size(0x50, &SYMBOLS, 0..0x60), None);
+        assert_eq!(size(0x50, &[], 0..0x60), None);
     }
 }

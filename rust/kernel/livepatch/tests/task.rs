@@ -21,7 +21,8 @@ mod tests {
                 Idle,
                 Patched,
                 Unpatched, //
-            }, //
+            },
+            Way, //
         },
         tests::machine::{
             asleep_in,
@@ -86,7 +87,7 @@ mod tests {
     fn stack_check_patches() {
         let machine = patching();
         machine.put(TASK, ELSEWHERE);
-        assert_eq!(switch_task(&machine, TASK), Ok(()));
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
         assert!(has_switched(&machine, TASK, Patched));
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(PATCH));
     }
@@ -95,7 +96,7 @@ mod tests {
     fn stack_check_unpatches() {
         let machine = unpatching();
         machine.put(TASK, ELSEWHERE);
-        assert_eq!(switch_task(&machine, TASK), Ok(()));
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
         assert!(has_switched(&machine, TASK, Unpatched));
         assert_eq!(machine.reaches(TASK, FUNCTION), None);
     }
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn kernel_exit_patches() {
         let machine = patching();
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
         assert!(has_switched(&machine, TASK, Patched));
         assert!(machine.is_sane());
     }
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn kernel_exit_unpatches() {
         let machine = unpatching();
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
         assert!(has_switched(&machine, TASK, Unpatched));
         assert!(machine.is_sane());
     }
@@ -119,15 +120,15 @@ mod tests {
     #[test]
     fn kernel_exit_changes_nothing_once_switched() {
         let machine = patching();
-        update(&machine, TASK);
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
+        update(&machine, TASK, Way::KernelExit);
         assert!(has_switched(&machine, TASK, Patched));
     }
 
     #[test]
     fn kernel_exit_changes_nothing_without_transition() {
         let machine = settled();
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
         assert!(has_switched(&machine, TASK, Idle));
     }
 
@@ -137,7 +138,7 @@ mod tests {
         machine.put(Task::Idle(1), Place::Running);
         let machine = held_up(PATCH, asleep_in(original(FUNCTION)), machine);
         assert_eq!(machine.state_of(Task::Idle(1)), Unpatched);
-        update(&machine, Task::Idle(1));
+        update(&machine, Task::Idle(1), Way::IdleLoop);
         assert!(has_switched(&machine, Task::Idle(1), Patched));
     }
 
@@ -147,7 +148,7 @@ mod tests {
         machine.put(Task::Idle(1), Place::Running);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
         assert_eq!(machine.state_of(Task::Idle(1)), Patched);
-        update(&machine, Task::Idle(1));
+        update(&machine, Task::Idle(1), Way::IdleLoop);
         assert!(has_switched(&machine, Task::Idle(1), Unpatched));
     }
 
@@ -191,7 +192,10 @@ mod tests {
     #[test]
     fn running_elsewhere_is_refused() {
         let machine = held_up(PATCH, Place::Running, Machine::new(3));
-        assert_eq!(switch_task(&machine, TASK), Err(Blocker::Running));
+        assert_eq!(
+            switch_task(&machine, TASK, Way::StackCheck),
+            Err(Blocker::Running)
+        );
         assert_eq!(machine.state_of(TASK), Unpatched);
     }
 
@@ -199,13 +203,16 @@ mod tests {
     fn running_caller_is_not_elsewhere() {
         let machine = held_up(PATCH, Place::Running, Machine::new(3));
         machine.set_current(TASK);
-        assert_eq!(switch_task(&machine, TASK), Ok(()));
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
     }
 
     #[test]
     fn unreliable_stack_is_refused() {
         let machine = held_up(PATCH, Place::Unreliable, Machine::new(3));
-        assert_eq!(switch_task(&machine, TASK), Err(Blocker::UnreliableStack));
+        assert_eq!(
+            switch_task(&machine, TASK, Way::StackCheck),
+            Err(Blocker::UnreliableStack)
+        );
         assert_eq!(machine.state_of(TASK), Unpatched);
     }
 
@@ -214,8 +221,11 @@ mod tests {
         let machine = Machine::new(3);
         machine.reliable_stacks.set(false);
         let machine = held_up(PATCH, ELSEWHERE, machine);
-        assert_eq!(switch_task(&machine, TASK), Err(Blocker::NoReliableStack));
-        update(&machine, TASK);
+        assert_eq!(
+            switch_task(&machine, TASK, Way::StackCheck),
+            Err(Blocker::NoReliableStack)
+        );
+        update(&machine, TASK, Way::KernelExit);
         assert!(has_switched(&machine, TASK, Patched));
     }
 
@@ -223,7 +233,7 @@ mod tests {
     fn patching_is_refused_on_the_old_function() {
         let machine = patching();
         assert_eq!(
-            switch_task(&machine, TASK),
+            switch_task(&machine, TASK, Way::StackCheck),
             Err(Blocker::SleepsOn(FUNCTION))
         );
         assert_eq!(machine.state_of(TASK), Unpatched);
@@ -234,14 +244,14 @@ mod tests {
     fn patching_is_not_refused_on_the_new_function() {
         let machine = patching();
         machine.put(TASK, asleep_in(replacement(PATCH, FUNCTION)));
-        assert_eq!(switch_task(&machine, TASK), Ok(()));
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
     }
 
     #[test]
     fn unpatching_is_refused_on_the_new_function() {
         let machine = unpatching();
         assert_eq!(
-            switch_task(&machine, TASK),
+            switch_task(&machine, TASK, Way::StackCheck),
             Err(Blocker::SleepsOn(FUNCTION))
         );
         assert_eq!(machine.state_of(TASK), Patched);
@@ -252,7 +262,7 @@ mod tests {
     fn unpatching_is_not_refused_on_the_old_function() {
         let machine = unpatching();
         machine.put(TASK, asleep_in(original(FUNCTION)));
-        assert_eq!(switch_task(&machine, TASK), Ok(()));
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
     }
 
     #[test]
@@ -260,13 +270,13 @@ mod tests {
         let place = asleep_in(replacement(PATCH, FUNCTION));
         let machine = held_up(NEXT, place, settled());
         assert_eq!(
-            switch_task(&machine, TASK),
+            switch_task(&machine, TASK, Way::StackCheck),
             Err(Blocker::SleepsOn(FUNCTION))
         );
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(PATCH));
         // The original is not what is replaced here.
         machine.put(TASK, asleep_in(original(FUNCTION)));
-        assert_eq!(switch_task(&machine, TASK), Ok(()));
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(NEXT));
     }
 
@@ -274,7 +284,7 @@ mod tests {
     fn switched_task_is_not_looked_at() {
         let machine = patching();
         machine.put(WORKER, asleep_in(original(FUNCTION)));
-        assert_eq!(switch_task(&machine, WORKER), Ok(()));
+        assert_eq!(switch_task(&machine, WORKER, Way::StackCheck), Ok(()));
         assert!(has_switched(&machine, WORKER, Patched));
     }
 
@@ -283,7 +293,7 @@ mod tests {
         let place = asleep_in_call(original(FUNCTION), original(OTHER));
         let machine = held_up(PATCH, place, Machine::new(3));
         let refused = Err(Blocker::SleepsOn(FUNCTION));
-        assert_eq!(switch_task(&machine, TASK), refused);
+        assert_eq!(switch_task(&machine, TASK, Way::StackCheck), refused);
     }
 
     #[test]
@@ -329,7 +339,7 @@ mod tests {
         let child = machine.copy_thread(TASK);
         assert!(machine.is_pending(child));
         machine.set_current(TASK);
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
         fork(&machine, child);
         assert!(has_switched(&machine, child, Patched));
     }
@@ -352,7 +362,7 @@ mod tests {
     #[test]
     fn fork_after_transition() {
         let machine = patching();
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
         try_complete(&machine, PATCH);
         machine.set_current(TASK);
         let child = machine.copy_thread(TASK);
@@ -369,7 +379,7 @@ mod tests {
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert_eq!(machine.woken.get(), Some(Task::Idle(1)));
         assert_eq!(machine.transition_patch(), Some(PATCH));
-        update(&machine, Task::Idle(1));
+        update(&machine, Task::Idle(1), Way::IdleLoop);
         try_complete(&machine, PATCH);
         assert_eq!(machine.transition_patch(), None);
     }
@@ -393,7 +403,7 @@ mod tests {
         try_complete(&machine, PATCH);
         assert!(has_switched(&machine, Task::Idle(1), Patched));
         machine.set_online(1, true);
-        update(&machine, TASK);
+        update(&machine, TASK, Way::KernelExit);
         try_complete(&machine, PATCH);
         assert_eq!(machine.transition_patch(), None);
     }

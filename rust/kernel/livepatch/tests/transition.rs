@@ -21,7 +21,8 @@ mod tests {
                 Idle,
                 Patched,
                 Unpatched, //
-            }, //
+            },
+            Way, //
         },
         tests::machine::{
             asleep_in,
@@ -199,7 +200,7 @@ mod tests {
     #[test]
     fn straggler_that_switches_itself_is_enough() {
         let machine = patching(TASKS - 1);
-        update(&machine, LAST);
+        update(&machine, LAST, Way::KernelExit);
         assert_eq!(machine.transition_patch(), Some(PATCH));
         try_again(&machine);
         assert!(is_settled(&machine));
@@ -423,9 +424,9 @@ mod tests {
     #[test]
     fn last_straggler_that_switches_itself_asks_for_a_pass() {
         let machine = patching(TASKS - 2);
-        update(&machine, thread(TASKS - 2));
+        update(&machine, thread(TASKS - 2), Way::KernelExit);
         assert!(!machine.hurried.get());
-        update(&machine, LAST);
+        update(&machine, LAST, Way::KernelExit);
         assert!(machine.hurried.get());
         try_complete(&machine, PATCH);
         assert!(is_settled(&machine));
@@ -467,7 +468,7 @@ mod tests {
             try_again(&machine);
         }
         // The signal takes it to user space.
-        update(&machine, LAST);
+        update(&machine, LAST, Way::KernelExit);
         try_again(&machine);
         assert!(is_settled(&machine));
     }
@@ -538,7 +539,7 @@ mod tests {
         machine.put(LAST, Place::Running);
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert_eq!(machine.transition_patch(), Some(PATCH));
-        update(&machine, LAST);
+        update(&machine, LAST, Way::KernelExit);
         try_again(&machine);
         assert!(is_settled(&machine));
     }

@@ -23,6 +23,7 @@ use crate::sysfs;
 use crate::system::System;
 use crate::tar::Tar;
 use crate::term;
+use crate::trace;
 use crate::why;
 
 /// The folder in the tar file that `--root` wants.
@@ -102,9 +103,12 @@ fn write_report<W: Write>(
     let answer = |command, members| Json::document(command, members).pretty() + "\n";
     let text = answer("status", status::members(system));
     report.add("status.json", text.as_bytes())?;
-    let blockers = why::blockers(root, system);
+    let (blockers, told) = why::blockers_for_sure(root, system);
     let text = answer("why", why_command::members(system, &blockers));
     report.add("why.json", text.as_bytes())?;
+    if told.listened {
+        report.add(trace::KEPT.trim_start_matches('/'), &told.to_text())?;
+    }
 
     report.patches()?;
     report.modules(system)?;

@@ -32,7 +32,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 
 /// The answer, also that of commands which have waited in vain.
 pub fn answer(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    let blockers = why::blockers(&context.root, system);
+    let (blockers, _) = why::blockers_for_sure(&context.root, system);
 
     if context.options.json {
         let members = members(system, &blockers);

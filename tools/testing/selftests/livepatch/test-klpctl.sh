@@ -293,10 +293,25 @@ echo "func klp_try_switch_task +p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 "$KLPCTL" load --timeout 4 test_modules/$MOD_SLEEP.ko > "$SCRATCH/output" 2>&1
 if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; then
 	waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
-	# Without the kernel's word, which is soon too old, the stack tells.
 	echo "func klp_try_switch_task -p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
+	# The log's word is soon too old.
 	sleep 7
-	waits_for "user process" $SLEEPER "its stack is unreliable, it seems"
+	if [[ -d $SYSFS_TRACING_DIR/events/livepatch ]]; then
+		# There are tracepoints to ask by, in an instance that goes again.
+		waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
+		[[ -z "$(ls -d $SYSFS_TRACING_DIR/instances/klpctl-* 2> /dev/null)" ]] ||
+			fail "a trace instance is left"
+		[[ "$(cat $SYSFS_TRACING_DIR/events/livepatch/enable)" == "0" ]] ||
+			fail "a tracepoint is left on"
+		klpctl 0 report --output "$SCRATCH/traced.tar"
+		tar -C "$SCRATCH" -xf "$SCRATCH/traced.tar"
+		klpctl 3 why --stuck-after 600 --root "$SCRATCH/klpctl-report"
+		says "its stack is unreliable (says the kernel)"
+		rm -r "$SCRATCH/klpctl-report"
+	else
+		# Nobody says it, but the stack shows it.
+		waits_for "user process" $SLEEPER "its stack is unreliable, it seems"
+	fi
 fi
 stop_sleeper
 klpctl 0 unload --timeout 60 $MOD_SLEEP

@@ -242,7 +242,6 @@ function sleeper() {
 function end_sleeper() {
 	local pid="$1"
 
-	log "% kill $pid"
 	kill "$pid"
 	wait "$pid" 2> /dev/null
 }
@@ -308,9 +307,7 @@ unload_mod $MOD_TARGET
 
 check_result "$START_REVERSALS
 $TO_UNPATCHING
-% kill $IN_NEW
 $SLEEP_UNPATCHED
-% kill $IN_OLD
 % rmmod $MOD_TARGET"
 
 start_test "transition reversed twice, and an unpatching that waits"
@@ -328,13 +325,11 @@ unload_lp $MOD_SLEEP
 unload_mod $MOD_TARGET
 
 check_result "$START_REVERSALS
-% kill $IN_OLD
 livepatch: '$MOD_SLEEP': completing patching transition
 livepatch: '$MOD_SLEEP': patching complete
 % echo 0 > $SYSFS_KLP_DIR/$MOD_SLEEP/enabled
 livepatch: '$MOD_SLEEP': initializing unpatching transition
 livepatch: '$MOD_SLEEP': starting unpatching transition
-% kill $IN_NEW
 $SLEEP_UNPATCHED
 % rmmod $MOD_TARGET"
 

@@ -5,16 +5,33 @@
  *
  * test_klp_sleep		in a function that test_klp_sleep_patch.ko patches
  * test_klp_sleep_unreliable	in one whose stack frame cannot be unwound
+ *
+ * And as many kernel threads as the parameters ask for, that sleep until the
+ * module goes.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/completion.h>
+#include <linux/err.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/objtool.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+
+static unsigned int elsewhere;
+module_param(elsewhere, uint, 0444);
+MODULE_PARM_DESC(elsewhere, "kernel threads that sleep where nothing is patched (default=0)");
+
+static unsigned int inside;
+module_param(inside, uint, 0444);
+MODULE_PARM_DESC(inside, "kernel threads that sleep as readers of test_klp_sleep do (default=0)");
+
+static struct task_struct **threads;
+static unsigned int thread_count;
 
 static DECLARE_COMPLETION(never);
 
@@ -22,7 +39,9 @@ static noinline int test_klp_sleep_show(struct seq_file *m, void *v)
 {
 	int ret = wait_for_completion_killable(&never);
 
-	seq_puts(m, "original\n");
+	/* Kernel threads have nothing to write to. */
+	if (m)
+		seq_puts(m, "original\n");
 	return ret;
 }
 
@@ -36,8 +55,47 @@ static noinline int test_klp_sleep_unreliable_show(struct seq_file *m, void *v)
 
 STACK_FRAME_NON_STANDARD(test_klp_sleep_unreliable_show);
 
+static int thread_main(void *in_show)
+{
+	if (in_show)
+		test_klp_sleep_show(NULL, NULL);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	return 0;
+}
+
+static void stop_threads(void)
+{
+	complete_all(&never);
+	while (thread_count)
+		kthread_stop(threads[--thread_count]);
+	kvfree(threads);
+}
+
+static int start_threads(void)
+{
+	struct task_struct *thread;
+	unsigned int i;
+
+	threads = kvcalloc(inside + elsewhere, sizeof(*threads), GFP_KERNEL);
+	if (!threads)
+		return -ENOMEM;
+	for (i = 0; i < inside + elsewhere; i++) {
+		thread = kthread_run(thread_main, i < inside ? &inside : NULL,
+				     "klp_sleep/%u", i);
+		if (IS_ERR(thread)) {
+			stop_threads();
+			return PTR_ERR(thread);
+		}
+		threads[thread_count++] = thread;
+	}
+	return 0;
+}
+
 static int test_klp_sleep_target_init(void)
 {
+	int ret;
+
 	if (!proc_create_single("test_klp_sleep", 0, NULL, test_klp_sleep_show))
 		return -ENOMEM;
 	if (!proc_create_single("test_klp_sleep_unreliable", 0, NULL,
@@ -45,13 +103,19 @@ static int test_klp_sleep_target_init(void)
 		remove_proc_entry("test_klp_sleep", NULL);
 		return -ENOMEM;
 	}
-	return 0;
+	ret = start_threads();
+	if (ret) {
+		remove_proc_entry("test_klp_sleep", NULL);
+		remove_proc_entry("test_klp_sleep_unreliable", NULL);
+	}
+	return ret;
 }
 
 static void test_klp_sleep_target_exit(void)
 {
 	remove_proc_entry("test_klp_sleep", NULL);
 	remove_proc_entry("test_klp_sleep_unreliable", NULL);
+	stop_threads();
 }
 
 module_init(test_klp_sleep_target_init);

@@ -15,7 +15,10 @@ use super::{
     },
     Machine, //
 };
-use crate::livepatch::model::transition;
+use crate::livepatch::model::{
+    transition,
+    Way, //
+};
 use loom::{
     sync::atomic::Ordering::Relaxed,
     thread::JoinHandle, //
@@ -71,7 +74,7 @@ impl Life {
     /// Leaves the kernel, where no function is on the stack, and enters it again.
     pub(crate) fn leave_kernel(&mut self) {
         let _section = self.tasks.machine.preemption_disabled(self.me);
-        transition::update(&self.tasks, self.me);
+        transition::update(&self.tasks, self.me, Way::KernelExit);
         self.seen = None;
     }
 

@@ -136,11 +136,6 @@ impl Stacks {
         )
     }
 
-    /// The function that a func changes.
-    pub(super) fn function(&self, func: FuncId) -> usize {
-        func % self.functions
-    }
-
     /// `list_add_rcu()`.
     pub(super) fn push(&self, func: FuncId, relaxed: bool) {
         let head = self.head(func);

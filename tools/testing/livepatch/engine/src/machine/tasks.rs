@@ -12,7 +12,8 @@ use crate::livepatch::model::{
     stack,
     Blocker,
     TaskHost,
-    TaskState, //
+    TaskState,
+    Way, //
 };
 use loom::sync::{
     atomic::{
@@ -223,6 +224,10 @@ impl TaskHost for Tasks {
 
     fn report_blocker(&self, task: TaskId, why: Blocker<Version>) {
         self.machine.log(|| format!("task {task}: {why:?}"));
+    }
+
+    fn trace_switch(&self, task: TaskId, way: Way) {
+        self.machine.log(|| format!("task {task}: {way:?}"));
     }
 
     #[track_caller]

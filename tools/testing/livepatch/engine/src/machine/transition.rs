@@ -25,7 +25,10 @@ use crate::livepatch::model::{
     Notice,
     PatchHost,
     Refusal,
-    TaskState, //
+    Step,
+    Tally,
+    TaskState,
+    Turn, //
 };
 use loom::sync::atomic::{
     fence,
@@ -76,6 +79,7 @@ impl PatchHost for Transition {
     type Object = usize;
     type Func = FuncId;
     type Module = ();
+    type Functions = ();
     type Stack = ();
     type Batch = ();
     type Error = Refusal;
@@ -187,9 +191,13 @@ impl PatchHost for Transition {
         self.machine().stacks.of_patch(object)
     }
 
-    fn same_func(&self, one: FuncId, other: FuncId) -> bool {
-        let stacks = &self.machine().stacks;
-        stacks.function(one) == stacks.function(other)
+    fn functions(&self, _: usize) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn among(&self, (): &(), _: FuncId) -> bool {
+        // Every patch changes every function.
+        true
     }
 
     fn add_nop(&self, _: usize, _: FuncId) -> Result<(), Refusal> {
@@ -275,6 +283,8 @@ impl PatchHost for Transition {
         self.machine().log(|| format!("{notice:?}"));
     }
 
+    fn trace_patch(&self, _: usize, _: Turn<usize>) {}
+
     #[track_caller]
     fn expect(&self, ok: bool) {
         let line = Location::caller().line();
@@ -358,4 +368,7 @@ impl Host for Transition {
     fn say(&self, patch: usize, event: Event) {
         self.machine().log(|| format!("{patch}: {event:?}"));
     }
+
+    // Nobody traces, so nobody counts: that would be one more walk over the tasks to explore.
+    fn trace_transition(&self, _: usize, _: Step, _: impl FnOnce() -> Tally) {}
 }

@@ -7,7 +7,8 @@ use crate::{
     livepatch::{
         model::{
             stack::Code,
-            transition, //
+            transition,
+            Way, //
         },
         tests::machine::{
             asleep_in,
@@ -123,7 +124,11 @@ impl World {
         if self.acts(who) {
             self.promise.leave(who);
             self.put(who);
-            transition::update(&self.machine, task(who));
+            let way = match who {
+                Who::Thread(_) => Way::KernelExit,
+                Who::Idle(_) => Way::IdleLoop,
+            };
+            transition::update(&self.machine, task(who), way);
         }
     }
 

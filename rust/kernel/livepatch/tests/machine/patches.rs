@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the rules ask of the machine.
+//! The patches of the machine, as the rules see them.
 
 use super::{
     Entry,
@@ -12,12 +12,9 @@ use super::{
     Module,
     Object,
     Patch,
-    Place,
-    Presence,
-    Task,
+    Traced,
     BROKEN,
     FUNCTIONS,
-    TASKS,
     VMLINUX, //
 };
 use crate::livepatch::model::{
@@ -25,101 +22,18 @@ use crate::livepatch::model::{
         Change,
         FuncState, //
     },
-    transition,
-    Blocker,
     Callback,
-    Event,
-    Host,
     Notice,
     PatchHost,
-    TaskHost,
-    TaskState, //
+    Turn, //
 };
-
-impl TaskHost for Machine {
-    type Task = Task;
-    type Name = Function;
-
-    fn target(&self) -> TaskState {
-        self.state.borrow().target
-    }
-
-    fn current(&self) -> Task {
-        self.state.borrow().current
-    }
-
-    fn state(&self, task: Task) -> TaskState {
-        self.state_of(task)
-    }
-
-    fn set_state(&self, task: Task, state: TaskState) {
-        if state == TaskState::Idle {
-            // No handler may find the task idle by a func in transition.
-            self.expect_reclaimed();
-            self.expect(!self.func_in_transition());
-        }
-        self.task(task, |task| task.state = state);
-    }
-
-    fn pending(&self, task: Task) -> bool {
-        self.is_pending(task)
-    }
-
-    fn set_pending(&self, task: Task, pending: bool) {
-        self.task(task, |task| task.pending = pending);
-    }
-
-    fn test_and_clear_pending(&self, task: Task) -> bool {
-        self.task(task, |task| core::mem::replace(&mut task.pending, false))
-    }
-
-    fn have_reliable_stack(&self) -> bool {
-        self.reliable_stacks.get()
-    }
-
-    fn with_task_still(
-        &self,
-        _: Task,
-        body: impl FnOnce() -> Result<(), Blocker<Function>>,
-    ) -> Result<(), Blocker<Function>> {
-        body()
-    }
-
-    fn runs_elsewhere(&self, task: Task) -> bool {
-        task != self.current() && self.task(task, |task| task.place == Place::Running)
-    }
-
-    fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
-        let (outer, inner) = match self.task(task, |task| task.place) {
-            Place::Asleep(address) => (None, address),
-            Place::Nested(outer, inner) => (Some(outer), inner),
-            Place::Running => return Ok(()),
-            Place::Unreliable => return Err(Blocker::UnreliableStack),
-        };
-        let blocker = outer.and_then(|address| self.blocker(address));
-        let blocker = blocker.or_else(|| self.blocker(inner));
-        blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
-    }
-
-    fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
-
-    fn read_barrier(&self) {}
-
-    fn add_stragglers(&self, more: i32) -> i32 {
-        self.stragglers.set(self.stragglers.get() + more);
-        self.stragglers.get()
-    }
-
-    fn hurry(&self) {
-        self.hurried.set(true);
-    }
-}
 
 impl PatchHost for Machine {
     type Patch = Patch;
     type Object = Object;
     type Func = Func;
     type Module = Module;
+    type Functions = [bool; FUNCTIONS];
     type Stack = Function;
     type Batch = usize;
     type Error = Errno;
@@ -303,8 +217,17 @@ impl PatchHost for Machine {
         })
     }
 
-    fn same_func(&self, one: Func, other: Func) -> bool {
-        self.func(one, |func| func.function) == self.func(other, |func| func.function)
+    fn functions(&self, object: Object) -> Result<[bool; FUNCTIONS], Errno> {
+        self.attempt()?;
+        let mut functions = [false; FUNCTIONS];
+        for func in self.funcs(object) {
+            functions[self.func(func, |func| func.function).0] = true;
+        }
+        Ok(functions)
+    }
+
+    fn among(&self, functions: &[bool; FUNCTIONS], func: Func) -> bool {
+        functions[self.func(func, |func| func.function).0]
     }
 
     fn add_nop(&self, object: Object, like: Func) -> Result<(), Errno> {
@@ -447,86 +370,13 @@ impl PatchHost for Machine {
         self.record(Entry::Noticed(notice));
     }
 
+    fn trace_patch(&self, patch: Patch, turn: Turn<Patch>) {
+        self.keep_trace(Traced::Turned(patch, turn));
+    }
+
     fn expect(&self, ok: bool) {
         if !ok {
             self.warned.set(true);
         }
-    }
-}
-
-impl Host for Machine {
-    type Tasks = Self;
-
-    fn tasks(&self) -> &Self {
-        self
-    }
-
-    fn set_target(&self, target: TaskState) {
-        self.state.borrow_mut().target = target;
-    }
-
-    fn restart_clock(&self) {
-        self.elapsed.set(0);
-        self.rounds_of_nudges.set(0);
-    }
-
-    fn elapsed(&self) -> u64 {
-        self.elapsed.get()
-    }
-
-    fn nudges(&self) -> u64 {
-        self.rounds_of_nudges.get()
-    }
-
-    fn set_nudges(&self, nudges: u64) {
-        self.rounds_of_nudges.set(nudges);
-    }
-
-    fn for_each_task(&self, mut visit: impl FnMut(Task)) {
-        for task in (0..TASKS).map(Task::Thread) {
-            if self.task(task, |task| task.presence == Presence::Listed) {
-                visit(task);
-            }
-        }
-        if let Some(task) = self.leaving.take() {
-            transition::update(self, task);
-        }
-    }
-
-    fn for_each_idle_task(&self, mut visit: impl FnMut(Task, bool)) {
-        let online = self.state.borrow().online;
-        for (cpu, online) in online.into_iter().enumerate() {
-            visit(Task::Idle(cpu), online);
-        }
-    }
-
-    fn with_cpus_fixed(&self, body: impl FnOnce()) {
-        body();
-    }
-
-    fn wake_idle(&self, task: Task) {
-        self.woken.set(Some(task));
-    }
-
-    fn nudge(&self, task: Task) {
-        self.task(task, |task| task.nudges += 1);
-    }
-
-    fn set_sched_switching(&self, on: bool) {
-        self.sched_switching.set(on);
-    }
-
-    fn retry_after(&self, delay: u64) {
-        self.retry.set(Some(delay));
-    }
-
-    fn retries_each_second(&self) -> bool {
-        self.each_second.get()
-    }
-
-    fn write_barrier(&self) {}
-
-    fn say(&self, patch: Patch, event: Event) {
-        self.record(Entry::Said(patch, event));
     }
 }

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * trace.c - the tracepoints of live patching
+ *
+ * They are called in rust/kernel/livepatch/trace.rs.
+ */
+
+#define CREATE_TRACE_POINTS
+#define CREATE_RUST_TRACE_POINTS
+#include <trace/events/livepatch.h>

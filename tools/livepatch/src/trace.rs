@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's word on blocked tasks, by the tracepoint `livepatch:klp_task_blocked`.
+//!
+//! It says the same as the kernel log does, see [`kmsg`](crate::kmsg), without dynamic debug, and
+//! only while somebody listens. So this listens, for as long as it takes the kernel to look at the
+//! tasks again, in a trace instance of its own, in nobody's way. In a captured tree there is what
+//! was heard when it was captured.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::kmsg::Verdict;
+use crate::root::{self, Root};
+
+const TRACEFS: &str = "/sys/kernel/tracing";
+const EVENT: &str = "events/livepatch/klp_task_blocked";
+const INSTANCE: &str = "klpctl-";
+
+/// Where a report keeps what was heard.
+pub const KEPT: &str = "/sys/kernel/tracing/klp_task_blocked";
+
+/// The kernel looks once a second, or nearly so.
+const LONGEST: Duration = Duration::from_millis(1800);
+const POLL: Duration = Duration::from_millis(20);
+
+/// What the kernel has said.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Its last word on each task, by thread ID, and in which words.
+    words: HashMap<u32, (Verdict, Vec<u8>)>,
+    /// Whether it could be heard at all.
+    pub listened: bool,
+}
+
+impl Told {
+    pub fn verdict(&self, tid: u32) -> Option<&Verdict> {
+        self.words.get(&tid).map(|(verdict, _)| verdict)
+    }
+
+    /// What [`kept`] reads.
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut words: Vec<_> = self.words.iter().collect();
+        words.sort_by_key(|&(tid, _)| tid);
+        let lines = words.into_iter().map(|(_, (_, line))| line.as_slice());
+        lines.flat_map(|line| [line, b"\n"].concat()).collect()
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        if let Some((tid, verdict, text)) = parse(line) {
+            self.words.insert(tid, (verdict, text.to_vec()));
+        }
+    }
+
+    fn knows(&self, tids: &HashSet<u32>) -> bool {
+        tids.iter().all(|tid| self.words.contains_key(tid))
+    }
+}
+
+/// What was heard when the tree was captured.
+pub fn kept(root: &Root) -> Told {
+    let mut told = Told::default();
+    if let Ok(content) = root.read(KEPT) {
+        told.listened = true;
+        content.split(|&b| b == b'\n').for_each(|l| told.add(l));
+    }
+    told
+}
+
+/// Listens until the kernel has said something of all of these tasks, but not for long. It may
+/// speak of `waiting` tasks.
+pub fn listen(tids: &HashSet<u32>, waiting: usize) -> Told {
+    let mut told = Told::default();
+    if let Some(instance) = Instance::new(Path::new(TRACEFS), waiting) {
+        told.listened = instance.read(&mut told, tids);
+    }
+    told
+}
+
+/// A trace instance, which goes with this.
+struct Instance(PathBuf);
+
+impl Instance {
+    /// One in which the event is on; `None` if there is no such event, or not for us.
+    fn new(tracefs: &Path, waiting: usize) -> Option<Self> {
+        if !tracefs.join(EVENT).is_dir() {
+            return None;
+        }
+        let instances = tracefs.join("instances");
+        remove_leftovers(&instances);
+        let path = instances.join(format!("{INSTANCE}{}", process::id()));
+        fs::create_dir(&path).ok()?;
+        let instance = Self(path);
+
+        // An event takes less than a hundred bytes, and all can be on one CPU.
+        let kilobytes = 64 + waiting / 8;
+        instance.write("buffer_size_kb", &kilobytes.to_string())?;
+        instance.write(&format!("{EVENT}/enable"), "1")?;
+        Some(instance)
+    }
+
+    fn write(&self, file: &str, text: &str) -> Option<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .open(self.0.join(file))
+            .ok()?;
+        file.write_all(text.as_bytes()).ok()
+    }
+
+    /// Whether it can be read.
+    fn read(&self, told: &mut Told, tids: &HashSet<u32>) -> bool {
+        let Ok(mut pipe) = root::open_without_waiting(&self.0.join("trace_pipe")) else {
+            return false;
+        };
+        let begin = Instant::now();
+        let mut buffer = vec![0; 64 << 10];
+        let mut rest = Vec::new();
+
+        while !told.knows(tids) && begin.elapsed() < LONGEST {
+            match pipe.read(&mut buffer) {
+                Ok(0) => thread::sleep(POLL),
+                Ok(length) => {
+                    rest.extend_from_slice(&buffer[..length]);
+                    let mut lines = rest.split(|&b| b == b'\n');
+                    // What follows the last newline is not a line yet.
+                    let unfinished = lines.next_back().unwrap_or_default().to_vec();
+                    lines.for_each(|line| told.add(line));
+                    rest = unfinished;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(POLL),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Removes the instances of those who were killed while they listened.
+fn remove_leftovers(instances: &Path) {
+    for entry in fs::read_dir(instances).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|n| n.strip_prefix(INSTANCE));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+/// `... klp_task_blocked: pid=TID target=WORD reason=WORD func=NAME err=N comm=...`, as it is in a
+/// trace or, without what is before the event's name, in a report. The names of tasks are too
+/// short to hold that name.
+fn parse(line: &[u8]) -> Option<(u32, Verdict, &[u8])> {
+    const NAME: &[u8] = b"klp_task_blocked: ";
+
+    let begin = line.windows(NAME.len()).position(|window| window == NAME)?;
+    let text = &line[begin..];
+    let mut fields = HashMap::new();
+    for field in text[NAME.len()..].splitn(6, |&b| b == b' ') {
+        let equals = field.iter().position(|&b| b == b'=')?;
+        fields.insert(&field[..equals], &field[equals + 1..]);
+    }
+    let value = |name: &str| fields.get(name.as_bytes()).copied();
+    let tid = std::str::from_utf8(value("pid")?).ok()?.parse().ok()?;
+    let verdict = match value("reason")? {
+        b"running" => Verdict::Running,
+        b"unreliable_stack" | b"no_reliable_stacks" => Verdict::Unreliable,
+        b"function" => Verdict::Function(value("func")?.into()),
+        _ => return None,
+    };
+    Some((tid, verdict, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "     kworker/1:2-43      [001] ...1.    25.443238: klp_task_blocked: \
+                        pid=62 target=patched reason=function func=f err=0 comm=cat";
+
+    fn told(lines: &[&str]) -> Told {
+        let mut told = Told::default();
+        lines.iter().for_each(|line| told.add(line.as_bytes()));
+        told
+    }
+
+    #[test]
+    fn lines() {
+        let told = told(&[
+            LINE,
+            "x klp_task_blocked: pid=7 target=patched reason=running func=(null) err=0 comm=a b=c",
+            "klp_task_blocked: pid=8 target=unpatched reason=unreliable_stack func=(null) err=0 \
+             comm=",
+            "klp_task_blocked: pid=9 target=patched reason=error func=(null) err=-11 comm=x",
+            "klp_task_blocked: pid=10 target=patched reason=0x7 func=(null) err=0 comm=x",
+            "klp_task_switched: pid=11 target=patched way=fork comm=x",
+            "klp_task_blocked: pid=12",
+            "pid=13 target=patched reason=running func=(null) err=0 comm=x",
+            "",
+        ]);
+        assert_eq!(told.verdict(62), Some(&Verdict::Function("f".into())));
+        assert_eq!(told.verdict(7), Some(&Verdict::Running));
+        assert_eq!(told.verdict(8), Some(&Verdict::Unreliable));
+        for tid in [9, 10, 11, 12, 13] {
+            assert_eq!(told.verdict(tid), None, "{tid}");
+        }
+        assert!(told.knows(&HashSet::from([7, 8, 62])));
+        assert!(!told.knows(&HashSet::from([7, 9])));
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let later = LINE.replace("function func=f", "running func=(null)");
+        let told = told(&[LINE, &later]);
+        assert_eq!(told.verdict(62), Some(&Verdict::Running));
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_heard() {
+        let heard = told(&[LINE]);
+        let text = String::from_utf8(heard.to_text()).unwrap();
+        assert!(text.starts_with("klp_task_blocked: pid=62 "), "{text}");
+        let again = told(&text.lines().collect::<Vec<_>>());
+        assert_eq!(again.verdict(62), heard.verdict(62));
+    }
+
+    #[test]
+    fn without_the_event_nothing_is_made() {
+        let folder = std::env::temp_dir().join(format!("klpctl-trace-{}", process::id()));
+        let instances = folder.join("instances");
+        fs::create_dir_all(&instances).unwrap();
+        assert!(Instance::new(&folder, 1).is_none());
+
+        // With it, an instance is made, and goes again, whatever is wrong with it.
+        fs::create_dir_all(folder.join(EVENT)).unwrap();
+        fs::create_dir(instances.join("klpctl-0")).unwrap();
+        fs::create_dir(instances.join("other")).unwrap();
+        assert!(Instance::new(&folder, 1).is_none());
+        let left: Vec<_> = fs::read_dir(&instances).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left[0].file_name(), "other");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

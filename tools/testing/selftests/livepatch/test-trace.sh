@@ -1,0 +1,317 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tracepoints of live patching: what they have in them, and that they tell
+# what happens.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+
+MOD_BUSY=test_klp_callbacks_busy
+MOD_DEMO=test_klp_callbacks_demo
+MOD_LIVEPATCH=test_klp_livepatch
+MOD_REPLACE=test_klp_atomic_replace
+MOD_TARGET=test_klp_sleep_target
+MOD_SLEEP=test_klp_sleep_patch
+
+BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
+CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
+EVENTS=$SYSFS_TRACING_DIR/events/livepatch
+
+is_root
+[[ -d $EVENTS ]] ||
+	skip "this kernel has no tracepoints of live patching"
+[[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
+	skip "no stack or patch_state in /proc/PID"
+
+setup_config
+
+# A trace of its own, so that nobody else's is in the way.
+TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
+SLEEPER=
+function cleanup_trace() {
+	[[ -z "$SLEEPER" ]] || kill -KILL $SLEEPER 2> /dev/null
+	[[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "0" ]] && echo 1 > $CPU_ONLINE
+	rmdir $TRACE 2> /dev/null
+	cleanup
+}
+trap cleanup_trace EXIT INT TERM HUP
+mkdir $TRACE ||
+	skip "no trace instance can be made"
+echo 4096 > $TRACE/buffer_size_kb
+echo 1 > $TRACE/events/livepatch/enable
+
+# traced() - all events since start_case, without what is before their names
+function traced() {
+	sed -n 's/^.*: \(klp_[a-z]*_[a-z]*: .*\)$/\1/p' $TRACE/trace
+}
+
+# start_case(name) - a test with nothing in the trace
+function start_case() {
+	echo > $TRACE/trace
+	start_test "$1"
+}
+
+# fail(msg) - the case fails: show the trace, but for most of the tasks
+function fail() {
+	echo "not ok"
+	traced | grep -v 'way=stack_check' | tail -n 60 | sed 's/^/# /'
+	die "$1"
+}
+
+# saw(regex) - an event is like this
+function saw() {
+	traced | grep -qxE -e "$1" ||
+		fail "not traced: $1"
+}
+
+# saw_in_order(regex...) - events are like these, one after the other
+function saw_in_order() {
+	local lines line
+
+	mapfile -t lines < <(traced)
+	for line in "${lines[@]}"; do
+		[[ $# -gt 0 ]] || break
+		grep -qxE -e "$1" <<< "$line" && shift
+	done
+	[[ $# -eq 0 ]] ||
+		fail "not traced, or not in this order: $1"
+}
+
+# never_saw(regex) - no event is like this
+function never_saw() {
+	! traced | grep -qxE -e "$1" ||
+		fail "traced: $1"
+}
+
+# fields(event, field...) - an event has these fields and no others
+function fields() {
+	local event="$1"; shift
+	local found
+
+	found=$(sed -n 's/^\tfield:.*[ ]\([a-z_]*\)\(\[[0-9]*\]\)\?;\toffset.*/\1/p' $EVENTS/$event/format |
+		grep -v '^common_' | xargs)
+	[[ "$found" == "$*" ]] ||
+		fail "$event has these fields: $found"
+	grep -q '^print fmt: "'$1= $EVENTS/$event/format ||
+		fail "the text of $event does not begin with $1"
+}
+
+# switched_each_once(start) - between the latest event like this and the next
+#	klp_transition_complete, each task switches once, but for idle tasks,
+#	which have one number
+function switched_each_once() {
+	local twice
+
+	twice=$(traced | awk -v start="$1" '
+		$0 ~ start { split("", seen); twice = "" }
+		/^klp_transition_complete/ { over = 1 }
+		/^klp_task_switched/ && !/pid=0 / && seen[$2]++ { twice = twice " " $2 }
+		END { print twice }')
+	[[ -z "$twice" ]] ||
+		fail "switched more than once: $twice"
+}
+
+# check_tasks(target) - klp_transition_start counts the tasks, about as many
+#	switch one by one, and klp_transition_complete waits for none
+function check_tasks() {
+	local target="$1"
+	local tasks switched
+
+	tasks=$(traced | sed -n "s/^klp_transition_start: .* target=$target waiting=\([0-9]*\) tasks=\1 elapsed_ms=0\$/\1/p")
+	[[ "$tasks" -gt 20 ]] ||
+		fail "klp_transition_start counts '$tasks' tasks"
+	switched=$(traced | grep -c "^klp_task_switched: pid=[0-9]* target=$target way=[a-z_]* comm=")
+	[[ $((switched - tasks)) -le 5 && $((tasks - switched)) -le 5 ]] ||
+		fail "$switched tasks of $tasks have switched"
+	switched_each_once "^klp_transition_start: "
+	saw "klp_task_switched: pid=1 target=$target way=[a-z_]+ comm=.*"
+	saw "klp_task_switched: pid=0 target=$target way=[a-z_]+ comm=swapper/0"
+	saw "klp_transition_complete: patch=.* target=$target waiting=0 tasks=[0-9]+ elapsed_ms=[0-9]+"
+}
+
+# start_busy() - a kworker that sleeps in busymod_work_func(); sets WORKER
+function start_busy() {
+	load_mod $MOD_BUSY block_transition=Y
+	wait_until 'WORKER=$(grep -l busymod_work_func /proc/[0-9]*/stack 2> /dev/null);
+		    [[ $(wc -w <<< "$WORKER") -eq 1 ]]' ||
+		die "the busy kworker is not to be found"
+	WORKER=${WORKER#/proc/}
+	WORKER=${WORKER%/stack}
+}
+
+# wait_traced(regex) - wait until an event is like this
+function wait_traced() {
+	wait_until 'traced | grep -qxE -e "'"$1"'"' ||
+		fail "not traced: $1"
+}
+
+
+start_case "tracepoints have their fields"
+
+PATCH_FIELDS="patch target waiting tasks elapsed_ms"
+fields klp_patch_enable patch replace
+fields klp_patch_disable patch
+fields klp_patch_replace patch by
+fields klp_transition_start $PATCH_FIELDS
+fields klp_transition_reverse $PATCH_FIELDS
+fields klp_transition_force $PATCH_FIELDS
+fields klp_transition_complete $PATCH_FIELDS
+fields klp_task_switched pid target way comm
+fields klp_task_blocked pid target reason err func comm
+[[ "$(ls -d $EVENTS/klp_* | wc -l)" == 9 ]] ||
+	fail "there are other tracepoints: $(ls $EVENTS)"
+never_saw ".*"
+echo "ok"
+
+
+start_case "trace a patch that is enabled and disabled"
+
+load_lp $MOD_LIVEPATCH
+check_tasks patched
+saw_in_order "klp_patch_enable: patch=$MOD_LIVEPATCH replace=0" \
+	"klp_transition_start: patch=$MOD_LIVEPATCH target=patched .*" \
+	"klp_transition_complete: patch=$MOD_LIVEPATCH target=patched .*"
+never_saw "klp_patch_(disable|replace): .*"
+
+echo > $TRACE/trace
+disable_lp $MOD_LIVEPATCH
+check_tasks unpatched
+saw_in_order "klp_patch_disable: patch=$MOD_LIVEPATCH" \
+	"klp_transition_start: patch=$MOD_LIVEPATCH target=unpatched .*" \
+	"klp_transition_complete: patch=$MOD_LIVEPATCH target=unpatched .*"
+never_saw "klp_patch_(enable|replace): .*"
+unload_lp $MOD_LIVEPATCH
+echo "ok"
+
+
+start_case "trace a patch that is replaced"
+
+load_lp $MOD_LIVEPATCH
+load_lp $MOD_REPLACE replace=1
+wait_traced "klp_patch_replace: .*"
+saw_in_order "klp_patch_enable: patch=$MOD_LIVEPATCH replace=0" \
+	"klp_transition_complete: patch=$MOD_LIVEPATCH .*" \
+	"klp_patch_enable: patch=$MOD_REPLACE replace=1" \
+	"klp_transition_start: patch=$MOD_REPLACE .*" \
+	"klp_transition_complete: patch=$MOD_REPLACE .*" \
+	"klp_patch_replace: patch=$MOD_LIVEPATCH by=$MOD_REPLACE"
+never_saw "klp_patch_disable: .*"
+unload_lp $MOD_LIVEPATCH
+disable_lp $MOD_REPLACE
+unload_lp $MOD_REPLACE
+echo "ok"
+
+
+start_case "trace a patch that is refused"
+
+load_failing_mod $MOD_DEMO pre_patch_ret=-19
+never_saw ".*"
+echo "ok"
+
+
+start_case "trace a kernel thread that holds a transition up"
+
+start_busy
+load_lp_nowait $MOD_DEMO
+wait_traced "klp_task_blocked: pid=$WORKER target=patched reason=function func=busymod_work_func err=0 comm=kworker/.*"
+never_saw "klp_task_switched: pid=$WORKER .*"
+never_saw "klp_transition_(complete|force|reverse): .*"
+
+# All the others have switched, so this is the one that is left.
+wait_until '! grep -lx -e 0 /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | grep -v /$WORKER/'
+echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
+loop_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO ]]'
+saw_in_order "klp_transition_reverse: patch=$MOD_DEMO target=patched waiting=1 tasks=[0-9]+ elapsed_ms=[1-9][0-9]*" \
+	"klp_patch_disable: patch=$MOD_DEMO" \
+	"klp_transition_start: patch=$MOD_DEMO target=unpatched waiting=[1-9][0-9]+ tasks=[0-9]+ elapsed_ms=0" \
+	"klp_task_switched: pid=1 target=unpatched .*" \
+	"klp_transition_complete: patch=$MOD_DEMO target=unpatched waiting=0 .*"
+never_saw "klp_task_switched: pid=$WORKER .*"
+unload_lp $MOD_DEMO
+echo N > $BLOCK_PARAM
+unload_mod $MOD_BUSY
+echo "ok"
+
+
+start_case "trace a transition that is forced"
+
+start_busy
+load_lp_nowait $MOD_DEMO
+wait_until '! grep -lx -e 0 /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | grep -v /$WORKER/'
+echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force
+wait_traced "klp_transition_complete: .*"
+saw_in_order "klp_transition_force: patch=$MOD_DEMO target=patched waiting=1 tasks=[0-9]+ elapsed_ms=[1-9][0-9]*" \
+	"klp_task_switched: pid=$WORKER target=patched way=forced comm=kworker/.*" \
+	"klp_transition_complete: patch=$MOD_DEMO target=patched waiting=0 .*"
+[[ "$(traced | grep -c way=forced)" == 1 ]] ||
+	fail "another task was forced"
+echo N > $BLOCK_PARAM
+disable_lp $MOD_DEMO
+unload_lp $MOD_DEMO
+unload_mod $MOD_BUSY
+echo "ok"
+
+
+start_case "trace a user process that holds a transition up"
+
+load_mod $MOD_TARGET
+cat /proc/test_klp_sleep > /dev/null 2>&1 &
+SLEEPER=$!
+wait_until 'grep -qw test_klp_sleep_show /proc/$SLEEPER/stack' ||
+	die "the process does not sleep"
+load_lp_nowait $MOD_SLEEP
+wait_traced "klp_task_blocked: pid=$SLEEPER target=patched reason=function func=test_klp_sleep_show err=0 comm=cat"
+kill -KILL $SLEEPER
+wait $SLEEPER 2> /dev/null
+wait_traced "klp_transition_complete: .*"
+saw "klp_task_switched: pid=$SLEEPER target=patched way=(kernel_exit|schedule|stack_check) comm=cat"
+SLEEPER=
+disable_lp $MOD_SLEEP
+unload_lp $MOD_SLEEP
+
+# Its stack cannot be unwound, if the architecture minds.
+cat /proc/test_klp_sleep_unreliable > /dev/null 2>&1 &
+SLEEPER=$!
+wait_until 'grep -qw test_klp_sleep_unreliable_show /proc/$SLEEPER/stack' ||
+	die "the process does not sleep"
+echo > $TRACE/trace
+load_lp_nowait $MOD_SLEEP
+wait_traced "klp_task_(blocked|switched): pid=$SLEEPER .*"
+if [[ "$(uname -m)" == "x86_64" ]]; then
+	saw "klp_task_blocked: pid=$SLEEPER target=patched reason=unreliable_stack func=\(null\) err=0 comm=cat"
+fi
+kill -KILL $SLEEPER
+wait $SLEEPER 2> /dev/null
+SLEEPER=
+wait_traced "klp_transition_complete: .*"
+disable_lp $MOD_SLEEP
+unload_lp $MOD_SLEEP
+unload_mod $MOD_TARGET
+echo "ok"
+
+
+start_case "trace what CPUs do"
+
+# The shell that waits for it is the other task that matters.
+(while :; do :; done) &
+SLEEPER=$!
+load_lp $MOD_LIVEPATCH
+saw "klp_task_switched: pid=$SLEEPER target=patched way=(kernel_exit|schedule|stack_check) comm=.*"
+kill -KILL $SLEEPER
+wait $SLEEPER 2> /dev/null
+SLEEPER=
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+never_saw "klp_task_switched: .* way=(offline|forced) .*"
+if [[ -e $CPU_ONLINE ]]; then
+	echo 0 > $CPU_ONLINE
+	load_lp $MOD_LIVEPATCH
+	saw "klp_task_switched: pid=0 target=patched way=offline comm=swapper/1"
+	echo 1 > $CPU_ONLINE
+	disable_lp $MOD_LIVEPATCH
+	unload_lp $MOD_LIVEPATCH
+fi
+echo "ok"
+
+exit 0
