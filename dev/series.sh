@@ -232,7 +232,7 @@ differs() {
 		on == 2 { if (held) print last; held = 1; last = $0 }
 		on == 1 { on = 2 }
 		$0 == title { on = 1 }' "$repo/Documentation/livepatch/rust-core.rst" |
-		sed -E 's/``//g; s|:doc:`([^`]*)`|Documentation/livepatch/\1.rst|g'
+		sed -E 's/``//g; s|:doc:`([^`]*)`|\1 (Documentation/livepatch/\1.rst)|g'
 }
 filled() {
 	local line

@@ -101,6 +101,30 @@ layers() {
 	)
 }
 
+maps() {
+	# The two maps, of rust-core.rst and of livepatch.rs, name what is there, and no more.
+	local page=Documentation/livepatch/rust-core.rst file name map
+	(
+		cd "$repo"
+		map=$(sed -n '/^Map$/,/^States$/p' $page)
+		for file in rust/kernel/livepatch/*.rs kernel/livepatch/*.[ch]; do
+			name=$(basename "$file")
+			grep -qF "\`\`$name\`\`" <<<"$map" ||
+				{ [ -d "${file%.rs}" ] && grep -qF "\`\`${name%.rs}/\`\`" <<<"$map"; } ||
+				echo "the map of $page lacks $name"
+		done
+		grep -oE '``[a-z_/]+(\.(rs|c|h)|/)``' <<<"$map" | tr -d '`' | while IFS= read -r name; do
+			[ -e "$name" ] || [ -e "rust/kernel/livepatch/$name" ] || [ -e "kernel/livepatch/$name" ] ||
+				echo "the map of $page has $name, which is not there"
+		done
+		file=rust/kernel/livepatch.rs
+		map=$(sed -n '/^\/\/! # Map$/,/^\/\/! # Locks$/p' $file)
+		sed -n 's/^\(pub \)\?mod \([a-z_]*\);$/\2/p' $file | while IFS= read -r name; do
+			[ "$name" = tests ] || grep -qF "\`$name\`" <<<"$map" || echo "the map of $file lacks $name"
+		done
+	)
+}
+
 rustfmt=$(dirname "$(find_rustc)")/rustfmt
 
 check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}"
@@ -108,6 +132,7 @@ check "clippy" clippy
 check "rustdoc" documentation
 check "htmldocs" htmldocs
 check "layers" layers
+check "maps" maps
 check "checkpatch --strict, C" checkpatch "${c_files[@]}"
 check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"
 check "kernel-doc" scripts/kernel-doc -none -Wall "${c_files[@]}"
