@@ -8,7 +8,7 @@
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS BENCH
+export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
 	@sed -n 's/^# //p' dev/help.txt
@@ -56,8 +56,10 @@ style: toolchain
 bench:
 	@dev/bench.sh
 
-# What later work brings: named here, so that nobody takes silence for success.
-series:
-	@echo "make series: the patch series cannot be written yet" >&2; exit 2
+series: toolchain
+	@dev/series.sh
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest parity test-klp-build style userland mutants series bench
+series-check: toolchain
+	@dev/series-check.sh
+
+.PHONY: help demo test toolchain tree kernel vm kunit selftest parity test-klp-build style userland mutants series series-check bench

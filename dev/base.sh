@@ -110,7 +110,7 @@ dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$package.tar.xz" |
 	die "$deb could not be unpacked" "it was removed; run the same command again"
 }
 check_version "$scratch"
-touch "$scratch/.complete"
+basename "$deb" .deb >"$scratch/.complete"
 mv "$scratch" "$dest"
 say "base: Linux $(kernel_version "$dest")"
 printf '%s\n' "$dest"

@@ -20,7 +20,6 @@ what=${BENCH:-$all}
 for part in $what; do
 	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
 done
-figures=Documentation/livepatch/bench
 results=$(work_dir)/bench
 rm -rf "$results"
 mkdir -p "$results"
@@ -82,12 +81,10 @@ done
 
 report=("$venv/bin/python" "$repo/dev/bench-report.py" "$results/c" "$results/rust")
 if [ "$what" = "$all" ]; then
-	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
-	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || commit+=" and changes to it"
 	report+=(--write "$repo/$figures"
 		--meta "kernel=Linux $(cat "$(CORE=c kernel_build)/include/config/kernel.release")"
 		--meta "configuration=sha256:$(sha256sum <"$results/c.config" | cut -c 1-16)"
-		--meta "commit=$commit"
+		--meta "commit=$(commit_id)"
 		--meta "compiler=$(gcc --version | head -n 1), $("$(find_rustc)" --version)"
 		--meta "emulator=$(qemu-system-x86_64 --version | head -n 1)")
 fi

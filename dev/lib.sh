@@ -181,3 +181,54 @@ kernel_build() {
 		build_dir "$core"
 	fi
 }
+
+# The folders of this repository that mirror the kernel's.
+in_tree=(Documentation include kernel lib rust samples scripts tools)
+
+# in_tree_files: the files that go into the kernel, by their path, each ended by a
+# null byte: what a build leaves behind is none of them.
+in_tree_files() {
+	local folder
+	for folder in "${in_tree[@]}"; do
+		[ ! -d "$repo/$folder" ] || (cd "$repo" && find "$folder" -type f ! -name '*.o' ! -path '*/target/*' \
+			! -name Cargo.lock ! -path tools/livepatch/klpctl ! -path tools/livepatch/klpctl-test -print0)
+	done
+}
+
+# What a build leaves behind in a base, in the notation that rsync and git share.
+base_leftovers=('*.o' '*.ko' '*.cmd' /.config /include/config /include/generated
+	'/arch/*/include/generated' /vmlinux /.complete)
+
+# is_clone FOLDER: the top of a git clone.
+is_clone() {
+	[ -d "$1/.git" ] || [ -f "$1/.git" ]
+}
+
+# series_diffs: the diffs to upstream's files, each ended by a null byte, in the
+# order in which they apply.
+series_diffs() {
+	(cd "$repo" && find series/diffs -name '*.diff' -print0 | LC_ALL=C sort -z)
+}
+
+# diff_target DIFF: the file that series/diffs/FILE.diff or FILE@PURPOSE.diff changes.
+diff_target() {
+	local file=${1#series/diffs/}
+	file=${file%.diff}
+	printf '%s\n' "${file%@*}"
+}
+
+# apply_diff DIFF: apply it to the files here, which need not be in a repository.
+apply_diff() {
+	GIT_DIR=/nonexistent git apply -C1 --whitespace=nowarn "$1"
+}
+
+# Where the figures of make bench are kept.
+figures=Documentation/livepatch/bench
+
+# commit_id: the commit that is here, and whether anything but figures differs from it.
+commit_id() {
+	local commit changes=''
+	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
+	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || changes=' and changes to it'
+	printf '%s%s\n' "$commit" "$changes"
+}

@@ -72,6 +72,10 @@ extra_warnings() {
 	rm -f "$out"/kernel/livepatch/*.o
 	warnings_of W=1 kernel/livepatch/
 }
+sparse_warnings() {
+	rm -f "$out"/kernel/livepatch/*.o
+	warnings_of C=1 kernel/livepatch/
+}
 documentation() {
 	warnings_of rustdoc | grep -A 12 -B 2 livepatch || true
 }
@@ -101,6 +105,30 @@ layers() {
 	)
 }
 
+maps() {
+	# The two maps, of rust-core.rst and of livepatch.rs, name what is there, and no more.
+	local page=Documentation/livepatch/rust-core.rst file name map
+	(
+		cd "$repo"
+		map=$(sed -n '/^Map$/,/^States$/p' $page)
+		for file in rust/kernel/livepatch/*.rs kernel/livepatch/*.[ch]; do
+			name=$(basename "$file")
+			grep -qF "\`\`$name\`\`" <<<"$map" ||
+				{ [ -d "${file%.rs}" ] && grep -qF "\`\`${name%.rs}/\`\`" <<<"$map"; } ||
+				echo "the map of $page lacks $name"
+		done
+		grep -oE '``[a-z_/]+(\.(rs|c|h)|/)``' <<<"$map" | tr -d '`' | while IFS= read -r name; do
+			[ -e "$name" ] || [ -e "rust/kernel/livepatch/$name" ] || [ -e "kernel/livepatch/$name" ] ||
+				echo "the map of $page has $name, which is not there"
+		done
+		file=rust/kernel/livepatch.rs
+		map=$(sed -n '/^\/\/! # Map$/,/^\/\/! # Locks$/p' $file)
+		sed -n 's/^\(pub \)\?mod \([a-z_]*\);$/\2/p' $file | while IFS= read -r name; do
+			[ "$name" = tests ] || grep -qF "\`$name\`" <<<"$map" || echo "the map of $file lacks $name"
+		done
+	)
+}
+
 rustfmt=$(dirname "$(find_rustc)")/rustfmt
 
 check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}"
@@ -108,10 +136,17 @@ check "clippy" clippy
 check "rustdoc" documentation
 check "htmldocs" htmldocs
 check "layers" layers
+check "maps" maps
 check "checkpatch --strict, C" checkpatch "${c_files[@]}"
 check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"
 check "kernel-doc" scripts/kernel-doc -none -Wall "${c_files[@]}"
 check "W=1" extra_warnings
+# Releases up to 0.6.4 cannot parse this kernel's headers, which it can tell.
+if [ "$(scripts/checker-valid.sh sparse 2>/dev/null)" = 1 ]; then
+	check "sparse" sparse_warnings
+else
+	say "not run: sparse, which is not here, or older than this kernel needs"
+fi
 check "shellcheck, selftests" shellcheck -S warning -e SC2046,SC2086 "${scripts[@]}"
 cd "$repo"
 check "shellcheck, dev" shellcheck dev/*.sh .ci/run

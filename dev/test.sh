@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Every test that CI runs, one suite after the other.  Each suite ends with
-# "N passed, N failed"; the last line here is their sum.
+# "N passed, N failed"; the last line here is their sum. What they say is kept, for
+# the cover letter of make series.
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 passed=0 failed=0
-mkdir -p "$cache/log"
+results=$(work_dir)/results
+mkdir -p "$cache/log" "$(work_dir)"
+rm -f "$results"
+echo "commit: $(commit_id)" >"$results.new"
 
 # suite NAME COMMAND...: a suite that does not end with its count has failed.
 suite() {
@@ -18,6 +22,7 @@ suite() {
 	say "== $name"
 	"$@" 2>&1 | tee "$log" | sed -u 's/^\([0-9]* passed, [0-9]* failed\)$/'"$name"': \1/' || status=${PIPESTATUS[0]}
 	last=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1) || true
+	echo "$name: ${last:-failed with status $status}" >>"$results.new"
 	if [ -n "$last" ]; then
 		passed=$((passed + ${last%% *}))
 		last=${last#*, }
@@ -42,6 +47,9 @@ one() {
 suite "tool chain" one "$repo/dev/toolchain.sh"
 suite "scripts" "$repo/dev/test-scripts.sh"
 suite "style" "$repo/dev/style.sh"
+# Nobody sends this one: it needs a name all the same.
+suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
+	GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
 suite "userland" "$repo/dev/userland.sh"
 suite "klpctl" "$repo/dev/klpctl.sh"
 suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
@@ -53,6 +61,12 @@ scripts="test-bad-input.sh test-callbacks.sh test-ftrace.sh test-klpctl.sh test-
 test-livepatch.sh test-samples.sh test-shadow-scale.sh test-shadow-vars.sh test-state.sh test-syscall.sh
 test-sysfs.sh test-trace.sh test-transition.sh"
 suite "selftests" env CORE=rust DEBUG=1 TESTS="${scripts//$'\n'/ }" "$repo/dev/selftest.sh"
+
+{
+	echo "kernel: Linux $(kernel_version "$(tree_dir)"), x86-64, in QEMU"
+	echo "compilers: $(gcc --version | head -n 1), $("$(find_rustc)" --version)"
+} >>"$results.new"
+mv "$results.new" "$results"
 
 say "all suites are done"
 echo "$passed passed, $failed failed"

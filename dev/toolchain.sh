@@ -8,6 +8,7 @@
 #   dev/toolchain.sh            what the kernel needs
 #   dev/toolchain.sh klp-build  what upstream's klp-build needs, as well
 #   dev/toolchain.sh cargo      what the user-space tests need, and no more
+#   dev/toolchain.sh series     what trying to send the series needs, and no more
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -48,6 +49,10 @@ cc|gcc|links the user-space tests
 cargo:|CARGO|builds and runs the user-space tests (1.85 or later)
 '
 
+needs_of_series='
+send-email:|git-email|tries to send the series
+'
+
 needs_of_klp_build='
 patch|patch|klp-build applies source patches
 recountdiff|patchutils|klp-build counts the lines of its patches anew
@@ -58,7 +63,8 @@ case ${1:-} in
 '') kernel=1 ;;
 klp-build) kernel=1 needs+=$needs_of_klp_build ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|cargo]" ;;
+series) kernel='' needs=$needs_of_series ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|cargo|series]" ;;
 esac
 
 # libclang itself: libclang-cpp.so, which much else brings along, is not it.
@@ -81,6 +87,7 @@ have() {
 	cargo:) find_cargo >/dev/null ;;
 	rustfmt:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/rustfmt" ] ;;
 	clippy:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/clippy-driver" ] ;;
+	send-email:) git send-email --dump-aliases >/dev/null 2>&1 </dev/null ;;
 	venv:) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
 	/*) [ -e "$1" ] ;;
 	*) command -v "$1" >/dev/null ;;
@@ -163,7 +170,7 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 if [ -z "$kernel" ]; then
-	say "tool chain: $("$(find_cargo)" --version)"
+	[ "$1" != cargo ] || say "tool chain: $("$(find_cargo)" --version)"
 	exit 0
 fi
 

@@ -15,22 +15,18 @@ stage=$work/stage
 manifest=$work/composed
 mkdir -p "$work"
 
-# The folders of this repository that mirror the kernel's.
-in_tree=(Documentation include kernel lib rust samples scripts tools)
-
 # copy_base: the base, as its owner has it now, without what builds leave behind.
 copy_base() {
 	# Composed files are the stage's business, below: copied from the base each
 	# time, they would look changed to every build.
 	touch "$manifest"
 	sed 's|^|/|' "$manifest" >"$work/exclude"
-	if [ -d "$base/.git" ] || [ -f "$base/.git" ]; then
+	if is_clone "$base"; then
 		git -C "$base" ls-files -z --cached | rsync -a --exclude-from="$work/exclude" --delete-missing-args --from0 --files-from=- \
 			"$base/" "$tree/"
 	else
-		rsync -a --delete --exclude-from="$work/exclude" --exclude=.git --exclude='*.o' --exclude='*.ko' --exclude='*.cmd' \
-			--exclude=/.config --exclude=/include/config --exclude=/include/generated \
-			--exclude='/arch/*/include/generated' --exclude=/vmlinux --exclude=/.complete "$base/" "$tree/"
+		rsync -a --delete --exclude-from="$work/exclude" --exclude=.git "${base_leftovers[@]/#/--exclude=}" \
+			"$base/" "$tree/"
 	fi
 }
 
@@ -47,24 +43,22 @@ fi
 rm -rf "$stage"
 mkdir -p "$stage"
 cd "$repo"
-for folder in "${in_tree[@]}"; do
-	[ -d "$folder" ] || continue
-	find "$folder" -type f ! -name '*.o' ! -path '*/target/*' ! -name Cargo.lock \
-		! -path tools/livepatch/klpctl ! -path tools/livepatch/klpctl-test -print0
-done | rsync -a --from0 --files-from=- "$repo/" "$stage/"
+in_tree_files | rsync -a --from0 --files-from=- "$repo/" "$stage/"
 
+# FILE.diff changes FILE; FILE@PURPOSE.diff changes it further, in the order of their names.
 while IFS= read -r -d '' diff; do
-	file=${diff#series/diffs/}
-	file=${file%.diff}
+	file=$(diff_target "$diff")
 	[ -f "$base/$file" ] || die "$diff is for a file that Linux $(kernel_version "$base") does not have: $file"
-	mkdir -p "$stage/$(dirname "$file")"
-	cp -p "$base/$file" "$stage/$file"
-	if ! error=$(cd "$stage" && GIT_DIR=/nonexistent git apply -C1 --whitespace=nowarn "$repo/$diff" 2>&1); then
+	if [ ! -f "$stage/$file" ]; then
+		mkdir -p "$stage/$(dirname "$file")"
+		cp -p "$base/$file" "$stage/$file"
+	fi
+	if ! error=$(cd "$stage" && apply_diff "$repo/$diff" 2>&1); then
 		line=$(sed -n 's/^error: patch failed: .*:\([0-9]*\)$/\1/p' <<<"$error" | head -n 1)
 		die "$diff no longer applies to Linux $(kernel_version "$base")" \
 			"file: $file" "hunk: $(grep -m 1 -n "^@@ -${line:-}" "$diff" || echo unknown)" "$error"
 	fi
-done < <(find series/diffs -name '*.diff' -print0 | sort -z)
+done < <(series_diffs)
 
 # What an earlier composition put there and this one does not: back to the base.
 find "$stage" -type f -printf '%P\n' | sort >"$manifest.new"

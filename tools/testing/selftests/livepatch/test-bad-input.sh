@@ -129,15 +129,17 @@ if [[ "$AMBIGUOUS" != "-" ]]; then
 
 	# One further than the last
 	POSITION=$((AMBIGUOUS_COUNT + 1))
+	SYMBOL="symbol '$AMBIGUOUS' in object 'vmlinux'"
 	refused "position of an ambiguous symbol out of range" $MOD_BAD \
-		"livepatch: symbol position $POSITION for symbol '$AMBIGUOUS' in object 'vmlinux' not found" \
+		"livepatch: symbol position $POSITION for $SYMBOL not found" \
 		what=symbol symbol=$AMBIGUOUS sympos=$POSITION
 else
 	echo "SKIP: ambiguous symbols: there are none"
 fi
 
+SYMBOL="symbol 'cmdline_proc_show' in object 'vmlinux'"
 refused "position out of range" $MOD_BAD \
-	"livepatch: symbol position 999 for symbol 'cmdline_proc_show' in object 'vmlinux' not found" \
+	"livepatch: symbol position 999 for $SYMBOL not found" \
 	what=symbol sympos=999
 
 
@@ -224,16 +226,17 @@ fi
 
 start_test "position out of range in a module"
 
+PARAMETERS="what=symbol object=$MOD_TARGET symbol=test_klp_mod_target_show"
+SYMBOL="symbol 'test_klp_mod_target_show' in object '$MOD_TARGET'"
 load_mod $MOD_TARGET
-load_failing_mod $MOD_BAD what=symbol object=$MOD_TARGET \
-	symbol=test_klp_mod_target_show sympos=2
+load_failing_mod $MOD_BAD $PARAMETERS sympos=2
 check_gone $MOD_BAD
 unload_mod $MOD_TARGET
 
 check_result "% insmod test_modules/$MOD_TARGET.ko
 $MOD_TARGET: test_klp_mod_target_init
-% insmod test_modules/$MOD_BAD.ko what=symbol object=$MOD_TARGET symbol=test_klp_mod_target_show sympos=2
-livepatch: symbol position 2 for symbol 'test_klp_mod_target_show' in object '$MOD_TARGET' not found
+% insmod test_modules/$MOD_BAD.ko $PARAMETERS sympos=2
+livepatch: symbol position 2 for $SYMBOL not found
 insmod: ERROR: could not insert module test_modules/$MOD_BAD.ko: $EINVAL_INSMOD
 % rmmod $MOD_TARGET
 $MOD_TARGET: test_klp_mod_target_exit"
@@ -244,7 +247,8 @@ $MOD_TARGET: test_klp_mod_target_exit"
 
 start_test "unknown symbol in a module that is loaded later"
 
-load_lp $MOD_BAD what=symbol object=$MOD_TARGET symbol=test_klp_no_such_function
+PARAMETERS="what=symbol object=$MOD_TARGET symbol=test_klp_no_such_function"
+load_lp $MOD_BAD $PARAMETERS
 load_failing_mod $MOD_TARGET
 grep -q "^$MOD_TARGET " /proc/modules &&
 	die "module $MOD_TARGET is still loaded"
@@ -257,7 +261,7 @@ check_gone $MOD_BAD
 load_mod $MOD_TARGET
 unload_mod $MOD_TARGET
 
-check_result "% insmod test_modules/$MOD_BAD.ko what=symbol object=$MOD_TARGET symbol=test_klp_no_such_function
+check_result "% insmod test_modules/$MOD_BAD.ko $PARAMETERS
 $ENABLE_BAD
 % insmod test_modules/$MOD_TARGET.ko
 livepatch: symbol 'test_klp_no_such_function' not found in symbol table

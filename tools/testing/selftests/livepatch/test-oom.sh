@@ -226,9 +226,10 @@ function each_allocation() {
 		die "only $((n - 1)) allocations failed, expected ${MIN_ALLOCATIONS:-1} at least"
 	[[ $(($(cat /proc/sys/kernel/tainted) & 512)) -eq $WARNED ]] ||
 		die "the kernel warned"
-	log "$title: $((n - 1)) allocations failed in turn, and $failed times the operation"
+	local said="$((n - 1)) allocations failed in turn, and $failed times the operation"
+	log "$title: $said"
 	echo "ok"
-	echo "# $((n - 1)) allocations failed in turn, and $failed times the operation ($((SECONDS - begin)) s)"
+	echo "# $said ($((SECONDS - begin)) s)"
 }
 
 # each_removal(title, function, case) - the same, for what takes functions out of
@@ -445,7 +446,8 @@ function group_coming() {
 	settled $MOD_LIVEPATCH
 	quiet_load $MOD_PATCH
 	settled $MOD_PATCH
-	MIN_ALLOCATIONS=3 each_allocation "a module comes under an enabled livepatch" klp_module_coming coming
+	MIN_ALLOCATIONS=3 each_allocation "a module comes under an enabled livepatch" \
+		klp_module_coming coming
 	each_removal "a module goes under an enabled livepatch" klp_module_going going
 	quiet_unload_lp $MOD_PATCH
 	quiet_unload_lp $MOD_LIVEPATCH
@@ -483,7 +485,8 @@ function transition_going_undo() {
 function group_transition() {
 	quiet_load $MOD_BUSY block_transition=Y
 	quiet_load $MOD_OOM target=1 busy=1
-	MIN_ALLOCATIONS=3 each_allocation "a module comes in a transition" klp_module_coming transition
+	MIN_ALLOCATIONS=3 each_allocation "a module comes in a transition" \
+		klp_module_coming transition
 	each_removal "a module goes in a transition" klp_module_going transition_going
 	echo N > /sys/module/$MOD_BUSY/parameters/block_transition
 	settled $MOD_OOM
@@ -529,7 +532,8 @@ function group_leaks() {
 	echo "ok"
 }
 
-[[ $# -ne 0 ]] || set -- vmlinux module replace disable disable_complete coming transition shadow leaks
+[[ $# -ne 0 ]] ||
+	set -- vmlinux module replace disable disable_complete coming transition shadow leaks
 
 WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
 [[ " $* " != *" leaks "* ]] || LEAKS=$(leaks)

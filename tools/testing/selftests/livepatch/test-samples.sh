@@ -170,6 +170,7 @@ $(disabled_messages $LP_FIX1)"
 SLEEP_SECS=10
 LIVE="[MODULE_STATE_LIVE] Normal state"
 COMING="[MODULE_STATE_COMING] Full formed, running module_init"
+REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'"
 GOING="[MODULE_STATE_GOING] Going away"
 
 start_test "callback samples, targets first"
@@ -262,7 +263,7 @@ livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
 livepatch: applying patch '$LP_DEMO' to loading module '$MOD_CALLBACKS'
 livepatch: $LP_DEMO: pre_patch_callback: $MOD_CALLBACKS -> $COMING
 livepatch: pre-patch callback failed for object '$MOD_CALLBACKS'
-livepatch: patch '$LP_DEMO' failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'
+livepatch: patch '$LP_DEMO' $REFUSED
 livepatch: insmod: ERROR: could not insert module ${MOD_CALLBACKS//_/-}.ko: No such device
 livepatch: % echo 0 > /sys/module/$LP_DEMO/parameters/pre_patch_ret
 livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko

@@ -1,0 +1,179 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Say of the patch series what its recipients' tools would say.  Each check is a
+# test; the last line is "N passed, N failed".
+#
+#   dev/series-check.sh         all; BISECT=1 builds every commit, by default the
+#                               last and those that change a Kconfig file
+#   dev/series-check.sh mails   what takes no build
+#   dev/series-check.sh builds  the builds alone
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+case ${1:-all} in all | mails | builds) ;; *) die "$1: no such checks" "dev/series-check.sh [mails|builds]" ;; esac
+case ${BISECT:-0} in 0 | 1) ;; *) die "BISECT=$BISECT: not understood" "use BISECT=1 or leave it unset" ;; esac
+"$repo/dev/toolchain.sh" series
+log=$(work_dir)/series/log
+mkdir -p "$log"
+
+passed=0 failed=0
+# check NAME COMMAND...: passes if COMMAND succeeds and writes nothing.
+check() {
+	local name=$1 log=$log/${1//[ \/]/-}
+	shift
+	if "$@" >"$log" 2>&1 </dev/null && [ ! -s "$log" ]; then
+		passed=$((passed + 1))
+		say "ok: $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok: $name"
+		head -n 60 "$log"
+	fi
+}
+patches=$("$repo/dev/series.sh" | tail -n 1)
+# It is written, applies, and makes what make tree composes, or we are not here.
+passed=1
+series=$(work_dir)/series
+tree=$(tree_dir)
+mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
+
+# Whether MAINTAINERS needs updating is what "maintainers" looks at.
+checkpatch() {
+	local ignore=FILE_PATH_CHANGES
+	[ "${SIGNOFF:-0}" = 1 ] || ignore+=,MISSING_SIGN_OFF
+	(cd "$tree" && scripts/checkpatch.pl --strict --terse --showfile --no-summary \
+		--ignore "$ignore" "$1")
+}
+maintainers() {
+	local what place names
+	while read -r what place; do
+		[ "$what" = new ] || continue
+		names=$(cd "$tree" && scripts/get_maintainer.pl --nogit --nogit-fallback --nokeywords --norolestats \
+			--nol --nor --sections -f "$place")
+		grep -q '^LIVE PATCHING' <<<"$names" || echo "nobody maintains $place, say the entries of MAINTAINERS"
+	done <"$series/places"
+}
+# What is new can be found from where people look for it.
+reachable() {
+	local file name selftests=tools/testing/selftests/livepatch
+	while IFS= read -r -d '' file; do
+		name=$(basename "$file")
+		case $file in
+		Documentation/livepatch/*.rst)
+			grep -qx " *${name%.rst}" "$tree/Documentation/livepatch/index.rst" ||
+				echo "$file is not in the folder's index.rst"
+			;;
+		"$selftests"/test_modules/*.c)
+			grep -qw "${name%.c}\.o" "$tree/$selftests/test_modules/Makefile" ||
+				echo "$file is not in the folder's Makefile"
+			;;
+		"$selftests"/*.sh)
+			grep -qw "$name" "$tree/$selftests/Makefile" || echo "$file is not in the folder's Makefile"
+			;;
+		samples/livepatch/*.rs)
+			grep -qw "${name%.rs}\.o" "$tree/samples/livepatch/Makefile" ||
+				echo "$file is not in the folder's Makefile"
+			;;
+		esac
+	done < <(in_tree_files)
+}
+sending() {
+	local said count
+	said=$(git send-email --dry-run --confirm=never --smtp-server=/bin/true \
+		"$patches"/*.patch 2>&1 </dev/null) || { printf '%s\n' "$said"; return 1; }
+	count=$(grep -c '^Result: OK' <<<"$said")
+	[ "$count" = $((${#mails[@]} + 1)) ] || printf '%s\n' "$said"
+	grep -q '^To: .*live-patching@\|^Cc: .*live-patching@\|^[[:space:]].*live-patching@' <<<"$said" ||
+		echo "the mailing list gets none"
+}
+
+mails() {
+	local mail
+	for mail in "${mails[@]}"; do
+		check "checkpatch $(basename "$mail")" checkpatch "$mail"
+	done
+	check "maintainers" maintainers
+	check "reachable" reachable
+	check "sending" sending
+}
+
+# ---- what tools say of the tree that it makes
+
+style() {
+	local good bad
+	"$repo/dev/style.sh" | tee "$log/style" | grep -v ' passed, ' || true
+	read -r good bad < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log/style") || true
+	passed=$((passed + ${good:-0})) failed=$((failed + ${bad:-1}))
+}
+
+# ---- builds, of what git am has made
+
+source=$series/source
+
+# built CORE: builds what is checked out: the kernel, modules, selftests, tools.
+built() {
+	local core=$1 out test=tools/testing
+	out=$(build_dir "series-$core")
+	mkdir -p "$out/log"
+	cat "$repo/dev/config/x86_64.config" "$repo/dev/config/$core.config" "$repo/dev/config/style.config" >"$out/wanted"
+	"${kmake[@]}" -C "$source" O="$out" KCONFIG_ALLCONFIG="$out/wanted" allnoconfig &&
+		"${kmake[@]}" -C "$source" O="$out" || return 1
+	[ "$core" != rust ] || grep -qx CONFIG_LIVEPATCH_RUST=y "$out/.config" || return 1
+	rsync -a --delete "$source/$test/selftests/livepatch/test_modules" "$out/" &&
+		"${kmake[@]}" -C "$out/test_modules" KDIR="$out" || return 1
+	if [ -d "$source/$test/livepatch/bench" ]; then
+		rsync -a --delete "$source/$test/livepatch/bench" "$out/" &&
+			"${kmake[@]}" -C "$out/bench" KDIR="$out" || return 1
+	fi
+	if [ -d "$source/tools/livepatch" ]; then
+		mkdir -p "$out/klpctl"
+		"${kmake[@]}" -C "$source/tools/livepatch" O="$out/klpctl"
+	fi
+}
+# test_build CORE: one test.
+test_build() {
+	local subject name
+	subject=$(git -C "$source" log -1 --format=%s)
+	name="$subject, CORE=$1"
+	say "building: $name (log: $log/build)"
+	if built "$1" >"$log/build" 2>&1 </dev/null; then
+		passed=$((passed + 1))
+		say "ok: $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok: $name"
+		tail -n 40 "$log/build"
+	fi
+}
+builds() {
+	local commit commits
+	set_kmake
+	if [ ! -f "$source/.git" ]; then
+		say "checking out the base (half a minute)"
+		git -C "$series/git" worktree prune
+		git -C "$series/git" worktree add -q --detach "$source" base
+	fi
+	mapfile -t commits < <(git -C "$source" rev-list --reverse base..applied)
+	for commit in "${commits[@]}"; do
+		if [ "${BISECT:-0}" = 0 ] && [ "$commit" != "${commits[-1]}" ] &&
+			! git -C "$source" diff --name-only "$commit^" "$commit" | grep -q '\(^\|/\)Kconfig[^/]*$'; then
+			continue
+		fi
+		git -C "$source" checkout -q -f --detach "$commit"
+		test_build c
+		! grep -q LIVEPATCH_RUST "$source/kernel/livepatch/Kconfig" || test_build rust
+	done
+}
+
+case ${1:-all} in
+all)
+	mails
+	style
+	builds
+	;;
+*) "$1" ;;
+esac
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
