@@ -7,6 +7,8 @@
 # redirects, the modules and the effect must be the same.  A step that differs
 # is shown as a diff.  The last line is "N passed, N failed".  TOURS='...' makes
 # only some parts of the tour; their names are in dev/parity-guest.sh.
+# CORES='rust' compares with what the last tour of the other core has recorded:
+# for who has changed one core.
 #
 # Left out of the tour is the one difference in what callers get: a pre-patch
 # callback that returns a positive number (see README.md).
@@ -16,6 +18,8 @@
 
 export DEBUG=${DEBUG:-1}
 
+cores=${CORES:-c rust}
+[[ "$cores" =~ ^((c|rust)( |$))+$ ]] || die "CORES=$CORES: not understood" "use CORES='rust', CORES='c' or leave it unset"
 declare -A build
 for core in c rust; do
 	build[$core]=$(CORE=$core "$repo/dev/kernel.sh")
@@ -38,7 +42,7 @@ ambiguous=$(
 )
 [ -n "$ambiguous" ] || die "the kernels have no two functions of the same name"
 
-for core in c rust; do
+for core in $cores; do
 	"$repo/dev/parity-modules.sh" "${build[$core]}" "$ambiguous"
 	say "touring with the core in ${core^}"
 	CORE=$core TIMEOUT=${TIMEOUT:-3600} DMESG=${build[$core]}/parity/dmesg \
