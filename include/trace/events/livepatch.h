@@ -103,22 +103,19 @@ TRACE_DEFINE_ENUM(KLP_REASON_ERROR);
  * A patch that is refused has no such event.
  */
 TRACE_EVENT(klp_patch_enable,
+	    TP_PROTO(const struct klp_patch *patch),
 
-	TP_PROTO(const struct klp_patch *patch),
+	    TP_ARGS(patch),
 
-	TP_ARGS(patch),
+	    TP_STRUCT__entry(__string(patch, patch->mod->name)
+			     __field(bool, replace)
+	    ),
 
-	TP_STRUCT__entry(
-		__string(	patch,		patch->mod->name	)
-		__field(	bool,		replace			)
-	),
+	    TP_fast_assign(__assign_str(patch);
+			   __entry->replace = patch->replace;
+	    ),
 
-	TP_fast_assign(
-		__assign_str(patch);
-		__entry->replace = patch->replace;
-	),
-
-	TP_printk("patch=%s replace=%d", __get_str(patch), __entry->replace)
+	    TP_printk("patch=%s replace=%d", __get_str(patch), __entry->replace)
 );
 
 /**
@@ -128,20 +125,17 @@ TRACE_EVENT(klp_patch_enable,
  * The counterpart of klp_patch_enable, except where a patch is replaced.
  */
 TRACE_EVENT(klp_patch_disable,
+	    TP_PROTO(const struct klp_patch *patch),
 
-	TP_PROTO(const struct klp_patch *patch),
+	    TP_ARGS(patch),
 
-	TP_ARGS(patch),
+	    TP_STRUCT__entry(__string(patch, patch->mod->name)
+	    ),
 
-	TP_STRUCT__entry(
-		__string(	patch,		patch->mod->name	)
-	),
+	    TP_fast_assign(__assign_str(patch);
+	    ),
 
-	TP_fast_assign(
-		__assign_str(patch);
-	),
-
-	TP_printk("patch=%s", __get_str(patch))
+	    TP_printk("patch=%s", __get_str(patch))
 );
 
 /**
@@ -150,50 +144,44 @@ TRACE_EVENT(klp_patch_disable,
  * @by: the patch that replaces it, and that all tasks use
  */
 TRACE_EVENT(klp_patch_replace,
+	    TP_PROTO(const struct klp_patch *patch, const struct klp_patch *by),
 
-	TP_PROTO(const struct klp_patch *patch, const struct klp_patch *by),
+	    TP_ARGS(patch, by),
 
-	TP_ARGS(patch, by),
+	    TP_STRUCT__entry(__string(patch, patch->mod->name)
+			     __string(by, by->mod->name)
+	    ),
 
-	TP_STRUCT__entry(
-		__string(	patch,		patch->mod->name	)
-		__string(	by,		by->mod->name		)
-	),
+	    TP_fast_assign(__assign_str(patch);
+			   __assign_str(by);
+	    ),
 
-	TP_fast_assign(
-		__assign_str(patch);
-		__assign_str(by);
-	),
-
-	TP_printk("patch=%s by=%s", __get_str(patch), __get_str(by))
+	    TP_printk("patch=%s by=%s", __get_str(patch), __get_str(by))
 );
 
 DECLARE_EVENT_CLASS(klp_transition,
+		    TP_PROTO(const struct klp_patch *patch, int target,
+			     unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
 
-	TP_PROTO(const struct klp_patch *patch, int target,
-		 unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
+		    TP_ARGS(patch, target, waiting, tasks, elapsed_ms),
 
-	TP_ARGS(patch, target, waiting, tasks, elapsed_ms),
+		    TP_STRUCT__entry(__string(patch, patch->mod->name)
+				     __field(int, target)
+				     __field(unsigned int, waiting)
+				     __field(unsigned int, tasks)
+				     __field(u64, elapsed_ms)
+		    ),
 
-	TP_STRUCT__entry(
-		__string(	patch,		patch->mod->name	)
-		__field(	int,		target			)
-		__field(	unsigned int,	waiting			)
-		__field(	unsigned int,	tasks			)
-		__field(	u64,		elapsed_ms		)
-	),
+		    TP_fast_assign(__assign_str(patch);
+				   __entry->target = target;
+				   __entry->waiting = waiting;
+				   __entry->tasks = tasks;
+				   __entry->elapsed_ms = elapsed_ms;
+		    ),
 
-	TP_fast_assign(
-		__assign_str(patch);
-		__entry->target		= target;
-		__entry->waiting	= waiting;
-		__entry->tasks		= tasks;
-		__entry->elapsed_ms	= elapsed_ms;
-	),
-
-	TP_printk("patch=%s target=%s waiting=%u tasks=%u elapsed_ms=%llu",
-		  __get_str(patch), show_klp_target(__entry->target),
-		  __entry->waiting, __entry->tasks, __entry->elapsed_ms)
+		    TP_printk("patch=%s target=%s waiting=%u tasks=%u elapsed_ms=%llu",
+			      __get_str(patch), show_klp_target(__entry->target),
+			      __entry->waiting, __entry->tasks, __entry->elapsed_ms)
 );
 
 /**
@@ -208,11 +196,10 @@ DECLARE_EVENT_CLASS(klp_transition,
  * A transition that turns round starts again.
  */
 DEFINE_EVENT(klp_transition, klp_transition_start,
+	     TP_PROTO(const struct klp_patch *patch, int target,
+		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
 
-	TP_PROTO(const struct klp_patch *patch, int target,
-		 unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
-	TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
+	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
 /**
@@ -224,11 +211,10 @@ DEFINE_EVENT(klp_transition, klp_transition_start,
  * @elapsed_ms: milliseconds since klp_transition_start
  */
 DEFINE_EVENT(klp_transition, klp_transition_reverse,
+	     TP_PROTO(const struct klp_patch *patch, int target,
+		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
 
-	TP_PROTO(const struct klp_patch *patch, int target,
-		 unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
-	TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
+	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
 /**
@@ -240,11 +226,10 @@ DEFINE_EVENT(klp_transition, klp_transition_reverse,
  * @elapsed_ms: milliseconds since the latest klp_transition_start
  */
 DEFINE_EVENT(klp_transition, klp_transition_force,
+	     TP_PROTO(const struct klp_patch *patch, int target,
+		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
 
-	TP_PROTO(const struct klp_patch *patch, int target,
-		 unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
-	TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
+	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
 /**
@@ -256,11 +241,10 @@ DEFINE_EVENT(klp_transition, klp_transition_force,
  * @elapsed_ms: milliseconds since the latest klp_transition_start
  */
 DEFINE_EVENT(klp_transition, klp_transition_complete,
+	     TP_PROTO(const struct klp_patch *patch, int target,
+		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
 
-	TP_PROTO(const struct klp_patch *patch, int target,
-		 unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
-	TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
+	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
 /**
@@ -270,30 +254,27 @@ DEFINE_EVENT(klp_transition, klp_transition_complete,
  * @way: how it came to
  */
 TRACE_EVENT(klp_task_switched,
+	    TP_PROTO(const struct task_struct *task, int target,
+		     enum klp_switch_way way),
 
-	TP_PROTO(const struct task_struct *task, int target,
-		 enum klp_switch_way way),
+	    TP_ARGS(task, target, way),
 
-	TP_ARGS(task, target, way),
+	    /* The name of a task may hold anything, so it is last in the text. */
+	    TP_STRUCT__entry(__field(pid_t, pid)
+			     __field(int, target)
+			     __field(int, way)
+			     __array(char, comm, TASK_COMM_LEN)
+	    ),
 
-	/* The name of a task may hold anything, so it is last in the text. */
-	TP_STRUCT__entry(
-		__field(	pid_t,		pid			)
-		__field(	int,		target			)
-		__field(	int,		way			)
-		__array(	char,		comm,	TASK_COMM_LEN	)
-	),
+	    TP_fast_assign(__entry->pid = task->pid;
+			   __entry->target = target;
+			   __entry->way = way;
+			   memcpy(__entry->comm, task->comm, TASK_COMM_LEN);
+	    ),
 
-	TP_fast_assign(
-		__entry->pid	= task->pid;
-		__entry->target	= target;
-		__entry->way	= way;
-		memcpy(__entry->comm, task->comm, TASK_COMM_LEN);
-	),
-
-	TP_printk("pid=%d target=%s way=%s comm=%s", __entry->pid,
-		  show_klp_target(__entry->target), show_klp_way(__entry->way),
-		  __entry->comm)
+	    TP_printk("pid=%d target=%s way=%s comm=%s", __entry->pid,
+		      show_klp_target(__entry->target), show_klp_way(__entry->way),
+		      __entry->comm)
 );
 
 /**
@@ -308,34 +289,31 @@ TRACE_EVENT(klp_task_switched,
  * Again each time it is looked at, which is about once each second.
  */
 TRACE_EVENT(klp_task_blocked,
+	    TP_PROTO(const struct task_struct *task, int target,
+		     enum klp_block_reason reason, const char *func, int err),
 
-	TP_PROTO(const struct task_struct *task, int target,
-		 enum klp_block_reason reason, const char *func, int err),
+	    TP_ARGS(task, target, reason, func, err),
 
-	TP_ARGS(task, target, reason, func, err),
+	    TP_STRUCT__entry(__field(pid_t, pid)
+			     __field(int, target)
+			     __field(int, reason)
+			     __field(int, err)
+			     __string(func, func)
+			     __array(char, comm, TASK_COMM_LEN)
+	    ),
 
-	TP_STRUCT__entry(
-		__field(	pid_t,		pid			)
-		__field(	int,		target			)
-		__field(	int,		reason			)
-		__field(	int,		err			)
-		__string(	func,		func			)
-		__array(	char,		comm,	TASK_COMM_LEN	)
-	),
+	    TP_fast_assign(__entry->pid = task->pid;
+			   __entry->target = target;
+			   __entry->reason = reason;
+			   __entry->err = err;
+			   __assign_str(func);
+			   memcpy(__entry->comm, task->comm, TASK_COMM_LEN);
+	    ),
 
-	TP_fast_assign(
-		__entry->pid	= task->pid;
-		__entry->target	= target;
-		__entry->reason	= reason;
-		__entry->err	= err;
-		__assign_str(func);
-		memcpy(__entry->comm, task->comm, TASK_COMM_LEN);
-	),
-
-	TP_printk("pid=%d target=%s reason=%s func=%s err=%d comm=%s",
-		  __entry->pid, show_klp_target(__entry->target),
-		  show_klp_reason(__entry->reason), __get_str(func),
-		  __entry->err, __entry->comm)
+	    TP_printk("pid=%d target=%s reason=%s func=%s err=%d comm=%s",
+		      __entry->pid, show_klp_target(__entry->target),
+		      show_klp_reason(__entry->reason), __get_str(func),
+		      __entry->err, __entry->comm)
 );
 
 #endif /* _TRACE_LIVEPATCH_H */
