@@ -104,18 +104,15 @@ TRACE_DEFINE_ENUM(KLP_REASON_ERROR);
  */
 TRACE_EVENT(klp_patch_enable,
 	    TP_PROTO(const struct klp_patch *patch),
-
 	    TP_ARGS(patch),
-
 	    TP_STRUCT__entry(__string(patch, patch->mod->name)
 			     __field(bool, replace)
 	    ),
-
 	    TP_fast_assign(__assign_str(patch);
 			   __entry->replace = patch->replace;
 	    ),
-
-	    TP_printk("patch=%s replace=%d", __get_str(patch), __entry->replace)
+	    TP_printk("patch=%s replace=%d",
+		      __get_str(patch), __entry->replace)
 );
 
 /**
@@ -126,15 +123,9 @@ TRACE_EVENT(klp_patch_enable,
  */
 TRACE_EVENT(klp_patch_disable,
 	    TP_PROTO(const struct klp_patch *patch),
-
 	    TP_ARGS(patch),
-
-	    TP_STRUCT__entry(__string(patch, patch->mod->name)
-	    ),
-
-	    TP_fast_assign(__assign_str(patch);
-	    ),
-
+	    TP_STRUCT__entry(__string(patch, patch->mod->name)),
+	    TP_fast_assign(__assign_str(patch);),
 	    TP_printk("patch=%s", __get_str(patch))
 );
 
@@ -145,43 +136,38 @@ TRACE_EVENT(klp_patch_disable,
  */
 TRACE_EVENT(klp_patch_replace,
 	    TP_PROTO(const struct klp_patch *patch, const struct klp_patch *by),
-
 	    TP_ARGS(patch, by),
-
 	    TP_STRUCT__entry(__string(patch, patch->mod->name)
 			     __string(by, by->mod->name)
 	    ),
-
 	    TP_fast_assign(__assign_str(patch);
 			   __assign_str(by);
 	    ),
-
 	    TP_printk("patch=%s by=%s", __get_str(patch), __get_str(by))
 );
 
 DECLARE_EVENT_CLASS(klp_transition,
 		    TP_PROTO(const struct klp_patch *patch, int target,
-			     unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
+			     unsigned int waiting, unsigned int tasks,
+			     u64 elapsed_ms),
 		    TP_ARGS(patch, target, waiting, tasks, elapsed_ms),
-
 		    TP_STRUCT__entry(__string(patch, patch->mod->name)
 				     __field(int, target)
 				     __field(unsigned int, waiting)
 				     __field(unsigned int, tasks)
 				     __field(u64, elapsed_ms)
 		    ),
-
 		    TP_fast_assign(__assign_str(patch);
 				   __entry->target = target;
 				   __entry->waiting = waiting;
 				   __entry->tasks = tasks;
 				   __entry->elapsed_ms = elapsed_ms;
 		    ),
-
 		    TP_printk("patch=%s target=%s waiting=%u tasks=%u elapsed_ms=%llu",
-			      __get_str(patch), show_klp_target(__entry->target),
-			      __entry->waiting, __entry->tasks, __entry->elapsed_ms)
+			      __get_str(patch),
+			      show_klp_target(__entry->target),
+			      __entry->waiting, __entry->tasks,
+			      __entry->elapsed_ms)
 );
 
 /**
@@ -197,8 +183,8 @@ DECLARE_EVENT_CLASS(klp_transition,
  */
 DEFINE_EVENT(klp_transition, klp_transition_start,
 	     TP_PROTO(const struct klp_patch *patch, int target,
-		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
+		      unsigned int waiting, unsigned int tasks,
+		      u64 elapsed_ms),
 	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
@@ -212,8 +198,8 @@ DEFINE_EVENT(klp_transition, klp_transition_start,
  */
 DEFINE_EVENT(klp_transition, klp_transition_reverse,
 	     TP_PROTO(const struct klp_patch *patch, int target,
-		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
+		      unsigned int waiting, unsigned int tasks,
+		      u64 elapsed_ms),
 	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
@@ -227,8 +213,8 @@ DEFINE_EVENT(klp_transition, klp_transition_reverse,
  */
 DEFINE_EVENT(klp_transition, klp_transition_force,
 	     TP_PROTO(const struct klp_patch *patch, int target,
-		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
+		      unsigned int waiting, unsigned int tasks,
+		      u64 elapsed_ms),
 	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
@@ -242,8 +228,8 @@ DEFINE_EVENT(klp_transition, klp_transition_force,
  */
 DEFINE_EVENT(klp_transition, klp_transition_complete,
 	     TP_PROTO(const struct klp_patch *patch, int target,
-		      unsigned int waiting, unsigned int tasks, u64 elapsed_ms),
-
+		      unsigned int waiting, unsigned int tasks,
+		      u64 elapsed_ms),
 	     TP_ARGS(patch, target, waiting, tasks, elapsed_ms)
 );
 
@@ -256,25 +242,21 @@ DEFINE_EVENT(klp_transition, klp_transition_complete,
 TRACE_EVENT(klp_task_switched,
 	    TP_PROTO(const struct task_struct *task, int target,
 		     enum klp_switch_way way),
-
 	    TP_ARGS(task, target, way),
-
-	    /* The name of a task may hold anything, so it is last in the text. */
 	    TP_STRUCT__entry(__field(pid_t, pid)
 			     __field(int, target)
 			     __field(int, way)
 			     __array(char, comm, TASK_COMM_LEN)
 	    ),
-
 	    TP_fast_assign(__entry->pid = task->pid;
 			   __entry->target = target;
 			   __entry->way = way;
 			   memcpy(__entry->comm, task->comm, TASK_COMM_LEN);
 	    ),
-
-	    TP_printk("pid=%d target=%s way=%s comm=%s", __entry->pid,
-		      show_klp_target(__entry->target), show_klp_way(__entry->way),
-		      __entry->comm)
+	    /* The name of a task may hold anything, so it comes last. */
+	    TP_printk("pid=%d target=%s way=%s comm=%s",
+		      __entry->pid, show_klp_target(__entry->target),
+		      show_klp_way(__entry->way), __entry->comm)
 );
 
 /**
@@ -291,9 +273,7 @@ TRACE_EVENT(klp_task_switched,
 TRACE_EVENT(klp_task_blocked,
 	    TP_PROTO(const struct task_struct *task, int target,
 		     enum klp_block_reason reason, const char *func, int err),
-
 	    TP_ARGS(task, target, reason, func, err),
-
 	    TP_STRUCT__entry(__field(pid_t, pid)
 			     __field(int, target)
 			     __field(int, reason)
@@ -301,7 +281,6 @@ TRACE_EVENT(klp_task_blocked,
 			     __string(func, func)
 			     __array(char, comm, TASK_COMM_LEN)
 	    ),
-
 	    TP_fast_assign(__entry->pid = task->pid;
 			   __entry->target = target;
 			   __entry->reason = reason;
@@ -309,7 +288,6 @@ TRACE_EVENT(klp_task_blocked,
 			   __assign_str(func);
 			   memcpy(__entry->comm, task->comm, TASK_COMM_LEN);
 	    ),
-
 	    TP_printk("pid=%d target=%s reason=%s func=%s err=%d comm=%s",
 		      __entry->pid, show_klp_target(__entry->target),
 		      show_klp_reason(__entry->reason), __get_str(func),

@@ -53,24 +53,30 @@ impl Progress {
 /// Looks at every task's state.
 pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> {
     let pids = root.numbers("/proc")?;
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    // A thread of its own is not worth it for a few tasks.
-    let share = pids.len().div_ceil(threads).max(256);
     let mut progress = Progress::default();
 
-    thread::scope(|scope| {
-        let workers: Vec<_> = pids
-            .chunks(share)
-            .map(|pids| scope.spawn(move || progress_of(root, pids, target)))
-            .collect();
-        for worker in workers {
-            if let Ok(part) = worker.join() {
-                progress.add(part);
-            }
-        }
-    });
+    for part in on_all_cpus(&pids, |pids| progress_of(root, pids, target)) {
+        progress.add(part);
+    }
     progress.waiting.sort();
     Ok(progress)
+}
+
+/// Does something to parts of a list at the same time, and returns what comes of each, in order.
+pub fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
+    /// A thread of its own is not worth it for a few files.
+    const FEWEST: usize = 256;
+
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = list.len().div_ceil(threads).max(FEWEST);
+    thread::scope(|scope| {
+        let workers: Vec<_> = list
+            .chunks(share)
+            .map(|part| scope.spawn(|| what(part)))
+            .collect();
+        let results = workers.into_iter().map(|worker| worker.join());
+        results.filter_map(Result::ok).collect()
+    })
 }
 
 fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
@@ -85,11 +91,7 @@ fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
             _ => root.numbers(&tasks).unwrap_or_default(),
         };
         for tid in tids {
-            let path = if tid == pid && root.is_live() {
-                format!("/proc/{pid}/patch_state")
-            } else {
-                format!("{tasks}/{tid}/patch_state")
-            };
+            let path = folder(root, TaskId { pid, tid }) + "/patch_state";
             match root.read_start(path, &mut buffer).map(patch_state) {
                 Ok(Some(PatchState::Idle) | None) | Err(ReadError::Gone) => {}
                 Ok(Some(state)) => {
@@ -103,6 +105,15 @@ fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
         }
     }
     progress
+}
+
+/// Where a task's files are. The first thread's are in two places, and the kernel makes the folders
+/// on the way when somebody looks; reports have the longer path alone.
+fn folder(root: &Root, TaskId { pid, tid }: TaskId) -> String {
+    match tid == pid && root.is_live() {
+        true => format!("/proc/{pid}"),
+        false => format!("/proc/{pid}/task/{tid}"),
+    }
 }
 
 fn patch_state(content: &[u8]) -> Option<PatchState> {
@@ -150,7 +161,7 @@ pub struct Task {
 
 /// Everything about one task; `None` if it has exited.
 pub fn task(root: &Root, id: TaskId) -> Option<Task> {
-    let folder = PathBuf::from(format!("/proc/{}/task/{}", id.pid, id.tid));
+    let folder = PathBuf::from(folder(root, id));
     let stat = root.read(folder.join("stat")).ok()?;
     let (comm, state, kthread) = parse_stat(&stat)?;
     let stack = match root.read(folder.join("stack")) {

@@ -95,7 +95,8 @@ impl Root {
     }
 
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
-        let mut content = Vec::new();
+        // Most files fit, and are read at once.
+        let mut content = Vec::with_capacity(4096);
         let file = self.open(path)?;
         file.take(LONGEST).read_to_end(&mut content)?;
         Ok(content)

@@ -240,10 +240,12 @@ fn find(
     let (Some(changes), Some(progress)) = (Changes::of(system), &system.progress) else {
         return (Vec::new(), Told::default());
     };
-    let waiting = progress.waiting.iter();
-    let looks: Vec<_> = waiting
-        .filter_map(|&id| Look::at(root, id, &changes))
-        .collect();
+    let look = |ids: &[TaskId]| -> Vec<_> {
+        let ids = ids.iter();
+        ids.filter_map(|&id| Look::at(root, id, &changes)).collect()
+    };
+    let looks = proc::on_all_cpus(&progress.waiting, look);
+    let looks: Vec<_> = looks.into_iter().flatten().collect();
     let doubtful = looks.iter().filter(|look| look.is_doubtful(&changes));
     let told = ask(&doubtful.map(|look| look.task.id.tid).collect());
     let mut blockers: Vec<_> = looks
