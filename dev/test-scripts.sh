@@ -190,10 +190,10 @@ linux checkout -q README
 mkdir "$copy/lib"
 echo >"$copy/lib/new.c"
 expect "series: a file of no commit" 1 "lib/new.c belongs to no commit" written
-for commit in 01-rules 12-documentation; do
+for commit in 03-rules 12-documentation; do
 	echo 'lib/*' >>"$copy/series/commits/$commit"
 done
-expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/01-rules and to series/commits/12-doc" written
+expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/03-rules and to series/commits/12-doc" written
 echo 'lib/new*' >>"$copy/series/commits/12-documentation"
 expect "series: the longest pattern wins" 0 "patches and a cover letter" written
 mv "$copy/lib/new.c" "$copy/lib/Kconfig"
@@ -205,8 +205,8 @@ expect "series: a diff of no commit" 1 "Kconfig@again.diff belongs to no commit"
 rm "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
 touch "$(KDIR="$scratch/linux" LIVEPATCH_RUST_CACHE="$scratch/series-cache" "$copy/dev/tree.sh" 2>/dev/null)/kernel/stray.c"
 expect "series: the tree has something else" 1 "kernel/stray.c" written
-sed -i '/^Files:/d' "$copy/series/commits/01-rules"
-expect "series: a commit without files" 1 "01-rules does not say which files" written
+sed -i '/^Files:/d' "$copy/series/commits/03-rules"
+expect "series: a commit without files" 1 "03-rules does not say which files" written
 expect "checks of a series that nobody knows" 1 "taste: no such checks" "$repo/dev/series-check.sh" taste
 
 # The judge of selftests, whom nothing may get past.
