@@ -122,7 +122,7 @@ expect "a diff that does not apply names the hunk" 1 "@@ -3" compose
 # The patch series, of a repository and a base that are small.
 rm -rf "$copy"
 mkdir -p "$copy" "$scratch/linux"/{Documentation,arch,drivers,fs,include,init,ipc,lib,scripts}
-cp -a "$repo/dev" "$repo/kernel" "$repo/series" "$copy/"
+cp -a "$repo/dev" "$repo/Documentation" "$repo/kernel" "$repo/series" "$copy/"
 git init -q "$copy"
 git -C "$copy" add -A
 git -C "$copy" -c user.name=x -c user.email=x@example.org commit -qm all
@@ -169,7 +169,16 @@ expect "series: git am makes the change" 0 "" grep -q LIVEPATCH_RUST "$scratch/a
 mv "$patches" "$scratch/once"
 rewritten
 expect "series: the same again" 0 "" diff -r "$scratch/once" "$patches"
-rewritten SIGNOFF=1
+results=$(dirname "$patches")/../results
+printf 'commit: %s\nuserland: 61 passed, 0 failed\n' "$(git -C "$copy" rev-parse HEAD)" >"$results"
+rewritten
+in_series "test results" 0 "  userland: 61 passed, 0 failed" "0000-*"
+in_series "test results of this state" 1 "(What they are of has changed since.)" "0000-*"
+echo 'commit: 0123456789ab and changes to it' >"$results"
+rewritten
+in_series "test results of another state" 0 "(What they are of has changed since.)" "0000-*"
+rewritten SIGNOFF=1 ASSISTED_BY="NOBODY sparse"
+in_series "the tools are named" 0 "Assisted-by: NOBODY sparse" "0001-*"
 in_series "the user signs off" 0 "Signed-off-by: Ada Author <ada@example.org>" "0001-*"
 
 expect "series: nobody knows whose" 1 "git config --global user.email" written GIT_CONFIG_GLOBAL=/dev/null
