@@ -65,8 +65,8 @@ reachable() {
 			grep -qx " *${name%.rst}" "$tree/Documentation/livepatch/index.rst" ||
 				echo "$file is not in the folder's index.rst"
 			;;
-		"$selftests"/test_modules/*.c)
-			grep -qw "${name%.c}\.o" "$tree/$selftests/test_modules/Makefile" ||
+		"$selftests"/test_modules/*.c | "$selftests"/test_modules/*.rs)
+			grep -qw "${name%.*}\.o" "$tree/$selftests/test_modules/Makefile" ||
 				echo "$file is not in the folder's Makefile"
 			;;
 		"$selftests"/*.sh)

@@ -122,7 +122,7 @@ expect "a diff that does not apply names the hunk" 1 "@@ -3" compose
 # The patch series, of a repository and a base that are small.
 rm -rf "$copy"
 mkdir -p "$copy" "$scratch/linux"/{Documentation,arch,drivers,fs,include,init,ipc,lib,scripts}
-cp -a "$repo/dev" "$repo/kernel" "$repo/series" "$copy/"
+cp -a "$repo/dev" "$repo/Documentation" "$repo/kernel" "$repo/series" "$copy/"
 git init -q "$copy"
 git -C "$copy" add -A
 git -C "$copy" -c user.name=x -c user.email=x@example.org commit -qm all
@@ -169,7 +169,16 @@ expect "series: git am makes the change" 0 "" grep -q LIVEPATCH_RUST "$scratch/a
 mv "$patches" "$scratch/once"
 rewritten
 expect "series: the same again" 0 "" diff -r "$scratch/once" "$patches"
-rewritten SIGNOFF=1
+results=$(dirname "$patches")/../results
+printf 'commit: %s\nuserland: 61 passed, 0 failed\n' "$(git -C "$copy" rev-parse HEAD)" >"$results"
+rewritten
+in_series "test results" 0 "  userland: 61 passed, 0 failed" "0000-*"
+in_series "test results of this state" 1 "(What they are of has changed since.)" "0000-*"
+echo 'commit: 0123456789ab and changes to it' >"$results"
+rewritten
+in_series "test results of another state" 0 "(What they are of has changed since.)" "0000-*"
+rewritten SIGNOFF=1 ASSISTED_BY="NOBODY sparse"
+in_series "the tools are named" 0 "Assisted-by: NOBODY sparse" "0001-*"
 in_series "the user signs off" 0 "Signed-off-by: Ada Author <ada@example.org>" "0001-*"
 
 expect "series: nobody knows whose" 1 "git config --global user.email" written GIT_CONFIG_GLOBAL=/dev/null
@@ -190,10 +199,10 @@ linux checkout -q README
 mkdir "$copy/lib"
 echo >"$copy/lib/new.c"
 expect "series: a file of no commit" 1 "lib/new.c belongs to no commit" written
-for commit in 01-rules 12-documentation; do
+for commit in 03-rules 12-documentation; do
 	echo 'lib/*' >>"$copy/series/commits/$commit"
 done
-expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/01-rules and to series/commits/12-doc" written
+expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/03-rules and to series/commits/12-doc" written
 echo 'lib/new*' >>"$copy/series/commits/12-documentation"
 expect "series: the longest pattern wins" 0 "patches and a cover letter" written
 mv "$copy/lib/new.c" "$copy/lib/Kconfig"
@@ -205,8 +214,8 @@ expect "series: a diff of no commit" 1 "Kconfig@again.diff belongs to no commit"
 rm "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
 touch "$(KDIR="$scratch/linux" LIVEPATCH_RUST_CACHE="$scratch/series-cache" "$copy/dev/tree.sh" 2>/dev/null)/kernel/stray.c"
 expect "series: the tree has something else" 1 "kernel/stray.c" written
-sed -i '/^Files:/d' "$copy/series/commits/01-rules"
-expect "series: a commit without files" 1 "01-rules does not say which files" written
+sed -i '/^Files:/d' "$copy/series/commits/03-rules"
+expect "series: a commit without files" 1 "03-rules does not say which files" written
 expect "checks of a series that nobody knows" 1 "taste: no such checks" "$repo/dev/series-check.sh" taste
 
 # The judge of selftests, whom nothing may get past.

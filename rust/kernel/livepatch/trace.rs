@@ -5,6 +5,9 @@
 //! What they mean is in `include/trace/events/livepatch.h`. One that nobody uses is an instruction
 //! that does nothing; the ftrace handler has none.
 
+// What `declare_trace!` puts into its unsafe block are the names of arguments, and nothing else.
+#![allow(clippy::macro_metavars_in_unsafe)]
+
 use core::ptr;
 
 use super::{

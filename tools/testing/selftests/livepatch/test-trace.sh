@@ -18,6 +18,11 @@ BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
 EVENTS=$SYSFS_TRACING_DIR/events/livepatch
 
+# What stands in more than one pattern.
+MANY="waiting=[1-9][0-9]+"
+TASKS="tasks=[0-9]+"
+LATER="elapsed_ms=[1-9][0-9]*"
+
 is_root
 [[ -d $EVENTS ]] ||
 	skip "this kernel has no tracepoints of live patching"
@@ -89,7 +94,8 @@ function fields() {
 	local event="$1"; shift
 	local found
 
-	found=$(sed -n 's/^\tfield:.*[ ]\([a-z_]*\)\(\[[0-9]*\]\)\?;\toffset.*/\1/p' $EVENTS/$event/format |
+	found=$(sed -n 's/^\tfield:.*[ ]\([a-z_]*\)\(\[[0-9]*\]\)\?;\toffset.*/\1/p' \
+			$EVENTS/$event/format |
 		grep -v '^common_' | xargs)
 	[[ "$found" == "$*" ]] ||
 		fail "$event has these fields: $found"
@@ -116,18 +122,20 @@ function switched_each_once() {
 #	switch one by one, and klp_transition_complete waits for none
 function check_tasks() {
 	local target="$1"
-	local tasks switched
+	local start tasks switched
 
-	tasks=$(traced | sed -n "s/^klp_transition_start: .* target=$target waiting=\([0-9]*\) tasks=\1 elapsed_ms=0\$/\1/p")
+	start="^klp_transition_start: .* target=$target"
+	tasks=$(traced | sed -n "s/$start waiting=\([0-9]*\) tasks=\1 elapsed_ms=0\$/\1/p")
 	[[ "$tasks" -gt 20 ]] ||
 		fail "klp_transition_start counts '$tasks' tasks"
-	switched=$(traced | grep -c "^klp_task_switched: pid=[0-9]* target=$target way=[a-z_]* comm=")
+	switched=$(traced |
+		grep -c "^klp_task_switched: pid=[0-9]* target=$target way=[a-z_]* comm=")
 	[[ $((switched - tasks)) -le 5 && $((tasks - switched)) -le 5 ]] ||
 		fail "$switched tasks of $tasks have switched"
 	switched_each_once "^klp_transition_start: "
 	saw "klp_task_switched: pid=1 target=$target way=[a-z_]+ comm=.*"
 	saw "klp_task_switched: pid=0 target=$target way=[a-z_]+ comm=swapper/0"
-	saw "klp_transition_complete: patch=.* target=$target waiting=0 tasks=[0-9]+ elapsed_ms=[0-9]+"
+	saw "klp_transition_complete: patch=.* target=$target waiting=0 $TASKS elapsed_ms=[0-9]+"
 }
 
 # start_busy() - a kworker that sleeps in busymod_work_func(); sets WORKER
@@ -214,7 +222,8 @@ start_case "trace a kernel thread that holds a transition up"
 
 start_busy
 load_lp_nowait $MOD_DEMO
-wait_traced "klp_task_blocked: pid=$WORKER target=patched reason=function func=busymod_work_func err=0 comm=kworker/.*"
+FUNCTION="reason=function func=busymod_work_func err=0"
+wait_traced "klp_task_blocked: pid=$WORKER target=patched $FUNCTION comm=kworker/.*"
 never_saw "klp_task_switched: pid=$WORKER .*"
 never_saw "klp_transition_(complete|force|reverse): .*"
 
@@ -222,9 +231,10 @@ never_saw "klp_transition_(complete|force|reverse): .*"
 wait_until '! grep -lx -e 0 /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | grep -v /$WORKER/'
 echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
 loop_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO ]]'
-saw_in_order "klp_transition_reverse: patch=$MOD_DEMO target=patched waiting=1 tasks=[0-9]+ elapsed_ms=[1-9][0-9]*" \
+saw_in_order \
+	"klp_transition_reverse: patch=$MOD_DEMO target=patched waiting=1 $TASKS $LATER" \
 	"klp_patch_disable: patch=$MOD_DEMO" \
-	"klp_transition_start: patch=$MOD_DEMO target=unpatched waiting=[1-9][0-9]+ tasks=[0-9]+ elapsed_ms=0" \
+	"klp_transition_start: patch=$MOD_DEMO target=unpatched $MANY $TASKS elapsed_ms=0" \
 	"klp_task_switched: pid=1 target=unpatched .*" \
 	"klp_transition_complete: patch=$MOD_DEMO target=unpatched waiting=0 .*"
 never_saw "klp_task_switched: pid=$WORKER .*"
@@ -241,7 +251,8 @@ load_lp_nowait $MOD_DEMO
 wait_until '! grep -lx -e 0 /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | grep -v /$WORKER/'
 echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force
 wait_traced "klp_transition_complete: .*"
-saw_in_order "klp_transition_force: patch=$MOD_DEMO target=patched waiting=1 tasks=[0-9]+ elapsed_ms=[1-9][0-9]*" \
+saw_in_order \
+	"klp_transition_force: patch=$MOD_DEMO target=patched waiting=1 $TASKS $LATER" \
 	"klp_task_switched: pid=$WORKER target=patched way=forced comm=kworker/.*" \
 	"klp_transition_complete: patch=$MOD_DEMO target=patched waiting=0 .*"
 [[ "$(traced | grep -c way=forced)" == 1 ]] ||
@@ -261,7 +272,8 @@ SLEEPER=$!
 wait_until 'grep -qw test_klp_sleep_show /proc/$SLEEPER/stack' ||
 	die "the process does not sleep"
 load_lp_nowait $MOD_SLEEP
-wait_traced "klp_task_blocked: pid=$SLEEPER target=patched reason=function func=test_klp_sleep_show err=0 comm=cat"
+FUNCTION="reason=function func=test_klp_sleep_show err=0"
+wait_traced "klp_task_blocked: pid=$SLEEPER target=patched $FUNCTION comm=cat"
 kill -KILL $SLEEPER
 wait $SLEEPER 2> /dev/null
 wait_traced "klp_transition_complete: .*"
@@ -279,7 +291,8 @@ echo > $TRACE/trace
 load_lp_nowait $MOD_SLEEP
 wait_traced "klp_task_(blocked|switched): pid=$SLEEPER .*"
 if [[ "$(uname -m)" == "x86_64" ]]; then
-	saw "klp_task_blocked: pid=$SLEEPER target=patched reason=unreliable_stack func=\(null\) err=0 comm=cat"
+	NONE="reason=unreliable_stack func=\(null\) err=0"
+	saw "klp_task_blocked: pid=$SLEEPER target=patched $NONE comm=cat"
 fi
 kill -KILL $SLEEPER
 wait $SLEEPER 2> /dev/null
