@@ -31,13 +31,13 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
-                fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = patched_cmdline_proc_show,
+                fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = new_cmdline_proc_show,
             },
         },
     },
 }
 
-extern "C" fn patched_cmdline_proc_show(m: &SeqFile, _v: *mut c_void) -> c_int {
+extern "C" fn new_cmdline_proc_show(m: &SeqFile, _v: *mut c_void) -> c_int {
     seq_print!(m, "this has been live patched\n");
     0
 }

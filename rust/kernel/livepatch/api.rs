@@ -21,6 +21,39 @@
 //!   `NULL`;
 //! - `*mut T` where neither is so.
 //!
+//! # Examples
+//!
+//! ```
+//! # mod module_livepatch_sample {
+//! use kernel::{
+//!     livepatch::module_livepatch,
+//!     prelude::*,
+//!     seq_file::{
+//!         seq_print,
+//!         SeqFile, //
+//!     }, //
+//! };
+//!
+//! module_livepatch! {
+//!     name: "rust_sample_livepatch",
+//!     description: "Another /proc/cmdline",
+//!     license: "GPL",
+//!     objects: {
+//!         vmlinux: {
+//!             funcs: {
+//!                 fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = my_show,
+//!             },
+//!         },
+//!     },
+//! }
+//!
+//! extern "C" fn my_show(m: &SeqFile, _v: *mut c_void) -> c_int {
+//!     seq_print!(m, "this has been live patched\n");
+//!     0
+//! }
+//! # }
+//! ```
+//!
 //! [`SeqFile`]: crate::seq_file::SeqFile
 //!
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
@@ -104,6 +137,19 @@ pub trait Callbacks {
 }
 
 /// An object, as a callback sees it: the kernel, or one of its modules.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     ModuleState,
+///     Object, //
+/// };
+///
+/// fn is_being_loaded(object: &Object<'_>) -> bool {
+///     object.name().is_some() && object.module_state() == Some(ModuleState::Coming)
+/// }
+/// ```
 ///
 /// # Invariants
 ///

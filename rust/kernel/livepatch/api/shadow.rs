@@ -35,7 +35,8 @@ use core::{
 ///
 /// What is read may be removed at the same time: it is dropped and freed when RCU says that nobody
 /// reads it any more, in a context in which sleeping is not allowed. What is to be changed needs a
-/// lock of its own, or to be atomic.
+/// lock of its own, or to be atomic. Before a livepatch is unloaded, all that it has removed is
+/// dropped; another module must call [`rcu::rcu_barrier()`] for that.
 ///
 /// # Examples
 ///
