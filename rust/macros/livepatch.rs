@@ -333,7 +333,7 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
     })?)?;
 
     let tables: Vec<Ident> = (0..objects.len())
-        .map(|index| format_ident!("FUNCS_{index}"))
+        .map(|index| format_ident!("__FUNCS_{index}"))
         .collect();
     let funcs = objects
         .iter()
@@ -355,33 +355,34 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
 
         #module
 
+        // What the livepatch names is looked up from in here: statics have names of their own.
         const _: () = {
             /// Without this mark, the core refuses the module.
             #[cfg(MODULE)]
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static MARK: [u8; 12] = *b"livepatch=Y\0";
+            static __MARK: [u8; 12] = *b"livepatch=Y\0";
 
             #(#funcs)*
 
-            static OBJECTS:
+            static __OBJECTS:
                 ::kernel::livepatch::table::Table<[::kernel::bindings::klp_object; #objects_len]> =
                 ::kernel::livepatch::table::Table::new([
                     #(#elements,)*
                     ::kernel::livepatch::table::end(),
                 ]);
 
-            static STATES:
+            static __STATES:
                 ::kernel::livepatch::table::Table<[::kernel::bindings::klp_state; #states_len]> =
                 ::kernel::livepatch::table::Table::new(
                     [const { ::kernel::livepatch::table::end() }; #states_len]
                 );
 
-            static PATCH: ::kernel::livepatch::table::Table<::kernel::bindings::klp_patch> =
+            static __PATCH: ::kernel::livepatch::table::Table<::kernel::bindings::klp_patch> =
                 ::kernel::livepatch::table::Table::new(::kernel::livepatch::table::patch(
                     ::kernel::module::this_module::<__Livepatch>().as_ptr(),
-                    OBJECTS.first(),
-                    STATES.first(),
+                    __OBJECTS.first(),
+                    __STATES.first(),
                     #replace,
                 ));
 
@@ -392,11 +393,11 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                     &[#(&#states),*];
 
                 fn patch() -> *mut ::kernel::bindings::klp_patch {
-                    PATCH.get()
+                    __PATCH.get()
                 }
 
                 fn states() -> *mut ::kernel::bindings::klp_state {
-                    STATES.first()
+                    __STATES.first()
                 }
             }
 

@@ -14,7 +14,7 @@ module_livepatch! {
     name: "right",
     license: "GPL",
     replace: true,
-    states: [STATE, FLAG],
+    states: [STATES, FLAG],
     objects: {
         vmlinux: {
             callbacks: Right,
@@ -32,7 +32,7 @@ module_livepatch! {
     },
 }
 
-static STATE: State<u64> = State::new(1, 1);
+static STATES: State<u64> = State::new(1, 1);
 static FLAG: State<()> = State::new(2, 1);
 static SHADOW: Shadow<KBox<u64>> = Shadow::new(1);
 

@@ -91,10 +91,10 @@ function count_messages() {
 #	params  - module parameters to pass to insmod
 function insert_sample() {
 	local mod="$1"; shift
-	local path=$(sample_path $mod)
-	local msg="% insmod ${path##*/} $*"
-	local ret
+	local path msg ret
 
+	path=$(sample_path $mod)
+	msg="% insmod ${path##*/} $*"
 	log "${msg%% }"
 	ret=$(insmod "$path" "$@" 2>&1) && return 0
 	log "${ret/"$KLP_SAMPLES/"}"
@@ -124,8 +124,9 @@ function load_lp_sample() {
 # The core's messages when a livepatch is enabled and disabled, without those of
 # callbacks
 function enabled_messages() {
-	local path=$(sample_path $1)
+	local path
 
+	path=$(sample_path $1)
 	echo "livepatch: % insmod ${path##*/}
 livepatch: enabling patch '$1'
 livepatch: '$1': initializing patching transition
