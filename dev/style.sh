@@ -65,8 +65,8 @@ warnings_of() {
 	grep -A 12 -E '(^|[^-])(warning|error):|^(warning|error)' "$log" || true
 }
 clippy() {
-	rm -f "$out/rust/kernel.o"
-	warnings_of CLIPPY=1 rust/kernel.o
+	rm -f "$out"/rust/{kernel.o,libmacros.so} "$out"/samples/livepatch/*.o
+	warnings_of CLIPPY=1 rust/kernel.o samples/livepatch/
 }
 extra_warnings() {
 	rm -f "$out"/kernel/livepatch/*.o

@@ -71,7 +71,13 @@
 //!    before its publication, in `Migration::step()`: the dependent loads in
 //!    `shadow_table::find()`.
 
+#[cfg(CONFIG_LIVEPATCH)]
+mod api;
+#[cfg(CONFIG_LIVEPATCH)]
+pub use self::api::*;
+
 // Without the rest of the core, the tests alone use it.
+#[cfg(any(CONFIG_LIVEPATCH_RUST, CONFIG_RUST_LIVEPATCH_KUNIT_TEST))]
 #[cfg_attr(not(CONFIG_LIVEPATCH_RUST), allow(dead_code))]
 mod model;
 #[cfg(CONFIG_RUST_LIVEPATCH_KUNIT_TEST)]

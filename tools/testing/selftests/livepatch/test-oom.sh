@@ -11,6 +11,7 @@
 # Arguments, if any, are the groups of tests to run, see the end.
 
 . $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
 
 # There are some hundred attempts.  So what each of them does is done by the
 # shell itself where it can be, without a process for each glance at a file.
@@ -522,6 +523,48 @@ function group_shadow() {
 }
 
 
+# - livepatches in Rust, whose callbacks attach variables and remember things:
+#   what could not be completed has been dropped
+
+function rust_shadow_try() {
+	try insmod test_modules/test_klp_rust_shadow.ko
+}
+
+function rust_shadow_failed() {
+	rust_shadow_dropped
+}
+
+# Each is dropped as often as it is made.
+function rust_shadow_dropped() {
+	new_messages | grep 'test_klp_rust_shadow: at first: [^n]' &&
+		die "variables were left behind"
+}
+
+function rust_shadow_undo() {
+	settled test_klp_rust_shadow
+	quiet_unload_lp test_klp_rust_shadow
+	rust_shadow_dropped
+}
+
+function rust_state_try() {
+	try insmod test_modules/test_klp_rust_state.ko
+}
+
+function rust_state_failed() {
+	:
+}
+
+function rust_state_undo() {
+	settled test_klp_rust_state
+	quiet_unload_lp test_klp_rust_state
+}
+
+function group_rust() {
+	MIN_ALLOCATIONS=14 each_allocation "shadow variables of a livepatch in Rust" klp_enable_patch rust_shadow
+	MIN_ALLOCATIONS=10 each_allocation "system states of a livepatch in Rust" klp_enable_patch rust_state
+}
+
+
 # - none of this has lost memory
 
 function group_leaks() {
@@ -533,7 +576,7 @@ function group_leaks() {
 }
 
 [[ $# -ne 0 ]] ||
-	set -- vmlinux module replace disable disable_complete coming transition shadow leaks
+	set -- vmlinux module replace disable disable_complete coming transition shadow rust leaks
 
 WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
 [[ " $* " != *" leaks "* ]] || LEAKS=$(leaks)

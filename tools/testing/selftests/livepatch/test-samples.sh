@@ -3,13 +3,9 @@
 #
 # The modules in samples/livepatch: each is loaded, its effect is checked, and
 # it is unloaded.
-#
-# KLP_SAMPLES is the folder of the built samples, if it is not where the running
-# kernel's modules are installed.
 
 . $(dirname $0)/functions.sh
-
-KLP_SAMPLES=${KLP_SAMPLES:-/lib/modules/$(uname -r)/kernel/samples/livepatch}
+. $(dirname $0)/functions-extra.sh
 
 LP_SAMPLE=livepatch_sample
 MOD_SHADOW=livepatch_shadow_mod
@@ -31,75 +27,9 @@ function dmesg() {
 setup_config
 
 for sample in $LP_SAMPLE $MOD_SHADOW $LP_FIX1 $LP_FIX2 $MOD_CALLBACKS $MOD_BUSY $LP_DEMO; do
-	[[ -f "$KLP_SAMPLES/${sample//_/-}.ko" ]] ||
+	[[ -f "$(sample_path $sample)" ]] ||
 		skip "no ${sample//_/-}.ko in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH=m)"
 done
-
-# new_messages() - the kernel's messages since start_test
-function new_messages() {
-	dmesg | awk -v last_dmesg="$LAST_DMESG" 'p; $0 == last_dmesg { p=1 }'
-}
-
-# count_messages(regex) - how many of them match
-function count_messages() {
-	new_messages | grep -cE "$1"
-}
-
-# insert_sample(modname, params) - insmod a sample, log and print what it says
-#	modname - name of the module
-#	params  - module parameters to pass to insmod
-function insert_sample() {
-	local mod="$1"; shift
-	local file="${mod//_/-}.ko"
-	local msg="% insmod $file $*"
-	local ret
-
-	log "${msg%% }"
-	ret=$(insmod "$KLP_SAMPLES/$file" "$@" 2>&1) && return 0
-	log "${ret/"$KLP_SAMPLES/"}"
-	return 1
-}
-
-# load_sample(modname, params) - load a sample
-function load_sample() {
-	local mod="$1"
-
-	insert_sample "$@" ||
-		die "failed to load sample $mod"
-	loop_until '[[ -e "/sys/module/$mod" ]]' ||
-		die "failed to load sample $mod"
-}
-
-# load_lp_sample(modname) - load a sample that is a livepatch, wait until its
-#	transition is complete
-function load_lp_sample() {
-	local mod="$1"
-
-	load_sample "$@"
-	loop_until 'grep -q '^0$' $SYSFS_KLP_DIR/$mod/transition' ||
-		die "failed to complete transition"
-}
-
-# The core's messages when a livepatch is enabled and disabled, without those of
-# callbacks
-function enabled_messages() {
-	echo "livepatch: % insmod ${1//_/-}.ko
-livepatch: enabling patch '$1'
-livepatch: '$1': initializing patching transition
-livepatch: '$1': starting patching transition
-livepatch: '$1': completing patching transition
-livepatch: '$1': patching complete"
-}
-
-function disabled_messages() {
-	echo "livepatch: % echo 0 > $SYSFS_KLP_DIR/$1/enabled
-livepatch: '$1': initializing unpatching transition
-livepatch: '$1': starting unpatching transition
-livepatch: '$1': completing unpatching transition
-livepatch: '$1': unpatching complete
-livepatch: % rmmod $1"
-}
-
 
 # - /proc/cmdline is another one while the sample is enabled
 

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Livepatches in Rust that must not compile, against the kernel as built.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+out=$(kernel_build)
+[ -f "$out/Module.symvers" ] || die "there is no kernel in $out" "make kernel"
+take_turns "$(work_dir)"
+set_kmake
+KDIR=$out "$repo/tools/testing/livepatch/wrong/run.sh" --no-print-directory "${kmake[@]:3}"

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Identifiers that tell types apart.
+//!
+//! Shadow variables and system states have numbers that all livepatches share, and pointers to
+//! data. Here the type of the data is part of the number: who asks for another type asks for
+//! another variable, or state.
+
+use core::{
+    any::TypeId,
+    hash::{
+        Hash,
+        Hasher, //
+    }, //
+};
+
+/// Set in each of these identifiers: those that C livepatches choose are small numbers.
+const TYPED: usize = 1 << (usize::BITS - 1);
+
+/// The identifier `id`, for data of type `T`.
+///
+/// The same in every module that is built for this kernel, if `T` is.
+#[inline]
+pub(super) fn typed<T: 'static>(id: usize) -> usize {
+    let mut hasher = Mixer(0);
+    (id, TypeId::of::<T>(), size_of::<T>(), align_of::<T>()).hash(&mut hasher);
+    hasher.finish() as usize | TYPED
+}
+
+/// Multiply and rotate: there are few keys, and nobody chooses them to collide.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(29) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Shadow variables: data that livepatches attach to structures of the kernel.
+
+use super::identity;
+use crate::{
+    alloc::Flags,
+    bindings,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    sync::rcu,
+    types::Opaque, //
+};
+use core::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ops::Deref,
+    ptr::NonNull, //
+};
+
+/// A kind of shadow variable: values of type `T` that are attached to structures under an id.
+///
+/// A variable is found by the address of the structure, by the id, and by `T`: the same id with
+/// another type is another kind. It outlives the livepatch that has made it, until it is removed,
+/// and another livepatch with the same kind finds it. So remove them all when the last livepatch
+/// that knows the kind goes, in [`post_unpatch`](super::Callbacks::post_unpatch).
+///
+/// A type that a livepatch defines is its own: no other livepatch has variables of that type. What
+/// is to be passed on has a type of `core` or `kernel`, or is a tuple or an array of these, and
+/// refers to nothing inside the module, not even to string literals. When such an own type is
+/// changed under a name that stays the same, the id must change as well.
+///
+/// What is read may be removed at the same time: it is dropped and freed when RCU says that nobody
+/// reads it any more, in a context in which sleeping is not allowed. What is to be changed needs a
+/// lock of its own, or to be atomic. Before a livepatch is unloaded, all that it has removed is
+/// dropped; another module must call [`rcu::rcu_barrier()`] for that.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::Shadow;
+/// use kernel::prelude::*;
+/// use kernel::sync::atomic::{
+///     Atomic,
+///     Relaxed, //
+/// };
+///
+/// static CHECKS: Shadow<Atomic<i32>> = Shadow::new(1);
+///
+/// let request = KBox::new(7_u32, GFP_KERNEL)?;
+/// assert!(CHECKS.get(&*request).is_none());
+///
+/// for _ in 0..2 {
+///     let checks = CHECKS.get_or_alloc(&*request, GFP_KERNEL, || Ok(Atomic::new(0)))?;
+///     checks.fetch_add(1, Relaxed);
+/// }
+/// assert_eq!(CHECKS.get(&*request).map(|checks| checks.load(Relaxed)), Some(2));
+///
+/// // Another type is another variable.
+/// static NAMES: Shadow<[u8; 4]> = Shadow::new(1);
+/// assert!(NAMES.get(&*request).is_none());
+///
+/// assert_eq!(CHECKS.remove(&*request).map(|checks| checks.load(Relaxed)), Some(2));
+/// assert!(CHECKS.get(&*request).is_none());
+/// # kernel::sync::rcu::rcu_barrier();
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Shadow<T> {
+    id: usize,
+    _values: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static> Shadow<T> {
+    /// The kind with this id.
+    #[inline]
+    pub const fn new(id: usize) -> Self {
+        Self {
+            id,
+            _values: PhantomData,
+        }
+    }
+
+    /// The variable that is attached to `structure`, if there is one.
+    #[inline]
+    pub fn get<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
+        let guard = rcu::read_lock();
+        // SAFETY: The pointer is nothing but a key.
+        let data = unsafe { bindings::klp_shadow_get(key(structure), self.id()) };
+        // SAFETY: What is found with an id that has `T` in it, was made by `construct()`: it is a
+        // pointer to a node. Neither is freed before the guard is dropped.
+        let node = NonNull::new(data).map(|data| unsafe { data.cast::<NonNull<Node<T>>>().read() });
+        // INVARIANT: The guard is older than the search.
+        node.map(|node| ShadowRef {
+            node,
+            _guard: guard,
+        })
+    }
+
+    /// The variable that is attached to `structure`; if there is none, one with the value of
+    /// `init`.
+    ///
+    /// `init` is called only if its value is going to be attached. It must not sleep, allocate with
+    /// flags that sleep, or use shadow variables: the lock of all shadow variables is held, and
+    /// interrupts are disabled.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], and what `init` returns; nothing is attached then. [`ENOENT`] if somebody
+    /// removes the variable at the same time.
+    #[inline]
+    pub fn get_or_alloc<O>(
+        &self,
+        structure: *const O,
+        flags: Flags,
+        init: impl FnOnce() -> Result<T>,
+    ) -> Result<ShadowRef<T>> {
+        match self.get(structure) {
+            Some(variable) => Ok(variable),
+            None => self.attach(structure, flags, init, bindings::klp_shadow_get_or_alloc),
+        }
+    }
+
+    /// A new variable with the value of `init`, attached to `structure`.
+    ///
+    /// `init` is called as for [`get_or_alloc`](Self::get_or_alloc).
+    ///
+    /// # Errors
+    ///
+    /// As for [`get_or_alloc`](Self::get_or_alloc); [`EEXIST`] if there is a variable already,
+    /// which is a mistake that the kernel warns of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::livepatch::Shadow;
+    /// use kernel::prelude::*;
+    ///
+    /// static LIMITS: Shadow<KBox<u64>> = Shadow::new(1);
+    ///
+    /// let request = KBox::new(7_u32, GFP_KERNEL)?;
+    /// let limit = KBox::new(100, GFP_KERNEL)?;
+    /// LIMITS.alloc(&*request, GFP_KERNEL, || Ok(limit))?;
+    /// assert_eq!(LIMITS.get(&*request).map(|limit| **limit), Some(100));
+    ///
+    /// // A constructor that fails leaves nothing behind.
+    /// let other = KBox::new(8_u32, GFP_KERNEL)?;
+    /// assert_eq!(LIMITS.alloc(&*other, GFP_KERNEL, || Err(EBUSY)).err(), Some(EBUSY));
+    /// assert!(LIMITS.get(&*other).is_none());
+    ///
+    /// LIMITS.remove_all();
+    /// assert!(LIMITS.get(&*request).is_none());
+    /// # kernel::sync::rcu::rcu_barrier();
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[inline]
+    pub fn alloc<O>(
+        &self,
+        structure: *const O,
+        flags: Flags,
+        init: impl FnOnce() -> Result<T>,
+    ) -> Result<ShadowRef<T>> {
+        self.attach(structure, flags, init, bindings::klp_shadow_alloc)
+    }
+
+    fn attach<O, F: FnOnce() -> Result<T>>(
+        &self,
+        structure: *const O,
+        flags: Flags,
+        init: F,
+        attach: Attach,
+    ) -> Result<ShadowRef<T>> {
+        let mut new = New::<T, F> {
+            // Allocated here, because flags that sleep may do so here.
+            node: Some(KBox::new_uninit(flags)?),
+            init: Some(init),
+            error: None,
+        };
+        // SAFETY: The constructor is called, if at all, before this returns, with a place for a
+        // pointer, and with `new`.
+        let data = unsafe {
+            attach(
+                key(structure),
+                self.id(),
+                size_of::<NonNull<Node<T>>>(),
+                flags.as_raw(),
+                Some(New::<T, F>::construct),
+                (&raw mut new).cast(),
+            )
+        };
+        if let Some(error) = new.error {
+            return Err(error);
+        }
+        let constructed = new.init.is_none();
+        match self.get(structure) {
+            Some(variable) if !data.is_null() => Ok(variable),
+            Some(_) if !constructed => Err(EEXIST),
+            _ if data.is_null() => Err(ENOMEM),
+            _ => Err(ENOENT),
+        }
+    }
+
+    /// Removes the variable that is attached to `structure`, and returns it, if there is one.
+    ///
+    /// Others who have found it before keep it for a while, too: it is dropped after the last of
+    /// them is done.
+    #[inline]
+    pub fn remove<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
+        let variable = self.get(structure)?;
+        // SAFETY: As in `get()`: what is found is a variable of ours, which `destroy()` is for.
+        unsafe {
+            bindings::klp_shadow_free(key(structure), self.id(), Some(Node::<T>::destroy));
+        }
+        Some(variable)
+    }
+
+    /// Removes all variables of this kind. Finding them takes time.
+    #[inline]
+    pub fn remove_all(&self) {
+        // SAFETY: As above.
+        unsafe { bindings::klp_shadow_free_all(self.id(), Some(Node::<T>::destroy)) };
+    }
+
+    #[inline]
+    fn id(&self) -> usize {
+        identity::typed::<T>(self.id)
+    }
+}
+
+/// `klp_shadow_alloc()` or `klp_shadow_get_or_alloc()`.
+type Attach = unsafe extern "C" fn(
+    *mut c_void,
+    usize,
+    usize,
+    bindings::gfp_t,
+    bindings::klp_shadow_ctor_t,
+    *mut c_void,
+) -> *mut c_void;
+
+#[inline]
+fn key<O>(structure: *const O) -> *mut c_void {
+    structure.cast_mut().cast()
+}
+
+/// A shadow variable that has been found. It stays readable while this exists, in which time
+/// sleeping is not allowed.
+///
+/// # Invariants
+///
+/// The node is not freed before the guard is dropped.
+pub struct ShadowRef<T> {
+    node: NonNull<Node<T>>,
+    _guard: rcu::Guard,
+}
+
+impl<T> Deref for ShadowRef<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: By the invariant. Nobody has more than a shared reference to the value.
+        unsafe { &(*self.node.as_ptr()).value }
+    }
+}
+
+/// What a shadow variable points to: memory that is not freed with it, but later.
+struct Node<T> {
+    head: Opaque<bindings::callback_head>,
+    value: T,
+}
+
+impl<T> Node<T> {
+    /// The variable's destructor: nobody new will find the node.
+    unsafe extern "C" fn destroy(_structure: *mut c_void, data: *mut c_void) {
+        // SAFETY: `construct()` has put it there.
+        let node = unsafe { data.cast::<NonNull<Self>>().read() };
+        // SAFETY: The node is there, and has not been passed to RCU: a variable is removed once.
+        // Readers have found it in the table, or before `remove()`, and with a guard.
+        unsafe { bindings::call_rcu((*node.as_ptr()).head.get(), Some(Self::free)) };
+    }
+
+    /// Nobody reads the node any more.
+    unsafe extern "C" fn free(head: *mut bindings::callback_head) {
+        // SAFETY: `destroy()` has passed the head of a node.
+        let node = unsafe { crate::container_of!(Opaque::cast_from(head), Self, head) };
+        // SAFETY: It was a `KBox` in `construct()`.
+        drop(unsafe { KBox::from_raw(node.cast_mut()) });
+    }
+}
+
+/// A variable to be.
+struct New<T, F> {
+    /// Until it is attached.
+    node: Option<KBox<MaybeUninit<Node<T>>>>,
+    /// Until it is called.
+    init: Option<F>,
+    /// What it has returned.
+    error: Option<Error>,
+}
+
+impl<T, F: FnOnce() -> Result<T>> New<T, F> {
+    unsafe extern "C" fn construct(
+        _structure: *mut c_void,
+        data: *mut c_void,
+        new: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `attach()` passes it, and does nothing with it meanwhile.
+        let new = unsafe { &mut *new.cast::<Self>() };
+        let value = match new.init.take() {
+            Some(init) => init(),
+            None => Err(EINVAL),
+        };
+        match (value, new.node.take()) {
+            (Ok(value), Some(node)) => {
+                let node = KBox::into_raw(node.write(Node {
+                    head: Opaque::zeroed(),
+                    value,
+                }));
+                // SAFETY: There is a place for a pointer, aligned as a `long`.
+                unsafe { data.cast::<*mut Node<T>>().write(node) };
+                0
+            }
+            (value, _) => {
+                let error = value.err().unwrap_or(EINVAL);
+                new.error = Some(error);
+                error.to_errno()
+            }
+        }
+    }
+}

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! [`module_livepatch!`](crate::module_livepatch).
+
+use std::ffi::CString;
+
+use proc_macro2::{
+    Span,
+    TokenStream,
+    TokenTree, //
+};
+use quote::{
+    format_ident,
+    quote,
+    quote_spanned, //
+};
+use syn::{
+    braced,
+    bracketed,
+    ext::IdentExt,
+    parenthesized,
+    parse::{
+        Parse,
+        ParseStream, //
+    },
+    punctuated::Punctuated,
+    spanned::Spanned,
+    Attribute,
+    BareFnArg,
+    Error,
+    Ident,
+    LitBool,
+    LitInt,
+    LitStr,
+    Path,
+    Result,
+    ReturnType,
+    Token, //
+};
+
+/// A function that is replaced.
+struct Func {
+    name: CString,
+    name_span: Span,
+    position: usize,
+    args: Punctuated<BareFnArg, Token![,]>,
+    output: ReturnType,
+    new: Path,
+}
+
+impl Parse for Func {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let position = position(&input.call(Attribute::parse_outer)?)?;
+        input.parse::<Token![fn]>()?;
+        // Names that the compiler has made up are not identifiers.
+        let (name, name_span) = if input.peek(LitStr) {
+            let name: LitStr = input.parse()?;
+            (name.value(), name.span())
+        } else if input.peek(syn::token::Paren) {
+            return Err(input.error("the function that is replaced needs a name"));
+        } else {
+            let name = input.call(Ident::parse_any)?;
+            (name.unraw().to_string(), name.span())
+        };
+        let args;
+        parenthesized!(args in input);
+        let args = Punctuated::parse_terminated(&args)?;
+        let output = input.parse()?;
+        input.parse::<Token![=]>()?;
+        Ok(Func {
+            name: symbol(&name, name_span)?,
+            name_span,
+            position,
+            args,
+            output,
+            new: input.parse()?,
+        })
+    }
+}
+
+/// The value of `#[sympos(...)]`: 0, if there is none, for a name that is unique.
+fn position(attributes: &[Attribute]) -> Result<usize> {
+    let mut position = 0;
+    for attribute in attributes {
+        if !attribute.path().is_ident("sympos") {
+            return Err(Error::new_spanned(
+                attribute,
+                "only `#[sympos(number)]` is known here",
+            ));
+        }
+        let number: LitInt = attribute.parse_args()?;
+        position = number.base10_parse()?;
+        if position == 0 {
+            return Err(Error::new_spanned(number, "positions count from 1"));
+        }
+    }
+    Ok(position)
+}
+
+/// The name of a symbol or a module.
+fn symbol(name: &str, span: Span) -> Result<CString> {
+    if name.is_empty() {
+        return Err(Error::new(span, "a name must not be empty"));
+    }
+    if let Some(bad) = name
+        .chars()
+        .find(|c| !c.is_ascii_graphic() || matches!(c, '/' | '-'))
+    {
+        return Err(Error::new(span, format!("{bad:?} cannot be in a name")));
+    }
+    CString::new(name).map_err(|error| Error::new(span, error))
+}
+
+fn check_duplicate(key: &Ident, duplicate: bool) -> Result<()> {
+    if duplicate {
+        return Err(Error::new_spanned(key, format!("duplicated key \"{key}\"")));
+    }
+    Ok(())
+}
+
+/// An object: the kernel, without a name, or a module.
+struct Object {
+    name: Option<CString>,
+    name_span: Span,
+    callbacks: Option<Path>,
+    funcs: Vec<Func>,
+}
+
+impl Parse for Object {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name_span = input.span();
+        let name = if input.peek(LitStr) {
+            let name: LitStr = input.parse()?;
+            Some(symbol(&name.value(), name.span())?)
+        } else {
+            let name: Ident = input.parse()?;
+            if name != "vmlinux" {
+                return Err(Error::new_spanned(
+                    name,
+                    "an object is `vmlinux`, or the name of a module in quotation marks",
+                ));
+            }
+            None
+        };
+        input.parse::<Token![:]>()?;
+        let fields;
+        braced!(fields in input);
+
+        let mut callbacks = None;
+        let mut funcs = None;
+        while !fields.is_empty() {
+            let key: Ident = fields.parse()?;
+            fields.parse::<Token![:]>()?;
+            let duplicate = match &*key.to_string() {
+                "callbacks" => callbacks.replace(fields.parse::<Path>()?).is_some(),
+                "funcs" => {
+                    let list;
+                    braced!(list in fields);
+                    funcs
+                        .replace(Punctuated::<Func, Token![,]>::parse_terminated(&list)?)
+                        .is_some()
+                }
+                _ => {
+                    return Err(Error::new_spanned(
+                        key,
+                        "an object has `callbacks` and `funcs`",
+                    ));
+                }
+            };
+            check_duplicate(&key, duplicate)?;
+            if !fields.is_empty() {
+                fields.parse::<Token![,]>()?;
+            }
+        }
+
+        let funcs: Vec<Func> = funcs.into_iter().flatten().collect();
+        if funcs.is_empty() && callbacks.is_none() {
+            return Err(Error::new(
+                name_span,
+                "nothing is done to this object: give it `funcs`, `callbacks`, or both",
+            ));
+        }
+        for (index, func) in funcs.iter().enumerate() {
+            let same = |other: &Func| other.name == func.name && other.position == func.position;
+            if funcs.iter().take(index).any(same) {
+                return Err(Error::new(
+                    func.name_span,
+                    "this function is replaced already",
+                ));
+            }
+        }
+        Ok(Object {
+            name,
+            name_span,
+            callbacks,
+            funcs,
+        })
+    }
+}
+
+pub(crate) struct Livepatch {
+    /// What [`module!`](crate::module) understands.
+    module: TokenStream,
+    replace: Option<LitBool>,
+    states: Punctuated<Path, Token![,]>,
+    objects: Vec<Object>,
+}
+
+impl Parse for Livepatch {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let span = input.span();
+        let mut module = TokenStream::new();
+        let mut replace = None;
+        let mut states = None;
+        let mut objects = None;
+
+        while !input.is_empty() {
+            let key = input.call(Ident::parse_any)?;
+            input.parse::<Token![:]>()?;
+            let duplicate = match &*key.to_string() {
+                "replace" => replace.replace(input.parse()?).is_some(),
+                "states" => {
+                    let list;
+                    bracketed!(list in input);
+                    states
+                        .replace(Punctuated::parse_terminated(&list)?)
+                        .is_some()
+                }
+                "objects" => {
+                    let list;
+                    braced!(list in input);
+                    objects
+                        .replace(Punctuated::<Object, Token![,]>::parse_terminated(&list)?)
+                        .is_some()
+                }
+                "type" => {
+                    return Err(Error::new_spanned(
+                        key,
+                        "the type of the module is not chosen",
+                    ));
+                }
+                _ => {
+                    module.extend(quote!(#key:));
+                    while !input.is_empty() && !input.peek(Token![,]) {
+                        module.extend([input.parse::<TokenTree>()?]);
+                    }
+                    module.extend(quote!(,));
+                    false
+                }
+            };
+            check_duplicate(&key, duplicate)?;
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+
+        let objects: Vec<Object> = objects.into_iter().flatten().collect();
+        if objects.is_empty() {
+            return Err(Error::new(
+                span,
+                "this livepatch changes nothing: give it `objects`",
+            ));
+        }
+        for (index, object) in objects.iter().enumerate() {
+            let same = |other: &Object| other.name == object.name;
+            if objects.iter().take(index).any(same) {
+                return Err(Error::new(object.name_span, "this object is there already"));
+            }
+        }
+        Ok(Livepatch {
+            module,
+            replace,
+            states: states.unwrap_or_default(),
+            objects,
+        })
+    }
+}
+
+/// The table of an object's functions, in a static called `table`.
+fn funcs_table(object: &Object, table: &Ident) -> TokenStream {
+    let funcs = object.funcs.iter().map(|func| {
+        let Func {
+            name,
+            position,
+            args,
+            output,
+            new,
+            ..
+        } = func;
+        // The type is checked here. With the span of the replacement, that is where errors are.
+        let new = quote_spanned! { new.span() =>
+            {
+                let new: unsafe extern "C" fn(#args) #output = #new;
+                new as *mut ::kernel::ffi::c_void
+            }
+        };
+        quote!(::kernel::livepatch::table::func(#name, #position, #new))
+    });
+    let len = object.funcs.len() + 1;
+    quote! {
+        static #table: ::kernel::livepatch::table::Table<[::kernel::bindings::klp_func; #len]> =
+            ::kernel::livepatch::table::Table::new([
+                #(#funcs,)*
+                ::kernel::livepatch::table::end(),
+            ]);
+    }
+}
+
+/// The element of the table of objects.
+fn object_element(object: &Object, table: &Ident) -> TokenStream {
+    let name = match &object.name {
+        Some(name) => quote!(::core::option::Option::Some(#name)),
+        None => quote!(::core::option::Option::None),
+    };
+    let callbacks = match &object.callbacks {
+        Some(path) => quote!(::kernel::livepatch::callbacks::<__Livepatch, #path>()),
+        None => quote!(::kernel::livepatch::table::end()),
+    };
+    quote!(::kernel::livepatch::table::object(#name, #table.first(), #callbacks))
+}
+
+pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
+    let Livepatch {
+        module,
+        replace,
+        states,
+        objects,
+    } = livepatch;
+
+    let module = crate::module::module(syn::parse2(quote! {
+        type: __Livepatch,
+        #module
+    })?)?;
+
+    let tables: Vec<Ident> = (0..objects.len())
+        .map(|index| format_ident!("__FUNCS_{index}"))
+        .collect();
+    let funcs = objects
+        .iter()
+        .zip(&tables)
+        .map(|(object, table)| funcs_table(object, table));
+    let elements = objects
+        .iter()
+        .zip(&tables)
+        .map(|(object, table)| object_element(object, table));
+    let objects_len = objects.len() + 1;
+    let states: Vec<Path> = states.into_iter().collect();
+    let states_len = states.len() + 1;
+    let replace = replace.is_some_and(|replace| replace.value);
+
+    Ok(quote! {
+        /// The livepatch, as a module.
+        #[doc(hidden)]
+        struct __Livepatch;
+
+        #module
+
+        // What the livepatch names is looked up from in here: statics have names of their own.
+        const _: () = {
+            /// Without this mark, the core refuses the module.
+            #[cfg(MODULE)]
+            #[link_section = ".modinfo"]
+            #[used(compiler)]
+            static __MARK: [u8; 12] = *b"livepatch=Y\0";
+
+            #(#funcs)*
+
+            static __OBJECTS:
+                ::kernel::livepatch::table::Table<[::kernel::bindings::klp_object; #objects_len]> =
+                ::kernel::livepatch::table::Table::new([
+                    #(#elements,)*
+                    ::kernel::livepatch::table::end(),
+                ]);
+
+            static __STATES:
+                ::kernel::livepatch::table::Table<[::kernel::bindings::klp_state; #states_len]> =
+                ::kernel::livepatch::table::Table::new(
+                    [const { ::kernel::livepatch::table::end() }; #states_len]
+                );
+
+            static __PATCH: ::kernel::livepatch::table::Table<::kernel::bindings::klp_patch> =
+                ::kernel::livepatch::table::Table::new(::kernel::livepatch::table::patch(
+                    ::kernel::module::this_module::<__Livepatch>().as_ptr(),
+                    __OBJECTS.first(),
+                    __STATES.first(),
+                    #replace,
+                ));
+
+            // SAFETY: The tables are static, and nobody else can name them. Each ends with zeros.
+            // There is one more state than in `STATES`.
+            unsafe impl ::kernel::livepatch::Livepatch for __Livepatch {
+                const STATES: &'static [&'static dyn ::kernel::livepatch::DeclaredState] =
+                    &[#(&#states),*];
+
+                fn patch() -> *mut ::kernel::bindings::klp_patch {
+                    __PATCH.get()
+                }
+
+                fn states() -> *mut ::kernel::bindings::klp_state {
+                    __STATES.first()
+                }
+            }
+
+            impl ::kernel::Module for __Livepatch {
+                fn init(_module: &'static ::kernel::ThisModule) -> ::kernel::error::Result<Self> {
+                    ::kernel::livepatch::enable::<Self>()?;
+                    Ok(Self)
+                }
+            }
+
+            impl ::core::ops::Drop for __Livepatch {
+                fn drop(&mut self) {
+                    ::kernel::livepatch::retire::<Self>();
+                }
+            }
+        };
+    })
+}

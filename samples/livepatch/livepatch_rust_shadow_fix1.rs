@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A livepatch in Rust that fixes a leak with a shadow variable.
+//!
+//! The counterpart of `livepatch-shadow-fix1.c`, for `livepatch-shadow-mod.ko`, which allocates
+//! memory with each of its dummies and forgets it. Here it is attached to the dummy, and freed with
+//! the dummy.
+//!
+//! `livepatch_rust_shadow_fix2.ko` can replace this livepatch.
+
+use kernel::{
+    livepatch::{
+        module_livepatch,
+        Callbacks,
+        Object,
+        Shadow, //
+    },
+    prelude::*,
+    time::{
+        jiffies,
+        msecs_to_jiffies,
+        Jiffies, //
+    }, //
+};
+
+module_livepatch! {
+    name: "livepatch_rust_shadow_fix1",
+    authors: ["Rust for Linux Contributors"],
+    description: "Live patching shadow variables in Rust",
+    license: "GPL",
+    objects: {
+        "livepatch_shadow_mod": {
+            callbacks: Fix,
+            funcs: {
+                fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
+                fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
+            },
+        },
+    },
+}
+
+/// What the module forgets, by the dummy that it belongs to. The next version knows it, too.
+static LEAK: Shadow<KBox<c_int>> = Shadow::new(1);
+
+/// In milliseconds.
+const EXPIRE_PERIOD: u32 = 12_000;
+
+/// `struct dummy`, as the module has it.
+#[repr(C)]
+pub struct Dummy {
+    _list: [usize; 2],
+    jiffies_expire: Jiffies,
+}
+
+fn alloc() -> Result<KBox<Dummy>> {
+    let dummy = KBox::new(
+        Dummy {
+            _list: [0; 2],
+            jiffies_expire: jiffies().wrapping_add(msecs_to_jiffies(EXPIRE_PERIOD)),
+        },
+        GFP_KERNEL,
+    )?;
+    let leak = KBox::new(0, GFP_KERNEL)?;
+    LEAK.alloc(&*dummy, GFP_KERNEL, || Ok(leak))?;
+    pr_info!("dummy_alloc: a dummy, and what would be forgotten\n");
+    Ok(dummy)
+}
+
+extern "C" fn patched_dummy_alloc() -> Option<KBox<Dummy>> {
+    alloc().ok()
+}
+
+extern "C" fn patched_dummy_free(d: KBox<Dummy>) {
+    // There is none if the dummy is older than this livepatch.
+    match LEAK.remove(&*d) {
+        Some(_leak) => pr_info!("dummy_free: prevented a leak\n"),
+        None => pr_info!("dummy_free: leaked!\n"),
+    }
+}
+
+struct Fix;
+
+impl Callbacks for Fix {
+    fn post_unpatch(_object: &Object<'_>) {
+        // Nobody will free the dummies in our way any more.
+        LEAK.remove_all();
+        pr_info!("post_unpatch: nothing is left to leak\n");
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A livepatch in Rust that takes over the shadow variables of another, and has one of its own.
+//!
+//! The counterpart of `livepatch-shadow-fix2.c`, for `livepatch-shadow-mod.ko`. It replaces
+//! `livepatch_rust_shadow_fix1.ko`, and so does all that is done there, and counts how often each
+//! dummy is checked.
+
+use kernel::{
+    livepatch::{
+        module_livepatch,
+        Callbacks,
+        Object,
+        Shadow, //
+    },
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    time::{
+        jiffies,
+        msecs_to_jiffies,
+        Jiffies, //
+    }, //
+};
+
+module_livepatch! {
+    name: "livepatch_rust_shadow_fix2",
+    authors: ["Rust for Linux Contributors"],
+    description: "Live patching shadow variables in Rust, second version",
+    license: "GPL",
+    replace: true,
+    objects: {
+        "livepatch_shadow_mod": {
+            callbacks: Fix,
+            funcs: {
+                fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
+                fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
+                fn dummy_check(d: &Dummy, jiffies: c_ulong) -> bool = patched_dummy_check,
+            },
+        },
+    },
+}
+
+/// What the module forgets, by the dummy that it belongs to. The same as in the first version.
+static LEAK: Shadow<KBox<c_int>> = Shadow::new(1);
+
+/// How often a dummy has been checked.
+static COUNTER: Shadow<Atomic<i32>> = Shadow::new(2);
+
+/// In milliseconds.
+const EXPIRE_PERIOD: u32 = 12_000;
+
+/// `struct dummy`, as the module has it.
+#[repr(C)]
+pub struct Dummy {
+    _list: [usize; 2],
+    jiffies_expire: Jiffies,
+}
+
+fn alloc() -> Result<KBox<Dummy>> {
+    let dummy = KBox::new(
+        Dummy {
+            _list: [0; 2],
+            jiffies_expire: jiffies().wrapping_add(msecs_to_jiffies(EXPIRE_PERIOD)),
+        },
+        GFP_KERNEL,
+    )?;
+    let leak = KBox::new(0, GFP_KERNEL)?;
+    LEAK.alloc(&*dummy, GFP_KERNEL, || Ok(leak))?;
+    pr_info!("dummy_alloc: a dummy, and what would be forgotten\n");
+    Ok(dummy)
+}
+
+extern "C" fn patched_dummy_alloc() -> Option<KBox<Dummy>> {
+    alloc().ok()
+}
+
+extern "C" fn patched_dummy_check(d: &Dummy, jiffies: c_ulong) -> bool {
+    // Dummies may be older than this livepatch.
+    if let Ok(counter) = COUNTER.get_or_alloc(d, GFP_NOWAIT, || Ok(Atomic::new(0))) {
+        counter.fetch_add(1, Relaxed);
+    }
+    // As time_after() does it.
+    (d.jiffies_expire.wrapping_sub(jiffies) as isize) < 0
+}
+
+extern "C" fn patched_dummy_free(d: KBox<Dummy>) {
+    match LEAK.remove(&*d) {
+        Some(_leak) => pr_info!("dummy_free: prevented a leak\n"),
+        None => pr_info!("dummy_free: leaked!\n"),
+    }
+    if let Some(counter) = COUNTER.remove(&*d) {
+        pr_info!("dummy_free: check counter = {}\n", counter.load(Relaxed));
+    }
+}
+
+struct Fix;
+
+impl Callbacks for Fix {
+    fn post_unpatch(_object: &Object<'_>) {
+        // Nobody will free the dummies in our way any more.
+        LEAK.remove_all();
+        COUNTER.remove_all();
+        pr_info!("post_unpatch: nothing is left to leak\n");
+    }
+}

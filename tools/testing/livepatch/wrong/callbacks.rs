@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Callbacks that are none.
+//~ error[E0277]: the trait bound `Wrong: Callbacks` is not satisfied
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        vmlinux: {
+            callbacks: Wrong,
+        },
+    },
+}
+
+struct Wrong;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function without a name.
+//~ a name must not be empty
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        vmlinux: {
+            funcs: {
+                fn ""(value: c_int) -> c_int = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_value: c_int) -> c_int {
+    0
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A replacement that would keep its argument for ever.
+//~ error[E0308]: mismatched types
+//~ expected reference `&
+//~ found reference `&'static
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        vmlinux: {
+            funcs: {
+                fn old_function(value: &c_int) = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_value: &'static c_int) {}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fewer arguments than declared.
+//~ error[E0308]: mismatched types
+//~ incorrect number of function parameters
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        vmlinux: {
+            funcs: {
+                fn old_function(value: c_int, flags: c_int) -> c_int = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_value: c_int) -> c_int {
+    0
+}

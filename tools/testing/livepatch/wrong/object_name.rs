@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A module whose name is not in quotation marks.
+//~ an object is `vmlinux`, or the name of a module in quotation marks
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        some_module: {
+            funcs: {
+                fn old_function(value: c_int) -> c_int = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_value: c_int) -> c_int {
+    0
+}

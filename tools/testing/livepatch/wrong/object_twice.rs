@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An object that is there twice.
+//~ this object is there already
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        "some_module": {
+            funcs: {
+                fn old_function(value: c_int) -> c_int = new_function,
+            },
+        },
+        "some_module": {
+            funcs: {
+                fn other_function(value: c_int) -> c_int = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_value: c_int) -> c_int {
+    0
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the others get wrong: this must compile.
+
+use kernel::livepatch::{
+    module_livepatch,
+    Callbacks,
+    Shadow,
+    State, //
+};
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "right",
+    license: "GPL",
+    replace: true,
+    states: [STATES, FLAG],
+    objects: {
+        vmlinux: {
+            callbacks: Right,
+            funcs: {
+                fn old_function(value: c_int) -> c_int = new_function,
+                #[sympos(2)]
+                fn "helper.isra.0"(value: c_int) -> c_int = new_function,
+                fn by_pointer(value: *mut c_void) = unsafe_function,
+                fn nothing() = nothing,
+            },
+        },
+        "8021q": {
+            callbacks: Right,
+        },
+    },
+}
+
+static STATES: State<u64> = State::new(1, 1);
+static FLAG: State<()> = State::new(2, 1);
+static SHADOW: Shadow<KBox<u64>> = Shadow::new(1);
+
+struct Right;
+
+impl Callbacks for Right {}
+
+extern "C" fn new_function(value: c_int) -> c_int {
+    match SHADOW.get(&value) {
+        Some(_variable) => value,
+        None => 0,
+    }
+}
+
+unsafe extern "C" fn unsafe_function(_value: *mut c_void) {}
+
+extern "C" fn nothing() {}

@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Livepatches in Rust that must not compile, against a built kernel: KDIR=path
+# ./run.sh [MAKE ARGUMENT...].  Each file but right.rs is one, and says with //~
+# what the compiler has to say of it.  The last line is "N passed, N failed".
+
+here=$(cd "$(dirname "$0")" && pwd)
+KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0 failed=0
+
+# bad NAME TEXT: one that was not refused as it should be.
+bad() {
+	failed=$((failed + 1))
+	printf 'not ok: %s: %s\n' "$1" "$2"
+	cat "$scratch/log"
+}
+
+for file in "$here"/*.rs; do
+	name=$(basename "$file" .rs)
+	rm -rf "$scratch/module"
+	mkdir "$scratch/module"
+	cp "$file" "$scratch/module"
+	echo "obj-m := $name.o" >"$scratch/module/Kbuild"
+	status=0
+	make -C "$KDIR" M="$scratch/module" "$@" "$name.o" >"$scratch/log" 2>&1 </dev/null || status=$?
+	missing=
+	while IFS= read -r text; do
+		grep -qF -e "$text" "$scratch/log" || missing=$text
+	done < <(sed -n 's,^//~ ,,p' "$file")
+	if [ "$name" = right ]; then
+		[ "$status" = 0 ] || {
+			bad "$name" "it must compile"
+			continue
+		}
+	elif [ "$status" = 0 ]; then
+		bad "$name" "it must not compile"
+		continue
+	elif [ -n "$missing" ] || ! grep -q '^//~ ' "$file"; then
+		bad "$name" "the compiler does not say: $missing"
+		continue
+	fi
+	passed=$((passed + 1))
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What others read, changed without a lock.
+//~ error[E0594]: cannot assign to data in dereference of `ShadowRef
+
+use kernel::livepatch::Shadow;
+use kernel::prelude::*;
+
+static SHADOW: Shadow<u64> = Shadow::new(1);
+
+module! {
+    type: Wrong,
+    name: "wrong",
+    license: "GPL",
+}
+
+struct Wrong;
+
+impl kernel::Module for Wrong {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        if let Some(mut variable) = SHADOW.get(&0_u8) {
+            *variable = 2;
+        }
+        Ok(Self)
+    }
+}

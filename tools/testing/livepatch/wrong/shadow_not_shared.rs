@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A type that only one task may use.
+//~ error[E0599]
+//~ `*mut u8: Send`
+
+use kernel::livepatch::Shadow;
+use kernel::prelude::*;
+
+static SHADOW: Shadow<*mut u8> = Shadow::new(1);
+
+module! {
+    type: Wrong,
+    name: "wrong",
+    license: "GPL",
+}
+
+struct Wrong;
+
+impl kernel::Module for Wrong {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        SHADOW.remove_all();
+        Ok(Self)
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function that is replaced twice.
+//~ this function is replaced already
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        vmlinux: {
+            funcs: {
+                fn old_function(value: c_int) -> c_int = new_function,
+                fn old_function(value: c_int) -> c_int = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_value: c_int) -> c_int {
+    0
+}
