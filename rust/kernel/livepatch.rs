@@ -38,6 +38,8 @@
 //!   `modules`; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
 //! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone. Everything is
 //!   decided there: the life of a patch, transitions, replace, modules that come and go.
+//! - **API**, `api`: what livepatches in Rust are written with. It is compiled into their modules,
+//!   for either core, and knows nothing of the others.
 //!
 //! # Locks
 //!
