@@ -139,6 +139,7 @@ check "layers" layers
 check "maps" maps
 check "checkpatch --strict, C" checkpatch "${c_files[@]}"
 check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"
+check "checkpatch --strict, scripts" checkpatch "${scripts[@]}"
 check "kernel-doc" scripts/kernel-doc -none -Wall "${c_files[@]}"
 check "W=1" extra_warnings
 # Releases up to 0.6.4 cannot parse this kernel's headers, which it can tell.

@@ -212,6 +212,9 @@ rm -r "${copy:?}/lib"
 cp "$copy/series/diffs/kernel/livepatch/Kconfig.diff" "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
 expect "series: a diff of no commit" 1 "Kconfig@again.diff belongs to no commit" written
 rm "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
+echo 'series/diffs/tools/testing/selftests/livepatch/config@rust.diff' >>"$copy/series/commits/03-rules"
+expect "series: a diff before what it builds on" 1 "does not apply where series/commits/03-rules has it" written
+sed -i '$d' "$copy/series/commits/03-rules"
 touch "$(KDIR="$scratch/linux" LIVEPATCH_RUST_CACHE="$scratch/series-cache" "$copy/dev/tree.sh" 2>/dev/null)/kernel/stray.c"
 expect "series: the tree has something else" 1 "kernel/stray.c" written
 sed -i '/^Files:/d' "$copy/series/commits/03-rules"

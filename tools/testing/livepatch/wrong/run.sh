@@ -25,7 +25,8 @@ for file in "$here"/*.rs; do
 	cp "$file" "$scratch/module"
 	echo "obj-m := $name.o" >"$scratch/module/Kbuild"
 	status=0
-	make -C "$KDIR" M="$scratch/module" "$@" "$name.o" >"$scratch/log" 2>&1 </dev/null || status=$?
+	make -C "$KDIR" M="$scratch/module" "$@" "$name.o" >"$scratch/log" 2>&1 </dev/null ||
+		status=$?
 	missing=
 	while IFS= read -r text; do
 		grep -qF -e "$text" "$scratch/log" || missing=$text

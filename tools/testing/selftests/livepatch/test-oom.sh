@@ -560,8 +560,10 @@ function rust_state_undo() {
 }
 
 function group_rust() {
-	MIN_ALLOCATIONS=14 each_allocation "shadow variables of a livepatch in Rust" klp_enable_patch rust_shadow
-	MIN_ALLOCATIONS=10 each_allocation "system states of a livepatch in Rust" klp_enable_patch rust_state
+	MIN_ALLOCATIONS=14 each_allocation "shadow variables of a livepatch in Rust" \
+		klp_enable_patch rust_shadow
+	MIN_ALLOCATIONS=10 each_allocation "system states of a livepatch in Rust" \
+		klp_enable_patch rust_state
 }
 
 

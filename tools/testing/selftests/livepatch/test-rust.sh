@@ -27,16 +27,21 @@ MOD_TARGET=test_klp_rust_target
 # match $AT_RANDOM.  That tasks are signaled depends on how slow the machine is.
 AT_RANDOM=
 function dmesg() {
+	local ours='% |insmod: |livepatch_(rust_)?(sample|callbacks)[a-z_]*: '
+
 	command dmesg | grep -vE "livepatch: signaling remaining tasks${AT_RANDOM:+|$AT_RANDOM}" | \
-		sed -E -e 's/\] (% |insmod: |livepatch_(rust_)?(sample|callbacks)[a-z_]*: )/] livepatch: \1/' \
+		sed -E -e "s/\] ($ours)/] livepatch: \1/" \
 			-e 's/shadow variable <[^>]*>/shadow variable <...>/'
 }
+
+# What is said of it when the callback of a module that comes returns an error.
+REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'"
 
 setup_config
 
 for sample in $LP_SAMPLE $LP_CALLBACKS $LP_FIX1 $LP_FIX2 $MOD_SHADOW $MOD_CALLBACKS $MOD_BUSY; do
 	[[ -f "$(sample_path $sample)" ]] ||
-		skip "no $sample in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH=m, CONFIG_SAMPLE_LIVEPATCH_RUST=m)"
+		skip "no $sample in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH{,_RUST}=m)"
 done
 
 
@@ -154,7 +159,7 @@ livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
 livepatch: applying patch '$LP_CALLBACKS' to loading module '$MOD_CALLBACKS'
 livepatch: $LP_CALLBACKS: pre_patch: $MOD_CALLBACKS -> $COMING
 livepatch: pre-patch callback failed for object '$MOD_CALLBACKS'
-livepatch: patch '$LP_CALLBACKS' failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'
+livepatch: patch '$LP_CALLBACKS' $REFUSED
 livepatch: insmod: ERROR: could not insert module ${MOD_CALLBACKS//_/-}.ko: No such device
 livepatch: % echo 0 > $SYSFS_KLP_DIR/$LP_CALLBACKS/enabled
 livepatch: '$LP_CALLBACKS': initializing unpatching transition

@@ -51,7 +51,10 @@ impl Callbacks for Test {
         ORIGINAL.set(object, Arc::new(42, GFP_KERNEL)?)?;
         pr_info!("remembering 42\n");
         let other = OTHER.set(object, Arc::new(43, GFP_KERNEL)?);
-        pr_info!("another state: {}\n", other.map_or_else(Error::to_errno, |()| 0));
+        pr_info!(
+            "another state: {}\n",
+            other.map_or_else(Error::to_errno, |()| 0)
+        );
         kernel::error::to_result(module_parameters::pre_patch_ret.value())
     }
 
