@@ -286,6 +286,9 @@ impl<P: Livepatch, C: Callbacks> Trampolines<P, C> {
         }
     }
 
+    /// # Safety
+    ///
+    /// As [`Self::object`].
     unsafe extern "C" fn pre_patch(object: *mut bindings::klp_object) -> c_int {
         // SAFETY: The core calls, with the patch's object.
         match C::pre_patch(unsafe { &Self::object(object) }) {
@@ -294,16 +297,25 @@ impl<P: Livepatch, C: Callbacks> Trampolines<P, C> {
         }
     }
 
+    /// # Safety
+    ///
+    /// As [`Self::object`].
     unsafe extern "C" fn post_patch(object: *mut bindings::klp_object) {
         // SAFETY: As above.
         C::post_patch(unsafe { &Self::object(object) });
     }
 
+    /// # Safety
+    ///
+    /// As [`Self::object`].
     unsafe extern "C" fn pre_unpatch(object: *mut bindings::klp_object) {
         // SAFETY: As above.
         C::pre_unpatch(unsafe { &Self::object(object) });
     }
 
+    /// # Safety
+    ///
+    /// As [`Self::object`].
     unsafe extern "C" fn post_unpatch(object: *mut bindings::klp_object) {
         // SAFETY: As above.
         C::post_unpatch(unsafe { &Self::object(object) });

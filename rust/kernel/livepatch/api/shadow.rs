@@ -273,6 +273,10 @@ struct Node<T> {
 
 impl<T> Node<T> {
     /// The variable's destructor: nobody new will find the node.
+    ///
+    /// # Safety
+    ///
+    /// `data` is the data of a variable that `New::construct()` has made, and is destroyed once.
     unsafe extern "C" fn destroy(_structure: *mut c_void, data: *mut c_void) {
         // SAFETY: `construct()` has put it there.
         let node = unsafe { data.cast::<NonNull<Self>>().read() };
@@ -282,6 +286,10 @@ impl<T> Node<T> {
     }
 
     /// Nobody reads the node any more.
+    ///
+    /// # Safety
+    ///
+    /// `head` is what `destroy()` has passed to RCU, which calls this once.
     unsafe extern "C" fn free(head: *mut bindings::callback_head) {
         // SAFETY: `destroy()` has passed the head of a node.
         let node = unsafe { crate::container_of!(Opaque::cast_from(head), Self, head) };
@@ -301,6 +309,11 @@ struct New<T, F> {
 }
 
 impl<T, F: FnOnce() -> Result<T>> New<T, F> {
+    /// The variable's constructor.
+    ///
+    /// # Safety
+    ///
+    /// `data` has room for a pointer, and `new` points to a `Self` that nobody else uses.
     unsafe extern "C" fn construct(
         _structure: *mut c_void,
         data: *mut c_void,
