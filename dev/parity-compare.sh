@@ -76,7 +76,7 @@ declared() {
 # caller; addresses; the place, the registers and the stack that a warning
 # reports, because the two cores are different code; and what depends on how
 # busy the machine is: the scheduler's and the like, and that remaining tasks
-# are signaled, except in the step that waits for it.
+# are signaled, which the step that waits for it records.
 messages() {
 	sed -E -e '/^ /d' -e 's/0x[0-9a-f]{8,}/ADDRESS/g' -e 's/\b[0-9a-f]{16}\b/ADDRESS/g' "$1" |
 		awk -v folder="$2" '
@@ -98,14 +98,13 @@ messages() {
 			flush()
 			split(text, words, " ")
 			step = words[3]
-			signals = text ~ / remaining tasks are signaled$/
 			n = warning = stack = 0
 			next
 		}
 		text ~ /^parity: end of the tour/ { flush(); step = 0; next }
 		text ~ /^workqueue: .* hogged CPU|^clocksource: |^hrtimer: interrupt took|^perf: interrupt took/ { next }
 		text ~ /^sched: |^rcu: .*expedited/ { next }
-		text ~ /^livepatch: signaling remaining tasks/ && !signals { next }
+		text ~ /^livepatch: signaling remaining tasks/ { next }
 		text ~ /^WARNING: / { warning = 1; lines[n++] = level ": WARNING"; next }
 		text ~ /^---\[ end trace/ { warning = 0 }
 		warning { next }

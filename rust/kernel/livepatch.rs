@@ -5,6 +5,9 @@
 //! This is the core of `CONFIG_LIVEPATCH` when `CONFIG_LIVEPATCH_RUST=y`. Livepatch modules are
 //! the same as for the C core, and so are the files in sysfs and procfs and the log.
 //!
+//! With either core, it has what livepatches are written with in Rust: `module_livepatch!`,
+//! `Callbacks`, `Shadow` and `State`. That is all that is public.
+//!
 //! # Life cycle
 //!
 //! A **patch** is *enabled* or disabled: a statement about what is wanted. It changes **objects**,
@@ -36,6 +39,8 @@
 //! - **Core**, no `unsafe`, this kernel for the model: `core`, patches as they are passed in;
 //!   `patch`, their objects and funcs; `ftrace`, functions in batches; `transition`, tasks;
 //!   `modules`; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
+//! - **Livepatches**, `api`: compiled into modules, on the interface that modules in C have, too; it
+//!   knows nothing of the rest.
 //! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone. Everything is
 //!   decided there: the life of a patch, transitions, replace, modules that come and go.
 //! - **API**, `api`: what livepatches in Rust are written with. It is compiled into their modules,

@@ -32,7 +32,10 @@ pub(crate) use self::{
     patch::Patch, //
 };
 
-use core::ffi::CStr;
+use core::{
+    ffi::CStr,
+    iter, //
+};
 
 use crate::{
     bindings,
@@ -77,6 +80,25 @@ unsafe fn drop_name(name: *const c_char) {
 pub(crate) struct State(Opaque<bindings::klp_state>);
 
 impl State {
+    /// The states in a patch's array.
+    ///
+    /// # Safety
+    ///
+    /// `states` is null or points to an array that ends with an entry whose identifier is zero, and
+    /// that lives and does not change as long as `'a`.
+    pub(crate) unsafe fn all<'a>(
+        states: *mut bindings::klp_state,
+    ) -> impl Iterator<Item = &'a Self> {
+        let mut next = states;
+        iter::from_fn(move || {
+            // SAFETY: By the safety requirement, and `next` has not passed the end.
+            let state = unsafe { next.cast::<Self>().as_ref() }.filter(|s| s.id() != 0)?;
+            // SAFETY: `next` is not the end of the array.
+            next = unsafe { next.add(1) };
+            Some(state)
+        })
+    }
+
     /// The state itself, for C.
     pub(crate) fn as_ptr(&self) -> *mut bindings::klp_state {
         self.0.get()

@@ -14,7 +14,8 @@ use super::{
     abi::{
         self,
         Module,
-        Patch, //
+        Patch,
+        State, //
     },
     core as klp_core,
     elf::Image,
@@ -165,17 +166,15 @@ unsafe extern "C" fn klp_rust_apply_relocs(
 ///
 /// # Safety
 ///
-/// `patch` points to a patch.
+/// `patch` points to a patch, whose states are complete; the rest of it need not be.
 #[export]
 unsafe extern "C" fn klp_rust_get_state(
     patch: *mut bindings::klp_patch,
     id: c_ulong,
 ) -> *mut bindings::klp_state {
     // SAFETY: By the safety requirement.
-    let patch = unsafe { Patch::from_raw(patch) };
-    patch
-        .and_then(|patch| state::get(patch, id))
-        .map_or(ptr::null_mut(), |state| state.as_ptr())
+    let states = unsafe { State::all((*patch).states) };
+    state::get(states, id).map_or(ptr::null_mut(), State::as_ptr)
 }
 
 /// `klp_get_prev_state()`.

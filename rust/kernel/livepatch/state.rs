@@ -17,9 +17,9 @@ use super::{
     model, //
 };
 
-/// The state called `id` that a patch modifies.
-pub(crate) fn get(patch: &Patch, id: usize) -> Option<&State> {
-    patch.states().find(|state| state.id() == id)
+/// The state called `id` among those that a patch modifies.
+pub(crate) fn get<'a>(mut states: impl Iterator<Item = &'a State>, id: usize) -> Option<&'a State> {
+    states.find(|state| state.id() == id)
 }
 
 /// The state called `id` that the patches before the one in transition modify, as the latest of
@@ -32,14 +32,14 @@ pub(crate) fn get_previous(id: usize, locked: &Locked) -> Option<&State> {
     let current = current?;
     host::patches(locked)
         .take_while(|patch| !core::ptr::eq(*patch, current))
-        .filter_map(|patch| get(patch, id))
+        .filter_map(|patch| get(patch.states(), id))
         .last()
 }
 
 /// Whether a new patch can deal with what the enabled ones have modified.
 pub(crate) fn is_compatible(patch: &Patch, locked: &Locked) -> bool {
     host::patches(locked).flat_map(Patch::states).all(|old| {
-        let own = get(patch, old.id()).map(State::version);
+        let own = get(patch.states(), old.id()).map(State::version);
         model::state::is_compatible(patch.replaces(), own, old.version())
     })
 }

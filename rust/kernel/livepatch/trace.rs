@@ -83,8 +83,8 @@ pub(crate) fn patch(patch: &Patch, turn: Turn<&Patch>) {
     }
 }
 
-/// A task has switched to `target`.
-pub(crate) fn switched(task: TaskRef, target: TaskState, way: Way) {
+/// A task has switched to `state`.
+pub(crate) fn switched(task: TaskRef, state: TaskState, way: Way) {
     let way = match way {
         Way::StackCheck => bindings::klp_switch_way_KLP_WAY_STACK_CHECK,
         Way::Schedule => bindings::klp_switch_way_KLP_WAY_SCHEDULE,
@@ -95,7 +95,7 @@ pub(crate) fn switched(task: TaskRef, target: TaskState, way: Way) {
         Way::Forced => bindings::klp_switch_way_KLP_WAY_FORCED,
     };
     // SAFETY: The task lives.
-    unsafe { klp_task_switched(task.as_ptr(), target as c_int, way) };
+    unsafe { klp_task_switched(task.as_ptr(), state as c_int, way) };
 }
 
 /// A task cannot switch to `target`. Preemption is disabled, or `klp_mutex` is held.

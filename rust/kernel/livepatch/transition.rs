@@ -139,8 +139,8 @@ impl TaskHost for Tasks {
         task.report(err, func);
     }
 
-    fn trace_switch(&self, task: TaskRef, way: Way) {
-        trace::switched(task, self.target(), way);
+    fn trace_switch(&self, task: TaskRef, state: TaskState, way: Way) {
+        trace::switched(task, state, way);
     }
 
     fn read_barrier(&self) {

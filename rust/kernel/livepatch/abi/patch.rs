@@ -149,15 +149,7 @@ impl Patch {
     /// The system states that the patch modifies.
     pub(crate) fn states(&self) -> impl Iterator<Item = &State> {
         // SAFETY: By the type invariants.
-        let mut next = unsafe { (*self.as_ptr()).states };
-        iter::from_fn(move || {
-            // SAFETY: By the type invariants the array, if there is one, ends with an entry whose
-            // identifier is zero, and `next` has not passed it.
-            let state = unsafe { next.cast::<State>().as_ref() }.filter(|s| s.id() != 0)?;
-            // SAFETY: `next` is not the end of the array.
-            next = unsafe { next.add(1) };
-            Some(state)
-        })
+        unsafe { State::all((*self.as_ptr()).states) }
     }
 
     /// Makes the lists, the kobjects and the work of a patch that has just been passed in.

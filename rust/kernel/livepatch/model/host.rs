@@ -64,9 +64,9 @@ pub(crate) trait TaskHost {
     /// Tells the log, at debug level, and who traces it, why `task` did not switch. Must not
     /// sleep.
     fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
-    /// Tells who traces it that `task` has switched. Must not sleep, and may be called inside
-    /// [`TaskHost::with_task_still`].
-    fn trace_switch(&self, task: Self::Task, way: Way);
+    /// Tells who traces it that `task` has switched to `state`. Must not sleep, and may be called
+    /// inside [`TaskHost::with_task_still`].
+    fn trace_switch(&self, task: Self::Task, state: TaskState, way: Way);
     /// `smp_rmb()`.
     fn read_barrier(&self);
 

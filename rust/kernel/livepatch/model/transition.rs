@@ -304,8 +304,9 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     // 2. the loads in a handler that runs later on this CPU:
     // pairs with the write barrier in `start()`.
     if tasks.test_and_clear_pending(task) {
-        tasks.set_state(task, tasks.target());
-        tasks.trace_switch(task, way);
+        let target = tasks.target();
+        tasks.set_state(task, target);
+        tasks.trace_switch(task, target, way);
         switched_itself(tasks);
     }
 }
@@ -348,7 +349,7 @@ pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     tasks.set_pending(child, tasks.pending(parent));
     tasks.set_state(child, state);
     if state != before && state != TaskState::Idle && state == tasks.target() {
-        tasks.trace_switch(child, Way::Fork);
+        tasks.trace_switch(child, state, Way::Fork);
     }
 }
 
@@ -387,10 +388,11 @@ pub(crate) fn switch_task<T: TaskHost>(
 
 /// Switches a task that is known to be still, unless it has done so itself.
 fn switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
+    let target = tasks.target();
     tasks.set_pending(task, false);
-    if tasks.state(task) != tasks.target() {
-        tasks.set_state(task, tasks.target());
-        tasks.trace_switch(task, way);
+    if tasks.state(task) != target {
+        tasks.set_state(task, target);
+        tasks.trace_switch(task, target, way);
     }
 }
 

@@ -94,8 +94,8 @@ impl TaskHost for Machine {
 
     fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
 
-    fn trace_switch(&self, task: Task, way: Way) {
-        self.told_of_switch(task, way);
+    fn trace_switch(&self, task: Task, state: TaskState, way: Way) {
+        self.told_of_switch(task, state, way);
     }
 
     fn read_barrier(&self) {}

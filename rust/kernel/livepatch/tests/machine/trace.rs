@@ -48,12 +48,12 @@ impl Machine {
         self.expect_told(!forgotten);
     }
 
-    pub(super) fn told_of_switch(&self, task: Task, way: Way) {
+    pub(super) fn told_of_switch(&self, task: Task, state: TaskState, way: Way) {
         let untold = self.task(task, |task| {
             task.way = Some(way);
             core::mem::replace(&mut task.untold, false)
         });
-        self.expect_told(untold && self.state_of(task) == self.target());
+        self.expect_told(untold && self.state_of(task) == state && state == self.target());
     }
 
     fn expect_told(&self, ok: bool) {

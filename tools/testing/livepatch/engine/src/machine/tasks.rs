@@ -226,8 +226,9 @@ impl TaskHost for Tasks {
         self.machine.log(|| format!("task {task}: {why:?}"));
     }
 
-    fn trace_switch(&self, task: TaskId, way: Way) {
-        self.machine.log(|| format!("task {task}: {way:?}"));
+    fn trace_switch(&self, task: TaskId, state: TaskState, way: Way) {
+        self.machine
+            .log(|| format!("task {task}: {state:?}, {way:?}"));
     }
 
     #[track_caller]
