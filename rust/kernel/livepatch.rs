@@ -39,8 +39,6 @@
 //! - **Core**, no `unsafe`, this kernel for the model: `core`, patches as they are passed in;
 //!   `patch`, their objects and funcs; `ftrace`, functions in batches; `transition`, tasks;
 //!   `modules`; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
-//! - **Livepatches**, `api`: compiled into modules, on the interface that modules in C have, too; it
-//!   knows nothing of the rest.
 //! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone. Everything is
 //!   decided there: the life of a patch, transitions, replace, modules that come and go.
 //! - **API**, `api`: what livepatches in Rust are written with. It is compiled into their modules,
