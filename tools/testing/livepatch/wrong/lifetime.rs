@@ -2,8 +2,7 @@
 
 //! A replacement that would keep its argument for ever.
 //~ error[E0308]: mismatched types
-//~ expected reference `&
-//~ found reference `&'static
+//~ one type is more general than the other
 
 use kernel::livepatch::module_livepatch;
 use kernel::prelude::*;
