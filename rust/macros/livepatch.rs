@@ -355,7 +355,7 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
 
         #module
 
-        // What the livepatch names is looked up from in here: statics have names of their own.
+        // What the livepatch names is looked up from in here: its tables have names of their own.
         const _: () = {
             /// Without this mark, the core refuses the module.
             #[cfg(MODULE)]
