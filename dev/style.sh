@@ -151,7 +151,7 @@ fi
 check "shellcheck, selftests" shellcheck -S warning -e SC2046,SC2086 "${scripts[@]}"
 cd "$repo"
 check "shellcheck, dev" shellcheck dev/*.sh .ci/run
-check "codespell" codespell --quiet-level 3 --ignore-words-list crate README.md dev include kernel rust series tools Documentation
+check "codespell" codespell --quiet-level 3 --ignore-words-list crate README.md dev include kernel rust samples series tools Documentation
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
