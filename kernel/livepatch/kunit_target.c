@@ -48,6 +48,10 @@ unsigned int klp_kunit_stack_in_handler(unsigned long *entries,
 					unsigned int size)
 {
 	unsigned long ip = ftrace_location((unsigned long)klp_kunit_target);
+	int (*target)(int value) = klp_kunit_target;
+
+	/* Or there would be no call: its result is not used. */
+	OPTIMIZER_HIDE_VAR(target);
 
 	klp_kunit_stack.entries = entries;
 	klp_kunit_stack.size = size;
@@ -55,7 +59,7 @@ unsigned int klp_kunit_stack_in_handler(unsigned long *entries,
 	if (ftrace_set_filter_ip(&klp_kunit_fops, ip, 0, 1))
 		return 0;
 	if (!register_ftrace_function(&klp_kunit_fops)) {
-		klp_kunit_target(0);
+		target(0);
 		unregister_ftrace_function(&klp_kunit_fops);
 	}
 	ftrace_free_filter(&klp_kunit_fops);
