@@ -15,7 +15,10 @@ set_kmake
 mkdir -p "$out/selftests"
 
 fragments=("$repo/dev/config/x86_64.config" "$repo/dev/config/${CORE:-rust}.config")
-[ "${DEBUG:-1}" = 0 ] || fragments+=("$repo/dev/config/debug.config")
+case ${DEBUG:-1} in
+0) fragments+=("$repo/dev/config/release.config") ;;
+*) fragments+=("$repo/dev/config/debug.config") ;;
+esac
 cat "${fragments[@]}" >"$out/wanted.new"
 
 # Configure again only if what is wanted, or what can be wanted, has changed.
