@@ -78,9 +78,12 @@ impl Index {
         for func in patched.flat_map(|object| object.funcs(locked)) {
             let name = FuncName(func.name().as_char_ptr());
             let (old, new) = (func.original(), func.new_code());
-            let below = stacks::below(func, locked).map(|below| below.new_code());
+            let location = host::ftrace_location(old.start);
+            let below = location
+                .and_then(|location| stacks::below(func, location, locked))
+                .map(|below| below.new_code());
             let order = index.patching.len();
-            if let Some(location) = host::ftrace_location(old.start) {
+            if let Some(location) = location {
                 let code = stack::in_handler(location, CALL_SIZE);
                 index
                     .handlers

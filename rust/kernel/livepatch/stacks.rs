@@ -10,6 +10,8 @@
 //! The handler may call nothing that can be traced. That is why shared words are loaded and stored
 //! as volatile here, which is what `READ_ONCE()` and `WRITE_ONCE()` are, and not through the
 //! `kernel` crate's atomics: those call C functions.
+//!
+//! [`host::synchronize()`]: super::host::synchronize
 
 use core::{
     cell::{
@@ -22,7 +24,6 @@ use core::{
 use super::{
     abi::Func,
     host::{
-        self,
         warn_on_once,
         Locked,
         TaskRef, //
@@ -167,14 +168,14 @@ impl FuncStack {
     }
 }
 
-/// The func below this one on its stack.
-pub(crate) fn below<'a>(func: &'a Func, locked: &'a Locked) -> Option<&'a Func> {
-    let location = host::ftrace_location(func.old_address(locked)?)?;
+/// The func below this one on the stack for `location`.
+pub(crate) fn below<'a>(func: &Func, location: usize, locked: &'a Locked) -> Option<&'a Func> {
     let stack = find(location, locked)?;
     following(stack, func.stack_node())
 }
 
-/// Takes a func off its stack. A handler may still use it until [`host::synchronize()`].
+/// Takes a func off its stack. A handler may still use it until
+/// [`host::synchronize()`](super::host::synchronize).
 pub(crate) fn remove(func: &Func, _: &Locked) {
     // SAFETY: The func is on a stack, and `Locked` excludes other writers.
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
