@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the tests of refused livepatches, of transitions that wait and of samples
-# share.  Sourced after functions.sh.
+# What tests share that functions.sh lacks: of livepatches that are refused, of
+# transitions that wait, of samples.  Sourced after functions.sh.
 #
 # KLP_SAMPLES is the folder of the built samples, if it is not where the running
 # kernel's modules are installed.
@@ -59,6 +59,51 @@ function write_failing() {
 # patched_functions() - the functions that have the livepatch ftrace handler
 function patched_functions() {
 	grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions"
+}
+
+# tasks_in_state(state) - the thread IDs of the tasks with this patch_state
+#	state - -1, 0 or 1
+function tasks_in_state() {
+	grep -lx -e "$1" /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | \
+		awk -F/ '{ print $5 }'
+}
+
+# find_worker() - set WORKER to the PID of the kworker in busymod_work_func();
+#	fails if it is not asleep, as it is not for a moment now and then
+function find_worker() {
+	WORKER=$(grep -l 'busymod_work_func' /proc/[0-9]*/stack 2> /dev/null | \
+		awk -F/ '{ print $3 }')
+	[[ "$(wc -w <<< "$WORKER")" == "1" ]]
+}
+
+# start_busy() - load test_klp_callbacks_busy.ko, a kworker of which sleeps in
+#	busymod_work_func(); sets WORKER
+function start_busy() {
+	load_mod test_klp_callbacks_busy block_transition=Y
+	wait_until find_worker ||
+		die "the busy kworker is not to be found"
+}
+
+# start_sleeper(file, func) - start a process that sleeps in a function of the
+#	kernel; sets SLEEPER
+#	file - what it reads, in /proc
+#	func - the function that this reaches
+function start_sleeper() {
+	local file="$1"; shift
+	local func="$1"
+
+	cat "/proc/$file" > /dev/null 2>&1 &
+	SLEEPER=$!
+	wait_until 'grep -q " $func+" /proc/$SLEEPER/stack' ||
+		die "process $SLEEPER does not sleep in $func()"
+}
+
+# end_sleeper(pid) - end such a process
+function end_sleeper() {
+	local pid="$1"
+
+	kill -KILL "$pid"
+	wait "$pid" 2> /dev/null
 }
 
 # check_clean() - die if anything of any livepatch is there
@@ -142,4 +187,76 @@ livepatch: '$1': starting unpatching transition
 livepatch: '$1': completing unpatching transition
 livepatch: '$1': unpatching complete
 livepatch: % rmmod $1"
+}
+
+# What callbacks are told of a module
+LIVE="[MODULE_STATE_LIVE] Normal state"
+COMING="[MODULE_STATE_COMING] Full formed, running module_init"
+GOING="[MODULE_STATE_GOING] Going away"
+
+# callbacks_after_targets(modname, suffix) - the case of a sample with callbacks
+#	whose two targets are there first, one of them asleep in a function that
+#	the livepatch changes: the transition waits for it.  Both go before the
+#	livepatch does.
+#	modname - the sample
+#	suffix  - what its callbacks say after the step's name, such as pre_patch
+function callbacks_after_targets() {
+	local lp="$1"; shift
+	local suffix="$1"
+	local target=livepatch_callbacks_mod
+	local busy=livepatch_callbacks_busymod
+	local secs=10
+	local path
+
+	path=$(sample_path $lp)
+	load_sample $target
+	load_sample $busy sleep_secs=$secs
+	loop_until '[[ $(count_messages "busymod_work_func, sleeping") -eq 1 ]]' ||
+		die "the busy target does not get to work"
+	load_sample $lp
+	check_sysfs_value $lp "transition" "1"
+	check_sysfs_value $lp "$busy/patched" "1"
+	loop_until 'grep -q '^0$' $SYSFS_KLP_DIR/$lp/transition' ||
+		die "failed to complete transition"
+	unload_mod $target
+	unload_mod $busy
+	disable_lp $lp
+	unload_lp $lp
+
+	check_result "livepatch: % insmod ${target//_/-}.ko
+livepatch: $target: livepatch_callbacks_mod_init
+livepatch: % insmod ${busy//_/-}.ko sleep_secs=$secs
+livepatch: $busy: livepatch_callbacks_mod_init
+livepatch: $busy: busymod_work_func, sleeping $secs seconds ...
+livepatch: % insmod ${path##*/}
+livepatch: enabling patch '$lp'
+livepatch: '$lp': initializing patching transition
+livepatch: $lp: pre_patch$suffix: vmlinux
+livepatch: $lp: pre_patch$suffix: $target -> $LIVE
+livepatch: $lp: pre_patch$suffix: $busy -> $LIVE
+livepatch: '$lp': starting patching transition
+livepatch: $busy: busymod_work_func exit
+livepatch: '$lp': completing patching transition
+livepatch: $lp: post_patch$suffix: vmlinux
+livepatch: $lp: post_patch$suffix: $target -> $LIVE
+livepatch: $lp: post_patch$suffix: $busy -> $LIVE
+livepatch: '$lp': patching complete
+livepatch: % rmmod $target
+livepatch: $target: livepatch_callbacks_mod_exit
+livepatch: $lp: pre_unpatch$suffix: $target -> $GOING
+livepatch: reverting patch '$lp' on unloading module '$target'
+livepatch: $lp: post_unpatch$suffix: $target -> $GOING
+livepatch: % rmmod $busy
+livepatch: $busy: livepatch_callbacks_mod_exit
+livepatch: $lp: pre_unpatch$suffix: $busy -> $GOING
+livepatch: reverting patch '$lp' on unloading module '$busy'
+livepatch: $lp: post_unpatch$suffix: $busy -> $GOING
+livepatch: % echo 0 > $SYSFS_KLP_DIR/$lp/enabled
+livepatch: '$lp': initializing unpatching transition
+livepatch: $lp: pre_unpatch$suffix: vmlinux
+livepatch: '$lp': starting unpatching transition
+livepatch: '$lp': completing unpatching transition
+livepatch: $lp: post_unpatch$suffix: vmlinux
+livepatch: '$lp': unpatching complete
+livepatch: % rmmod $lp"
 }

@@ -7,6 +7,7 @@
 # the PATH, and beside this script.
 
 . $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
 
 MOD_BUSY=test_klp_callbacks_busy
 MOD_DEMO=test_klp_callbacks_demo
@@ -27,9 +28,8 @@ setup_config
 	skip "no stack or patch_state in /proc/PID"
 
 SCRATCH=$(mktemp -d)
-SLEEPERS=
 function cleanup_klpctl() {
-	[[ -z "$SLEEPERS" ]] || kill -KILL $SLEEPERS 2> /dev/null
+	kill -KILL $(jobs -p) 2> /dev/null
 	rm -rf "$SCRATCH"
 	cleanup
 }
@@ -67,7 +67,7 @@ function waits_for() {
 	local i count
 
 	# All but that task switch within a few seconds.
-	loop_until '[[ "$(tasks_waiting)" == "'$pid'" ]]' ||
+	wait_until '[[ "$(tasks_waiting)" == "'$pid'" ]]' ||
 		fail "waiting: $(tasks_waiting), not $pid"
 	# It may be awake for a moment, and then has no stack to look at.
 	for i in {1..10}; do
@@ -102,39 +102,13 @@ function tasks_waiting() {
 
 	state=$(grep -lx 1 $SYSFS_KLP_DIR/*/transition)
 	state=$(cat "${state%/transition}/enabled")
-	echo $(grep -lx -e $((1 - state)) /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | \
-		awk -F/ '{ print $5 }')
+	tasks_in_state $((1 - state))
 }
 
-# start_busy() - a kworker that sleeps in busymod_work_func(); sets WORKER
-function start_busy() {
-	load_mod $MOD_BUSY block_transition=Y
-	loop_until 'WORKER=$(grep -l busymod_work_func /proc/[0-9]*/stack 2> /dev/null);
-		    [[ $(wc -w <<< "$WORKER") -eq 1 ]]' ||
-		die "the busy kworker is not to be found"
-	WORKER=${WORKER#/proc/}
-	WORKER=${WORKER%/stack}
-}
-
+# stop_busy() - let the kworker go, and unload its module
 function stop_busy() {
 	echo N > $BLOCK_PARAM
 	unload_mod $MOD_BUSY
-}
-
-# start_sleeper(file, function) - a process that sleeps in this function of the
-#	kernel; sets SLEEPER
-function start_sleeper() {
-	cat /proc/$1 > /dev/null 2>&1 &
-	SLEEPER=$!
-	SLEEPERS+=" $SLEEPER"
-	loop_until 'grep -qw '$2' /proc/$SLEEPER/stack' ||
-		die "the process does not sleep in $2()"
-}
-
-function stop_sleeper() {
-	kill -KILL $SLEEPER
-	wait $SLEEPER 2> /dev/null
-	SLEEPERS=${SLEEPERS% $SLEEPER}
 }
 
 # check_gone(modname) - neither the patch nor its module is there
@@ -262,7 +236,7 @@ start_sleeper test_klp_sleep test_klp_sleep_show
 klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
 waits_for "user process" $SLEEPER "on function test_klp_sleep_show of $MOD_TARGET"
 marked test_klp_sleep_show
-stop_sleeper
+end_sleeper $SLEEPER
 klpctl 0 wait --timeout 60
 
 # The next one sleeps in the new function, and holds the end of the patch up.
@@ -276,7 +250,7 @@ says "livepatch: reverting"
 klpctl 0 enable $MOD_SLEEP
 says "$MOD_SLEEP: applied"
 klpctl 3 unload --timeout 1 $MOD_SLEEP
-stop_sleeper
+end_sleeper $SLEEPER
 klpctl 0 unload --timeout 60 $MOD_SLEEP
 check_gone $MOD_SLEEP
 unload_mod $MOD_TARGET
@@ -313,7 +287,7 @@ if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; 
 		waits_for "user process" $SLEEPER "its stack is unreliable, it seems"
 	fi
 fi
-stop_sleeper
+end_sleeper $SLEEPER
 klpctl 0 unload --timeout 60 $MOD_SLEEP
 unload_mod $MOD_TARGET
 pass
@@ -345,7 +319,7 @@ start_test "klpctl force"
 
 start_busy
 klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
-loop_until '[[ "$(tasks_waiting)" == "$WORKER" ]]'
+wait_until '[[ "$(tasks_waiting)" == "$WORKER" ]]'
 klpctl 0 force --dry-run
 says "would run: echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
 klpctl 2 force
@@ -359,7 +333,7 @@ says "switches 1 task at once"
 klpctl 6 status
 says "livepatch: forced"
 echo N > $BLOCK_PARAM
-loop_until '! grep -q busymod_work_func /proc/$WORKER/stack'
+wait_until '! grep -q busymod_work_func /proc/$WORKER/stack'
 klpctl 0 unload $MOD_DEMO
 stop_busy
 pass
@@ -370,7 +344,7 @@ start_test "klpctl report, and --root"
 load_mod $MOD_TARGET
 start_sleeper test_klp_sleep test_klp_sleep_show
 klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
-loop_until '[[ "$(tasks_waiting)" == "$SLEEPER" ]]'
+wait_until '[[ "$(tasks_waiting)" == "$SLEEPER" ]]'
 klpctl 0 report --output "$SCRATCH/report.tar"
 tar -C "$SCRATCH" -xf "$SCRATCH/report.tar" ||
 	fail "the report is no tar file"
@@ -402,7 +376,7 @@ if command -v setpriv > /dev/null; then
 	says "try as root"
 	KLPCTL=$ROOT_KLPCTL
 fi
-stop_sleeper
+end_sleeper $SLEEPER
 klpctl 0 wait --timeout 60
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET

@@ -62,67 +62,11 @@ check_result "$(enabled_messages $LP_SAMPLE)
 $(disabled_messages $LP_SAMPLE)"
 
 
-# - target and busy target are there first, the latter asleep in a function that
-#   the livepatch changes: the transition waits for it
-# - both go before the livepatch does
-
-SLEEP_SECS=10
-LIVE="[MODULE_STATE_LIVE] Normal state"
-COMING="[MODULE_STATE_COMING] Full formed, running module_init"
-GOING="[MODULE_STATE_GOING] Going away"
+# - target and busy target are there first
 
 start_test "Rust callbacks, targets first"
 
-load_sample $MOD_CALLBACKS
-load_sample $MOD_BUSY sleep_secs=$SLEEP_SECS
-loop_until '[[ $(count_messages "busymod_work_func, sleeping") -eq 1 ]]' ||
-	die "the busy target does not get to work"
-load_sample $LP_CALLBACKS
-check_sysfs_value $LP_CALLBACKS "transition" "1"
-check_sysfs_value $LP_CALLBACKS "$MOD_BUSY/patched" "1"
-loop_until 'grep -q '^0$' $SYSFS_KLP_DIR/$LP_CALLBACKS/transition' ||
-	die "failed to complete transition"
-unload_mod $MOD_CALLBACKS
-unload_mod $MOD_BUSY
-disable_lp $LP_CALLBACKS
-unload_lp $LP_CALLBACKS
-
-check_result "livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
-livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_init
-livepatch: % insmod ${MOD_BUSY//_/-}.ko sleep_secs=$SLEEP_SECS
-livepatch: $MOD_BUSY: livepatch_callbacks_mod_init
-livepatch: $MOD_BUSY: busymod_work_func, sleeping $SLEEP_SECS seconds ...
-livepatch: % insmod $LP_CALLBACKS.ko
-livepatch: enabling patch '$LP_CALLBACKS'
-livepatch: '$LP_CALLBACKS': initializing patching transition
-livepatch: $LP_CALLBACKS: pre_patch: vmlinux
-livepatch: $LP_CALLBACKS: pre_patch: $MOD_CALLBACKS -> $LIVE
-livepatch: $LP_CALLBACKS: pre_patch: $MOD_BUSY -> $LIVE
-livepatch: '$LP_CALLBACKS': starting patching transition
-livepatch: $MOD_BUSY: busymod_work_func exit
-livepatch: '$LP_CALLBACKS': completing patching transition
-livepatch: $LP_CALLBACKS: post_patch: vmlinux
-livepatch: $LP_CALLBACKS: post_patch: $MOD_CALLBACKS -> $LIVE
-livepatch: $LP_CALLBACKS: post_patch: $MOD_BUSY -> $LIVE
-livepatch: '$LP_CALLBACKS': patching complete
-livepatch: % rmmod $MOD_CALLBACKS
-livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_exit
-livepatch: $LP_CALLBACKS: pre_unpatch: $MOD_CALLBACKS -> $GOING
-livepatch: reverting patch '$LP_CALLBACKS' on unloading module '$MOD_CALLBACKS'
-livepatch: $LP_CALLBACKS: post_unpatch: $MOD_CALLBACKS -> $GOING
-livepatch: % rmmod $MOD_BUSY
-livepatch: $MOD_BUSY: livepatch_callbacks_mod_exit
-livepatch: $LP_CALLBACKS: pre_unpatch: $MOD_BUSY -> $GOING
-livepatch: reverting patch '$LP_CALLBACKS' on unloading module '$MOD_BUSY'
-livepatch: $LP_CALLBACKS: post_unpatch: $MOD_BUSY -> $GOING
-livepatch: % echo 0 > $SYSFS_KLP_DIR/$LP_CALLBACKS/enabled
-livepatch: '$LP_CALLBACKS': initializing unpatching transition
-livepatch: $LP_CALLBACKS: pre_unpatch: vmlinux
-livepatch: '$LP_CALLBACKS': starting unpatching transition
-livepatch: '$LP_CALLBACKS': completing unpatching transition
-livepatch: $LP_CALLBACKS: post_unpatch: vmlinux
-livepatch: '$LP_CALLBACKS': unpatching complete
-livepatch: % rmmod $LP_CALLBACKS"
+callbacks_after_targets $LP_CALLBACKS ""
 
 
 # - the livepatch is there first

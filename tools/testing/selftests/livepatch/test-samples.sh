@@ -93,74 +93,20 @@ $(disabled_messages $LP_FIX2)
 $(disabled_messages $LP_FIX1)"
 
 
-# - target and busy target are there first, the latter asleep in a function that
-#   the livepatch changes: the transition waits for it
-# - both go before the livepatch does
-
-SLEEP_SECS=10
-LIVE="[MODULE_STATE_LIVE] Normal state"
-COMING="[MODULE_STATE_COMING] Full formed, running module_init"
-REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'"
-GOING="[MODULE_STATE_GOING] Going away"
+# - target and busy target are there first
 
 start_test "callback samples, targets first"
 
-load_sample $MOD_CALLBACKS
-load_sample $MOD_BUSY sleep_secs=$SLEEP_SECS
-loop_until '[[ $(count_messages "busymod_work_func, sleeping") -eq 1 ]]' ||
-	die "the busy target does not get to work"
-load_sample $LP_DEMO
-check_sysfs_value $LP_DEMO "transition" "1"
-check_sysfs_value $LP_DEMO "$MOD_BUSY/patched" "1"
-loop_until 'grep -q '^0$' $SYSFS_KLP_DIR/$LP_DEMO/transition' ||
-	die "failed to complete transition"
-unload_mod $MOD_CALLBACKS
-unload_mod $MOD_BUSY
-disable_lp $LP_DEMO
-unload_lp $LP_DEMO
-
-check_result "livepatch: % insmod ${MOD_CALLBACKS//_/-}.ko
-livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_init
-livepatch: % insmod ${MOD_BUSY//_/-}.ko sleep_secs=$SLEEP_SECS
-livepatch: $MOD_BUSY: livepatch_callbacks_mod_init
-livepatch: $MOD_BUSY: busymod_work_func, sleeping $SLEEP_SECS seconds ...
-livepatch: % insmod ${LP_DEMO//_/-}.ko
-livepatch: enabling patch '$LP_DEMO'
-livepatch: '$LP_DEMO': initializing patching transition
-livepatch: $LP_DEMO: pre_patch_callback: vmlinux
-livepatch: $LP_DEMO: pre_patch_callback: $MOD_CALLBACKS -> $LIVE
-livepatch: $LP_DEMO: pre_patch_callback: $MOD_BUSY -> $LIVE
-livepatch: '$LP_DEMO': starting patching transition
-livepatch: $MOD_BUSY: busymod_work_func exit
-livepatch: '$LP_DEMO': completing patching transition
-livepatch: $LP_DEMO: post_patch_callback: vmlinux
-livepatch: $LP_DEMO: post_patch_callback: $MOD_CALLBACKS -> $LIVE
-livepatch: $LP_DEMO: post_patch_callback: $MOD_BUSY -> $LIVE
-livepatch: '$LP_DEMO': patching complete
-livepatch: % rmmod $MOD_CALLBACKS
-livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_exit
-livepatch: $LP_DEMO: pre_unpatch_callback: $MOD_CALLBACKS -> $GOING
-livepatch: reverting patch '$LP_DEMO' on unloading module '$MOD_CALLBACKS'
-livepatch: $LP_DEMO: post_unpatch_callback: $MOD_CALLBACKS -> $GOING
-livepatch: % rmmod $MOD_BUSY
-livepatch: $MOD_BUSY: livepatch_callbacks_mod_exit
-livepatch: $LP_DEMO: pre_unpatch_callback: $MOD_BUSY -> $GOING
-livepatch: reverting patch '$LP_DEMO' on unloading module '$MOD_BUSY'
-livepatch: $LP_DEMO: post_unpatch_callback: $MOD_BUSY -> $GOING
-livepatch: % echo 0 > $SYSFS_KLP_DIR/$LP_DEMO/enabled
-livepatch: '$LP_DEMO': initializing unpatching transition
-livepatch: $LP_DEMO: pre_unpatch_callback: vmlinux
-livepatch: '$LP_DEMO': starting unpatching transition
-livepatch: '$LP_DEMO': completing unpatching transition
-livepatch: $LP_DEMO: post_unpatch_callback: vmlinux
-livepatch: '$LP_DEMO': unpatching complete
-livepatch: % rmmod $LP_DEMO"
+callbacks_after_targets $LP_DEMO "_callback"
 
 
 # - the livepatch is there first
 # - the target is refused when its pre-patch callback fails, and then not
 # - the busy target does its work in the new function
 # - the livepatch goes before they do
+
+SLEEP_SECS=10
+REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'"
 
 start_test "callback samples, livepatch first"
 

@@ -138,16 +138,6 @@ function check_tasks() {
 	saw "klp_transition_complete: patch=.* target=$target waiting=0 $TASKS elapsed_ms=[0-9]+"
 }
 
-# start_busy() - a kworker that sleeps in busymod_work_func(); sets WORKER
-function start_busy() {
-	load_mod $MOD_BUSY block_transition=Y
-	wait_until 'WORKER=$(grep -l busymod_work_func /proc/[0-9]*/stack 2> /dev/null);
-		    [[ $(wc -w <<< "$WORKER") -eq 1 ]]' ||
-		die "the busy kworker is not to be found"
-	WORKER=${WORKER#/proc/}
-	WORKER=${WORKER%/stack}
-}
-
 # wait_traced(regex) - wait until an event is like this
 function wait_traced() {
 	wait_until 'traced | grep -qxE -e "'"$1"'"' ||
@@ -228,7 +218,7 @@ never_saw "klp_task_switched: pid=$WORKER .*"
 never_saw "klp_transition_(complete|force|reverse): .*"
 
 # All the others have switched, so this is the one that is left.
-wait_until '! grep -lx -e 0 /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | grep -v /$WORKER/'
+wait_until '[[ "$(tasks_in_state 0)" == "$WORKER" ]]'
 echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
 loop_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO ]]'
 saw_in_order \
@@ -248,7 +238,7 @@ start_case "trace a transition that is forced"
 
 start_busy
 load_lp_nowait $MOD_DEMO
-wait_until '! grep -lx -e 0 /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | grep -v /$WORKER/'
+wait_until '[[ "$(tasks_in_state 0)" == "$WORKER" ]]'
 echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force
 wait_traced "klp_transition_complete: .*"
 saw_in_order \
@@ -267,15 +257,11 @@ echo "ok"
 start_case "trace a user process that holds a transition up"
 
 load_mod $MOD_TARGET
-cat /proc/test_klp_sleep > /dev/null 2>&1 &
-SLEEPER=$!
-wait_until 'grep -qw test_klp_sleep_show /proc/$SLEEPER/stack' ||
-	die "the process does not sleep"
+start_sleeper test_klp_sleep test_klp_sleep_show
 load_lp_nowait $MOD_SLEEP
 FUNCTION="reason=function func=test_klp_sleep_show err=0"
 wait_traced "klp_task_blocked: pid=$SLEEPER target=patched $FUNCTION comm=cat"
-kill -KILL $SLEEPER
-wait $SLEEPER 2> /dev/null
+end_sleeper $SLEEPER
 wait_traced "klp_transition_complete: .*"
 saw "klp_task_switched: pid=$SLEEPER target=patched way=(kernel_exit|schedule|stack_check) comm=cat"
 SLEEPER=
@@ -283,10 +269,7 @@ disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 
 # Its stack cannot be unwound, if the architecture minds.
-cat /proc/test_klp_sleep_unreliable > /dev/null 2>&1 &
-SLEEPER=$!
-wait_until 'grep -qw test_klp_sleep_unreliable_show /proc/$SLEEPER/stack' ||
-	die "the process does not sleep"
+start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
 echo > $TRACE/trace
 load_lp_nowait $MOD_SLEEP
 wait_traced "klp_task_(blocked|switched): pid=$SLEEPER .*"
@@ -294,8 +277,7 @@ if [[ "$(uname -m)" == "x86_64" ]]; then
 	NONE="reason=unreliable_stack func=\(null\) err=0"
 	saw "klp_task_blocked: pid=$SLEEPER target=patched $NONE comm=cat"
 fi
-kill -KILL $SLEEPER
-wait $SLEEPER 2> /dev/null
+end_sleeper $SLEEPER
 SLEEPER=
 wait_traced "klp_transition_complete: .*"
 disable_lp $MOD_SLEEP
@@ -311,8 +293,7 @@ start_case "trace what CPUs do"
 SLEEPER=$!
 load_lp $MOD_LIVEPATCH
 saw "klp_task_switched: pid=$SLEEPER target=patched way=(kernel_exit|schedule|stack_check) comm=.*"
-kill -KILL $SLEEPER
-wait $SLEEPER 2> /dev/null
+end_sleeper $SLEEPER
 SLEEPER=
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH

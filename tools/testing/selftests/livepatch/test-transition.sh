@@ -42,14 +42,6 @@ function cleanup_transition() {
 }
 trap cleanup_transition EXIT INT TERM HUP
 
-# find_worker() - set WORKER to the PID of the kworker that holds the transition
-#	up; fails if it is not asleep, as it is not for a moment now and then
-function find_worker() {
-	WORKER=$(grep -l 'busymod_work_func' /proc/[0-9]*/stack 2> /dev/null | \
-		awk -F/ '{ print $3 }')
-	[[ "$(wc -w <<< "$WORKER")" == "1" ]]
-}
-
 # check_still_busy() - check that the same kworker is in the function
 function check_still_busy() {
 	local before="$WORKER"
@@ -58,20 +50,10 @@ function check_still_busy() {
 		die "the busy kworker has left the function"
 }
 
-# tasks_in_state(state) - the thread IDs of the tasks with this patch_state
-#	state - -1, 0 or 1
-function tasks_in_state() {
-	grep -lx -e "$1" /proc/[0-9]*/task/[0-9]*/patch_state 2> /dev/null | \
-		awk -F/ '{ print $5 }'
-}
-
 # start_blocked() - load the busy module and the livepatch, wait until the
 #	kworker is the only task that is not patched; sets WORKER
 function start_blocked() {
-	load_mod $MOD_BUSY block_transition=Y
-	wait_until find_worker ||
-		die "the busy kworker is not to be found"
-
+	start_busy
 	load_lp_nowait $MOD_DEMO
 	check_blocked
 }
@@ -226,26 +208,6 @@ $MOD_BUSY: ${MOD_BUSY}_exit"
 # - reverse again and again: the transition waits in each direction
 # - it completes in the end, in either direction, when the one reader is gone
 # - the other one holds up nothing
-#
-# sleeper(func) - start a process that sleeps in a function; sets SLEEPER
-#	func - the function that a read of /proc/test_klp_sleep calls at present
-function sleeper() {
-	local func="$1"
-
-	cat /proc/test_klp_sleep > /dev/null &
-	SLEEPER=$!
-	wait_until 'grep -q " $func+" /proc/$SLEEPER/stack' ||
-		die "process $SLEEPER does not sleep in $func"
-}
-
-# end_sleeper(pid) - end such a process
-function end_sleeper() {
-	local pid="$1"
-
-	kill "$pid"
-	wait "$pid" 2> /dev/null
-}
-
 # check_held_up(pid, state) - check that the transition waits for a process
 #	pid - the process, and nothing else
 #	state - its patch_state, 0 when patching, 1 when unpatching
@@ -264,11 +226,11 @@ function check_held_up() {
 #	IN_NEW to the processes in the original and in the new function
 function start_reversals() {
 	load_mod $MOD_TARGET
-	sleeper test_klp_sleep_show
+	start_sleeper test_klp_sleep test_klp_sleep_show
 	IN_OLD=$SLEEPER
 	load_lp_nowait $MOD_SLEEP
 	check_held_up "$IN_OLD" 0
-	sleeper livepatch_test_klp_sleep_show
+	start_sleeper test_klp_sleep livepatch_test_klp_sleep_show
 	IN_NEW=$SLEEPER
 
 	write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
