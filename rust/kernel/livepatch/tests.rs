@@ -19,6 +19,7 @@ mod names;
 mod patch;
 mod redirect;
 mod replace;
+mod retry;
 mod shadow;
 mod stack;
 mod state;

@@ -8,7 +8,6 @@ mod tests {
         model::{
             enable,
             transition::{
-                sched_switch,
                 try_complete,
                 update, //
             },
@@ -90,16 +89,6 @@ mod tests {
         (0..TASKS).for_each(|number| machine.put(thread(number), ELSEWHERE));
     }
 
-    /// The time comes for another pass over the tasks.
-    fn try_again(machine: &Machine) {
-        let delay = machine.retry.take();
-        assert!(delay.is_some());
-        machine
-            .elapsed
-            .set(machine.elapsed.get() + delay.unwrap_or(0));
-        try_complete(machine, PATCH);
-    }
-
     fn is_settled(machine: &Machine) -> bool {
         let served = (0..TASKS).all(|n| machine.reaches(thread(n), FUNCTION) == Some(PATCH));
         served
@@ -173,14 +162,14 @@ mod tests {
         assert_eq!(machine.reaches(LAST, FUNCTION), None);
         assert!(machine.is_sane());
 
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         machine.put(thread(2), ELSEWHERE);
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert_eq!(machine.reaches(thread(2), FUNCTION), Some(PATCH));
         assert_eq!(machine.reaches(LAST, FUNCTION), None);
 
         machine.put(LAST, ELSEWHERE);
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
         assert!(!machine.sched_switching.get());
     }
@@ -193,7 +182,7 @@ mod tests {
         assert_eq!(machine.reaches(thread(0), FUNCTION), None);
         assert_eq!(machine.reaches(LAST, FUNCTION), Some(PATCH));
         release_all(&machine);
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_gone(&machine));
     }
 
@@ -202,7 +191,7 @@ mod tests {
         let machine = patching(TASKS - 1);
         update(&machine, LAST, Way::KernelExit);
         assert_eq!(machine.transition_patch(), Some(PATCH));
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
     }
 
@@ -217,7 +206,7 @@ mod tests {
             assert_eq!(machine.is_pending(thread(number)), number < switched);
         }
         // Where the others sleep is what stays.
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_gone(&machine));
     }
 
@@ -245,7 +234,7 @@ mod tests {
         for number in 0..TASKS {
             assert_eq!(machine.is_pending(thread(number)), number < switched);
         }
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
     }
 
@@ -281,7 +270,7 @@ mod tests {
         assert_eq!(machine.state_of(LAST), Unpatched);
         assert!(machine.is_pending(LAST));
         machine.put(LAST, ELSEWHERE);
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
     }
 
@@ -289,7 +278,7 @@ mod tests {
     fn reversal_counts_from_the_beginning() {
         let machine = patching(0);
         for _ in 0..10 {
-            try_again(&machine);
+            assert!(machine.try_again(PATCH));
         }
         assert!(machine.elapsed.get() > 0);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
@@ -327,7 +316,7 @@ mod tests {
         let machine = patching(0);
         assert!(enable::force(&machine, PATCH).is_ok());
         assert_eq!(machine.reaches(LAST, FUNCTION), Some(PATCH));
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
         // Nothing is freed, so nothing has to stay.
         assert!(!machine.is_forced(PATCH));
@@ -337,7 +326,7 @@ mod tests {
     fn forced_unpatching_keeps_the_patch_in_memory() {
         let machine = unpatching(0);
         assert!(enable::force(&machine, PATCH).is_ok());
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_gone(&machine));
         assert!(machine.is_forced(PATCH));
     }
@@ -373,104 +362,6 @@ mod tests {
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert_eq!(enable::force(&machine, OTHER), Err(Errno(EINVAL)));
         assert_eq!(machine.transition_patch(), Some(PATCH));
-    }
-
-    #[test]
-    fn signals_after_15_seconds_and_every_15_after() {
-        for each_second in [false, true] {
-            let machine = machine();
-            machine.each_second.set(each_second);
-            machine.put(LAST, asleep_in(original(FUNCTION)));
-            assert!(enable::enable(&machine, PATCH).is_ok());
-            let _ = machine.log();
-            while machine.elapsed.get() < 60_000 {
-                try_again(&machine);
-                assert_eq!(machine.nudges_of(LAST), machine.elapsed.get() / 15_000);
-            }
-            assert_eq!(machine.nudges_of(thread(0)), 0);
-            // It is said once.
-            assert!(machine.happened(&[said(Event::Signaling)]));
-        }
-    }
-
-    #[test]
-    fn retries_come_less_and_less_often() {
-        let machine = patching(TASKS - 1);
-        let mut passes = 0;
-        while machine.elapsed.get() < 1_280 {
-            assert_eq!(machine.retry.get(), Some(machine.elapsed.get().max(10)));
-            try_again(&machine);
-            passes += 1;
-        }
-        assert_eq!(passes, 8);
-        for _ in 0..3 {
-            assert_eq!(machine.retry.get(), Some(1_000));
-            try_again(&machine);
-        }
-    }
-
-    #[test]
-    fn retries_come_each_second_where_that_is_wanted() {
-        let machine = machine();
-        machine.each_second.set(true);
-        machine.put(LAST, asleep_in(original(FUNCTION)));
-        assert!(enable::enable(&machine, PATCH).is_ok());
-        for _ in 0..20 {
-            assert_eq!(machine.retry.get(), Some(1_000));
-            try_again(&machine);
-        }
-    }
-
-    #[test]
-    fn last_straggler_that_switches_itself_asks_for_a_pass() {
-        let machine = patching(TASKS - 2);
-        update(&machine, thread(TASKS - 2), Way::KernelExit);
-        assert!(!machine.hurried.get());
-        update(&machine, LAST, Way::KernelExit);
-        assert!(machine.hurried.get());
-        try_complete(&machine, PATCH);
-        assert!(is_settled(&machine));
-    }
-
-    #[test]
-    fn straggler_that_switches_in_schedule_asks_for_a_pass() {
-        let machine = patching(TASKS - 1);
-        machine.set_current(LAST);
-        // Not as long as it has not switched.
-        sched_switch(&machine);
-        assert!(!machine.hurried.get());
-        machine.put(LAST, ELSEWHERE);
-        sched_switch(&machine);
-        assert!(machine.hurried.get());
-    }
-
-    #[test]
-    fn straggler_that_is_found_to_have_switched_is_not_waited_for() {
-        let machine = patching(TASKS - 1);
-        machine.leaving.set(Some(LAST));
-        try_again(&machine);
-        assert_eq!(machine.retry.get(), Some(0));
-        try_again(&machine);
-        assert!(is_settled(&machine));
-    }
-
-    #[test]
-    fn forced_transition_is_not_waited_for() {
-        let machine = patching(TASKS - 1);
-        assert!(enable::force(&machine, PATCH).is_ok());
-        assert!(machine.hurried.get());
-    }
-
-    #[test]
-    fn signaled_task_that_switches_ends_it() {
-        let machine = patching(TASKS - 1);
-        while machine.nudges_of(LAST) == 0 {
-            try_again(&machine);
-        }
-        // The signal takes it to user space.
-        update(&machine, LAST, Way::KernelExit);
-        try_again(&machine);
-        assert!(is_settled(&machine));
     }
 
     #[test]
@@ -540,7 +431,7 @@ mod tests {
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert_eq!(machine.transition_patch(), Some(PATCH));
         update(&machine, LAST, Way::KernelExit);
-        try_again(&machine);
+        assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
     }
 }

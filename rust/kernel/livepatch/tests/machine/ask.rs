@@ -16,7 +16,10 @@ use super::{
     LOG,
     TASKS, //
 };
-use crate::livepatch::model::TaskState;
+use crate::livepatch::model::{
+    transition::try_complete,
+    TaskState, //
+};
 
 impl Machine {
     /// Puts a task somewhere.
@@ -35,6 +38,16 @@ impl Machine {
     /// How often a task was woken or signaled.
     pub(crate) fn nudges_of(&self, task: Task) -> u64 {
         self.task(task, |task| task.nudges)
+    }
+
+    /// The time comes for another pass over the tasks; false if none was arranged.
+    pub(crate) fn try_again(&self, patch: Patch) -> bool {
+        let Some(delay) = self.retry.take() else {
+            return false;
+        };
+        self.elapsed.set(self.elapsed.get() + delay);
+        try_complete(self, patch);
+        true
     }
 
     pub(crate) fn set_current(&self, task: Task) {
