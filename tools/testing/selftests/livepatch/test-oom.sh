@@ -5,26 +5,17 @@
 # operation returns an error or succeeds, leaves nothing behind, and succeeds
 # once there is memory.
 #
-# test_klp_fail_nth counts the allocations inside calls of one function, and has
-# the nth of them fail.  n goes up from 1 until the operation makes fewer than n.
-#
 # Arguments, if any, are the groups of tests to run, see the end.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
+. $(dirname $0)/functions-fail-nth.sh
 
-# There are some hundred attempts.  So what each of them does is done by the
-# shell itself where it can be, without a process for each glance at a file.
-shopt -s globstar nullglob
-
-MOD_FAIL=test_klp_fail_nth
 MOD_LIVEPATCH=test_klp_livepatch
 MOD_OOM=test_klp_oom
 MOD_PATCH=test_klp_mod_patch
 MOD_TARGET=test_klp_mod_target
 MOD_BUSY=test_klp_callbacks_busy
-FAIL_DIR=/sys/module/$MOD_FAIL/parameters
-ENOMEM="Cannot allocate memory"
 
 for path in failslab/reject-start fail_page_alloc/reject-start; do
 	[[ -e "$SYSFS_DEBUG_DIR/$path" ]] ||
@@ -35,70 +26,6 @@ setup_config
 
 # What is said in each of some thousand attempts would drown the rest.
 echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
-
-# setup_injection() - let every allocation of a task count, and fail silently
-#
-# For each object that is allocated, kmemleak allocates one of its own.  These
-# are not counted: they are nothing of live patching's, and kmemleak switches
-# itself off when it goes short.
-function setup_injection() {
-	local dir start end
-
-	# The function, and what follows it
-	read -r start end < <(awk '{ addr[$3] = $1; sorted[NR] = $1 }
-		END {
-			start = addr["__alloc_object"]
-			for (i in sorted)
-				if (start && sorted[i] > start && (!end || sorted[i] < end))
-					end = sorted[i]
-			print start, end
-		}' /proc/kallsyms)
-	[[ -n "$end" || ! -e $SYSFS_DEBUG_DIR/kmemleak ]] ||
-		die "cannot tell kmemleak's allocations: no symbol __alloc_object"
-	for dir in "$SYSFS_DEBUG_DIR"/{failslab,fail_page_alloc}; do
-		echo 0 > "$dir/verbose"
-		echo 0 > "$dir/probability"
-		echo N > "$dir/ignore-gfp-wait"
-		echo "0x${start:-0}" > "$dir/reject-start"
-		echo "0x${end:-0}" > "$dir/reject-end"
-	done
-	echo N > "$SYSFS_DEBUG_DIR/fail_page_alloc/ignore-gfp-highmem"
-	echo 0 > "$SYSFS_DEBUG_DIR/fail_page_alloc/min-order"
-}
-
-# state() - what must be the same before and after
-function state() {
-	list_state | sort
-}
-
-function list_state() {
-	local name references users state rest
-
-	printf '%s\n' "$SYSFS_KLP_DIR"/**
-	while read -r name _ references users state _; do
-		echo "$name $references $users $state"
-	done < /proc/modules
-	# Each function, the number of its users, and whether it is redirected
-	while read -r name users rest; do
-		[[ " $rest" == *" I "* ]] && users+=" redirected"
-		echo "$name $users"
-	done < "$SYSFS_TRACING_DIR/enabled_functions"
-}
-
-# expect_state(state) - wait until nothing is left behind
-#	state - state before
-#
-# What cannot be cleaned up without memory is cleaned up later.
-function expect_state() {
-	local before="$1"
-	local end=$((SECONDS + 20))
-
-	until [[ "$(state)" == "$before" ]]; do
-		[[ $SECONDS -lt $end ]] ||
-			die "left behind: $(diff <(echo "$before") <(state))"
-		sleep .2
-	done
-}
 
 # expect(text, paths) - each of the files says so
 #	text - what the only line begins with
@@ -125,139 +52,6 @@ function original() {
 
 VMLINUX_FILES="/proc/version /proc/loadavg"
 TARGET_FILE=/proc/test_klp_mod_target
-
-# try(command) - run a command that may fail; what it says is in ERROR
-function try() {
-	ERROR=$("$@" 2>&1)
-}
-
-function try_disable() {
-	ERROR=$({ echo 0 > "$SYSFS_KLP_DIR/$1/enabled"; } 2>&1)
-}
-
-function quiet_load() {
-	insmod "test_modules/$1.ko" "${@:2}" ||
-		die "cannot load $1"
-}
-
-function quiet_unload() {
-	local mod="$1"
-
-	loop_until 'rmmod "$mod" 2> /dev/null' ||
-		die "cannot unload $mod"
-}
-
-function settled() {
-	local mod="$1"
-
-	loop_until '[[ $(< "$SYSFS_KLP_DIR/$mod/transition") == 0 ]]' ||
-		die "transition of $mod does not complete"
-}
-
-function gone() {
-	local mod="$1"
-
-	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$mod" ]]' ||
-		die "$mod is not gone"
-	quiet_unload "$mod"
-}
-
-function quiet_unload_lp() {
-	try_disable "$1" ||
-		die "cannot disable $1: $ERROR"
-	gone "$1"
-}
-
-# each_allocation(title, function, case) - one test
-#	title - title of the test
-#	function - function whose allocations fail
-#	case - prefix of the functions that make the test: <case>_try is the
-#	       operation, <case>_failed checks that nothing has changed after it
-#	       failed, <case>_undo checks that it has worked and undoes it
-function each_allocation() {
-	local title="$1"; shift
-	local function="$1"; shift
-	local case="$1"
-	local before left status
-	local n=1
-	local failed=0
-	local idle=0
-	local begin=$SECONDS
-
-	start_test "$title"
-	quiet_load $MOD_FAIL function=$function
-	before=$(state)
-
-	while true; do
-		echo 0 > $FAIL_DIR/calls
-		echo 0 > $FAIL_DIR/returns
-		echo $n > $FAIL_DIR/nth
-		${case}_try
-		status=$?
-		loop_until '[[ $(< $FAIL_DIR/calls) -eq $(< $FAIL_DIR/returns) ]]' ||
-			die "$function does not return"
-		left=$(< $FAIL_DIR/nth)
-		echo 0 > $FAIL_DIR/nth
-
-		if [[ $status -ne 0 ]]; then
-			[[ $left -eq 0 ]] ||
-				die "failed when no allocation did: $ERROR"
-			[[ "$ERROR" == *"$ENOMEM"* ]] ||
-				die "allocation $n failed with a wrong error: $ERROR"
-			${case}_failed
-			failed=$((failed + 1))
-		else
-			${case}_undo
-		fi
-		expect_state "$before"
-		log "$title: allocation $n, status $status, $((SECONDS - begin)) s"
-
-		if [[ $left -eq 0 ]]; then
-			n=$((n + 1))
-			idle=0
-		elif [[ $(< $FAIL_DIR/calls) -ne 0 ]]; then
-			break
-		elif [[ $((idle++)) -ge 20 ]]; then
-			die "$function is not called"
-		fi
-	done
-	quiet_unload $MOD_FAIL
-
-	[[ $((n - 1)) -ge ${MIN_ALLOCATIONS:-1} ]] ||
-		die "only $((n - 1)) allocations failed, expected ${MIN_ALLOCATIONS:-1} at least"
-	[[ $(($(cat /proc/sys/kernel/tainted) & 512)) -eq $WARNED ]] ||
-		die "the kernel warned"
-	local said="$((n - 1)) allocations failed in turn, and $failed times the operation"
-	log "$title: $said"
-	echo "ok"
-	echo "# $said ($((SECONDS - begin)) s)"
-}
-
-# each_removal(title, function, case) - the same, for what takes functions out of
-#		ftrace
-#
-# Without memory for a new filter, the core in C warns (klp_unpatch_func()), and
-# leaks the old one.
-function each_removal() {
-	if is_rust; then
-		each_allocation "$@"
-	else
-		echo "# not run with the core in C, which warns and leaks: $1"
-	fi
-}
-
-function is_rust() {
-	zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz
-}
-
-# Scan twice: an object is reported from its second scan on, when it is old enough
-function leaks() {
-	[[ -e $SYSFS_DEBUG_DIR/kmemleak ]] || return 0
-	sleep 6
-	echo scan > $SYSFS_DEBUG_DIR/kmemleak
-	echo scan > $SYSFS_DEBUG_DIR/kmemleak
-	grep -c '^unreferenced object' $SYSFS_DEBUG_DIR/kmemleak
-}
 
 
 # - enable a livepatch to several functions of vmlinux
@@ -580,7 +374,6 @@ function group_leaks() {
 [[ $# -ne 0 ]] ||
 	set -- vmlinux module replace disable disable_complete coming transition shadow rust leaks
 
-WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
 [[ " $* " != *" leaks "* ]] || LEAKS=$(leaks)
 setup_injection
 
