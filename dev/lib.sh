@@ -232,3 +232,25 @@ commit_id() {
 	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || changes=' and changes to it'
 	printf '%s%s\n' "$commit" "$changes"
 }
+
+# check NAME COMMAND...: one test, which passes if COMMAND succeeds and writes
+# nothing.  What it writes is kept in the folder $checks.
+passed=0 failed=0 checks=$cache/log
+check() {
+	local name=$1 log=$checks/${1//[ \/]/-}
+	shift
+	if "$@" >"$log" 2>&1 </dev/null && [ ! -s "$log" ]; then
+		passed=$((passed + 1))
+		say "ok: $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok: $name"
+		head -n 60 "$log"
+	fi
+}
+
+# The last line of a script of such tests, and its status.
+totals() {
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}

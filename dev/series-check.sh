@@ -15,23 +15,9 @@
 case ${1:-all} in all | mails | builds) ;; *) die "$1: no such checks" "dev/series-check.sh [mails|builds]" ;; esac
 case ${BISECT:-0} in 0 | 1) ;; *) die "BISECT=$BISECT: not understood" "use BISECT=1 or leave it unset" ;; esac
 "$repo/dev/toolchain.sh" series
-log=$(work_dir)/series/log
-mkdir -p "$log"
+checks=$(work_dir)/series/log
+mkdir -p "$checks"
 
-passed=0 failed=0
-# check NAME COMMAND...: passes if COMMAND succeeds and writes nothing.
-check() {
-	local name=$1 log=$log/${1//[ \/]/-}
-	shift
-	if "$@" >"$log" 2>&1 </dev/null && [ ! -s "$log" ]; then
-		passed=$((passed + 1))
-		say "ok: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok: $name"
-		head -n 60 "$log"
-	fi
-}
 patches=$("$repo/dev/series.sh" | tail -n 1)
 # It is written, applies, and makes what make tree composes, or we are not here.
 passed=1
@@ -103,8 +89,8 @@ mails() {
 
 style() {
 	local good bad
-	"$repo/dev/style.sh" | tee "$log/style" | grep -v ' passed, ' || true
-	read -r good bad < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$log/style") || true
+	"$repo/dev/style.sh" | tee "$checks/style" | grep -v ' passed, ' || true
+	read -r good bad < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$checks/style") || true
 	passed=$((passed + ${good:-0})) failed=$((failed + ${bad:-1}))
 }
 
@@ -132,20 +118,19 @@ built() {
 		"${kmake[@]}" -C "$source/tools/livepatch" O="$out/klpctl"
 	fi
 }
-# test_build CORE: one test.
-test_build() {
-	local subject name
-	subject=$(git -C "$source" log -1 --format=%s)
-	name="$subject, CORE=$1"
-	say "building: $name (log: $log/build)"
-	if built "$1" >"$log/build" 2>&1 </dev/null; then
-		passed=$((passed + 1))
-		say "ok: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok: $name"
-		tail -n 40 "$log/build"
-	fi
+# quietly_built CORE: says nothing but why it failed.
+quietly_built() {
+	built "$1" >"$checks/build" 2>&1 || {
+		tail -n 40 "$checks/build"
+		return 1
+	}
+}
+# check_build CORE
+check_build() {
+	local name
+	name="$(git -C "$source" log -1 --format=%s), CORE=$1"
+	say "building: $name (log: $checks/build)"
+	check "$name" quietly_built "$1"
 }
 builds() {
 	local commit commits
@@ -162,8 +147,8 @@ builds() {
 			continue
 		fi
 		git -C "$source" checkout -q -f --detach "$commit"
-		test_build c
-		! grep -q LIVEPATCH_RUST "$source/kernel/livepatch/Kconfig" || test_build rust
+		check_build c
+		! grep -q LIVEPATCH_RUST "$source/kernel/livepatch/Kconfig" || check_build rust
 	done
 }
 
@@ -175,5 +160,4 @@ all)
 	;;
 *) "$1" ;;
 esac
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+totals
