@@ -91,6 +91,13 @@ versions() {
 		fail "$2 functions should be of version $1; there are: ${count[*]}"
 }
 
+# unused MODULE: nobody has called a function of vmlinux that it has patched.
+unused() {
+	local name
+	name=$(get "$1" called)
+	[ "$name" = none ] || fail "$name was patched, and is in use"
+}
+
 # spans MODULE OPERATION: sets call, call_idle, whole, whole_idle.
 spans() {
 	read -r call call_idle whole whole_idle <<<"$(get "$1" "$2")"
@@ -233,7 +240,7 @@ measure_functions() {
 			figure replace "$object" $n - $((whole - whole_idle))
 			figure replace_time "$object" $n - "$whole"
 			[ "$object" != $target ] || versions 2 $n
-			[ "$(get klp_bench_patch called)" = 0 ] || fail "a function of vmlinux that was patched is in use"
+			unused klp_bench_patch
 			unload klp_bench_patch
 
 			echo "disabling $n functions in $object"
@@ -243,7 +250,7 @@ measure_functions() {
 			figure disable_time "$object" $n - "$whole"
 			phases disable "$object" $n - klp_bench_patch2 unpatching
 			[ "$object" != $target ] || versions 2 0
-			[ "$(get klp_bench_patch2 called)" = 0 ] || fail "a function of vmlinux that was patched is in use"
+			unused klp_bench_patch2
 			unload klp_bench_patch2
 		done
 	done

@@ -154,6 +154,10 @@ impl TaskHost for Tasks {
     fn hurry(&self) {
         host::hurry_transition();
     }
+
+    fn retries_each_second(&self) -> bool {
+        cfg!(CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND)
+    }
 }
 
 impl Host for Kernel<'_> {
@@ -210,10 +214,6 @@ impl Host for Kernel<'_> {
 
     fn retry_after(&self, delay: u64) {
         host::retry_transition(delay);
-    }
-
-    fn retries_each_second(&self) -> bool {
-        cfg!(CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND)
     }
 
     fn write_barrier(&self) {

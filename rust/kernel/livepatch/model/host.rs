@@ -76,6 +76,8 @@ pub(crate) trait TaskHost {
     /// Has [`super::transition::try_complete`] called at once; from any context that a task
     /// switches itself in.
     fn hurry(&self);
+    /// Whether to look at the tasks once each second and at no other time.
+    fn retries_each_second(&self) -> bool;
 }
 
 /// The patches, their objects and funcs, and the func stacks.
@@ -249,8 +251,6 @@ pub(crate) trait Host: PatchHost {
     fn set_sched_switching(&self, on: bool);
     /// Has [`super::transition::try_complete`] called again after so many milliseconds, about.
     fn retry_after(&self, delay: u64);
-    /// Whether to retry once each second and no earlier.
-    fn retries_each_second(&self) -> bool;
     /// `smp_wmb()`.
     fn write_barrier(&self);
 

@@ -177,7 +177,7 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
         wake_stragglers(host, patch);
         host.set_nudges(elapsed / NUDGE_INTERVAL);
     }
-    host.retry_after(if host.retries_each_second() {
+    host.retry_after(if tasks.retries_each_second() {
         LONGEST_DELAY
     } else if waiting <= 0 {
         // They have all switched since they were looked at.
@@ -314,7 +314,7 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
 /// A task that may have been found not to have switched has done so now.
 fn switched_itself<T: TaskHost>(tasks: &T) {
     // A full barrier: who sees that this was the last one sees its state, too.
-    if tasks.add_stragglers(-1) <= 0 {
+    if tasks.add_stragglers(-1) <= 0 && !tasks.retries_each_second() {
         tasks.hurry();
     }
 }

@@ -86,6 +86,9 @@ mod tests {
             assert!(machine.try_again(PATCH));
             assert_eq!(machine.retry.get(), Some(1_000));
         }
+        // And not when the last one switches itself.
+        update(&machine, LAST, Way::KernelExit);
+        assert!(!machine.hurried.get());
     }
 
     #[test]

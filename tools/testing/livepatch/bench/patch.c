@@ -19,8 +19,9 @@
  *              read, these three: the ticks that the call took, and of these
  *              in idle; the same until it was all over
  *   settled    read: when the last transition to this patch was complete
- *   called     read: how often a new function of vmlinux was called, which is
- *              to be never: it does not do what the old one did
+ *   called     read: the function of vmlinux that was called last while it was
+ *              patched, which is to be "none": the new one does not do what the
+ *              old one did
  *
  * Functions of a module get new ones of this patch's version (functions.h).
  * Those of vmlinux are to be such that nobody calls.
@@ -58,6 +59,7 @@ module_param(watch, bool, 0400);
 static u64 settled;
 module_param(settled, ullong, 0400);
 
+/* The number of the function of vmlinux that was called last, or 0. */
 static atomic_t called = ATOMIC_INIT(0);
 
 /* For a module's function, the new version; for vmlinux's, what tells. */
@@ -72,7 +74,7 @@ static atomic_t called = ATOMIC_INIT(0);
 #define F(number) \
 	static noinline int klp_bench_call_##number(int x) \
 	{ \
-		atomic_inc(&called); \
+		atomic_set(&called, number); \
 		return x + KLP_BENCH_RESULT(number, VERSION); \
 	}
 #include "functions.inc"
@@ -209,7 +211,12 @@ module_param_cb(enable_and_replace, &replace_ops, NULL, 0600);
 
 static int called_get(char *buffer, const struct kernel_param *kp)
 {
-	return sysfs_emit(buffer, "%d\n", atomic_read(&called));
+	int number = atomic_read(&called);
+	const char *name = "none";
+
+	if (number)
+		name = objects[0].funcs[number - KLP_BENCH_FIRST].old_name;
+	return sysfs_emit(buffer, "%s\n", name);
 }
 
 static const struct kernel_param_ops called_ops = { .get = called_get };

@@ -234,6 +234,27 @@ unload_mod $MOD_BUSY
 echo "ok"
 
 
+# The kernel may look at it in the same moment, but not each time.
+start_case "trace a kernel thread that goes to sleep elsewhere"
+
+for attempt in {1..5}; do
+	echo > $TRACE/trace
+	start_busy
+	load_lp_nowait $MOD_DEMO
+	wait_traced "klp_task_blocked: pid=$WORKER target=patched reason=function .*"
+	echo N > $BLOCK_PARAM
+	wait_traced "klp_transition_complete: .*"
+	disable_lp $MOD_DEMO
+	unload_lp $MOD_DEMO
+	unload_mod $MOD_BUSY
+	traced | grep -q "^klp_task_switched: pid=$WORKER target=patched way=schedule " &&
+		break
+	[[ $attempt -lt 5 ]] ||
+		fail "the kernel thread has never switched by itself"
+done
+echo "ok"
+
+
 start_case "trace a transition that is forced"
 
 start_busy

@@ -108,6 +108,10 @@ impl TaskHost for Machine {
     fn hurry(&self) {
         self.hurried.set(true);
     }
+
+    fn retries_each_second(&self) -> bool {
+        self.each_second.get()
+    }
 }
 
 impl Host for Machine {
@@ -174,10 +178,6 @@ impl Host for Machine {
 
     fn retry_after(&self, delay: u64) {
         self.retry.set(Some(delay));
-    }
-
-    fn retries_each_second(&self) -> bool {
-        self.each_second.get()
     }
 
     fn write_barrier(&self) {}

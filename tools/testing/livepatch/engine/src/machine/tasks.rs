@@ -251,4 +251,8 @@ impl TaskHost for Tasks {
             self.machine.books().hurried = true;
         }
     }
+
+    fn retries_each_second(&self) -> bool {
+        false
+    }
 }

@@ -354,10 +354,6 @@ impl Host for Transition {
         }
     }
 
-    fn retries_each_second(&self) -> bool {
-        false
-    }
-
     #[track_caller]
     fn write_barrier(&self) {
         if self.machine().faults.allow(Location::caller()) {
