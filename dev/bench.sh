@@ -6,7 +6,7 @@
 # instructions.  Prints one table, and writes it and plots of it to
 # Documentation/livepatch/bench/.
 #
-#   dev/bench.sh             BENCH='calls functions tasks coming end shadow' TIMEOUT=3600
+#   dev/bench.sh    BENCH='calls functions tasks coming end shadow selftests' TIMEOUT=3600
 #
 # What to measure (BENCH) is for trying: only a run of everything is written.
 # BENCH=profile shows where the instructions go.
@@ -15,7 +15,7 @@
 . "$(dirname "$0")/lib.sh"
 
 export DEBUG=0
-all='calls functions tasks coming end shadow'
+all='calls functions tasks coming end shadow selftests'
 what=${BENCH:-$all}
 for part in $what; do
 	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
@@ -43,41 +43,73 @@ if ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
 		"$venv/bin/pip" install --disable-pip-version-check matplotlib==3.10.7
 fi
 
-# All at once: what a machine does, and what it counts, does not depend on others.
-# The C core takes most of the time, and gets two.
-rest=$(tr ' ' '\n' <<<"$what" | grep -vx functions | xargs) || true
-lanes=("rust $what")
-[ -z "$rest" ] || lanes+=("c $rest")
-[ "$rest" = "$what" ] || lanes+=("c functions")
-
+# Each lane is a core and what a machine with it does; they run at the same time.
+lanes=()
 machines=()
 trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
-for i in "${!lanes[@]}"; do
-	CORE=${lanes[i]%% *} CPUS=1 MEM=2G QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
-		TIMEOUT=${TIMEOUT:-3600} \
-		"$repo/dev/vm.sh" "BENCH='${lanes[i]#* }' dev/bench-guest.sh" >"$results/$i" 2>&1 </dev/null &
+
+# start CORE WHAT COMMAND: one more lane, of a machine that runs COMMAND.
+start() {
+	local i=${#lanes[@]}
+	lanes+=("$1: $2")
+	CORE=$1 CPUS=1 MEM=2G TIMEOUT=${TIMEOUT:-3600} "$repo/dev/vm.sh" "$3" >"$results/$i" 2>&1 </dev/null &
 	machines+=($!)
-done
-say "measuring both cores (log: $results/)"
-begin=$SECONDS
-while [ -n "$(jobs -rp)" ]; do
-	sleep 1
-	for i in "${!lanes[@]}"; do
-		if ! kill -0 "${machines[i]}" 2>/dev/null && ! wait "${machines[i]}"; then
-			tail -n 40 "$results/$i" >&2
-			die "measuring the ${lanes[i]%% *} core failed" "what was measured: $results/$i"
-		fi
-		[ $(((SECONDS - begin) % 15)) != 14 ] ||
-			say "${lanes[i]%% *}: $(grep -av '^figure' "$results/$i" | tail -n 1 | tr -d '\r' | cut -c 1-70)"
+}
+
+# finish: waits for all lanes, and shows how far they are.
+finish() {
+	local i core begin=$SECONDS
+	while [ -n "$(jobs -rp)" ]; do
+		sleep 1
+		for i in "${!lanes[@]}"; do
+			if ! kill -0 "${machines[i]}" 2>/dev/null && ! wait "${machines[i]}"; then
+				tail -n 40 "$results/$i" >&2
+				die "measuring ${lanes[i]} failed" "what was measured: $results/$i"
+			fi
+			[ $(((SECONDS - begin) % 15)) != 14 ] ||
+				say "${lanes[i]%%:*}: $(grep -av '^figure' "$results/$i" | tail -n 1 | tr -d '\r' | cut -c 1-70)"
+		done
 	done
-done
-for i in "${!lanes[@]}"; do
-	core=${lanes[i]%% *}
-	[ "$(grep -av '^figure' "$results/$i" | tail -n 1)" = measured ] ||
-		die "measuring the $core core did not end as it should" "what was measured: $results/$i"
-	cat "$results/$i" >>"$results/$core"
-	grep -aE '^(where instructions go| +[0-9.]+ %)' "$results/$i" | sed "s/^where/$core core: where/" || true
-done
+	for i in "${!lanes[@]}"; do
+		core=${lanes[i]%%:*}
+		[ "$(grep -av '^figure' "$results/$i" | tail -n 1)" = measured ] ||
+			die "measuring ${lanes[i]} did not end as it should" "what was measured: $results/$i"
+		grep -av '^measured$' "$results/$i" >>"$results/$core" || true
+		grep -aE '^(where instructions go| +[0-9.]+ %)' "$results/$i" | sed "s/^where/$core core: where/" || true
+	done
+	rm -f "$results"/[0-9]*
+	lanes=() machines=()
+}
+
+begin=$SECONDS
+
+# What a machine that counts instructions does does not depend on others.  The C
+# core takes most of the time, and gets two.
+count() {
+	[ -z "$2" ] || QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
+		start "$1" "$2" "BENCH='$2' dev/bench-guest.sh"
+}
+counted=$(tr ' ' '\n' <<<"$what" | grep -vx selftests | xargs) || true
+rest=$(tr ' ' '\n' <<<"$counted" | grep -vx functions | xargs) || true
+if [ -n "$counted" ]; then
+	say "measuring both cores (log: $results/)"
+	count rust "$counted"
+	count c "$rest"
+	[ "$rest" = "$counted" ] || count c functions
+	finish
+fi
+
+# These are measured by the clock, and side by side, so that what else the machine
+# does slows both.
+if [[ " $what " == *" selftests "* ]]; then
+	scripts=$(cd "$(tree_dir)/tools/testing/selftests/livepatch" && for script in test-*.sh; do
+		[ -e "$repo/tools/testing/selftests/livepatch/$script" ] || printf '%s ' "$script"
+	done)
+	say "upstream's selftests, on both cores at the same time"
+	start c selftests "dev/bench-selftests.sh $scripts"
+	start rust selftests "dev/bench-selftests.sh $scripts"
+	finish
+fi
 
 report=("$venv/bin/python" "$repo/dev/bench-report.py" "$results/c" "$results/rust")
 if [ "$what" = "$all" ]; then
