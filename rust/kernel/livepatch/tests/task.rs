@@ -84,6 +84,14 @@ mod tests {
     }
 
     #[test]
+    fn states_are_what_patch_state_shows() {
+        for (raw, state) in [(-1, Idle), (0, Unpatched), (1, Patched)] {
+            assert_eq!(TaskState::from_raw(raw), state);
+            assert_eq!(state as i32, raw);
+        }
+    }
+
+    #[test]
     fn stack_check_patches() {
         let machine = patching();
         machine.put(TASK, ELSEWHERE);
