@@ -119,6 +119,8 @@ mod tests {
         let machine = patching(1);
         machine.leaving.set(Some(LAST));
         assert!(machine.try_again(PATCH));
+        // Not by itself, as long as they are being counted.
+        assert!(!machine.hurried.get());
         assert_eq!(machine.retry.get(), Some(0));
         assert!(machine.try_again(PATCH));
         assert!(machine.transition_patch().is_none());

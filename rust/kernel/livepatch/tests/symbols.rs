@@ -13,6 +13,7 @@ mod tests {
     /// What a search finds among symbols at these addresses, and how many it looks at.
     fn find(position: usize, addresses: &[usize]) -> (Result<usize, Failure>, usize) {
         let mut search = Search::new(position);
+        assert_eq!(search.position(), position);
         let over = addresses.iter().position(|&address| search.see(address));
         let seen = over.map_or(addresses.len(), |place| place + 1);
         (search.result(), seen)
