@@ -178,8 +178,14 @@ def table(c, rust):
     t.row("longest", "ms", lambda f: combine(max, f.all("end", TARGET, 2) or None))
 
     cases = next((key[2] for key in c.values if key[0] == "selftests"), "")
-    t.head(f"upstream's {cases} selftests, on both at the same time")
-    t.row("on the clock", "s", lambda f: f.one("selftests", "-", cases))
+    t.head("by the clock, on both cores at the same time")
+    t.row(f"upstream's {cases} selftests", "s", lambda f: f.one("selftests", "-", cases))
+    for waiting in (1, 10_000):
+        t.row(
+            f"klpctl why, 10,000 tasks, {waiting:,} waited for",
+            "s",
+            lambda f, waiting=waiting: f.one("why", "-", waiting, 10_000),
+        )
 
     t.head("a module comes")
     t.row("nothing to patch", "M", lambda f: f.one("coming", TARGET, 0))
@@ -207,7 +213,7 @@ def check(c, rust):
         sys.exit("the functions of vmlinux that were patched differ")
     for figures, core in ((c, "C"), (rust, "Rust")):
         ticks = figures.one("calibration")
-        if not any(key[0] != "selftests" for key in figures.values):
+        if not any(key[0] not in ("selftests", "why") for key in figures.values):
             continue
         if ticks is None:
             sys.exit(f"{core}: there is no calibration")
@@ -222,7 +228,7 @@ def write_csv(path, meta, c, rust):
     with open(path, "w", encoding="utf-8", newline="") as file:
         for line in meta:
             file.write(f"# {line}\n")
-        file.write("# values: ticks of a clock that counts instructions; memory: bytes; selftests: nanoseconds\n")
+        file.write("# values: ticks of a clock that counts instructions; memory: bytes; selftests, why: nanoseconds\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("figure", "object", "functions", "tasks", "c", "rust"))
         for key in keys:

@@ -6,7 +6,7 @@
 # instructions.  Prints one table, and writes it and plots of it to
 # Documentation/livepatch/bench/.
 #
-#   dev/bench.sh    BENCH='calls functions tasks coming end shadow selftests' TIMEOUT=3600
+#   dev/bench.sh    BENCH='calls functions tasks coming end shadow clock' TIMEOUT=3600
 #
 # What to measure (BENCH) is for trying: only a run of everything is written.
 # BENCH=profile shows where the instructions go.
@@ -15,7 +15,7 @@
 . "$(dirname "$0")/lib.sh"
 
 export DEBUG=0
-all='calls functions tasks coming end shadow selftests'
+all='calls functions tasks coming end shadow clock'
 what=${BENCH:-$all}
 for part in $what; do
 	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
@@ -89,7 +89,7 @@ count() {
 	[ -z "$2" ] || QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
 		start "$1" "$2" "BENCH='$2' dev/bench-guest.sh"
 }
-counted=$(tr ' ' '\n' <<<"$what" | grep -vx selftests | xargs) || true
+counted=$(tr ' ' '\n' <<<"$what" | grep -vx clock | xargs) || true
 rest=$(tr ' ' '\n' <<<"$counted" | grep -vx functions | xargs) || true
 if [ -n "$counted" ]; then
 	say "measuring both cores (log: $results/)"
@@ -99,15 +99,15 @@ if [ -n "$counted" ]; then
 	finish
 fi
 
-# These are measured by the clock, and side by side, so that what else the machine
+# And this is measured by the clock, side by side, so that what else the machine
 # does slows both.
-if [[ " $what " == *" selftests "* ]]; then
+if [[ " $what " == *" clock "* ]]; then
 	scripts=$(cd "$(tree_dir)/tools/testing/selftests/livepatch" && for script in test-*.sh; do
 		[ -e "$repo/tools/testing/selftests/livepatch/$script" ] || printf '%s ' "$script"
 	done)
-	say "upstream's selftests, on both cores at the same time"
-	start c selftests "dev/bench-selftests.sh $scripts"
-	start rust selftests "dev/bench-selftests.sh $scripts"
+	say "measuring by the clock: upstream's selftests, and klpctl"
+	start c clock "dev/bench-clock.sh $scripts"
+	start rust clock "dev/bench-clock.sh $scripts"
 	finish
 fi
 

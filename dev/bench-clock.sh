@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What make bench measures by the clock, inside virtual machines with either core
+# that run at the same time: these selftests, and klpctl why among 10 000 tasks.
+# Writes lines as dev/bench-guest.sh does, in nanoseconds:
+#
+#	figure selftests - CASES - VALUE
+#	figure why - WAITING TASKS VALUE
+#
+#   dev/bench-clock.sh SCRIPT...
+
+cd "$KBUILD/selftests/livepatch" || exit 1
+output=$SHARE/output-of
+tasks=10000
+
+fail() {
+	echo "FAILED: $*"
+	cat "$output"
+	exit 1
+}
+
+# passed COMMAND...: runs it; sets time to the hundredths of a second that it took.
+passed() {
+	local begin end
+	read -r begin _ </proc/uptime
+	"$@" >"$output" 2>&1 || fail "$*"
+	read -r end _ </proc/uptime
+	time=$((10#${end/./} - 10#${begin/./}))
+}
+
+all=0 cases=0
+for script in "$@"; do
+	echo "$script"
+	passed "./$script"
+	! grep -q '^TEST: .*not ok$\|^SKIP' "$output" || fail "$script"
+	all=$((all + time))
+	cases=$((cases + $(grep -c '^TEST: .* ok$' "$output")))
+done
+echo "figure selftests - $cases - ${all}0000000"
+
+# why WAITING PARAMETER...: kernel threads, of which so many are waited for.
+why() {
+	local waiting=$1 attempt best=
+	echo "klpctl why, $waiting of $tasks tasks"
+	insmod test_modules/test_klp_sleep_target.ko "${@:2}" || fail "loading the target"
+	insmod test_modules/test_klp_sleep_patch.ko || fail "loading the livepatch"
+	# Those that are not inside switch at once; these are the others.
+	until grep -qx 1 /sys/kernel/livepatch/test_klp_sleep_patch/transition &&
+		[ "$(grep -lx 0 /proc/[0-9]*/patch_state | wc -l)" = "$waiting" ]; do
+		sleep 1
+	done
+	for attempt in 1 2 3; do
+		# Its exit status says that a transition is on.
+		passed eval './klpctl why || [ $? = 3 ]'
+		[ "$(grep -c ', kernel thread, ' "$output")" = "$waiting" ] ||
+			fail "klpctl why does not name $waiting tasks, attempt $attempt"
+		[ -n "$best" ] && [ "$time" -ge "$best" ] || best=$time
+	done
+	echo "figure why - $waiting $tasks ${best}0000000"
+	echo 0 >/sys/kernel/livepatch/test_klp_sleep_patch/enabled
+	until rmmod test_klp_sleep_patch 2>/dev/null; do
+		sleep 1
+	done
+	rmmod test_klp_sleep_target || fail "unloading the target"
+}
+why 1 "inside=1" "elsewhere=$((tasks - 1))"
+why $tasks "inside=$tasks"
+echo "measured"
