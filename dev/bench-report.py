@@ -4,7 +4,7 @@
 
 Prints one table: C, Rust, and how many times the one is the other.  With
 --write FOLDER, also writes bench.csv, which holds all figures, table.txt, which
-is what it prints, and plots.
+is what it prints, summary.md, which README.md shows, and plots.
 """
 
 import argparse
@@ -130,6 +130,10 @@ def each(name, obj):
     )
 
 
+def longest_end(f):
+    return combine(max, f.all("end", TARGET, 2) or None)
+
+
 def table(c, rust):
     t = Table(c, rust)
     t.rows.append(("what (M: million instructions; s: seconds on the guest's clock)", "C", "Rust", "C : Rust"))
@@ -175,7 +179,7 @@ def table(c, rust):
 
     t.head("blocker gone to transition complete")
     t.row("mean", "ms", lambda f: combine(lambda v: sum(v) / len(v), f.all("end", TARGET, 2) or None))
-    t.row("longest", "ms", lambda f: combine(max, f.all("end", TARGET, 2) or None))
+    t.row("longest", "ms", longest_end)
 
     cases = next((key[2] for key in c.values if key[0] == "selftests"), "")
     t.head("by the clock, on both cores at the same time")
@@ -206,6 +210,34 @@ def table(c, rust):
     for n in VARIABLES:
         t.row(f"free all {n:,}", "M", lambda f, n=n: f.one("shadow_free_all", "-", n))
     return t
+
+
+def summary(c, rust):
+    """What people look for first, for README.md."""
+    t = Table(c, rust)
+    both = TARGET
+    t.row("a call of a patched function, instructions more than of another", "", extra("call_patched", 1))
+    t.row("enable 1,000 functions of a module, instructions", "M", lambda f: f.one("enable", both, 1000))
+    t.row("enable 1,000 functions of vmlinux, instructions", "M", lambda f: f.one("enable", "vmlinux", 1000))
+    t.row("disable 1,000 functions, until they are gone", "s", lambda f: f.one("disable_time", both, 1000))
+    for tasks, n in ((1000, 1), (1000, 1000), (5000, 1000)):
+        t.row(
+            f"one pass over {tasks:,} tasks with {n:,} function{'s' * (n > 1)}, instructions",
+            "M",
+            lambda f, n=n, tasks=tasks: f.one("held", both, n, tasks),
+        )
+    t.row(
+        "memory of a patched function, of 2,000",
+        "bytes",
+        lambda f: combine(
+            lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", both, 2000) for kind in ("slab", "vmalloc", "trampolines"))
+        ),
+    )
+    t.row("from when the last task is ready until the transition is over, at most", "ms", longest_end)
+    t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))
+    lines = ["| | C | Rust | C : Rust |", "|---|---:|---:|---:|"]
+    lines += ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in t.rows]
+    return "\n".join(lines) + "\n"
 
 
 def check(c, rust):
@@ -344,8 +376,10 @@ def main():
         write_plots(arguments.write, both)
         with open(os.path.join(arguments.write, "table.txt"), "w", encoding="utf-8") as file:
             file.write(text + "\n" + "\n".join(meta) + "\n")
+        with open(os.path.join(arguments.write, "summary.md"), "w", encoding="utf-8") as file:
+            file.write(summary(*both))
         write_csv(os.path.join(arguments.write, "bench.csv"), meta, *both)
-        print(f"\nwritten to {arguments.write}: bench.csv, table.txt, and plots")
+        print(f"\nwritten to {arguments.write}: bench.csv, table.txt, summary.md, and plots")
 
 
 if __name__ == "__main__":

@@ -121,4 +121,5 @@ if [ "$what" = "$all" ]; then
 		--meta "emulator=$(qemu-system-x86_64 --version | head -n 1)")
 fi
 "${report[@]}"
+[ "$what" != "$all" ] || "$repo/dev/figures.sh" --write
 say "measured in $(((SECONDS - begin) / 60)) min"

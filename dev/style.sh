@@ -136,6 +136,7 @@ fi
 check "shellcheck, selftests" shellcheck -S warning -e SC2046,SC2086 "${scripts[@]}"
 cd "$repo"
 check "shellcheck, dev" shellcheck dev/*.sh .ci/run
+check "figures" dev/figures.sh
 check "codespell" codespell --quiet-level 3 --ignore-words-list crate README.md dev include kernel rust samples series tools Documentation
 
 totals
