@@ -197,6 +197,20 @@ impl<'a> Object<'a> {
 }
 
 /// What a module is doing.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     ModuleState,
+///     Object, //
+/// };
+///
+/// /// Whether there is something to take over from a module that already runs.
+/// fn runs(object: &Object<'_>) -> bool {
+///     matches!(object.module_state(), None | Some(ModuleState::Live))
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModuleState {
     /// Normal state.

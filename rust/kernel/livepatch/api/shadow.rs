@@ -247,6 +247,29 @@ fn key<O>(structure: *const O) -> *mut c_void {
 /// A shadow variable that has been found. It stays readable while this exists, in which time
 /// sleeping is not allowed.
 ///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     Shadow,
+///     ShadowRef, //
+/// };
+/// use kernel::prelude::*;
+///
+/// static LIMITS: Shadow<u64> = Shadow::new(2);
+///
+/// fn twice(limit: &ShadowRef<u64>) -> u64 {
+///     2 * **limit
+/// }
+///
+/// let request = KBox::new(7_u32, GFP_KERNEL)?;
+/// LIMITS.alloc(&*request, GFP_KERNEL, || Ok(100))?;
+/// assert_eq!(LIMITS.get(&*request).as_ref().map(twice), Some(200));
+/// LIMITS.remove_all();
+/// # kernel::sync::rcu::rcu_barrier();
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// # Invariants
 ///
 /// The node is not freed before the guard is dropped.

@@ -160,6 +160,23 @@ unsafe fn shared<T: 'static>(state: *mut bindings::klp_state) -> Option<Arc<T>> 
 }
 
 /// A state, as a livepatch before this one has it.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     Object,
+///     State, //
+/// };
+///
+/// static LIMIT: State<u64> = State::new(1, 2);
+///
+/// /// The limit that an earlier livepatch found, if it is one that knew what it is.
+/// fn original(object: &Object<'_>) -> Option<u64> {
+///     let previous = LIMIT.previous(object)?;
+///     (previous.version() > 0).then(|| previous.data().map(|limit| *limit))?
+/// }
+/// ```
 pub struct Previous<T> {
     version: c_uint,
     data: Option<Arc<T>>,
