@@ -31,9 +31,9 @@ passed() {
 
 all=0 cases=0
 for script in "$@"; do
-	echo "$script"
 	passed "./$script"
 	! grep -q '^TEST: .*not ok$\|^SKIP' "$output" || fail "$script"
+	echo "$script: $((time / 100)).$((time / 10 % 10)) s"
 	all=$((all + time))
 	cases=$((cases + $(grep -c '^TEST: .* ok$' "$output")))
 done
