@@ -277,7 +277,7 @@ def plot(path, title, x_label, y_label, lines):
     matplotlib.rcParams.update({"svg.hashsalt": "livepatch", "svg.fonttype": "none", "font.size": 9})
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6, 4))
+    figure, axes = pyplot.subplots(figsize=(8, 4))
     for label, style, points in lines:
         points = [(x, y) for x, y in points if y]
         if not points:
@@ -292,7 +292,8 @@ def plot(path, title, x_label, y_label, lines):
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(True, which="major", alpha=0.3)
-    axes.legend()
+    # Beside the lines, and never on them.
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
     figure.tight_layout()
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
@@ -329,7 +330,7 @@ def write_plots(folder, both):
         "instructions",
         [
             (
-                f"{core}, {n} functions",
+                f"{core}, {n} function{'s' * (n > 1)}",
                 f"{colour}{dash}",
                 [(figures.one("tasks", TARGET, n, t), figures.one("held", TARGET, n, t)) for t in TASKS],
             )
