@@ -268,7 +268,8 @@ TRACE_EVENT(klp_task_switched,
  *	new, is on the stack; otherwise NULL, which is traced as "(null)"
  * @err: for KLP_REASON_ERROR the error code, otherwise 0
  *
- * Again each time it is looked at, which is about once each second.
+ * Again each time it is looked at: about once each second, and when it goes to
+ * sleep there again.
  */
 TRACE_EVENT(klp_task_blocked,
 	    TP_PROTO(const struct task_struct *task, int target,

@@ -25,7 +25,7 @@ const INSTANCE: &str = "klpctl-";
 /// Where a report keeps what was heard.
 pub const KEPT: &str = "/sys/kernel/tracing/klp_task_blocked";
 
-/// The kernel looks once a second, or nearly so.
+/// The kernel looks once a second at least, or nearly so.
 const LONGEST: Duration = Duration::from_millis(1800);
 const POLL: Duration = Duration::from_millis(20);
 
