@@ -71,11 +71,16 @@ static atomic_t called = ATOMIC_INIT(0);
 #include "functions.inc"
 #undef F
 
+static int note_call(int number, int x)
+{
+	atomic_set(&called, number);
+	return x + KLP_BENCH_RESULT(number, VERSION);
+}
+
 #define F(number) \
 	static noinline int klp_bench_call_##number(int x) \
 	{ \
-		atomic_set(&called, number); \
-		return x + KLP_BENCH_RESULT(number, VERSION); \
+		return note_call(number, x); \
 	}
 #include "functions.inc"
 #undef F

@@ -191,6 +191,7 @@ livepatch: % rmmod $1"
 
 # What callbacks are told of a module
 LIVE="[MODULE_STATE_LIVE] Normal state"
+# shellcheck disable=SC2034 # for who sources this
 COMING="[MODULE_STATE_COMING] Full formed, running module_init"
 GOING="[MODULE_STATE_GOING] Going away"
 
