@@ -52,7 +52,7 @@ trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
 start() {
 	local i=${#lanes[@]}
 	lanes+=("$1: $2")
-	CORE=$1 CPUS=1 MEM=2G TIMEOUT=${TIMEOUT:-3600} "$repo/dev/vm.sh" "$3" >"$results/$i" 2>&1 </dev/null &
+	CORE=$1 MEM=2G TIMEOUT=${TIMEOUT:-3600} "$repo/dev/vm.sh" "$3" >"$results/$i" 2>&1 </dev/null &
 	machines+=($!)
 }
 
@@ -86,7 +86,7 @@ begin=$SECONDS
 # What a machine that counts instructions does does not depend on others.  The C
 # core takes most of the time, and gets two.
 count() {
-	[ -z "$2" ] || QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
+	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
 		start "$1" "$2" "BENCH='$2' dev/bench-guest.sh"
 }
 counted=$(tr ' ' '\n' <<<"$what" | grep -vx clock | xargs) || true
@@ -100,7 +100,8 @@ if [ -n "$counted" ]; then
 fi
 
 # And this is measured by the clock, side by side, so that what else the machine
-# does slows both.
+# does slows both.  With a second CPU, on which tasks can run while others are
+# looked at.
 if [[ " $what " == *" clock "* ]]; then
 	scripts=$(cd "$(tree_dir)/tools/testing/selftests/livepatch" && for script in test-*.sh; do
 		[ -e "$repo/tools/testing/selftests/livepatch/$script" ] || printf '%s ' "$script"
