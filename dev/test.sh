@@ -57,6 +57,7 @@ suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
 suite "kernel" one env CORE=rust DEBUG=1 "$repo/dev/kernel.sh"
 suite "demo" one "$repo/dev/demo.sh"
 suite "wrong livepatches" "$repo/dev/rust-wrong.sh"
+suite "first livepatch in Rust" "$repo/dev/rust-guide.sh"
 # All but test-oom.sh, which takes a quarter of an hour: make selftest has it.
 scripts="test-bad-input.sh test-callbacks.sh test-ftrace.sh test-klpctl.sh test-kprobe.sh
 test-livepatch.sh test-rust.sh test-samples.sh test-shadow-scale.sh test-shadow-vars.sh test-state.sh

@@ -49,6 +49,11 @@ fi
 chmod +x "$share/run"
 
 read -ra qemu_opts <<<"${QEMU_OPTS:-}"
+# One thread for all CPUs: with one for each, QEMU 7 can go on with the int3 of a
+# static key that another CPU has just finished changing.
+if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && grep -q '^CONFIG_JUMP_LABEL=y' "$out/.config"; then
+	qemu_opts+=(-accel 'tcg,thread=single')
+fi
 # What the command writes is shown as it is written.
 tail -n +1 -f "$share/output" &
 tail=$!
