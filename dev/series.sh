@@ -210,7 +210,7 @@ described() {
 	fi
 }
 
-# since FILE: what to say of results, if what they are of has changed since.
+# since FILE WHAT COMMAND: what to say of results, if what they are of has changed since.
 since() {
 	local commit
 	commit=$(sed -n 's/^commit: \([0-9a-f]*\).*/\1/p' "$1")
@@ -220,7 +220,7 @@ since() {
 			":!$figures" 2>/dev/null
 	); then
 		say "$2 are of another state than this series: $3"
-		echo "(What they are of has changed since.)"
+		echo "(${2^} are of an earlier state.)"
 	fi
 }
 results=$work/results

@@ -173,10 +173,10 @@ results=$(dirname "$patches")/../results
 printf 'commit: %s\nuserland: 61 passed, 0 failed\n' "$(git -C "$copy" rev-parse HEAD)" >"$results"
 rewritten
 in_series "test results" 0 "  userland: 61 passed, 0 failed" "0000-*"
-in_series "test results of this state" 1 "(What they are of has changed since.)" "0000-*"
+in_series "test results of this state" 1 "(The test results are of an earlier state.)" "0000-*"
 echo 'commit: 0123456789ab and changes to it' >"$results"
 rewritten
-in_series "test results of another state" 0 "(What they are of has changed since.)" "0000-*"
+in_series "test results of another state" 0 "(The test results are of an earlier state.)" "0000-*"
 rewritten SIGNOFF=1 ASSISTED_BY="NOBODY sparse"
 in_series "the tools are named" 0 "Assisted-by: NOBODY sparse" "0001-*"
 in_series "the user signs off" 0 "Signed-off-by: Ada Author <ada@example.org>" "0001-*"
