@@ -245,7 +245,7 @@ def check(c, rust):
         sys.exit("the functions of vmlinux that were patched differ")
     for figures, core in ((c, "C"), (rust, "Rust")):
         ticks = figures.one("calibration")
-        if not any(key[0] not in ("selftests", "why") for key in figures.values):
+        if figures.values and all(key[0] in ("selftests", "why") for key in figures.values):
             continue
         if ticks is None:
             sys.exit(f"{core}: there is no calibration")

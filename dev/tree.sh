@@ -25,7 +25,8 @@ copy_base() {
 		git -C "$base" ls-files -z --cached | rsync -a --exclude-from="$work/exclude" --delete-missing-args --from0 --files-from=- \
 			"$base/" "$tree/"
 	else
-		rsync -a --delete --exclude-from="$work/exclude" --exclude=.git "${base_leftovers[@]/#/--exclude=}" \
+		# Quiet: it would say of folders that are ours that it does not delete them.
+		rsync -aq --delete --exclude-from="$work/exclude" --exclude=.git "${base_leftovers[@]/#/--exclude=}" \
 			"$base/" "$tree/"
 	fi
 }
