@@ -49,8 +49,8 @@ fi
 chmod +x "$share/run"
 
 read -ra qemu_opts <<<"${QEMU_OPTS:-}"
-# One thread for all CPUs: with one for each, QEMU 7 can go on with the int3 of a
-# static key that another CPU has just finished changing.
+# One thread for all CPUs: emulated with one for each, a kernel with static keys has
+# been seen to die of an int3 in a place that another CPU was done changing.
 if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && grep -q '^CONFIG_JUMP_LABEL=y' "$out/.config"; then
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
