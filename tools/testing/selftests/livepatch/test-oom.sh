@@ -172,12 +172,13 @@ function disable_undo() {
 }
 
 function group_disable() {
+	local needed=3
+
 	quiet_load $MOD_OOM
 	settled $MOD_OOM
 	# The core in C needs no memory on the way there.
-	is_rust && MIN_ALLOCATIONS=3 || MIN_ALLOCATIONS=0
-	each_allocation "disable a livepatch" kobj_attr_store disable
-	MIN_ALLOCATIONS=
+	is_rust || needed=0
+	MIN_ALLOCATIONS=$needed each_allocation "disable a livepatch" kobj_attr_store disable
 	quiet_unload_lp $MOD_OOM
 }
 
