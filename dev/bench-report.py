@@ -21,6 +21,8 @@ FUNCTIONS = (1, 10, 100, 1000, 2000)
 PASS_FUNCTIONS = (1, 100, 1000)
 TASKS = (50, 1000, 5000)
 VARIABLES = (10, 10_000, 100_000)
+MEMORY = ("slab", "vmalloc", "trampolines")
+BY_THE_CLOCK = ("selftests", "why")
 
 
 class Figures:
@@ -130,6 +132,11 @@ def each(name, obj):
     )
 
 
+def memory(kinds, obj):
+    """Bytes of these kinds for each of 2000 patched functions."""
+    return lambda f: combine(lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", obj, 2000) for kind in kinds))
+
+
 def cases(f):
     """How many selftests were run, as it is in the figure's place for functions."""
     return next((key[2] for key in f.values if key[0] == "selftests"), "-")
@@ -177,14 +184,9 @@ def table(c, rust):
 
     for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
         t.head(f"memory of a patched function, of 2000 of {where}")
-        kinds = ("slab", "vmalloc", "trampolines")
-        for kind in kinds:
-            t.row(kind, "bytes", lambda f, kind=kind: combine(lambda v: v / 2000, f.one(f"memory_{kind}", obj, 2000)))
-        t.row(
-            "all",
-            "bytes",
-            lambda f: combine(lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", obj, 2000) for kind in kinds)),
-        )
+        for kind in MEMORY:
+            t.row(kind, "bytes", memory([kind], obj))
+        t.row("all", "bytes", memory(MEMORY, obj))
 
     t.head("blocker gone to transition complete")
     t.row("mean", "ms", lambda f: combine(lambda v: sum(v) / len(v), f.all("end", TARGET, 2) or None))
@@ -223,24 +225,17 @@ def table(c, rust):
 def summary(c, rust):
     """What people look for first, for README.md."""
     t = Table(c, rust)
-    both = TARGET
     t.row("a call of a patched function, instructions more than of another", "", extra("call_patched", 1))
-    t.row("enable 1,000 functions of a module, instructions", "M", lambda f: f.one("enable", both, 1000))
+    t.row("enable 1,000 functions of a module, instructions", "M", lambda f: f.one("enable", TARGET, 1000))
     t.row("enable 1,000 functions of vmlinux, instructions", "M", lambda f: f.one("enable", "vmlinux", 1000))
-    t.row("disable 1,000 functions, until they are gone", "s", lambda f: f.one("disable_time", both, 1000))
+    t.row("disable 1,000 functions, until they are gone", "s", lambda f: f.one("disable_time", TARGET, 1000))
     for tasks, n in ((1000, 1), (1000, 1000), (5000, 1000)):
         t.row(
             f"one pass over {tasks:,} tasks with {n:,} function{'s' * (n > 1)}, instructions",
             "M",
-            lambda f, n=n, tasks=tasks: f.one("held", both, n, tasks),
+            lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks),
         )
-    t.row(
-        "memory of a patched function, of 2,000",
-        "bytes",
-        lambda f: combine(
-            lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", both, 2000) for kind in ("slab", "vmalloc", "trampolines"))
-        ),
-    )
+    t.row("memory of a patched function, of 2,000", "bytes", memory(MEMORY, TARGET))
     t.row("from when the last task is ready until the transition is over, at most", "ms", longest_end)
     t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))
     t.row("upstream's selftests, by the clock, both cores at the same time", "s", selftests)
@@ -254,7 +249,7 @@ def check(c, rust):
         sys.exit("the functions of vmlinux that were patched differ")
     for figures, core in ((c, "C"), (rust, "Rust")):
         ticks = figures.one("calibration")
-        if figures.values and all(key[0] in ("selftests", "why") for key in figures.values):
+        if figures.values and all(key[0] in BY_THE_CLOCK for key in figures.values):
             continue
         if ticks is None:
             sys.exit(f"{core}: there is no calibration")

@@ -10,30 +10,18 @@
 rustc=$(find_rustc) || die "no usable rustc" "run: make toolchain"
 bin=$(dirname "$rustc")
 out=$cache/klpctl
-mkdir -p "$out"
+checks=$out/checks
+mkdir -p "$checks"
 klpctl=(make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$out/" RUSTC="$rustc"
 	RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver")
 
-passed=0 failed=0
-# check NAME COMMAND...: passes if COMMAND succeeds.
-check() {
-	local name=$1
-	shift
-	if "$@" >"$out/log" 2>&1 </dev/null; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "not ok: $name"
-		tail -n 60 "$out/log"
-	fi
-}
 # A page with mistakes is formatted all the same, and complained of.
 manual_page() {
 	! man --warnings -E UTF-8 -l "$repo/tools/livepatch/klpctl.8" 2>&1 >/dev/null | grep .
 }
 
-check "build" "${klpctl[@]}"
-check "lints" "${klpctl[@]}" lint
+check "build" quietly "${klpctl[@]}"
+check "lints" quietly "${klpctl[@]}" lint
 check "completion" shellcheck "$repo/tools/livepatch/klpctl.bash-completion" "$repo/tools/livepatch/tests/capture.sh"
 if command -v man >/dev/null; then
 	check "manual page" manual_page
@@ -49,5 +37,4 @@ if [ "$status" != 0 ] || [ "${tests:-0}" = 0 ]; then
 fi
 passed=$((passed + ${tests:-0})) failed=$((failed + ${broken:-0}))
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+totals

@@ -249,6 +249,15 @@ check() {
 	fi
 }
 
+# quietly COMMAND...: for check, of a command that has a lot to say: only its end, and
+# only if it fails.  All of it is in $checks/output.
+quietly() {
+	"$@" >"$checks/output" 2>&1 || {
+		tail -n 60 "$checks/output"
+		return 1
+	}
+}
+
 # The last line of a script of such tests, and its status.
 totals() {
 	echo "$passed passed, $failed failed"

@@ -118,19 +118,12 @@ built() {
 		"${kmake[@]}" -C "$source/tools/livepatch" O="$out/klpctl"
 	fi
 }
-# quietly_built CORE: says nothing but why it failed.
-quietly_built() {
-	built "$1" >"$checks/build" 2>&1 || {
-		tail -n 40 "$checks/build"
-		return 1
-	}
-}
 # check_build CORE
 check_build() {
 	local name
 	name="$(git -C "$source" log -1 --format=%s), CORE=$1"
-	say "building: $name (log: $checks/build)"
-	check "$name" quietly_built "$1"
+	say "building: $name (log: $checks/output)"
+	check "$name" quietly built "$1"
 }
 builds() {
 	local commit commits
