@@ -75,6 +75,26 @@ unsafe fn drop_name(name: *const c_char) {
     unsafe { bindings::kfree(name.cast()) };
 }
 
+/// The entries of an array that a module has made, up to the one that ends it.
+///
+/// # Safety
+///
+/// `first` is null or points to an array that has an entry of which `ends` is true, and that lives
+/// as long as `'a`. `T` is a transparent view of its entries.
+unsafe fn entries<'a, T: 'a>(
+    first: *mut T,
+    ends: impl Fn(&T) -> bool,
+) -> impl Iterator<Item = &'a T> {
+    let mut next = first;
+    iter::from_fn(move || {
+        // SAFETY: By the safety requirement, and `next` has not passed the end.
+        let entry = unsafe { next.as_ref() }.filter(|entry| !ends(entry))?;
+        // SAFETY: `next` is not the end of the array.
+        next = unsafe { next.add(1) };
+        Some(entry)
+    })
+}
+
 /// A system state that a patch modifies, beyond code.
 #[repr(transparent)]
 pub(crate) struct State(Opaque<bindings::klp_state>);
@@ -89,14 +109,8 @@ impl State {
     pub(crate) unsafe fn all<'a>(
         states: *mut bindings::klp_state,
     ) -> impl Iterator<Item = &'a Self> {
-        let mut next = states;
-        iter::from_fn(move || {
-            // SAFETY: By the safety requirement, and `next` has not passed the end.
-            let state = unsafe { next.cast::<Self>().as_ref() }.filter(|s| s.id() != 0)?;
-            // SAFETY: `next` is not the end of the array.
-            next = unsafe { next.add(1) };
-            Some(state)
-        })
+        // SAFETY: By the safety requirement; the view is transparent.
+        unsafe { entries(states.cast(), |state: &Self| state.id() == 0) }
     }
 
     /// The state itself, for C.

@@ -243,7 +243,8 @@ pub(super) unsafe fn release_func_list(funcs: *mut bindings::list_head, which: W
 ///
 /// The last reference to `func` is gone.
 pub(crate) unsafe fn release_func(func: *mut bindings::klp_func) {
-    // SAFETY: By the safety requirement; a nop and its name come from `KBox`es.
+    // SAFETY: By the safety requirement; a nop comes from a `KBox`, and its name from
+    // `copy_name()`.
     unsafe {
         if (*func).nop {
             drop_name((*func).old_name);

@@ -2,14 +2,12 @@
 
 //! `struct klp_object`.
 
-use core::{
-    ffi::CStr,
-    iter, //
-};
+use core::ffi::CStr;
 
 use super::{
     copy_name,
     drop_name,
+    entries,
     string,
     Func,
     Module,
@@ -59,16 +57,13 @@ impl Object {
 
     /// The funcs in the module's own array.
     pub(crate) fn declared_funcs(&self) -> impl Iterator<Item = &Func> {
-        // SAFETY: By the type invariants.
-        let mut next = unsafe { (*self.as_ptr()).funcs };
-        iter::from_fn(move || {
-            // SAFETY: By the type invariants the array, if there is one, ends with an entry whose
-            // external fields are all zero, and `next` has not passed it.
-            let func = unsafe { next.cast::<Func>().as_ref() }.filter(|f| f.is_declared())?;
-            // SAFETY: `next` is not the end of the array.
-            next = unsafe { next.add(1) };
-            Some(func)
-        })
+        // SAFETY: By the type invariants the array, if there is one, ends with an entry whose
+        // external fields are all zero.
+        unsafe {
+            entries((*self.as_ptr()).funcs.cast(), |func: &Func| {
+                !func.is_declared()
+            })
+        }
     }
 
     /// All funcs of the object: the declared ones, and nops.
@@ -203,7 +198,8 @@ impl Object {
 ///
 /// The last reference to `object` is gone.
 pub(crate) unsafe fn release_object(object: *mut bindings::klp_object) {
-    // SAFETY: By the safety requirement; a dynamic object and its name come from `KBox`es.
+    // SAFETY: By the safety requirement; a dynamic object comes from a `KBox`, and its name from
+    // `copy_name()`.
     unsafe {
         if (*object).dynamic {
             drop_name((*object).name);

@@ -4,12 +4,12 @@
 
 use core::{
     ffi::CStr,
-    iter,
     ptr::NonNull, //
 };
 
 use super::{
     copy_name,
+    entries,
     func::release_func_list,
     Module,
     Object,
@@ -114,19 +114,13 @@ impl Patch {
 
     /// The objects in the module's own array, loaded or not.
     pub(crate) fn declared_objects(&self) -> impl Iterator<Item = &Object> {
-        // SAFETY: By the type invariants `objs` points to an array.
-        let mut next = unsafe { (*self.as_ptr()).objs };
-        iter::from_fn(move || {
-            // SAFETY: By the type invariants the array ends with an entry that has neither funcs
-            // nor a name, and `next` has not passed it.
-            let object = unsafe { &*next.cast::<Object>() };
-            if !object.has_funcs() && object.name().is_none() {
-                return None;
-            }
-            // SAFETY: `next` is not the end of the array.
-            next = unsafe { next.add(1) };
-            Some(object)
-        })
+        // SAFETY: By the type invariants `objs` points to an array, which ends with an entry that
+        // has neither funcs nor a name.
+        unsafe {
+            entries((*self.as_ptr()).objs.cast(), |object: &Object| {
+                !object.has_funcs() && object.name().is_none()
+            })
+        }
     }
 
     /// All objects of the patch: the declared ones, and those allocated for nops.
