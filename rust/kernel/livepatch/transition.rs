@@ -151,6 +151,10 @@ impl TaskHost for Tasks {
         STRAGGLERS.fetch_add(more, Full).wrapping_add(more)
     }
 
+    fn set_stragglers(&self, count: i32) {
+        STRAGGLERS.store(count, Relaxed);
+    }
+
     fn hurry(&self) {
         host::hurry_transition();
     }

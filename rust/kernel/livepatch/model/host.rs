@@ -73,6 +73,8 @@ pub(crate) trait TaskHost {
     /// Adds to the number of tasks that are known not to have switched, and returns the sum; one
     /// read-modify-write, a full barrier.
     fn add_stragglers(&self, more: i32) -> i32;
+    /// Sets that number.
+    fn set_stragglers(&self, count: i32);
     /// Has [`super::transition::try_complete`] called at once; from any context that a task
     /// switches itself in.
     fn hurry(&self);

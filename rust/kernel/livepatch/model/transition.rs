@@ -44,8 +44,8 @@ const LONGEST_DELAY: u64 = 1_000;
 /// The shortest time between two passes over the tasks, in milliseconds.
 const SHORTEST_DELAY: u64 = 10;
 
-/// More than there can be tasks.
-const MANY: i32 = 1 << 30;
+/// More than there can be tasks, also twice.
+const MANY: i32 = 1 << 29;
 
 /// Prepares a transition to `target`: every task is in the opposite state, every func begins.
 ///
@@ -90,6 +90,9 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     host.expect(tasks.target() != TaskState::Idle);
     host.trace_transition(patch, Step::Start, || tally(host));
     host.say(patch, Event::Starting);
+
+    // Until the first pass has counted them, nobody is the last.
+    tasks.set_stragglers(MANY);
 
     // Orders all that a task must see once it has switched before the stores to the tasks' pending
     // flags: pairs with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
@@ -271,6 +274,11 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     host.set_enabled(patch, enabled);
     host.set_target(tasks.target().opposite());
     start(host, patch);
+
+    // The pass that is arranged already may be a second away.
+    if !tasks.retries_each_second() {
+        tasks.hurry();
+    }
 }
 
 /// Ends the transition by decree: every task is taken to be in the target state.

@@ -8,12 +8,14 @@ mod tests {
         model::{
             enable,
             transition::{
+                self,
                 sched_switch,
                 try_complete,
                 update, //
             },
             Event,
             PatchHost,
+            TaskState,
             Way, //
         },
         tests::machine::{
@@ -100,6 +102,33 @@ mod tests {
         assert!(machine.hurried.get());
         try_complete(&machine, PATCH);
         assert!(machine.transition_patch().is_none());
+    }
+
+    #[test]
+    fn before_they_are_counted_nobody_is_the_last() {
+        let machine = Machine::new(TASKS);
+        machine.describe(PATCH, false, &[(VMLINUX, &[FUNCTION])]);
+        transition::init(&machine, PATCH, TaskState::Patched);
+        transition::start(&machine, PATCH);
+        for number in 0..TASKS {
+            update(&machine, Task::Thread(number), Way::KernelExit);
+        }
+        assert!(!machine.hurried.get());
+    }
+
+    #[test]
+    fn reversal_asks_for_a_pass() {
+        for each_second in [false, true] {
+            let machine = patching(1);
+            machine.each_second.set(each_second);
+            assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
+            assert_eq!(machine.hurried.get(), !each_second);
+            machine.hurried.set(false);
+            // Those who switch back meanwhile do not.
+            update(&machine, Task::Thread(0), Way::KernelExit);
+            update(&machine, Task::Thread(1), Way::KernelExit);
+            assert!(!machine.hurried.get());
+        }
     }
 
     #[test]

@@ -105,6 +105,10 @@ impl TaskHost for Machine {
         self.stragglers.get()
     }
 
+    fn set_stragglers(&self, count: i32) {
+        self.stragglers.set(count);
+    }
+
     fn hurry(&self) {
         self.hurried.set(true);
     }

@@ -111,9 +111,9 @@ pub(crate) struct Books {
 pub(crate) struct Machine {
     target: AtomicI32,
     sched_switching: AtomicBool,
-    /// Tasks that were found not to have switched, less those that have since. Not loom's: it says
-    /// when to look at the tasks again, never what is true of them.
-    stragglers: atomic::AtomicI32,
+    /// Tasks that were found not to have switched, less those that have since. Who sees that a task
+    /// is not counted any more must see its state, too.
+    stragglers: AtomicI32,
     /// The patch whose changing code is in the index; none while there is no index. Not loom's: how
     /// it is published is explored by itself, in `interleavings::edge`.
     index: atomic::AtomicUsize,
@@ -136,7 +136,7 @@ impl Machine {
         Self {
             target: AtomicI32::new(TaskState::Idle as i32),
             sched_switching: AtomicBool::new(false),
-            stragglers: atomic::AtomicI32::new(0),
+            stragglers: AtomicI32::new(0),
             index: atomic::AtomicUsize::new(NO_INDEX),
             tasks: (0..idle.end).map(|_| Task::new()).collect(),
             list: Mutex::new((0..size.tasks).collect()),
