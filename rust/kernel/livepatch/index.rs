@@ -41,10 +41,10 @@ use crate::{
 
 /// The changing code for both directions, so that a reversal needs no memory.
 pub(crate) struct Index {
-    patching: KVec<Changing<FuncName>>,
-    unpatching: KVec<Changing<FuncName>>,
+    patching: KVVec<Changing<FuncName>>,
+    unpatching: KVVec<Changing<FuncName>>,
     /// The handlers of all these functions, for tasks that may be in one.
-    handlers: KVec<Changing<FuncName>>,
+    handlers: KVVec<Changing<FuncName>>,
     /// For [`RETIRED`].
     link: *mut Index,
 }
@@ -69,9 +69,9 @@ static INDEX: Atomic<*mut Index> = Atomic::new(ptr::null_mut());
 impl Index {
     fn new(patch: &Patch, locked: &Locked) -> Result<Self> {
         let mut index = Self {
-            patching: KVec::new(),
-            unpatching: KVec::new(),
-            handlers: KVec::new(),
+            patching: KVVec::new(),
+            unpatching: KVVec::new(),
+            handlers: KVVec::new(),
             link: ptr::null_mut(),
         };
         let patched = patch.objects(locked).filter(|o| o.patched(locked));

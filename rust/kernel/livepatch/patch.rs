@@ -75,7 +75,7 @@ impl<'a> PatchHost for Kernel<'a> {
     type Patch = &'a Patch;
     type Object = &'a Object;
     type Func = &'a Func;
-    type Functions = KVec<Function<'a>>;
+    type Functions = KVVec<Function<'a>>;
     type Module = &'a Module;
     type Stack = &'a FuncStack;
     type Batch = ftrace::Batch<'a>;
@@ -201,8 +201,8 @@ impl<'a> PatchHost for Kernel<'a> {
         object.funcs(self.0)
     }
 
-    fn functions(&self, object: &'a Object) -> Result<KVec<Function<'a>>> {
-        let mut functions = KVec::new();
+    fn functions(&self, object: &'a Object) -> Result<KVVec<Function<'a>>> {
+        let mut functions = KVVec::new();
         for func in object.funcs(self.0) {
             functions.push(function(func), GFP_KERNEL)?;
         }
@@ -210,7 +210,7 @@ impl<'a> PatchHost for Kernel<'a> {
         Ok(functions)
     }
 
-    fn among(&self, functions: &KVec<Function<'a>>, func: &'a Func) -> bool {
+    fn among(&self, functions: &KVVec<Function<'a>>, func: &'a Func) -> bool {
         functions.binary_search(&function(func)).is_ok()
     }
 

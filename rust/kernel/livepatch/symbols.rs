@@ -68,9 +68,9 @@ fn find_in_vmlinux(name: &CStr, search: &mut Search) {
 pub(crate) fn search<'a>(
     object: Option<&CStr>,
     wanted: impl Iterator<Item = (&'a CStr, usize)>,
-) -> Result<KVec<Search>> {
-    let mut searches = KVec::new();
-    let mut names = KVec::new();
+) -> Result<KVVec<Search>> {
+    let mut searches = KVVec::new();
+    let mut names = KVVec::new();
     for (name, position) in wanted {
         names.push((name, searches.len()), GFP_KERNEL)?;
         searches.push(Search::new(position), GFP_KERNEL)?;
@@ -129,7 +129,7 @@ pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Resu
 pub(crate) struct Sizes<'a> {
     module: Option<&'a Module>,
     /// The addresses of the module's symbols.
-    sorted: KVec<usize>,
+    sorted: KVVec<usize>,
 }
 
 impl<'a> Sizes<'a> {
@@ -143,7 +143,7 @@ impl<'a> Sizes<'a> {
     ///
     /// [`ENOMEM`].
     pub(crate) fn new(module: Option<&'a Module>) -> Result<Self> {
-        let mut sorted = KVec::new();
+        let mut sorted = KVVec::new();
         let mut pushed = Ok(());
         if let Some(module) = module {
             host::each_module_symbol(module.name(), |name, address| {
