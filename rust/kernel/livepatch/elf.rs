@@ -118,8 +118,8 @@ impl<'a> Image<'a> {
         let relocations = section.header.sh_addr as *const bindings::Elf64_Rela;
         let count = section.header.sh_size as usize / size_of::<bindings::Elf64_Rela>();
         (0..count).map(move |index| {
-            // SAFETY: By the type invariants: the loader has checked that relocations refer to the
-            // symbol table, which it keeps for a livepatch module.
+            // SAFETY: By the type invariants the symbol table is kept, and a livepatch module is
+            // trusted to refer to symbols that there are, as `apply_relocate_add()` trusts it.
             unsafe {
                 let symbol = (*relocations.add(index)).r_info >> 32;
                 let table = (*self.sections.add(self.symbols as usize)).sh_addr;

@@ -31,6 +31,12 @@ use crate::{
 };
 use core::ffi::CStr;
 
+// What the parser lets through fits, and nothing else would be refused.
+const _: () = {
+    assert!(bindings::KLP_OBJECT_NAME_LEN as usize > names::OBJECT_MAX);
+    assert!(bindings::KLP_FUNC_NAME_LEN as usize == names::SYMBOL_MAX + 1);
+};
+
 /// Writes the relocations of one section if they are for `object`, `None` being vmlinux; clears
 /// them if `apply` is false. Sleeps.
 ///

@@ -6,9 +6,9 @@
 //! `sscanf()` formats accept, see `Documentation/livepatch/module-elf-format.rst`.
 
 /// Longest name of an object, in bytes; what every architecture's `MODULE_NAME_LEN` has room for.
-const OBJECT_MAX: usize = 55;
+pub(crate) const OBJECT_MAX: usize = 55;
 /// Longest name of a symbol, in bytes: `KSYM_NAME_LEN - 1`.
-const SYMBOL_MAX: usize = 511;
+pub(crate) const SYMBOL_MAX: usize = 511;
 
 /// A symbol to be resolved when the livepatch is applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

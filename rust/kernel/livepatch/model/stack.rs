@@ -40,6 +40,9 @@ pub(crate) fn changing(patching: bool, new: Code, original: Code, below: Option<
 ///
 /// The handler decides with preemption disabled. A task that is preempted when it enables it again
 /// is going to run what was decided, of which its stack says nothing; this stands for that.
+///
+/// Where the call returns to elsewhere, as on LoongArch, the way through ftrace has to make the
+/// stack unreliable.
 pub(crate) fn in_handler(location: usize, call: usize) -> Code {
     Code {
         start: location.saturating_add(1),
