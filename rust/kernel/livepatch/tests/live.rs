@@ -4,6 +4,9 @@
 //!
 //! There is no module here, and no transition: the tests make objects by hand and push them onto
 //! the func stacks, as a patch would. What the handler does with them is real.
+//!
+//! A test that fails returns, and so leaves everything as it was: KUnit's assertions would end the
+//! thread with `klp_mutex` held.
 
 #[kernel::macros::kunit_tests(rust_livepatch_live)]
 mod tests {
@@ -18,6 +21,7 @@ mod tests {
             host::{
                 self,
                 Locked,
+                LockedGuard,
                 TaskRef, //
             },
             index,
@@ -36,6 +40,16 @@ mod tests {
         },
         prelude::*, //
     };
+
+    /// Returns from a test that fails.
+    macro_rules! check {
+        ($what:expr) => {
+            if !$what {
+                pr_err!("{}:{}: not {}\n", file!(), line!(), stringify!($what));
+                return Err(EINVAL);
+            }
+        };
+    }
 
     extern "C" fn ten(value: i32) -> i32 {
         value + 10
@@ -91,7 +105,7 @@ mod tests {
             this.objects[0].funcs = this.funcs.as_mut_ptr();
             this.patch.objs = this.objects.as_mut_ptr();
             this.view().init(locked);
-            for (func, (target, _)) in this.object(locked).funcs(locked).zip(changes) {
+            for (func, (target, _)) in this.object().funcs(locked).zip(changes) {
                 let start = *target as usize;
                 func.set_original(Code { start, size: 1 }, locked);
             }
@@ -103,137 +117,174 @@ mod tests {
             unsafe { &*(&raw const self.patch).cast() }
         }
 
-        fn object<'a>(&self, _: &'a Locked) -> &'a Object {
-            // SAFETY: As above; the tests keep it until the object is unpatched.
+        fn object(&self) -> &Object {
+            // SAFETY: As above.
             unsafe { &*(&raw const self.objects[0]).cast() }
         }
 
-        fn change(&self, change: Change, locked: &Locked) {
-            for func in self.object(locked).funcs(locked) {
-                assert!(Func::change(func, change, locked));
+        fn change(&self, change: Change, locked: &Locked) -> Result {
+            for func in self.object().funcs(locked) {
+                check!(Func::change(func, change, locked));
             }
+            Ok(())
         }
     }
 
-    fn apply(livepatch: &Livepatch, locked: &Locked) {
-        let kernel = Kernel(locked);
-        let applied = patch_object(&kernel, livepatch.object(locked), Circumstance::Settled);
-        assert!(applied.is_ok());
+    /// A livepatch whose functions are patched until this is dropped.
+    struct Applied<'a> {
+        livepatch: &'a Livepatch,
+        locked: &'a Locked,
+        when: Circumstance,
     }
 
-    fn revert(livepatch: &Livepatch, locked: &Locked) {
-        let kernel = Kernel(locked);
-        unpatch_object(&kernel, livepatch.object(locked), Circumstance::Settled);
-        kernel.reclaim();
+    fn apply_when<'a>(
+        livepatch: &'a Livepatch,
+        locked: &'a Locked,
+        when: Circumstance,
+    ) -> Result<Applied<'a>> {
+        patch_object(&Kernel(locked), livepatch.object(), when)?;
+        Ok(Applied {
+            livepatch,
+            locked,
+            when,
+        })
+    }
+
+    fn apply<'a>(livepatch: &'a Livepatch, locked: &'a Locked) -> Result<Applied<'a>> {
+        apply_when(livepatch, locked, Circumstance::Settled)
+    }
+
+    impl Drop for Applied<'_> {
+        fn drop(&mut self) {
+            let kernel = Kernel(self.locked);
+            unpatch_object(&kernel, self.livepatch.object(), self.when);
+            kernel.reclaim();
+        }
+    }
+
+    /// The calling task takes part in a transition until this is dropped.
+    struct Switching;
+
+    impl Drop for Switching {
+        fn drop(&mut self) {
+            TaskRef::current().set_state(TaskState::Idle);
+        }
+    }
+
+    /// Locks everything, unless somebody uses it: tests can be run at any time, through debugfs.
+    fn lock() -> Result<LockedGuard> {
+        let locked = host::lock();
+        if host::transition_patch(&locked).is_some() {
+            return Err(EBUSY);
+        }
+        Ok(locked)
     }
 
     #[test]
     fn call_is_redirected_and_reverted() -> Result {
-        let locked = host::lock();
-        assert_eq!(target(1), 2);
+        let locked = lock()?;
+        check!(target(1) == 2);
         let livepatch = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
-        apply(&livepatch, &locked);
-        assert_eq!(target(1), 11);
-        assert_eq!(other_target(1), 3);
-        revert(&livepatch, &locked);
-        assert_eq!(target(1), 2);
+        let applied = apply(&livepatch, &locked)?;
+        check!(target(1) == 11);
+        check!(other_target(1) == 3);
+        drop(applied);
+        check!(target(1) == 2);
         Ok(())
     }
 
     #[test]
     fn functions_of_an_object_change_together() -> Result {
-        let locked = host::lock();
+        let locked = lock()?;
         let livepatch = Livepatch::new(&[(TARGET, Some(ten)), (OTHER, Some(hundred))], &locked)?;
-        apply(&livepatch, &locked);
-        assert_eq!(target(1), 11);
-        assert_eq!(other_target(1), 101);
-        revert(&livepatch, &locked);
-        assert_eq!(target(1), 2);
-        assert_eq!(other_target(1), 3);
+        let applied = apply(&livepatch, &locked)?;
+        check!(target(1) == 11);
+        check!(other_target(1) == 101);
+        drop(applied);
+        check!(target(1) == 2);
+        check!(other_target(1) == 3);
         Ok(())
     }
 
     #[test]
     fn latest_patch_is_on_top() -> Result {
-        let locked = host::lock();
+        let locked = lock()?;
         let first = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
         let second = Livepatch::new(&[(TARGET, Some(hundred))], &locked)?;
-        apply(&first, &locked);
-        apply(&second, &locked);
-        assert_eq!(target(1), 101);
-        revert(&second, &locked);
-        assert_eq!(target(1), 11);
-        revert(&first, &locked);
-        assert_eq!(target(1), 2);
+        let applied_first = apply(&first, &locked)?;
+        let applied_second = apply(&second, &locked)?;
+        check!(target(1) == 101);
+        drop(applied_second);
+        check!(target(1) == 11);
+        drop(applied_first);
+        check!(target(1) == 2);
         Ok(())
     }
 
     #[test]
     fn lower_patch_leaves_without_a_trace() -> Result {
-        let locked = host::lock();
+        let locked = lock()?;
         let first = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
         let second = Livepatch::new(&[(TARGET, Some(hundred))], &locked)?;
-        apply(&first, &locked);
-        apply(&second, &locked);
-        revert(&first, &locked);
-        assert_eq!(target(1), 101);
-        revert(&second, &locked);
-        assert_eq!(target(1), 2);
+        let applied_first = apply(&first, &locked)?;
+        let applied_second = apply(&second, &locked)?;
+        drop(applied_first);
+        check!(target(1) == 101);
+        drop(applied_second);
+        check!(target(1) == 2);
         Ok(())
     }
 
     #[test]
     fn nop_runs_the_original() -> Result {
-        let locked = host::lock();
+        let locked = lock()?;
         let first = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
         let nop = Livepatch::new(&[(TARGET, None)], &locked)?;
-        apply(&first, &locked);
-        apply(&nop, &locked);
-        assert_eq!(target(1), 2);
-        revert(&nop, &locked);
-        assert_eq!(target(1), 11);
-        revert(&first, &locked);
+        let applied_first = apply(&first, &locked)?;
+        let applied_nop = apply(&nop, &locked)?;
+        check!(target(1) == 2);
+        drop(applied_nop);
+        check!(target(1) == 11);
+        drop(applied_first);
         Ok(())
     }
 
     #[test]
     fn in_transition_the_task_decides() -> Result {
-        let locked = host::lock();
-        let kernel = Kernel(&locked);
+        let locked = lock()?;
         let task = TaskRef::current();
         let first = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
         let second = Livepatch::new(&[(TARGET, Some(hundred))], &locked)?;
-        apply(&first, &locked);
+        let applied_first = apply(&first, &locked)?;
 
+        let switching = Switching;
         task.set_state(TaskState::Unpatched);
-        second.change(Change::Begin, &locked);
-        let when = Circumstance::InTransition;
-        assert!(patch_object(&kernel, second.object(&locked), when).is_ok());
-        assert_eq!(target(1), 11);
+        second.change(Change::Begin, &locked)?;
+        let applied_second = apply_when(&second, &locked, Circumstance::InTransition)?;
+        check!(target(1) == 11);
         task.set_state(TaskState::Patched);
-        assert_eq!(target(1), 101);
+        check!(target(1) == 101);
         task.set_state(TaskState::Unpatched);
-        assert_eq!(target(1), 11);
+        check!(target(1) == 11);
 
-        unpatch_object(&kernel, second.object(&locked), when);
-        kernel.reclaim();
-        second.change(Change::End, &locked);
-        task.set_state(TaskState::Idle);
-        assert_eq!(target(1), 11);
-        revert(&first, &locked);
-        assert_eq!(target(1), 2);
+        drop(applied_second);
+        second.change(Change::End, &locked)?;
+        drop(switching);
+        check!(target(1) == 11);
+        drop(applied_first);
+        check!(target(1) == 2);
         Ok(())
     }
 
     #[test]
     fn patching_can_be_repeated() -> Result {
-        let locked = host::lock();
+        let locked = lock()?;
         let livepatch = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
         for _ in 0..5 {
-            apply(&livepatch, &locked);
-            assert_eq!(target(1), 11);
-            revert(&livepatch, &locked);
-            assert_eq!(target(1), 2);
+            let applied = apply(&livepatch, &locked)?;
+            check!(target(1) == 11);
+            drop(applied);
+            check!(target(1) == 2);
         }
         Ok(())
     }
@@ -257,21 +308,22 @@ mod tests {
 
     #[test]
     fn who_can_be_in_a_handler_does_not_switch() -> Result {
-        let locked = host::lock();
+        let locked = lock()?;
         let kernel = Kernel(&locked);
         let livepatch = Livepatch::new(&[(TARGET, Some(ten))], &locked)?;
-        apply(&livepatch, &locked);
+        let _applied = apply(&livepatch, &locked)?;
         kernel.publish_index(livepatch.view())?;
         let blocks = |target, caller, runnable| {
             index::find_blocker(target, &[after_handler(caller)], runnable).is_some()
         };
-        for target in [TaskState::Patched, TaskState::Unpatched] {
-            assert!(blocks(target, TARGET, true));
-            assert!(!blocks(target, TARGET, false));
-            assert!(!blocks(target, OTHER, true));
-        }
+        let states = [TaskState::Patched, TaskState::Unpatched];
+        let preempted = states.map(|target| blocks(target, TARGET, true));
+        let asleep = states.map(|target| blocks(target, TARGET, false));
+        let elsewhere = states.map(|target| blocks(target, OTHER, true));
         kernel.withdraw_index();
-        revert(&livepatch, &locked);
+        check!(preempted == [true; 2]);
+        check!(asleep == [false; 2]);
+        check!(elsewhere == [false; 2]);
         Ok(())
     }
 }

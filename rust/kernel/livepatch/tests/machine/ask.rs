@@ -116,7 +116,8 @@ impl Machine {
 
     /// Whether exactly this has happened since the last look.
     pub(crate) fn happened(&self, expected: &[Entry]) -> bool {
-        self.log().eq(expected.iter().copied())
+        let kept = self.state.borrow().logged <= LOG;
+        self.log().eq(expected.iter().copied()) && kept
     }
 
     /// Whether everything fits together, whatever has happened.
