@@ -11,7 +11,9 @@
 #ifndef _LIVEPATCH_RUST_H
 #define _LIVEPATCH_RUST_H
 
+#include <linux/ftrace.h>
 #include <linux/livepatch.h>
+#include <linux/wait.h>
 
 struct mutex;
 
@@ -91,11 +93,7 @@ bool klp_module_get(struct module *mod);
 void klp_module_put(struct module *mod);
 
 /* ftrace.c */
-int klp_ftrace_set_filter(unsigned long *ips, unsigned int cnt, bool remove);
-void klp_ftrace_clear_filter(void);
-bool klp_ftrace_registered(void);
-int klp_ftrace_register(void);
-int klp_ftrace_unregister(void);
+void klp_ftrace_init(struct ftrace_ops *ops);
 void klp_smp_rmb(void);
 
 /* tasks.c */
@@ -109,6 +107,7 @@ void klp_task_set_pending(struct task_struct *task, bool pending);
 bool klp_task_pending(struct task_struct *task);
 bool klp_task_test_and_clear_pending(struct task_struct *task);
 bool klp_reliable_stack_available(void);
+int klp_call_still(struct task_struct *task, task_call_f func, void *arg);
 int klp_task_stack(struct task_struct *task, unsigned long **entries);
 void klp_task_wake_idle(struct task_struct *task);
 void klp_task_nudge(struct task_struct *task);

@@ -117,8 +117,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_get);
  *
  * That the variable exists already is a bug in the caller, and warned of.
  *
- * Context: as @gfp_flags allow.  @ctor is called under a spinlock, with
- * interrupts disabled.
+ * Context: as @gfp_flags allow.  @ctor is called under a spinlock, where it must
+ * not sleep.
  * Return: the variable's data, or NULL if the variable exists already, @ctor
  * has failed, or there is no memory.
  */
@@ -143,8 +143,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_alloc);
  * However many callers there are at a time, one variable is made, and @ctor is
  * called for that one alone.
  *
- * Context: as @gfp_flags allow.  @ctor is called under a spinlock, with
- * interrupts disabled.
+ * Context: as @gfp_flags allow.  @ctor is called under a spinlock, where it must
+ * not sleep.
  * Return: the variable's data, or NULL if @ctor has failed or there is no
  * memory.
  */
@@ -163,8 +163,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
  * @id:		its identifier
  * @dtor:	called with the data before it is freed, or NULL
  *
- * Context: any, but not NMI.  @dtor is called under a spinlock, with interrupts
- * disabled.
+ * Context: any, but not NMI.  @dtor is called under a spinlock, where it must not
+ * sleep.
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
@@ -177,8 +177,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_free);
  * @id:		the identifier
  * @dtor:	called with the data of each before it is freed, or NULL
  *
- * Context: any, but not NMI.  @dtor is called under a spinlock, with interrupts
- * disabled.
+ * Context: any, but not NMI.  @dtor is called under a spinlock, where it must not
+ * sleep.
  */
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {

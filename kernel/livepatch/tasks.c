@@ -3,17 +3,20 @@
  * tasks.c - tasks, their flags and their stacks, for the Rust core
  */
 
+#include <linux/cleanup.h>
 #include <linux/cpu.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
 #include <linux/lockdep.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/stacktrace.h>
 #include <linux/timer.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include "rust.h"
 
@@ -81,6 +84,20 @@ bool klp_task_test_and_clear_pending(struct task_struct *task)
 bool klp_reliable_stack_available(void)
 {
 	return klp_have_reliable_stack();
+}
+
+/*
+ * Calls @func with the task kept still, and preemption disabled.  The caller is
+ * as still as can be, but tasklist_lock does not keep it from being preempted if
+ * CONFIG_PREEMPT_RT=y.
+ */
+int klp_call_still(struct task_struct *task, task_call_f func, void *arg)
+{
+	if (task != current)
+		return task_call_func(task, func, arg);
+
+	guard(preempt)();
+	return func(task, arg);
 }
 
 /*

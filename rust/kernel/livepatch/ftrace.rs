@@ -10,22 +10,29 @@ use super::{
         self,
         klp_err,
         warn_on,
+        warn_on_once,
         Locked,
+        Ops,
+        Refusal,
         Text, //
     },
     stacks::{
         self,
-        FuncStack,
-        Leaving, //
+        FuncStack, //
     }, //
 };
-use crate::prelude::*;
+use crate::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// The functions that are to enter ftrace.
 #[derive(Default)]
 pub(crate) struct Batch<'a> {
-    locations: KVec<usize>,
-    funcs: KVec<(&'a Func, &'a FuncStack)>,
+    /// There are some, and this is what they enter by.
+    ops: Option<Arc<Ops>>,
+    locations: KVVec<usize>,
+    funcs: KVVec<(&'a Func, &'a FuncStack)>,
     /// A func that ftrace cannot reach; there is none after it.
     unreachable: Option<&'a Func>,
 }
@@ -46,28 +53,55 @@ impl<'a> Batch<'a> {
             Some(stack) => stack,
             None => stacks::insert(location, locked)?,
         };
-        if !stack.traced(locked) {
-            // Both or none: what is in the one alone would enter ftrace and never leave.
+        if stack.ops(locked).is_none() {
+            // All or nothing: what is noted in part would enter ftrace and never leave, or the
+            // reverse.
             self.locations.reserve(1, GFP_KERNEL)?;
             self.funcs.reserve(1, GFP_KERNEL)?;
+            let ops = match self.ops.take() {
+                Some(ops) => ops,
+                None => Ops::new()?,
+            };
+            self.ops = Some(ops.clone());
             self.locations.push(location, GFP_KERNEL)?;
             self.funcs.push((func, stack), GFP_KERNEL)?;
-            stack.set_traced(true, locked);
+            stack.set_ops(Some(ops), locked);
         }
         Ok(stack)
     }
+
+    /// Finds out which function ftrace has refused: the first without which it takes those before.
+    fn find_refused(&mut self, mut why: Refusal, locked: &Locked) -> Option<(&'a Func, Refusal)> {
+        let (mut taken, mut refused) = (0, self.locations.len());
+        while taken < refused.saturating_sub(1) {
+            let middle = taken.midpoint(refused);
+            match try_out(self.locations.get_mut(..middle)?, locked) {
+                Ok(()) => taken = middle,
+                Err(reason) => (refused, why) = (middle, reason),
+            }
+        }
+        let (func, _) = self.funcs.get(taken)?;
+        Some((func, why))
+    }
 }
 
-/// What ftrace refused to do.
-enum Refusal {
-    Filter(Error),
-    Register(Error),
+fn try_out(locations: &mut [usize], locked: &Locked) -> Result<(), Refusal> {
+    let ops = Ops::new().map_err(Refusal::Filter)?;
+    ops.enter(locations, locked)?;
+    ops.leave(locked).map_err(Refusal::Register)
 }
 
-/// Has ftrace call the handler for the functions of a batch.
+/// Has ftrace call the handler for the functions of a batch. Sleeps.
 pub(crate) fn enter(mut batch: Batch<'_>, locked: &Locked) -> Result {
-    if !batch.locations.is_empty() && add_locations(&mut batch.locations).is_err() {
-        enter_one_by_one(&batch, locked)?;
+    let entered = match &batch.ops {
+        Some(ops) => ops.enter(&mut batch.locations, locked),
+        None => Ok(()),
+    };
+    if let Err(why) = entered {
+        for (_, stack) in &batch.funcs {
+            stack.set_ops(None, locked);
+        }
+        return Err(report(batch.find_refused(why, locked)));
     }
     if let Some(func) = batch.unreachable {
         klp_err!(
@@ -78,50 +112,22 @@ pub(crate) fn enter(mut batch: Batch<'_>, locked: &Locked) -> Result {
     Ok(())
 }
 
-/// One function of a batch was refused: finds out which.
-fn enter_one_by_one(batch: &Batch<'_>, locked: &Locked) -> Result {
-    for (_, stack) in &batch.funcs {
-        stack.set_traced(false, locked);
-    }
-    for (func, stack) in &batch.funcs {
-        let (what, error) = match add_locations(&mut [stack.location()]) {
-            Ok(()) => {
-                stack.set_traced(true, locked);
-                continue;
-            }
-            Err(Refusal::Filter(error)) => ("set ftrace filter", error),
-            Err(Refusal::Register(error)) => ("register ftrace handler", error),
-        };
-        klp_err!(
-            "failed to {} for function '{}' ({})\n",
-            what,
-            Text(func.name()),
-            error.to_errno()
-        );
-        return Err(error);
-    }
-    Ok(())
-}
-
-fn add_locations(locations: &mut [usize]) -> Result<(), Refusal> {
-    let registered = host::ftrace_registered();
-    host::set_ftrace_filter(locations, false).map_err(|error| {
-        // Where the handler is registered already, the filter is where conflicts show.
-        if registered && error == EBUSY {
-            Refusal::Register(error)
-        } else {
-            Refusal::Filter(error)
-        }
-    })?;
-    if !registered {
-        host::register_ftrace().map_err(|error| {
-            // Nothing else is in it. ftrace may have looked at it, for a moment.
-            host::synchronize();
-            host::clear_ftrace_filter();
-            Refusal::Register(error)
-        })?;
-    }
-    Ok(())
+/// Says which function was refused.
+fn report(refused: Option<(&Func, Refusal)>) -> Error {
+    let Some((func, why)) = refused else {
+        return EINVAL;
+    };
+    let (what, error) = match why {
+        Refusal::Filter(error) => ("set ftrace filter", error),
+        Refusal::Register(error) => ("register ftrace handler", error),
+    };
+    klp_err!(
+        "failed to {} for function '{}' ({})\n",
+        what,
+        Text(func.name()),
+        error.to_errno()
+    );
+    error
 }
 
 /// Milliseconds until functions that could not leave ftrace are tried again.
@@ -132,24 +138,51 @@ const RETRY_DELAY: u64 = 1_000;
 /// What cannot leave now, for want of memory, runs the original function, and is tried again later.
 /// Returns whether there is nothing of that kind.
 pub(crate) fn leave(locked: &Locked) -> bool {
-    let result = stacks::shed(locked, remove_locations);
+    let result = take_out(locked);
+    stacks::shed(locked);
     let short = result == Err(ENOMEM);
     if short {
         host::retry_transition(RETRY_DELAY);
     }
-    warn_on!(result.is_err() && !short);
+    warn_on_once!(result.is_err() && !short);
     !short
 }
 
-/// Takes functions out of ftrace. Only for a part of them does that need memory.
-fn remove_locations(leaving: Leaving<'_>) -> Result {
-    match leaving {
-        Leaving::Some(locations) => host::set_ftrace_filter(locations, true),
-        Leaving::All => {
-            // An empty filter would mean every function, so this comes first.
-            host::unregister_ftrace()?;
-            host::clear_ftrace_filter();
-            Ok(())
+/// Takes functions out of ftrace, those that have entered together at a time. Only for a part of
+/// them does that need memory.
+fn take_out(locked: &Locked) -> Result {
+    let is_left = |stack: &&FuncStack| stack.is_empty(locked);
+    while let Some(ops) = stacks::all(locked)
+        .filter(is_left)
+        .find_map(|stack| stack.ops(locked))
+    {
+        let together = || {
+            let same = |other: Arc<Ops>| Arc::ptr_eq(&ops, &other);
+            stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
+        };
+        if together().all(|stack| is_left(&stack)) {
+            ops.leave(locked)?;
+        } else {
+            remove(&ops, together().filter(is_left), locked)?;
+        }
+        for stack in together().filter(is_left) {
+            stack.set_ops(None, locked);
         }
     }
+    Ok(())
+}
+
+fn remove<'a>(ops: &Ops, leaving: impl Iterator<Item = &'a FuncStack>, locked: &Locked) -> Result {
+    let mut locations = KVVec::new();
+    for stack in leaving {
+        // What ftrace has forgotten, like a module's init code, it would not take.
+        let location = stack.location();
+        if !warn_on_once!(host::ftrace_location(location).is_none()) {
+            locations.push(location, GFP_KERNEL)?;
+        }
+    }
+    if locations.is_empty() {
+        return Ok(());
+    }
+    ops.remove(&mut locations, locked)
 }

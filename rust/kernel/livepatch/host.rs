@@ -5,12 +5,20 @@
 //! Safe wrappers around C functions, one thought each. Those named `klp_*` are in the C edge
 //! (`kernel/livepatch/rust.h`), the others are the kernel's own.
 
+mod ftrace;
 mod tasks;
 
-pub(crate) use self::tasks::{
-    for_each_idle_task,
-    for_each_task,
-    TaskRef, //
+pub(crate) use self::{
+    ftrace::{
+        ftrace_location,
+        Ops,
+        Refusal, //
+    },
+    tasks::{
+        for_each_idle_task,
+        for_each_task,
+        TaskRef, //
+    }, //
 };
 
 use core::{
@@ -28,7 +36,6 @@ use super::abi::{
 };
 use crate::{
     bindings,
-    error::to_result,
     ffi::{
         c_char,
         c_int,
@@ -256,46 +263,6 @@ pub(crate) fn symbol_size(address: usize) -> Option<usize> {
     let found =
         unsafe { bindings::kallsyms_lookup_size_offset(address, &mut size, ptr::null_mut()) };
     (found != 0).then_some(size)
-}
-
-/// Where ftrace patches the function at `address`, if it can.
-pub(crate) fn ftrace_location(address: usize) -> Option<usize> {
-    // SAFETY: No requirements.
-    let location = unsafe { bindings::ftrace_location(address) };
-    (location != 0).then_some(location)
-}
-
-/// Adds the functions at these ftrace locations to those that call the handler, or removes them.
-/// If it fails, nothing has changed.
-pub(crate) fn set_ftrace_filter(locations: &mut [usize], remove: bool) -> Result {
-    let count = u32::try_from(locations.len()).map_err(|_| EINVAL)?;
-    // SAFETY: The array has `count` elements; `usize` is C's `unsigned long`.
-    to_result(unsafe { bindings::klp_ftrace_set_filter(locations.as_mut_ptr(), count, remove) })
-}
-
-/// Removes all functions from the filter; ftrace must not be calling the handler, nor have been
-/// since the last [`synchronize`]. Needs no memory.
-pub(crate) fn clear_ftrace_filter() {
-    // SAFETY: No requirements.
-    unsafe { bindings::klp_ftrace_clear_filter() };
-}
-
-/// Whether ftrace calls the handler for the functions in the filter.
-pub(crate) fn ftrace_registered() -> bool {
-    // SAFETY: No requirements.
-    unsafe { bindings::klp_ftrace_registered() }
-}
-
-/// Starts calling the handler for the functions in the filter.
-pub(crate) fn register_ftrace() -> Result {
-    // SAFETY: No requirements.
-    to_result(unsafe { bindings::klp_ftrace_register() })
-}
-
-/// Stops calling the handler, and waits until none runs.
-pub(crate) fn unregister_ftrace() -> Result {
-    // SAFETY: No requirements.
-    to_result(unsafe { bindings::klp_ftrace_unregister() })
 }
 
 /// Runs `body` while no CPU goes online or offline. Sleeps.

@@ -26,6 +26,7 @@ use super::{
     host::{
         warn_on_once,
         Locked,
+        Ops,
         TaskRef, //
     },
     model::{
@@ -39,7 +40,8 @@ use super::{
 };
 use crate::{
     bindings,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 const BUCKET_BITS: u32 = 10;
@@ -56,8 +58,8 @@ pub(crate) struct FuncStack {
     next: UnsafeCell<*mut FuncStack>,
     /// The function's ftrace location: what the handler is called with.
     location: usize,
-    /// Whether ftrace calls the handler for the function. Used under `klp_mutex`.
-    traced: Cell<bool>,
+    /// By what ftrace calls the handler for the function, if it does. Used under `klp_mutex`.
+    ops: Cell<Option<Arc<Ops>>>,
     /// Written under `klp_mutex`, read by the handler.
     funcs: UnsafeCell<bindings::list_head>,
 }
@@ -118,7 +120,7 @@ pub(crate) fn insert(location: usize, _: &Locked) -> Result<&FuncStack> {
         FuncStack {
             next: UnsafeCell::new(next),
             location,
-            traced: Cell::new(false),
+            ops: Cell::new(None),
             funcs: UnsafeCell::new(pin_init::zeroed()),
         },
         GFP_KERNEL,
@@ -152,14 +154,16 @@ impl FuncStack {
         unsafe { ptr::eq((*self.funcs.get()).next, self.funcs.get()) }
     }
 
-    /// Whether ftrace calls the handler for the function.
-    pub(crate) fn traced(&self, _: &Locked) -> bool {
-        self.traced.get()
+    /// By what ftrace calls the handler for the function, or is about to.
+    pub(crate) fn ops(&self, _: &Locked) -> Option<Arc<Ops>> {
+        let ops = self.ops.take();
+        self.ops.set(ops.clone());
+        ops
     }
 
-    /// Sets what [`FuncStack::traced`] returns.
-    pub(crate) fn set_traced(&self, traced: bool, _: &Locked) {
-        self.traced.set(traced);
+    /// Sets what [`FuncStack::ops`] returns.
+    pub(crate) fn set_ops(&self, ops: Option<Arc<Ops>>, _: &Locked) {
+        self.ops.set(ops);
     }
 
     /// The function's ftrace location.
@@ -181,19 +185,20 @@ pub(crate) fn remove(func: &Func, _: &Locked) {
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
 }
 
-/// The first empty stack that `from` or what follows it in its bucket points to.
+/// The first stack that does nothing of those that `from` or what follows it in its bucket points
+/// to.
 ///
 /// # Safety
 ///
 /// `from` is a bucket's head or a stack's `next`, and the mutex is held.
-unsafe fn first_empty(
+unsafe fn first_idle(
     mut from: *mut *mut FuncStack,
     locked: &Locked,
 ) -> Option<*mut *mut FuncStack> {
     // SAFETY: By the safety requirement, every pointer in the chain is valid.
     unsafe {
         while let Some(stack) = (*from).as_ref() {
-            if stack.is_empty(locked) {
+            if stack.is_empty(locked) && stack.ops(locked).is_none() {
                 return Some(from);
             }
             from = stack.next.get();
@@ -203,7 +208,7 @@ unsafe fn first_empty(
 }
 
 /// All stacks.
-fn all(_: &Locked) -> impl Iterator<Item = &FuncStack> {
+pub(crate) fn all(_: &Locked) -> impl Iterator<Item = &FuncStack> {
     TABLE.0.iter().flat_map(|head| {
         let mut next: *const UnsafeCell<*mut FuncStack> = head;
         core::iter::from_fn(move || {
@@ -215,43 +220,16 @@ fn all(_: &Locked) -> impl Iterator<Item = &FuncStack> {
     })
 }
 
-/// The functions that are to leave ftrace.
-pub(crate) enum Leaving<'a> {
-    /// All that are in it.
-    All,
-    /// Those at these locations.
-    Some(&'a mut [usize]),
-}
-
-/// Takes the stacks that are empty off the table, once `leave` has taken their functions out of
-/// ftrace. They go to [`RETIRED`].
-///
-/// It is not called if none of them is in it. If it fails, or there is no memory to tell it in, the
-/// stacks stay, do nothing, and are tried again the next time. Sleeps.
-pub(crate) fn shed(locked: &Locked, leave: impl FnOnce(Leaving<'_>) -> Result) -> Result {
-    if !all(locked).any(|stack| stack.is_empty(locked)) {
-        return Ok(());
-    }
-    let leaving = || all(locked).filter(|stack| stack.is_empty(locked) && stack.traced(locked));
-    if leaving().next().is_some() {
-        if all(locked).any(|stack| !stack.is_empty(locked) && stack.traced(locked)) {
-            let mut locations = KVec::with_capacity(leaving().count(), GFP_KERNEL)?;
-            for stack in leaving() {
-                locations.push(stack.location, GFP_KERNEL)?;
-            }
-            leave(Leaving::Some(&mut locations))?;
-        } else {
-            leave(Leaving::All)?;
-        }
-    }
-
+/// Takes the stacks that are empty and that ftrace does not call the handler for off the table.
+/// They go to [`RETIRED`].
+pub(crate) fn shed(locked: &Locked) {
     for head in &TABLE.0 {
         let mut from = head.get();
         // SAFETY: `from` starts at a head and goes on to the `next` of stacks that stay; `Locked`
         // excludes other writers. Stores are whole words, for the handler's sake. A stack comes
         // from `insert()`, and handlers have preemption disabled.
         unsafe {
-            while let Some(link) = first_empty(from, locked) {
+            while let Some(link) = first_idle(from, locked) {
                 let stack = *link;
                 link.write_volatile(*(*stack).next.get());
                 RETIRED.push(stack, locked);
@@ -259,7 +237,6 @@ pub(crate) fn shed(locked: &Locked, leave: impl FnOnce(Leaving<'_>) -> Result) -
             }
         }
     }
-    Ok(())
 }
 
 /// Stacks that no handler finds any more.

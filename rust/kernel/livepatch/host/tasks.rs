@@ -103,7 +103,8 @@ impl TaskRef {
     }
 
     /// Calls `body` with the task kept still, which is to say that it is the caller, or its
-    /// runqueue or `pi_lock` is held. Returns what `body` returns, or the scheduler's error.
+    /// runqueue or `pi_lock` is held, and preemption disabled. Returns what `body` returns, or the
+    /// scheduler's error.
     pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {
         /// # Safety
         ///
@@ -118,12 +119,9 @@ impl TaskRef {
                 .map_or(bindings::EINVAL.cast_signed(), |body| body())
         }
 
-        if self.0 == Self::current().0 {
-            return body();
-        }
         let mut body = Some(body);
         // SAFETY: The task lives, and `call` gets what it expects, once.
-        unsafe { bindings::task_call_func(self.0, Some(call::<F>), (&raw mut body).cast()) }
+        unsafe { bindings::klp_call_still(self.0, Some(call::<F>), (&raw mut body).cast()) }
     }
 
     /// The return addresses on the task's stack, or an error if it cannot be told for sure.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! ftrace, which calls the handler for the functions that are patched.
+
+use crate::{
+    bindings,
+    error::to_result,
+    livepatch::host::{
+        self,
+        Locked, //
+    },
+    prelude::*,
+    sync::Arc,
+    types::Opaque, //
+};
+
+/// Where ftrace patches the function at `address`, if it can.
+pub(crate) fn ftrace_location(address: usize) -> Option<usize> {
+    // SAFETY: No requirements.
+    let location = unsafe { bindings::ftrace_location(address) };
+    (location != 0).then_some(location)
+}
+
+/// What ftrace refused to do.
+pub(crate) enum Refusal {
+    /// To know of one of the functions.
+    Filter(Error),
+    /// To call the handler for them.
+    Register(Error),
+}
+
+/// Functions that enter ftrace together: a `struct ftrace_ops`.
+///
+/// # Invariants
+///
+/// It was initialized, and when it is dropped ftrace does not know of it. Used under `klp_mutex`.
+pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
+
+impl Ops {
+    /// Without functions yet.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let ops = Arc::new(Self(Opaque::zeroed()), GFP_KERNEL)?;
+        // INVARIANT: It is initialized here, where it stays.
+        // SAFETY: Nobody else uses it yet.
+        unsafe { bindings::klp_ftrace_init(ops.0.get()) };
+        Ok(ops)
+    }
+
+    fn set_filter(&self, locations: &mut [usize], remove: bool) -> Result {
+        let count = u32::try_from(locations.len()).map_err(|_| EINVAL)?;
+        let (ips, remove) = (locations.as_mut_ptr(), remove.into());
+        // SAFETY: By the type invariants; the array has `count` elements, and `usize` is C's
+        // `unsigned long`.
+        to_result(unsafe { bindings::ftrace_set_filter_ips(self.0.get(), ips, count, remove, 0) })
+    }
+
+    /// Has ftrace call the handler for the functions at these locations, of which there is one at
+    /// least: none would mean all. Once, and if it fails nothing has changed. Sleeps.
+    pub(crate) fn enter(&self, locations: &mut [usize], _: &Locked) -> Result<(), Refusal> {
+        self.set_filter(locations, false).map_err(Refusal::Filter)?;
+        // SAFETY: By the type invariants.
+        to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
+            // INVARIANT: ftrace may have looked at it, for a moment.
+            host::synchronize();
+            Refusal::Register(error)
+        })
+    }
+
+    /// Has ftrace stop calling the handler for some of the functions that have entered, but not
+    /// for all. Needs memory, and sleeps; if it fails, nothing has changed.
+    pub(crate) fn remove(&self, locations: &mut [usize], _: &Locked) -> Result {
+        self.set_filter(locations, true)
+    }
+
+    /// Has ftrace stop calling the handler for all of them, and waits until it does not. Needs no
+    /// memory.
+    pub(crate) fn leave(&self, _: &Locked) -> Result {
+        // SAFETY: By the type invariants.
+        to_result(unsafe { bindings::unregister_ftrace_function(self.0.get()) })
+    }
+}
+
+impl Drop for Ops {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, ftrace has forgotten all but the filter.
+        unsafe { bindings::ftrace_free_filter(self.0.get()) };
+    }
+}

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Functions for which ftrace calls a trampoline, as for a BPF program.  Whoever
+# has put it there must be asked before a livepatch changes the function, or the
+# trampoline may go on to the original one.
+#
+# Another livepatch is there first: what ftrace does for the first function
+# that live patching has in it must be done for later ones, too.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+
+MOD_DIRECT=test_klp_direct
+MOD_FIRST=test_klp_atomic_replace
+MOD_LIVEPATCH=test_klp_livepatch
+SHARED=/sys/module/$MOD_DIRECT/parameters/shared
+
+# That tasks are signaled depends on how slow the machine is.
+function dmesg() {
+	command dmesg | grep -v 'livepatch: signaling remaining tasks'
+}
+
+setup_config
+
+if ! insmod test_modules/$MOD_DIRECT.ko 2> /dev/null; then
+	skip "no trampoline can be put into a function here"
+fi
+rmmod $MOD_DIRECT
+
+FIRST="% insmod test_modules/$MOD_FIRST.ko replace=0
+livepatch: enabling patch '$MOD_FIRST'
+livepatch: '$MOD_FIRST': initializing patching transition
+livepatch: '$MOD_FIRST': starting patching transition
+livepatch: '$MOD_FIRST': completing patching transition
+livepatch: '$MOD_FIRST': patching complete"
+FIRST_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_FIRST/enabled
+livepatch: '$MOD_FIRST': initializing unpatching transition
+livepatch: '$MOD_FIRST': starting unpatching transition
+livepatch: '$MOD_FIRST': completing unpatching transition
+livepatch: '$MOD_FIRST': unpatching complete
+% rmmod $MOD_FIRST"
+
+
+# - whoever has put the trampoline there cannot be asked: the livepatch that
+#   changes the function is refused
+
+start_test "trampoline that does not share its function"
+
+load_lp $MOD_FIRST replace=0
+load_mod $MOD_DIRECT share=0
+load_failing_mod $MOD_LIVEPATCH
+unload_mod $MOD_DIRECT
+disable_lp $MOD_FIRST
+unload_lp $MOD_FIRST
+check_clean
+
+check_result "$FIRST
+% insmod test_modules/$MOD_DIRECT.ko share=0
+% insmod test_modules/$MOD_LIVEPATCH.ko
+livepatch: enabling patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': initializing patching transition
+livepatch: failed to register ftrace handler for function 'cmdline_proc_show' (-16)
+livepatch: failed to patch object 'vmlinux'
+livepatch: failed to enable patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': canceling patching transition, going to unpatch
+livepatch: '$MOD_LIVEPATCH': completing unpatching transition
+livepatch: '$MOD_LIVEPATCH': unpatching complete
+insmod: ERROR: could not insert module test_modules/$MOD_LIVEPATCH.ko: Device or resource busy
+% rmmod $MOD_DIRECT
+$FIRST_GONE"
+
+
+# - it is asked, and told when the livepatch is gone; in between the function is
+#   patched
+
+start_test "trampoline that shares its function"
+
+load_lp $MOD_FIRST replace=0
+load_mod $MOD_DIRECT share=1
+load_lp $MOD_LIVEPATCH
+[[ "$(cat $SHARED)" == "1" ]] ||
+	die "the trampoline was asked $(cat $SHARED) times"
+grep -q "$MOD_LIVEPATCH: this has been live patched" /proc/cmdline ||
+	die "/proc/cmdline is not patched"
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+[[ "$(cat $SHARED)" == "0" ]] ||
+	die "the trampoline was not told that the livepatch is gone"
+grep -q "live patched" /proc/cmdline &&
+	die "/proc/cmdline is still patched"
+unload_mod $MOD_DIRECT
+disable_lp $MOD_FIRST
+unload_lp $MOD_FIRST
+check_clean
+
+check_result "$FIRST
+% insmod test_modules/$MOD_DIRECT.ko share=1
+% insmod test_modules/$MOD_LIVEPATCH.ko
+livepatch: enabling patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': initializing patching transition
+livepatch: '$MOD_LIVEPATCH': starting patching transition
+livepatch: '$MOD_LIVEPATCH': completing patching transition
+livepatch: '$MOD_LIVEPATCH': patching complete
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
+livepatch: '$MOD_LIVEPATCH': starting unpatching transition
+livepatch: '$MOD_LIVEPATCH': completing unpatching transition
+livepatch: '$MOD_LIVEPATCH': unpatching complete
+% rmmod $MOD_LIVEPATCH
+% rmmod $MOD_DIRECT
+$FIRST_GONE"
+
+exit 0
