@@ -223,22 +223,22 @@ def table(c, rust):
 
 
 def summary(c, rust):
-    """What people look for first, for README.md."""
+    """What people look for first, for README.md and the cover letter, hence in few words."""
     t = Table(c, rust)
-    t.row("a call of a patched function, instructions more than of another", "", extra("call_patched", 1))
+    t.row("a patched call, instructions more than another", "", extra("call_patched", 1))
     t.row("enable 1,000 functions of a module, instructions", "M", lambda f: f.one("enable", TARGET, 1000))
     t.row("enable 1,000 functions of vmlinux, instructions", "M", lambda f: f.one("enable", "vmlinux", 1000))
     t.row("disable 1,000 functions, until they are gone", "s", lambda f: f.one("disable_time", TARGET, 1000))
     for tasks, n in ((1000, 1), (1000, 1000), (5000, 1000)):
         t.row(
-            f"one pass over {tasks:,} tasks with {n:,} function{'s' * (n > 1)}, instructions",
+            f"a pass, {tasks:,} tasks, {n:,} function{'s' * (n > 1)}, instructions",
             "M",
             lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks),
         )
     t.row("memory of a patched function, of 2,000", "bytes", memory(MEMORY, TARGET))
-    t.row("from when the last task is ready until the transition is over, at most", "ms", longest_end)
+    t.row("last task ready until transition over, at most", "ms", longest_end)
     t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))
-    t.row("upstream's selftests, by the clock, both cores at the same time", "s", selftests)
+    t.row("upstream's selftests, by the clock, both at once", "s", selftests)
     lines = ["| | C | Rust | C : Rust |", "|---|---:|---:|---:|"]
     lines += ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in t.rows]
     return "\n".join(lines) + "\n"

@@ -225,6 +225,12 @@ since() {
 }
 results=$work/results
 bench=$repo/$figures/table.txt
+# What the benchmark has to say first, and of what, as plain text.
+figures() {
+	awk -F ' *[|] *' '!/^[|]-/ { printf "  %-50s %9s %9s %8s\n", $2, $3, $4, $5 }' "$repo/$figures/summary.md"
+	echo
+	sed '1,/^kernel: /{/^kernel: /!d}; s/^/  /' "$bench"
+}
 # The section of that name in rust-core.rst, as plain text.
 differs() {
 	awk -v title="What differs from the C core" '
@@ -232,7 +238,9 @@ differs() {
 		on == 2 { if (held) print last; held = 1; last = $0 }
 		on == 1 { on = 2 }
 		$0 == title { on = 1 }' "$repo/Documentation/livepatch/rust-core.rst" |
-		sed -E 's/``//g; s|:doc:`([^`]*)`|\1 (Documentation/livepatch/\1.rst)|g'
+		sed -E 's/``//g; s|:doc:`([^`]*)`|Documentation/livepatch/\1.rst|g' |
+		awk '/^- / { printf "\n\n" } { sub(/^ +/, ""); printf "%s%s", $0, /^$/ ? "" : " " } END { print "" }' |
+		fmt -w 70 | sed '/^- /,$ s/^[^-]/  &/'
 }
 filled() {
 	local line
@@ -250,7 +258,7 @@ filled() {
 			;;
 		@bench@)
 			if [ -f "$bench" ]; then
-				cat "$bench"
+				figures
 				since "$bench" "the benchmark's figures" "make bench"
 			else
 				say "the cover letter has no figures of the benchmark: make bench"
