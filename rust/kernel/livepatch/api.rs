@@ -59,6 +59,7 @@
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
 
 mod identity;
+mod lasting;
 mod shadow;
 mod state;
 pub mod table;
@@ -66,6 +67,7 @@ pub mod table;
 #[doc(hidden)]
 pub use self::state::Declared as DeclaredState;
 pub use self::{
+    lasting::Lasting,
     shadow::{
         Shadow,
         ShadowRef, //

@@ -4,6 +4,7 @@
 
 use super::{
     identity,
+    Lasting,
     Object, //
 };
 use crate::{
@@ -27,8 +28,9 @@ use core::marker::PhantomData;
 ///
 /// What the livepatch remembers with it, if anything, is shared with the livepatches that follow:
 /// it is dropped when the last of them is unloaded. `T` is part of the state's identity, as it is
-/// for [`Shadow`](super::Shadow), and has to be of a type that they all know, unless it is `()`:
-/// then there is nothing to remember, and C livepatches may have the same state.
+/// for [`Shadow`](super::Shadow), with the same assumption about ids, and has to be of a type that
+/// they all know, unless it is `()`: then there is nothing to remember, and C livepatches may have
+/// the same state.
 ///
 /// # Examples
 ///
@@ -62,7 +64,7 @@ pub struct State<T> {
     _data: PhantomData<fn() -> T>,
 }
 
-impl<T: Send + Sync + 'static> State<T> {
+impl<T: Lasting> State<T> {
     /// The state with this id, in a version of what is done to it.
     ///
     /// The id must not be 0.
@@ -121,7 +123,8 @@ impl<T: Send + Sync + 'static> State<T> {
         Some(Previous {
             // SAFETY: The core has returned a state.
             version: unsafe { (*state).version },
-            // SAFETY: What has an id with `T` in it, is set by `set()`, if at all.
+            // SAFETY: What has an id with `T` in it, is set by `set()`, if at all, maybe in another
+            // module, whose type is the same, since it is `Lasting`.
             data: unsafe { shared(state) },
         })
     }
@@ -210,7 +213,7 @@ pub trait Declared: Sync {
     unsafe fn clear(&self, state: *mut bindings::klp_state);
 }
 
-impl<T: Send + Sync + 'static> Declared for State<T> {
+impl<T: Lasting> Declared for State<T> {
     fn declaration(&self) -> bindings::klp_state {
         bindings::klp_state {
             id: self.id(),
