@@ -51,6 +51,13 @@ struct Func {
 impl Parse for Func {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let position = position(&input.call(Attribute::parse_outer)?)?;
+        if !input.peek(Token![unsafe]) {
+            return Err(input.error(
+                "nobody checks that the original has this type: \
+                 answer for it with `unsafe fn` and a `// SAFETY:` comment",
+            ));
+        }
+        input.parse::<Token![unsafe]>()?;
         input.parse::<Token![fn]>()?;
         // Names that the compiler has made up are not identifiers.
         let (name, name_span) = if input.peek(LitStr) {

@@ -12,8 +12,8 @@
 //! # What the compiler checks, and what it cannot
 //!
 //! The replacement must be an `extern "C"` function of the type that the livepatch declares for the
-//! original. That the original has that type, nobody checks: as its name, it is for the author to
-//! get right. For what is passed by pointer, the declaration can say more than C does:
+//! original. That the original has that type, nobody checks: that is what the author answers for
+//! with `unsafe fn`. For what is passed by pointer, the declaration can say more than C does:
 //!
 //! - `&T` for a pointer that is valid during the call, to what nobody changes meanwhile or what is
 //!   made for that, like [`SeqFile`];
@@ -41,7 +41,9 @@
 //!     objects: {
 //!         vmlinux: {
 //!             funcs: {
-//!                 fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = my_show,
+//!                 // SAFETY: It is `int (struct seq_file *m, void *v)`, and `m` is valid during
+//!                 // the call.
+//!                 unsafe fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = my_show,
 //!             },
 //!         },
 //!     },

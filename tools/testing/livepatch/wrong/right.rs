@@ -21,11 +21,15 @@ module_livepatch! {
         vmlinux: {
             callbacks: Right,
             funcs: {
-                fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
                 #[sympos(2)]
-                fn "helper.isra.0"(value: c_int) -> c_int = new_function,
-                fn by_pointer(value: *mut c_void) = unsafe_function,
-                fn nothing() = nothing,
+                unsafe fn "helper.isra.0"(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn by_pointer(value: *mut c_void) = unsafe_function,
+                // SAFETY: This is never loaded.
+                unsafe fn nothing() = nothing,
             },
         },
         "8021q": {
