@@ -358,7 +358,9 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
     Ok(quote! {
         /// The livepatch, as a module.
         #[doc(hidden)]
-        struct __Livepatch;
+        struct __Livepatch {
+            _enabled: ::kernel::livepatch::Enabled<Self>,
+        }
 
         #module
 
@@ -393,7 +395,10 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                     #replace,
                 ));
 
-            // SAFETY: The tables are static, and nobody else can name them. Each ends with zeros.
+            static __PASSED: ::kernel::sync::atomic::AtomicFlag =
+                ::kernel::sync::atomic::AtomicFlag::new(false);
+
+            // SAFETY: All of it is static, and nobody else can name it. Each table ends with zeros.
             // There is one more state than in `STATES`.
             unsafe impl ::kernel::livepatch::Livepatch for __Livepatch {
                 const STATES: &'static [&'static dyn ::kernel::livepatch::DeclaredState] =
@@ -406,18 +411,20 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                 fn states() -> *mut ::kernel::bindings::klp_state {
                     __STATES.first()
                 }
+
+                fn passed() -> &'static ::kernel::sync::atomic::AtomicFlag {
+                    &__PASSED
+                }
             }
 
             impl ::kernel::Module for __Livepatch {
                 fn init(_module: &'static ::kernel::ThisModule) -> ::kernel::error::Result<Self> {
-                    ::kernel::livepatch::enable::<Self>()?;
-                    Ok(Self)
-                }
-            }
-
-            impl ::core::ops::Drop for __Livepatch {
-                fn drop(&mut self) {
-                    ::kernel::livepatch::retire::<Self>();
+                    Ok(Self {
+                        // SAFETY: The kernel calls this before any other code of the module runs,
+                        // and drops the result when the module exits. Whoever else calls it, comes
+                        // later.
+                        _enabled: unsafe { ::kernel::livepatch::Enabled::new() }?,
+                    })
                 }
             }
         };

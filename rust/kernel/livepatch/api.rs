@@ -86,6 +86,13 @@ use crate::{
     error::to_result,
     ffi::c_int,
     prelude::*,
+    sync::{
+        atomic::{
+            AtomicFlag,
+            Relaxed, //
+        },
+        rcu, //
+    },
     types::Opaque, //
 };
 use core::marker::PhantomData;
@@ -233,7 +240,7 @@ pub enum ModuleState {
 ///
 /// Only [`module_livepatch!`] implements it. The functions return pointers into static memory of
 /// the module: to a patch that is complete but for its states, and to its states, of which there is
-/// one more than in `STATES`, all zeros. Nobody else has them.
+/// one more than in `STATES`, all zeros. Nobody else uses them, or the flag, which is not set.
 #[doc(hidden)]
 pub unsafe trait Livepatch {
     /// The states, in order.
@@ -244,36 +251,57 @@ pub unsafe trait Livepatch {
 
     /// The array of its states.
     fn states() -> *mut bindings::klp_state;
+
+    /// Whether the patch has been passed to the core.
+    fn passed() -> &'static AtomicFlag;
 }
 
-/// The module's init function. Sleeps.
+/// A livepatch that has been enabled: what its module keeps until it is unloaded.
 ///
-/// # Errors
+/// # Invariants
 ///
-/// What `klp_enable_patch()` returns; what a callback returns.
+/// There has been no other of the same `P`. It is dropped when the core has released the patch.
 #[doc(hidden)]
-pub fn enable<P: Livepatch>() -> Result {
-    for (index, state) in P::STATES.iter().enumerate() {
-        // SAFETY: There is a place for each state. The core does not know of them yet.
-        unsafe { P::states().add(index).write(state.declaration()) };
+pub struct Enabled<P: Livepatch>(PhantomData<fn() -> P>);
+
+impl<P: Livepatch> Enabled<P> {
+    /// Enables the livepatch. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// What `klp_enable_patch()` returns; what a callback returns. [`EBUSY`] if this has been
+    /// called before.
+    ///
+    /// # Safety
+    ///
+    /// The first to call this is the module's init function. What it returns is dropped by the
+    /// module's exit function.
+    pub unsafe fn new() -> Result<Self> {
+        if P::passed().xchg(true, Relaxed) {
+            return Err(EBUSY);
+        }
+        // INVARIANT: It is the first. The core does not have the patch yet, or refuses it, or
+        // releases it before the exit function is called.
+        let enabled = Self(PhantomData);
+        for (index, state) in P::STATES.iter().enumerate() {
+            // SAFETY: There is a place for each state. The core does not know of them yet.
+            unsafe { P::states().add(index).write(state.declaration()) };
+        }
+        // SAFETY: The patch is complete now, in static memory, and is passed once.
+        to_result(unsafe { bindings::klp_enable_patch(P::patch()) })?;
+        Ok(enabled)
     }
-    // SAFETY: The patch is complete now, in static memory, and is passed once.
-    let result = to_result(unsafe { bindings::klp_enable_patch(P::patch()) });
-    if result.is_err() {
-        retire::<P>();
-    }
-    result
 }
 
-/// The module's exit function, also for one that could not be enabled. Sleeps.
-#[doc(hidden)]
-pub fn retire<P: Livepatch>() {
-    for (index, state) in P::STATES.iter().enumerate() {
-        // SAFETY: As above. The core has released the patch, and it has no other user.
-        unsafe { state.clear(P::states().add(index)) };
+impl<P: Livepatch> Drop for Enabled<P> {
+    fn drop(&mut self) {
+        for (index, state) in P::STATES.iter().enumerate() {
+            // SAFETY: By the invariant, nobody else uses the state, or will.
+            unsafe { state.clear(P::states().add(index)) };
+        }
+        // What `Shadow` passes to RCU is this module's code.
+        rcu::rcu_barrier();
     }
-    // What `Shadow` passes to RCU is this module's code.
-    crate::sync::rcu::rcu_barrier();
 }
 
 /// The callbacks of one object, as the core knows them.

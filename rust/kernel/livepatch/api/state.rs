@@ -200,8 +200,13 @@ impl<T> Previous<T> {
 }
 
 /// A state of any type, as `module_livepatch!` declares it.
+///
+/// # Safety
+///
+/// The id in the declaration is not 0, and tells of which type the data is that anybody stores with
+/// a state of that id. The declaration has no data.
 #[doc(hidden)]
-pub trait Declared: Sync {
+pub unsafe trait Declared: Sync {
     /// For the core.
     fn declaration(&self) -> bindings::klp_state;
 
@@ -213,7 +218,9 @@ pub trait Declared: Sync {
     unsafe fn clear(&self, state: *mut bindings::klp_state);
 }
 
-impl<T: Lasting> Declared for State<T> {
+// SAFETY: `new()` does not take 0, nor does `typed()` make it. The id has `T` in it, or there is
+// never data. It is null here.
+unsafe impl<T: Lasting> Declared for State<T> {
     fn declaration(&self) -> bindings::klp_state {
         bindings::klp_state {
             id: self.id(),
