@@ -199,11 +199,17 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Whether the object is changed because its module is loaded or unloaded, and not because a
-    /// livepatch is enabled or disabled.
+    /// Whether there may be no transition: the object is changed because its module is loaded or
+    /// unloaded.
+    ///
+    /// A patch that has callbacks called and is not enabled is in a transition, be its module new
+    /// or not: the core sets the field when it has started to enable it, and clears it when it has
+    /// started to disable it.
     #[inline]
     fn in_transit(&self) -> bool {
-        !matches!(self.module_state(), None | Some(ModuleState::Live))
+        // SAFETY: The core's lock, which is held, protects the field.
+        let enabled = unsafe { (*self.patch).enabled };
+        enabled && !matches!(self.module_state(), None | Some(ModuleState::Live))
     }
 }
 

@@ -109,7 +109,9 @@ impl<T: Lasting> State<T> {
     /// The state as the latest of the livepatches before this one has it, if any.
     ///
     /// That is while one livepatch is enabled, or that is reversed. [`None`] if the object is a
-    /// module that is being loaded or unloaded: then no livepatch takes over from another.
+    /// module that is being loaded or unloaded, and this livepatch is enabled already: then,
+    /// usually, no livepatch takes over from another. It is [`None`], too, if one still does: what
+    /// is needed then has to be [`set`](Self::set) by the callback for `vmlinux`.
     #[inline]
     pub fn previous(&self, object: &Object<'_>) -> Option<Previous<T>> {
         if object.in_transit() {
