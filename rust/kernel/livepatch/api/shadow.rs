@@ -29,7 +29,10 @@ use core::{
 /// A variable is found by the address of the structure, by the id, and by `T`: the same id with
 /// another type is another kind. It outlives the livepatch that has made it, until it is removed,
 /// and another livepatch with the same kind finds it. So remove them all when the last livepatch
-/// that knows the kind goes, in [`post_unpatch`](super::Callbacks::post_unpatch).
+/// that knows the kind goes. Where each version replaces the one before, that is in
+/// [`post_unpatch`](super::Callbacks::post_unpatch), which is not called for what is replaced.
+/// Livepatches that do not replace each other, and share a kind, are called each: the first that
+/// goes must leave alone what the others still use.
 ///
 /// What another livepatch is to find needs a type that both know: one that `core` or `kernel`
 /// defines. A type that a livepatch defines belongs to the name of the livepatch's file: another
