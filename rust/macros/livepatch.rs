@@ -95,6 +95,12 @@ fn position(attributes: &[Attribute]) -> Result<usize> {
                 "only `#[sympos(number)]` is known here",
             ));
         }
+        if position != 0 {
+            return Err(Error::new_spanned(
+                attribute,
+                "this function has a position already",
+            ));
+        }
         let number: LitInt = attribute.parse_args()?;
         position = number.base10_parse()?;
         if position == 0 {
@@ -138,6 +144,12 @@ impl Parse for Object {
         let name_span = input.span();
         let name = if input.peek(LitStr) {
             let name: LitStr = input.parse()?;
+            if name.value() == "vmlinux" {
+                return Err(Error::new_spanned(
+                    name,
+                    "no module has this name: the kernel is `vmlinux` without quotation marks",
+                ));
+            }
             Some(symbol(&name.value(), name.span())?)
         } else {
             let name: Ident = input.parse()?;

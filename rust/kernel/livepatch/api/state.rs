@@ -29,8 +29,8 @@ use core::marker::PhantomData;
 /// What the livepatch remembers with it, if anything, is shared with the livepatches that follow:
 /// it is dropped when the last of them is unloaded. `T` is part of the state's identity, as it is
 /// for [`Shadow`](super::Shadow), with the same assumption about ids, and has to be of a type that
-/// they all know, unless it is `()`: then there is nothing to remember, and C livepatches may have
-/// the same state.
+/// they all know, unless it has no size and nothing to drop, as `()`: then there is nothing to
+/// remember, and C livepatches may have the same state.
 ///
 /// # Examples
 ///
@@ -89,7 +89,8 @@ impl<T: Lasting> State<T> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if this is none of the livepatch's states, or if `T` is `()`.
+    /// [`EINVAL`] if this is none of the livepatch's states, or if `T` has no size and nothing to
+    /// drop.
     #[inline]
     pub fn set(&self, object: &Object<'_>, data: Arc<T>) -> Result {
         // SAFETY: The patch is there.
