@@ -24,6 +24,8 @@
 //! # Examples
 //!
 //! ```
+//! # // As a test, which is built in, it has an initcall and no module: either core refuses it with
+//! # // `EINVAL` when the kernel boots, and nothing is patched.
 //! # mod module_livepatch_sample {
 //! use kernel::{
 //!     livepatch::module_livepatch,
