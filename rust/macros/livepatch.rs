@@ -51,6 +51,13 @@ struct Func {
 impl Parse for Func {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let position = position(&input.call(Attribute::parse_outer)?)?;
+        if !input.peek(Token![unsafe]) {
+            return Err(input.error(
+                "nobody checks that the original has this type: \
+                 answer for it with `unsafe fn` and a `// SAFETY:` comment",
+            ));
+        }
+        input.parse::<Token![unsafe]>()?;
         input.parse::<Token![fn]>()?;
         // Names that the compiler has made up are not identifiers.
         let (name, name_span) = if input.peek(LitStr) {
@@ -86,6 +93,12 @@ fn position(attributes: &[Attribute]) -> Result<usize> {
             return Err(Error::new_spanned(
                 attribute,
                 "only `#[sympos(number)]` is known here",
+            ));
+        }
+        if position != 0 {
+            return Err(Error::new_spanned(
+                attribute,
+                "this function has a position already",
             ));
         }
         let number: LitInt = attribute.parse_args()?;
@@ -131,6 +144,12 @@ impl Parse for Object {
         let name_span = input.span();
         let name = if input.peek(LitStr) {
             let name: LitStr = input.parse()?;
+            if name.value() == "vmlinux" {
+                return Err(Error::new_spanned(
+                    name,
+                    "no module has this name: the kernel is `vmlinux` without quotation marks",
+                ));
+            }
             Some(symbol(&name.value(), name.span())?)
         } else {
             let name: Ident = input.parse()?;
@@ -351,7 +370,9 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
     Ok(quote! {
         /// The livepatch, as a module.
         #[doc(hidden)]
-        struct __Livepatch;
+        struct __Livepatch {
+            _enabled: ::kernel::livepatch::Enabled<Self>,
+        }
 
         #module
 
@@ -386,7 +407,10 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                     #replace,
                 ));
 
-            // SAFETY: The tables are static, and nobody else can name them. Each ends with zeros.
+            static __PASSED: ::kernel::sync::atomic::AtomicFlag =
+                ::kernel::sync::atomic::AtomicFlag::new(false);
+
+            // SAFETY: All of it is static, and nobody else can name it. Each table ends with zeros.
             // There is one more state than in `STATES`.
             unsafe impl ::kernel::livepatch::Livepatch for __Livepatch {
                 const STATES: &'static [&'static dyn ::kernel::livepatch::DeclaredState] =
@@ -399,18 +423,20 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                 fn states() -> *mut ::kernel::bindings::klp_state {
                     __STATES.first()
                 }
+
+                fn passed() -> &'static ::kernel::sync::atomic::AtomicFlag {
+                    &__PASSED
+                }
             }
 
             impl ::kernel::Module for __Livepatch {
                 fn init(_module: &'static ::kernel::ThisModule) -> ::kernel::error::Result<Self> {
-                    ::kernel::livepatch::enable::<Self>()?;
-                    Ok(Self)
-                }
-            }
-
-            impl ::core::ops::Drop for __Livepatch {
-                fn drop(&mut self) {
-                    ::kernel::livepatch::retire::<Self>();
+                    Ok(Self {
+                        // SAFETY: The kernel calls this before any other code of the module runs,
+                        // and drops the result when the module exits. Whoever else calls it, comes
+                        // later.
+                        _enabled: unsafe { ::kernel::livepatch::Enabled::new() }?,
+                    })
                 }
             }
         };

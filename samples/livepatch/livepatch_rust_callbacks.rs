@@ -52,7 +52,8 @@ module_livepatch! {
         "livepatch_callbacks_busymod": {
             callbacks: Demo,
             funcs: {
-                fn busymod_work_func(work: *mut c_void) = patched_work_func,
+                // SAFETY: It is `void (struct work_struct *work)`.
+                unsafe fn busymod_work_func(work: *mut c_void) = patched_work_func,
             },
         },
     },

@@ -31,7 +31,10 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
-                fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = new_cmdline_proc_show,
+                // SAFETY: It is `int (struct seq_file *m, void *v)`, and `m` is valid during
+                // the call.
+                unsafe fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int =
+                    new_cmdline_proc_show,
             },
         },
     },

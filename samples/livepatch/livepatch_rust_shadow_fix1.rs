@@ -32,8 +32,12 @@ module_livepatch! {
         "livepatch_shadow_mod": {
             callbacks: Fix,
             funcs: {
-                fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
-                fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
+                // SAFETY: It is `struct dummy *(void)`. What it returns is from `kmalloc()`, or
+                // `NULL`, and whoever calls it owns that.
+                unsafe fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
+                // SAFETY: It is `void (struct dummy *d)`. `d` is from `dummy_alloc()`, and handed
+                // over.
+                unsafe fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
             },
         },
     },

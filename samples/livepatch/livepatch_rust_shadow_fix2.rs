@@ -35,9 +35,15 @@ module_livepatch! {
         "livepatch_shadow_mod": {
             callbacks: Fix,
             funcs: {
-                fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
-                fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
-                fn dummy_check(d: &Dummy, jiffies: c_ulong) -> bool = patched_dummy_check,
+                // SAFETY: It is `struct dummy *(void)`. What it returns is from `kmalloc()`, or
+                // `NULL`, and whoever calls it owns that.
+                unsafe fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
+                // SAFETY: It is `void (struct dummy *d)`. `d` is from `dummy_alloc()`, and handed
+                // over.
+                unsafe fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
+                // SAFETY: It is `bool (struct dummy *d, unsigned long jiffies)`. The lock of the
+                // dummies is held: nobody frees or changes `d`.
+                unsafe fn dummy_check(d: &Dummy, jiffies: c_ulong) -> bool = patched_dummy_check,
             },
         },
     },

@@ -12,8 +12,8 @@
 //! # What the compiler checks, and what it cannot
 //!
 //! The replacement must be an `extern "C"` function of the type that the livepatch declares for the
-//! original. That the original has that type, nobody checks: as its name, it is for the author to
-//! get right. For what is passed by pointer, the declaration can say more than C does:
+//! original. That the original has that type, nobody checks: that is what the author answers for
+//! with `unsafe fn`. For what is passed by pointer, the declaration can say more than C does:
 //!
 //! - `&T` for a pointer that is valid during the call, to what nobody changes meanwhile or what is
 //!   made for that, like [`SeqFile`];
@@ -24,6 +24,8 @@
 //! # Examples
 //!
 //! ```
+//! # // As a test, which is built in, it has an initcall and no module: either core refuses it with
+//! # // `EINVAL` when the kernel boots, and nothing is patched.
 //! # mod module_livepatch_sample {
 //! use kernel::{
 //!     livepatch::module_livepatch,
@@ -41,7 +43,9 @@
 //!     objects: {
 //!         vmlinux: {
 //!             funcs: {
-//!                 fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = my_show,
+//!                 // SAFETY: It is `int (struct seq_file *m, void *v)`, and `m` is valid during
+//!                 // the call.
+//!                 unsafe fn cmdline_proc_show(m: &SeqFile, v: *mut c_void) -> c_int = my_show,
 //!             },
 //!         },
 //!     },
@@ -59,6 +63,7 @@
 //! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
 
 mod identity;
+mod lasting;
 mod shadow;
 mod state;
 pub mod table;
@@ -66,6 +71,7 @@ pub mod table;
 #[doc(hidden)]
 pub use self::state::Declared as DeclaredState;
 pub use self::{
+    lasting::Lasting,
     shadow::{
         Shadow,
         ShadowRef, //
@@ -82,6 +88,13 @@ use crate::{
     error::to_result,
     ffi::c_int,
     prelude::*,
+    sync::{
+        atomic::{
+            AtomicFlag,
+            Relaxed, //
+        },
+        rcu, //
+    },
     types::Opaque, //
 };
 use core::marker::PhantomData;
@@ -188,11 +201,17 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Whether the object is changed because its module is loaded or unloaded, and not because a
-    /// livepatch is enabled or disabled.
+    /// Whether there may be no transition: the object is changed because its module is loaded or
+    /// unloaded.
+    ///
+    /// A patch that has callbacks called and is not enabled is in a transition, be its module new
+    /// or not: the core sets the field when it has started to enable it, and clears it when it has
+    /// started to disable it.
     #[inline]
     fn in_transit(&self) -> bool {
-        !matches!(self.module_state(), None | Some(ModuleState::Live))
+        // SAFETY: The core's lock, which is held, protects the field.
+        let enabled = unsafe { (*self.patch).enabled };
+        enabled && !matches!(self.module_state(), None | Some(ModuleState::Live))
     }
 }
 
@@ -229,7 +248,7 @@ pub enum ModuleState {
 ///
 /// Only [`module_livepatch!`] implements it. The functions return pointers into static memory of
 /// the module: to a patch that is complete but for its states, and to its states, of which there is
-/// one more than in `STATES`, all zeros. Nobody else has them.
+/// one more than in `STATES`, all zeros. Nobody else uses them, or the flag, which is not set.
 #[doc(hidden)]
 pub unsafe trait Livepatch {
     /// The states, in order.
@@ -240,36 +259,57 @@ pub unsafe trait Livepatch {
 
     /// The array of its states.
     fn states() -> *mut bindings::klp_state;
+
+    /// Whether the patch has been passed to the core.
+    fn passed() -> &'static AtomicFlag;
 }
 
-/// The module's init function. Sleeps.
+/// A livepatch that has been enabled: what its module keeps until it is unloaded.
 ///
-/// # Errors
+/// # Invariants
 ///
-/// What `klp_enable_patch()` returns; what a callback returns.
+/// There has been no other of the same `P`. It is dropped when the core has released the patch.
 #[doc(hidden)]
-pub fn enable<P: Livepatch>() -> Result {
-    for (index, state) in P::STATES.iter().enumerate() {
-        // SAFETY: There is a place for each state. The core does not know of them yet.
-        unsafe { P::states().add(index).write(state.declaration()) };
+pub struct Enabled<P: Livepatch>(PhantomData<fn() -> P>);
+
+impl<P: Livepatch> Enabled<P> {
+    /// Enables the livepatch. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// What `klp_enable_patch()` returns; what a callback returns. [`EBUSY`] if this has been
+    /// called before.
+    ///
+    /// # Safety
+    ///
+    /// The first to call this is the module's init function. What it returns is dropped by the
+    /// module's exit function.
+    pub unsafe fn new() -> Result<Self> {
+        if P::passed().xchg(true, Relaxed) {
+            return Err(EBUSY);
+        }
+        // INVARIANT: It is the first. The core does not have the patch yet, or refuses it, or
+        // releases it before the exit function is called.
+        let enabled = Self(PhantomData);
+        for (index, state) in P::STATES.iter().enumerate() {
+            // SAFETY: There is a place for each state. The core does not know of them yet.
+            unsafe { P::states().add(index).write(state.declaration()) };
+        }
+        // SAFETY: The patch is complete now, in static memory, and is passed once.
+        to_result(unsafe { bindings::klp_enable_patch(P::patch()) })?;
+        Ok(enabled)
     }
-    // SAFETY: The patch is complete now, in static memory, and is passed once.
-    let result = to_result(unsafe { bindings::klp_enable_patch(P::patch()) });
-    if result.is_err() {
-        retire::<P>();
-    }
-    result
 }
 
-/// The module's exit function, also for one that could not be enabled. Sleeps.
-#[doc(hidden)]
-pub fn retire<P: Livepatch>() {
-    for (index, state) in P::STATES.iter().enumerate() {
-        // SAFETY: As above. The core has released the patch, and it has no other user.
-        unsafe { state.clear(P::states().add(index)) };
+impl<P: Livepatch> Drop for Enabled<P> {
+    fn drop(&mut self) {
+        for (index, state) in P::STATES.iter().enumerate() {
+            // SAFETY: By the invariant, nobody else uses the state, or will.
+            unsafe { state.clear(P::states().add(index)) };
+        }
+        // What `Shadow` passes to RCU is this module's code.
+        rcu::rcu_barrier();
     }
-    // What `Shadow` passes to RCU is this module's code.
-    crate::sync::rcu::rcu_barrier();
 }
 
 /// The callbacks of one object, as the core knows them.

@@ -6,6 +6,7 @@
 //! data. Here the type of the data is part of the number: who asks for another type asks for
 //! another variable, or state.
 
+use super::Lasting;
 use core::{
     any::TypeId,
     hash::{
@@ -14,14 +15,15 @@ use core::{
     }, //
 };
 
-/// Set in each of these identifiers: those that C livepatches choose are small numbers.
+/// Set in each of these identifiers: those that C livepatches choose are small numbers. That is an
+/// assumption, which [`Shadow`](super::Shadow) names.
 const TYPED: usize = 1 << (usize::BITS - 1);
 
 /// The identifier `id`, for data of type `T`.
 ///
 /// The same in every module that is built for this kernel, if `T` is.
 #[inline]
-pub(super) fn typed<T: 'static>(id: usize) -> usize {
+pub(super) fn typed<T: Lasting>(id: usize) -> usize {
     let mut hasher = Mixer(0);
     (id, TypeId::of::<T>(), size_of::<T>(), align_of::<T>()).hash(&mut hasher);
     hasher.finish() as usize | TYPED

@@ -2,7 +2,10 @@
 
 //! Shadow variables: data that livepatches attach to structures of the kernel.
 
-use super::identity;
+use super::{
+    identity,
+    Lasting, //
+};
 use crate::{
     alloc::Flags,
     bindings,
@@ -26,12 +29,18 @@ use core::{
 /// A variable is found by the address of the structure, by the id, and by `T`: the same id with
 /// another type is another kind. It outlives the livepatch that has made it, until it is removed,
 /// and another livepatch with the same kind finds it. So remove them all when the last livepatch
-/// that knows the kind goes, in [`post_unpatch`](super::Callbacks::post_unpatch).
+/// that knows the kind goes. Where each version replaces the one before, that is in
+/// [`post_unpatch`](super::Callbacks::post_unpatch), which is not called for what is replaced.
+/// Livepatches that do not replace each other, and share a kind, are called each: the first that
+/// goes must leave alone what the others still use.
 ///
-/// A type that a livepatch defines is its own: no other livepatch has variables of that type. What
-/// is to be passed on has a type of `core` or `kernel`, or is a tuple or an array of these, and
-/// refers to nothing inside the module, not even to string literals. When such an own type is
-/// changed under a name that stays the same, the id must change as well.
+/// What another livepatch is to find needs a type that both know: one that `core` or `kernel`
+/// defines. A type that a livepatch defines belongs to the name of the livepatch's file: another
+/// livepatch does not have it, but a later one by that name does. [`Lasting`] says what that asks
+/// of a type.
+///
+/// The id and the type become one number with the highest bit set. It is assumed that livepatches
+/// in C do not attach anything under such a number, and that no two kinds get the same one.
 ///
 /// What is read may be removed at the same time: it is dropped and freed when RCU says that nobody
 /// reads it any more, in a context in which sleeping is not allowed. What is to be changed needs a
@@ -73,7 +82,7 @@ pub struct Shadow<T> {
     _values: PhantomData<fn() -> T>,
 }
 
-impl<T: Send + Sync + 'static> Shadow<T> {
+impl<T: Lasting> Shadow<T> {
     /// The kind with this id.
     #[inline]
     pub const fn new(id: usize) -> Self {
@@ -89,8 +98,9 @@ impl<T: Send + Sync + 'static> Shadow<T> {
         let guard = rcu::read_lock();
         // SAFETY: The pointer is nothing but a key.
         let data = unsafe { bindings::klp_shadow_get(key(structure), self.id()) };
-        // SAFETY: What is found with an id that has `T` in it, was made by `construct()`: it is a
-        // pointer to a node. Neither is freed before the guard is dropped.
+        // SAFETY: What is found with an id that has `T` in it, was made by `construct()`, maybe in
+        // another module, for a type that is the same, since it is `Lasting`: it is a pointer to a
+        // node. Neither is freed before the guard is dropped.
         let node = NonNull::new(data).map(|data| unsafe { data.cast::<NonNull<Node<T>>>().read() });
         // INVARIANT: The guard is older than the search.
         node.map(|node| ShadowRef {

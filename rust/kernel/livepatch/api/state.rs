@@ -4,6 +4,7 @@
 
 use super::{
     identity,
+    Lasting,
     Object, //
 };
 use crate::{
@@ -27,8 +28,9 @@ use core::marker::PhantomData;
 ///
 /// What the livepatch remembers with it, if anything, is shared with the livepatches that follow:
 /// it is dropped when the last of them is unloaded. `T` is part of the state's identity, as it is
-/// for [`Shadow`](super::Shadow), and has to be of a type that they all know, unless it is `()`:
-/// then there is nothing to remember, and C livepatches may have the same state.
+/// for [`Shadow`](super::Shadow), with the same assumption about ids, and has to be of a type that
+/// they all know, unless it has no size and nothing to drop, as `()`: then there is nothing to
+/// remember, and C livepatches may have the same state.
 ///
 /// # Examples
 ///
@@ -62,7 +64,7 @@ pub struct State<T> {
     _data: PhantomData<fn() -> T>,
 }
 
-impl<T: Send + Sync + 'static> State<T> {
+impl<T: Lasting> State<T> {
     /// The state with this id, in a version of what is done to it.
     ///
     /// The id must not be 0.
@@ -87,7 +89,8 @@ impl<T: Send + Sync + 'static> State<T> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if this is none of the livepatch's states, or if `T` is `()`.
+    /// [`EINVAL`] if this is none of the livepatch's states, or if `T` has no size and nothing to
+    /// drop.
     #[inline]
     pub fn set(&self, object: &Object<'_>, data: Arc<T>) -> Result {
         // SAFETY: The patch is there.
@@ -107,7 +110,9 @@ impl<T: Send + Sync + 'static> State<T> {
     /// The state as the latest of the livepatches before this one has it, if any.
     ///
     /// That is while one livepatch is enabled, or that is reversed. [`None`] if the object is a
-    /// module that is being loaded or unloaded: then no livepatch takes over from another.
+    /// module that is being loaded or unloaded, and this livepatch is enabled already: then,
+    /// usually, no livepatch takes over from another. It is [`None`], too, if one still does: what
+    /// is needed then has to be [`set`](Self::set) by the callback for `vmlinux`.
     #[inline]
     pub fn previous(&self, object: &Object<'_>) -> Option<Previous<T>> {
         if object.in_transit() {
@@ -121,7 +126,8 @@ impl<T: Send + Sync + 'static> State<T> {
         Some(Previous {
             // SAFETY: The core has returned a state.
             version: unsafe { (*state).version },
-            // SAFETY: What has an id with `T` in it, is set by `set()`, if at all.
+            // SAFETY: What has an id with `T` in it, is set by `set()`, if at all, maybe in another
+            // module, whose type is the same, since it is `Lasting`.
             data: unsafe { shared(state) },
         })
     }
@@ -197,8 +203,13 @@ impl<T> Previous<T> {
 }
 
 /// A state of any type, as `module_livepatch!` declares it.
+///
+/// # Safety
+///
+/// The id in the declaration is not 0, and tells of which type the data is that anybody stores with
+/// a state of that id. The declaration has no data.
 #[doc(hidden)]
-pub trait Declared: Sync {
+pub unsafe trait Declared: Sync {
     /// For the core.
     fn declaration(&self) -> bindings::klp_state;
 
@@ -210,7 +221,9 @@ pub trait Declared: Sync {
     unsafe fn clear(&self, state: *mut bindings::klp_state);
 }
 
-impl<T: Send + Sync + 'static> Declared for State<T> {
+// SAFETY: `new()` does not take 0, nor does `typed()` make it. The id has `T` in it, or there is
+// never data. It is null here.
+unsafe impl<T: Lasting> Declared for State<T> {
     fn declaration(&self) -> bindings::klp_state {
         bindings::klp_state {
             id: self.id(),

@@ -12,7 +12,8 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
-                fn old_function(value: c_int) -> c_int = |value| value,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = |value| value,
             },
         },
     },

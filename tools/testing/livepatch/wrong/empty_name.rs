@@ -12,7 +12,8 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
-                fn ""(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn ""(value: c_int) -> c_int = new_function,
             },
         },
     },

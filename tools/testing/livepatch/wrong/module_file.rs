@@ -12,7 +12,8 @@ module_livepatch! {
     objects: {
         "some-module": {
             funcs: {
-                fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
             },
         },
     },

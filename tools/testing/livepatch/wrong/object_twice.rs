@@ -12,12 +12,14 @@ module_livepatch! {
     objects: {
         "some_module": {
             funcs: {
-                fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
             },
         },
         "some_module": {
             funcs: {
-                fn other_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn other_function(value: c_int) -> c_int = new_function,
             },
         },
     },

@@ -12,8 +12,9 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
+                // SAFETY: This is never loaded.
                 #[sympos(0)]
-                fn old_function(value: c_int) -> c_int = new_function,
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
             },
         },
     },

@@ -13,7 +13,8 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
-                fn old_function(value: c_int) -> c_ulong = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_ulong = new_function,
             },
         },
     },

@@ -5,6 +5,8 @@
 use kernel::livepatch::{
     module_livepatch,
     Callbacks,
+    Lasting,
+    Object,
     Shadow,
     State, //
 };
@@ -19,11 +21,15 @@ module_livepatch! {
         vmlinux: {
             callbacks: Right,
             funcs: {
-                fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
                 #[sympos(2)]
-                fn "helper.isra.0"(value: c_int) -> c_int = new_function,
-                fn by_pointer(value: *mut c_void) = unsafe_function,
-                fn nothing() = nothing,
+                unsafe fn "helper.isra.0"(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn by_pointer(value: *mut c_void) = unsafe_function,
+                // SAFETY: This is never loaded.
+                unsafe fn nothing() = nothing,
             },
         },
         "8021q": {
@@ -36,9 +42,21 @@ static STATES: State<u64> = State::new(1, 1);
 static FLAG: State<()> = State::new(2, 1);
 static SHADOW: Shadow<KBox<u64>> = Shadow::new(1);
 
+/// A type of the livepatch's own.
+pub struct Own(pub u32);
+
+// SAFETY: It is a number, in this livepatch alone.
+unsafe impl Lasting for Own {}
+
+static OWN: Shadow<(Own, [KVec<u8>; 2])> = Shadow::new(1);
+
 struct Right;
 
-impl Callbacks for Right {}
+impl Callbacks for Right {
+    fn post_unpatch(_object: &Object<'_>) {
+        OWN.remove_all();
+    }
+}
 
 extern "C" fn new_function(value: c_int) -> c_int {
     match SHADOW.get(&value) {

@@ -2,7 +2,7 @@
 
 //! A type that only one task may use.
 //~ error[E0599]
-//~ `*mut u8: Send`
+//~ *mut u8: Lasting
 
 use kernel::livepatch::Shadow;
 use kernel::prelude::*;

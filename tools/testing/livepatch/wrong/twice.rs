@@ -12,8 +12,10 @@ module_livepatch! {
     objects: {
         vmlinux: {
             funcs: {
-                fn old_function(value: c_int) -> c_int = new_function,
-                fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn old_function(value: c_int) -> c_int = new_function,
             },
         },
     },

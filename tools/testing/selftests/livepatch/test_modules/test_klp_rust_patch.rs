@@ -15,7 +15,8 @@ module_livepatch! {
     objects: {
         "test_klp_rust_target": {
             funcs: {
-                fn test_klp_rust_answer(value: c_int) -> c_int = patched_answer,
+                // SAFETY: It is `int (int value)`.
+                unsafe fn test_klp_rust_answer(value: c_int) -> c_int = patched_answer,
             },
         },
     },

@@ -7,6 +7,7 @@ use kernel::{
     livepatch::{
         module_livepatch,
         Callbacks,
+        Lasting,
         Object,
         Shadow, //
     },
@@ -50,6 +51,9 @@ impl Drop for Noisy {
         pr_info!("dropping {}\n", self.0);
     }
 }
+
+// SAFETY: It is a number, in this module alone, and a message when it is dropped.
+unsafe impl Lasting for Noisy {}
 
 static NOISY: Shadow<Noisy> = Shadow::new(1);
 /// Of the same id, and another type.

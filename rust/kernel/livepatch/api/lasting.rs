@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which data may outlive the module that has made it.
+
+use crate::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            AtomicType, //
+        },
+        Arc, //
+    }, //
+};
+
+/// A type whose values may outlive the module that has made them, as those in
+/// [`Shadow`](super::Shadow) variables and [`State`](super::State)s do.
+///
+/// For a type of its own, a livepatch says so itself.
+///
+/// # Safety
+///
+/// - A value stays valid when the module that has made it is gone: nothing in it points into the
+///   memory of a module. So there is no reference to a static or to a literal in it, no function
+///   pointer, and no trait object.
+/// - Whatever modules are loaded while one kernel runs, at the same time or not: all types in them
+///   with the [`TypeId`] of this one have the same layout, and mean the same. The id is made of the
+///   path of the type, which begins with the name of the module's file, and not of the definition.
+///   So a type that changes needs a new name, if the file keeps its own.
+/// - Dropping a value does not sleep, does not leave work to RCU or to anybody else who calls the
+///   module later, and does not use shadow variables or states.
+///
+/// [`TypeId`]: core::any::TypeId
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     Lasting,
+///     Shadow, //
+/// };
+/// use kernel::prelude::*;
+///
+/// /// The limits of a request.
+/// struct Limits {
+///     lowest: u32,
+///     highest: u32,
+/// }
+///
+/// // SAFETY: There are numbers in it, and nothing is done when it is dropped. No other definition
+/// // has had this name.
+/// unsafe impl Lasting for Limits {}
+///
+/// static LIMITS: Shadow<Limits> = Shadow::new(1);
+///
+/// let request = KBox::new(7_u32, GFP_KERNEL)?;
+/// LIMITS.alloc(&*request, GFP_KERNEL, || Ok(Limits { lowest: 2, highest: 5 }))?;
+/// assert_eq!(LIMITS.get(&*request).map(|limits| limits.highest - limits.lowest), Some(3));
+/// LIMITS.remove_all();
+/// # kernel::sync::rcu::rcu_barrier();
+/// # Ok::<(), Error>(())
+/// ```
+pub unsafe trait Lasting: Send + Sync + 'static {}
+
+macro_rules! lasting {
+    ($($plain:ty),*) => {
+        $(
+            // SAFETY: It is a plain value, the same in all modules.
+            unsafe impl Lasting for $plain {}
+        )*
+    };
+}
+
+lasting! {
+    (), bool, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
+}
+
+// SAFETY: It is a `T`, and dropping it does nothing.
+unsafe impl<T: AtomicType + Lasting> Lasting for Atomic<T> {}
+
+// SAFETY: It is nothing but `T`s.
+unsafe impl<T: Lasting, const N: usize> Lasting for [T; N] {}
+
+// SAFETY: It is nothing but an `A` and a `B`.
+unsafe impl<A: Lasting, B: Lasting> Lasting for (A, B) {}
+
+// SAFETY: It is a `T` in memory from `kmalloc()`, which is freed without sleeping.
+unsafe impl<T: Lasting> Lasting for KBox<T> {}
+
+// SAFETY: These are `T`s in memory from `kmalloc()`, which is freed without sleeping.
+unsafe impl<T: Lasting> Lasting for KVec<T> {}
+
+// SAFETY: It shares a `T` in memory from `kmalloc()`, which is freed without sleeping.
+unsafe impl<T: Lasting> Lasting for Arc<T> {}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is in the module's memory, in a shadow variable that outlives it.
+//~ str: Lasting
+
+use kernel::livepatch::Shadow;
+use kernel::prelude::*;
+
+static SHADOW: Shadow<&'static str> = Shadow::new(1);
+
+module! {
+    type: Wrong,
+    name: "wrong",
+    license: "GPL",
+}
+
+struct Wrong;
+
+impl kernel::Module for Wrong {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        SHADOW.alloc(&0_u8, GFP_KERNEL, || Ok("a literal"))?;
+        Ok(Self)
+    }
+}
