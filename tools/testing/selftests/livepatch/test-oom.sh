@@ -355,6 +355,10 @@ function rust_state_undo() {
 }
 
 function group_rust() {
+	if [[ ! -e test_modules/test_klp_rust_shadow.ko ]]; then
+		echo "# not run without livepatches in Rust: group rust"
+		return
+	fi
 	MIN_ALLOCATIONS=14 each_allocation "shadow variables of a livepatch in Rust" \
 		klp_enable_patch rust_shadow
 	MIN_ALLOCATIONS=10 each_allocation "system states of a livepatch in Rust" \
