@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # What tests share that functions.sh lacks: of livepatches that are refused, of
-# transitions that wait, of samples.  Sourced after functions.sh.
+# transitions that wait, of samples, of the two cores.  Sourced after functions.sh.
 #
 # KLP_SAMPLES is the folder of the built samples, if it is not where the running
 # kernel's modules are installed.
@@ -23,6 +23,11 @@ function wait_until() {
 		[[ $SECONDS -lt $end ]] || return 1
 		sleep $RETRY_INTERVAL
 	done
+}
+
+# is_rust() - whether the core is the one in Rust
+function is_rust() {
+	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
 # new_messages() - the kernel's messages since start_test

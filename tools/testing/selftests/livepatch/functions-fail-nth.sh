@@ -210,10 +210,6 @@ function each_removal() {
 	fi
 }
 
-function is_rust() {
-	zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz
-}
-
 # Scan twice: an object is reported from its second scan on, when it is old enough
 function leaks() {
 	[[ -e $SYSFS_DEBUG_DIR/kmemleak ]] || return 0
