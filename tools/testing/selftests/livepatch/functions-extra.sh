@@ -61,9 +61,10 @@ function write_failing() {
 	log "$path: ${ret##*: }"
 }
 
-# patched_functions() - the functions that have the livepatch ftrace handler
+# patched_functions() - the functions that are redirected, which ftrace marks by
+#	an I after the number of their users, and by an R or a space before it
 function patched_functions() {
-	grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions"
+	grep ' ([0-9]*).. I' "$SYSFS_TRACING_DIR/enabled_functions"
 }
 
 # tasks_in_state(state) - the thread IDs of the tasks with this patch_state
