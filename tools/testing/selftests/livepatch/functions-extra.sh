@@ -112,6 +112,29 @@ function end_sleeper() {
 	wait "$pid" 2> /dev/null
 }
 
+CPU1_ONLINE=/sys/devices/system/cpu/cpu1/online
+CPU1_TAKEN=
+
+# can_offline() - whether CPU 1 is online and can be taken offline
+function can_offline() {
+	[[ -e $CPU1_ONLINE && "$(< $CPU1_ONLINE)" == "1" ]]
+}
+
+# take_offline() - take CPU 1 offline; the test's trap must call bring_back()
+function take_offline() {
+	CPU1_TAKEN=1
+	echo 0 > $CPU1_ONLINE ||
+		die "cannot take CPU 1 offline"
+}
+
+# bring_back() - bring CPU 1 back online, if it was taken offline
+function bring_back() {
+	[[ -n "$CPU1_TAKEN" ]] || return 0
+	CPU1_TAKEN=
+	echo 1 > $CPU1_ONLINE ||
+		die "cannot take CPU 1 online"
+}
+
 # check_clean() - die if anything of any livepatch is there
 function check_clean() {
 	local left

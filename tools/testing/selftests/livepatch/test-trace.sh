@@ -15,8 +15,8 @@ MOD_TARGET=test_klp_sleep_target
 MOD_SLEEP=test_klp_sleep_patch
 
 BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
-CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
 EVENTS=$SYSFS_TRACING_DIR/events/livepatch
+CPUS=/sys/devices/system/cpu
 
 # What stands in more than one pattern.
 MANY="waiting=[1-9][0-9]+"
@@ -36,9 +36,9 @@ TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
 SLEEPER=
 function cleanup_trace() {
 	[[ -z "$SLEEPER" ]] || kill -KILL $SLEEPER 2> /dev/null
-	[[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "0" ]] && echo 1 > $CPU_ONLINE
 	rmdir $TRACE 2> /dev/null
 	cleanup
+	bring_back
 }
 trap cleanup_trace EXIT INT TERM HUP
 mkdir $TRACE ||
@@ -318,12 +318,14 @@ end_sleeper $SLEEPER
 SLEEPER=
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
-never_saw "klp_task_switched: .* way=(offline|forced) .*"
-if [[ -e $CPU_ONLINE ]]; then
-	echo 0 > $CPU_ONLINE
+never_saw "klp_task_switched: .* way=forced .*"
+[[ "$(< $CPUS/possible)" != "$(< $CPUS/online)" ]] ||
+	never_saw "klp_task_switched: .* way=offline .*"
+if can_offline; then
+	take_offline
 	load_lp $MOD_LIVEPATCH
 	saw "klp_task_switched: pid=0 target=patched way=offline comm=swapper/1"
-	echo 1 > $CPU_ONLINE
+	bring_back
 	disable_lp $MOD_LIVEPATCH
 	unload_lp $MOD_LIVEPATCH
 fi
