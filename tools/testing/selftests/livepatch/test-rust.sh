@@ -39,6 +39,10 @@ REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLB
 
 setup_config
 
+for mod in $LP_SHADOW $LP_STATE $LP_STATE2; do
+	[[ -f "test_modules/$mod.ko" ]] ||
+		skip "no test_modules/$mod.ko (CONFIG_RUST)"
+done
 for sample in $LP_SAMPLE $LP_CALLBACKS $LP_FIX1 $LP_FIX2 $MOD_SHADOW $MOD_CALLBACKS $MOD_BUSY; do
 	[[ -f "$(sample_path $sample)" ]] ||
 		skip "no $sample in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH{,_RUST}=m)"
