@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make the modules for the tour of dev/parity-guest.sh that no compiler makes:
+# Make the modules that only the tour of dev/parity-guest.sh needs: those of
+# dev/parity, and some that no compiler makes:
 # dev/parity-modules.sh BUILD AMBIGUOUS, the latter being the name of a function
-# that vmlinux has twice.  They are put into BUILD/parity/modules, each with a
-# file NAME.what that says what is special about it; what an earlier tour has
-# left is removed.
+# that vmlinux has twice.  They are put into BUILD/parity/modules, the latter each
+# with a file NAME.what that says what is special about it; what an earlier tour
+# has left is removed.
 
 # shellcheck source=dev/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -14,15 +15,22 @@ build=$1 ambiguous=$2
 rm -rf "$build/parity"
 mkdir -p "$build/parity/modules"
 
-# edited NAME MODULE WHAT OPTION...: MODULE, edited with these options.
+set_kmake
+rsync -a "$repo/dev/parity/" "$build/parity-modules/"
+run_logged "building the modules of the tour" "$build/log/parity-modules" \
+	"${kmake[@]}" -C "$build" modules KBUILD_EXTMOD="$build/parity-modules"
+cp "$build"/parity-modules/*.ko "$build/parity/modules/"
+
+# edited NAME FILE WHAT OPTION...: the module in FILE, edited with these options.
 edited() {
-	local name=$1 module=$2 what=$3
+	local name=$1 file=$2 what=$3
 	shift 3
-	"$repo/dev/edit-module.py" "$build/selftests/livepatch/test_modules/$module.ko" "$build/parity/modules/$name.ko" "$@"
+	"$repo/dev/edit-module.py" "$file" "$build/parity/modules/$name.ko" "$@"
 	echo "$what" >"$build/parity/modules/$name.what"
 }
 
-edited named_vmlinux test_klp_callbacks_mod "called vmlinux" --name vmlinux
+edited named_vmlinux "$build/selftests/livepatch/test_modules/test_klp_callbacks_mod.ko" \
+	"called vmlinux" --name vmlinux
 
 # Livepatch relocations, good and bad: test_klp_relocs with its relocation
 # section and the two symbols that it refers to renamed.
@@ -33,7 +41,7 @@ relocs() {
 	local what=$1 section=$2 first=$3 second=${4:-.klp.sym.vmlinux.version_proc_show,1}
 	shift $(($# < 4 ? 3 : 4))
 	number=$((number + 1))
-	edited "relocs-$(printf '%02d' $number)" test_klp_relocs "$what" \
+	edited "relocs-$(printf '%02d' $number)" "$build/parity-modules/test_klp_relocs.ko" "$what" \
 		--relocs .rela.klp_slots "$section" \
 		--symbol test_klp_relocs_first "$first" --symbol test_klp_relocs_second "$second" "$@"
 }

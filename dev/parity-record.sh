@@ -10,7 +10,7 @@
 
 modules=$KBUILD/selftests/livepatch/test_modules
 samples=$KBUILD/samples/livepatch
-edited=$KBUILD/parity/modules
+own=$KBUILD/parity/modules
 records=$KBUILD/parity/records
 sysfs=/sys/kernel/livepatch
 tracing=/sys/kernel/tracing
@@ -129,7 +129,7 @@ effect() {
 # module_file NAME: where the module is.
 module_file() {
 	local file
-	for file in "$modules/$1.ko" "$samples/${1//_/-}.ko" "$edited/$1.ko"; do
+	for file in "$own/$1.ko" "$modules/$1.ko" "$samples/${1//_/-}.ko"; do
 		if [ -f "$file" ]; then
 			echo "$file"
 			return

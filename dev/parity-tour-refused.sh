@@ -70,9 +70,9 @@ tour_bad_modules() {
 # What dev/parity-modules.sh has made of test_klp_relocs: "relocs-" and a number.
 tour_relocations() {
 	local file module name
-	for file in "$edited"/relocs-*.ko; do
+	for file in "$own"/relocs-*.ko; do
 		module=$(basename "$file" .ko)
-		name="relocations: $(cat "$edited/$module.what")"
+		name="relocations: $(cat "$own/$module.what")"
 		case $name in
 		*": section "* | *": symbol "*) continue ;;
 		esac
@@ -93,7 +93,7 @@ tour_relocations() {
 # load_and_unload WHAT: those about which this is said, one after the other.
 load_and_unload() {
 	local file module what
-	for file in "$edited"/relocs-*.ko; do
+	for file in "$own"/relocs-*.ko; do
 		module=${file##*/}
 		read -r what <"${file%.ko}.what"
 		case $what in "$1"*) ;; *) continue ;; esac

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # What tests share that functions.sh lacks: of livepatches that are refused, of
-# transitions that wait, of samples.  Sourced after functions.sh.
+# transitions that wait, of samples, of the two cores.  Sourced after functions.sh.
 #
 # KLP_SAMPLES is the folder of the built samples, if it is not where the running
 # kernel's modules are installed.
@@ -23,6 +23,11 @@ function wait_until() {
 		[[ $SECONDS -lt $end ]] || return 1
 		sleep $RETRY_INTERVAL
 	done
+}
+
+# is_rust() - whether the core is the one in Rust
+function is_rust() {
+	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
 # new_messages() - the kernel's messages since start_test
@@ -56,9 +61,10 @@ function write_failing() {
 	log "$path: ${ret##*: }"
 }
 
-# patched_functions() - the functions that have the livepatch ftrace handler
+# patched_functions() - the functions that are redirected, which ftrace marks by
+#	an I after the number of their users, and by an R or a space before it
 function patched_functions() {
-	grep klp_ftrace_handler "$SYSFS_TRACING_DIR/enabled_functions"
+	grep ' ([0-9]*).. I' "$SYSFS_TRACING_DIR/enabled_functions"
 }
 
 # tasks_in_state(state) - the thread IDs of the tasks with this patch_state
@@ -104,6 +110,29 @@ function end_sleeper() {
 
 	kill -KILL "$pid"
 	wait "$pid" 2> /dev/null
+}
+
+CPU1_ONLINE=/sys/devices/system/cpu/cpu1/online
+CPU1_TAKEN=
+
+# can_offline() - whether CPU 1 is online and can be taken offline
+function can_offline() {
+	[[ -e $CPU1_ONLINE && "$(< $CPU1_ONLINE)" == "1" ]]
+}
+
+# take_offline() - take CPU 1 offline; the test's trap must call bring_back()
+function take_offline() {
+	CPU1_TAKEN=1
+	echo 0 > $CPU1_ONLINE ||
+		die "cannot take CPU 1 offline"
+}
+
+# bring_back() - bring CPU 1 back online, if it was taken offline
+function bring_back() {
+	[[ -n "$CPU1_TAKEN" ]] || return 0
+	CPU1_TAKEN=
+	echo 1 > $CPU1_ONLINE ||
+		die "cannot take CPU 1 online"
 }
 
 # check_clean() - die if anything of any livepatch is there

@@ -202,10 +202,10 @@ refused "unknown second symbol" $MOD_BAD \
 
 # A function that ftrace cannot patch.  This is the latest of the errors: the
 # patch is about to be enabled, and when it is the second function, the first
-# one has been patched already.
+# one has been patched already.  When it is the first, the second one never is.
 
 if [[ "$UNTRACEABLE" != "-" ]]; then
-	for what in symbol second_symbol; do
+	for what in symbol first_symbol second_symbol; do
 		refused "function that is not traceable ($what)" $MOD_BAD \
 			"livepatch: enabling patch '$MOD_BAD'
 livepatch: '$MOD_BAD': initializing patching transition

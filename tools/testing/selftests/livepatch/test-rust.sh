@@ -39,6 +39,10 @@ REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLB
 
 setup_config
 
+for mod in $LP_SHADOW $LP_STATE $LP_STATE2; do
+	[[ -f "test_modules/$mod.ko" ]] ||
+		skip "no test_modules/$mod.ko (CONFIG_RUST)"
+done
 for sample in $LP_SAMPLE $LP_CALLBACKS $LP_FIX1 $LP_FIX2 $MOD_SHADOW $MOD_CALLBACKS $MOD_BUSY; do
 	[[ -f "$(sample_path $sample)" ]] ||
 		skip "no $sample in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH{,_RUST}=m)"
@@ -438,6 +442,78 @@ livepatch: '$LP_PATCH': unpatching complete
 livepatch: % rmmod $LP_PATCH
 livepatch: % rmmod $MOD_TARGET"
 
+fi
+
+
+# - RCU is slow to drop a variable, and the module goes as soon as it may: its
+#   exit function returns when the variable has been dropped, not before
+
+FIRST_FQS=/sys/module/rcutree/parameters/jiffies_till_first_fqs
+TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
+FQS=
+TITLE="Rust shadow variables that RCU is slow to drop"
+
+function cleanup_rust() {
+	[[ -z "$FQS" ]] || echo "$FQS" > $FIRST_FQS
+	rmdir $TRACE 2> /dev/null
+	cleanup
+}
+trap cleanup_rust EXIT INT TERM HUP
+
+# trace_exit() - trace messages, and klp_module_going(), which is called after a
+#	module's exit function, in the order in which they come
+function trace_exit() {
+	mkdir $TRACE &&
+		echo counter > $TRACE/trace_clock &&
+		echo klp_module_going > $TRACE/set_ftrace_filter &&
+		echo function > $TRACE/current_tracer &&
+		echo 1 > $TRACE/events/printk/console/enable
+}
+
+# unload_in_a_hurry() - disable the livepatch and unload it; print whether its
+#	exit function has not waited for the variable to be dropped ("late"), may
+#	have waited ("waited"), or came when it was dropped ("early")
+function unload_in_a_hurry() (
+	attempt=0
+	# RCU takes longer to notice that the other CPUs are idle.
+	taskset -pc 0 $BASHPID > /dev/null 2>&1
+	echo > $TRACE/trace
+	echo 0 > $SYSFS_KLP_DIR/$LP_SHADOW/enabled
+	until echo "try rmmod" > $TRACE/trace_marker; rmmod $LP_SHADOW 2> /dev/null; do
+		[[ $((attempt++)) -lt 5000 ]] || return 1
+	done
+	awk '/: try rmmod$/ { tried = NR }
+	     /: dropping 3$/ { dropped = NR }
+	     /: klp_module_going / { going = NR }
+	     END {
+		if (!going)
+			exit 1
+		if (!dropped || dropped > going)
+			print "late"
+		else
+			print (dropped > tried ? "waited" : "early")
+	     }' $TRACE/trace
+)
+
+if trace_exit 2> /dev/null; then
+	start_test "$TITLE"
+	if [[ -e $FIRST_FQS ]]; then
+		FQS=$(< $FIRST_FQS)
+		echo 1000 > $FIRST_FQS
+	fi
+	for _ in {1..5}; do
+		load_lp $LP_SHADOW hurry=1
+		when=$(unload_in_a_hurry) ||
+			die "the livepatch cannot be unloaded, or is not traced"
+		[[ "$when" != "late" ]] ||
+			die "the module's exit function has not waited for RCU"
+		[[ "$when" != "waited" ]] || break
+	done
+	echo "ok"
+	[[ "$when" == "waited" ]] ||
+		echo "# RCU was never slow enough for the module to wait for it"
+else
+	echo "SKIP: $TITLE: it cannot be traced"
 fi
 
 exit 0

@@ -7,6 +7,7 @@
 # that add and remove some.
 
 . $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
 
 MOD_TEST=test_klp_shadow_scale
 
@@ -32,7 +33,7 @@ run_test "100000 shadow variables, each made, found and destroyed once" what=cor
 
 # The core in C has 4096 chains, however many variables there are.
 RATIO=
-zgrep -q '^CONFIG_LIVEPATCH_RUST=y' /proc/config.gz && RATIO=max_ratio=2
+is_rust && RATIO=max_ratio=2
 run_test "finding one of 100000 shadow variables" what=scale $RATIO
 echo "# 20000 gets: $FEW_US us among 1000 variables, $MANY_US us among 100000"
 

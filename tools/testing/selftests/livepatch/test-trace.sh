@@ -15,8 +15,8 @@ MOD_TARGET=test_klp_sleep_target
 MOD_SLEEP=test_klp_sleep_patch
 
 BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
-CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
 EVENTS=$SYSFS_TRACING_DIR/events/livepatch
+CPUS=/sys/devices/system/cpu
 
 # What stands in more than one pattern.
 MANY="waiting=[1-9][0-9]+"
@@ -36,9 +36,9 @@ TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
 SLEEPER=
 function cleanup_trace() {
 	[[ -z "$SLEEPER" ]] || kill -KILL $SLEEPER 2> /dev/null
-	[[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "0" ]] && echo 1 > $CPU_ONLINE
 	rmdir $TRACE 2> /dev/null
 	cleanup
+	bring_back
 }
 trap cleanup_trace EXIT INT TERM HUP
 mkdir $TRACE ||
@@ -89,16 +89,17 @@ function never_saw() {
 		fail "traced: $1"
 }
 
-# fields(event, field...) - an event has these fields and no others
+# fields(event, field...) - there is such an event, and it has these fields
 function fields() {
 	local event="$1"; shift
-	local found
+	local field found
 
 	found=$(sed -n 's/^\tfield:.*[ ]\([a-z_]*\)\(\[[0-9]*\]\)\?;\toffset.*/\1/p' \
-			$EVENTS/$event/format |
-		grep -v '^common_' | xargs)
-	[[ "$found" == "$*" ]] ||
-		fail "$event has these fields: $found"
+			$EVENTS/$event/format | xargs)
+	for field; do
+		[[ " $found " == *" $field "* ]] ||
+			fail "$event has no field $field, but these: $found"
+	done
 	grep -q '^print fmt: "'$1= $EVENTS/$event/format ||
 		fail "the text of $event does not begin with $1"
 }
@@ -157,8 +158,6 @@ fields klp_transition_force $PATCH_FIELDS
 fields klp_transition_complete $PATCH_FIELDS
 fields klp_task_switched pid target way comm
 fields klp_task_blocked pid target reason err func comm
-[[ "$(ls -d $EVENTS/klp_* | wc -l)" == 9 ]] ||
-	fail "there are other tracepoints: $(ls $EVENTS)"
 never_saw ".*"
 echo "ok"
 
@@ -289,12 +288,13 @@ SLEEPER=
 disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 
-# Its stack cannot be unwound, if the architecture minds.
+# Its stack cannot be unwound where that takes ORC data, of which it has none; the
+# frame pointers of other unwinders are there.
 start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
 echo > $TRACE/trace
 load_lp_nowait $MOD_SLEEP
 wait_traced "klp_task_(blocked|switched): pid=$SLEEPER .*"
-if [[ "$(uname -m)" == "x86_64" ]]; then
+if [[ "$(uname -m)" == "x86_64" ]] && grep -q ' unwind_module_init$' /proc/kallsyms; then
 	NONE="reason=unreliable_stack func=\(null\) err=0"
 	saw "klp_task_blocked: pid=$SLEEPER target=patched $NONE comm=cat"
 fi
@@ -318,12 +318,14 @@ end_sleeper $SLEEPER
 SLEEPER=
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
-never_saw "klp_task_switched: .* way=(offline|forced) .*"
-if [[ -e $CPU_ONLINE ]]; then
-	echo 0 > $CPU_ONLINE
+never_saw "klp_task_switched: .* way=forced .*"
+[[ "$(< $CPUS/possible)" != "$(< $CPUS/online)" ]] ||
+	never_saw "klp_task_switched: .* way=offline .*"
+if can_offline; then
+	take_offline
 	load_lp $MOD_LIVEPATCH
 	saw "klp_task_switched: pid=0 target=patched way=offline comm=swapper/1"
-	echo 1 > $CPU_ONLINE
+	bring_back
 	disable_lp $MOD_LIVEPATCH
 	unload_lp $MOD_LIVEPATCH
 fi

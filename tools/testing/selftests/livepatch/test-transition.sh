@@ -18,7 +18,6 @@ MOD_SLEEP=test_klp_sleep_patch
 MOD_TARGET=test_klp_sleep_target
 
 BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
-CPU_ONLINE=/sys/devices/system/cpu/cpu1/online
 
 # A machine that is slow enough takes longer than it takes to signal the tasks
 # that are left.  That message is the business of one case, which unsets this.
@@ -37,8 +36,8 @@ function cleanup_transition() {
 
 	pids=$(jobs -p)
 	[[ -z "$pids" ]] || kill $pids 2> /dev/null
-	[[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "0" ]] && echo 1 > $CPU_ONLINE
 	cleanup
+	bring_back
 }
 trap cleanup_transition EXIT INT TERM HUP
 
@@ -418,17 +417,15 @@ $UNLOAD"
 # - a CPU is offline: a transition does not wait for its idle task
 # - a CPU goes offline, and comes back, in the middle of a transition
 
-if [[ -e $CPU_ONLINE && "$(cat $CPU_ONLINE)" == "1" ]]; then
+if can_offline; then
 	start_test "transitions with an offline CPU"
 
-	echo 0 > $CPU_ONLINE ||
-		die "cannot take CPU 1 offline"
+	take_offline
 	load_lp $MOD_LIVEPATCH
 	disable_lp $MOD_LIVEPATCH
 	unload_lp $MOD_LIVEPATCH
 	load_lp $MOD_LIVEPATCH
-	echo 1 > $CPU_ONLINE ||
-		die "cannot take CPU 1 online"
+	bring_back
 	taskset -c 1 grep -q "$MOD_LIVEPATCH: this has been live patched" /proc/cmdline ||
 		die "/proc/cmdline is not patched on CPU 1"
 	disable_lp $MOD_LIVEPATCH
@@ -453,13 +450,11 @@ $expected"
 	start_test "CPU taken offline during a transition"
 
 	start_blocked
-	echo 0 > $CPU_ONLINE ||
-		die "cannot take CPU 1 offline"
+	take_offline
 	check_blocked
 	release_worker
 	wait_complete $MOD_DEMO
-	echo 1 > $CPU_ONLINE ||
-		die "cannot take CPU 1 online"
+	bring_back
 	end_enabled
 
 	check_result "$START
@@ -470,11 +465,9 @@ $UNLOAD"
 
 	start_test "CPU taken online during a transition"
 
-	echo 0 > $CPU_ONLINE ||
-		die "cannot take CPU 1 offline"
+	take_offline
 	start_blocked
-	echo 1 > $CPU_ONLINE ||
-		die "cannot take CPU 1 online"
+	bring_back
 	check_blocked
 	release_worker
 	wait_complete $MOD_DEMO

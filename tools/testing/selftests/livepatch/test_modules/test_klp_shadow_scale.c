@@ -8,8 +8,9 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
-#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -19,6 +20,7 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/stringify.h>
+#include <linux/timer.h>
 #include <linux/vmalloc.h>
 
 static char *what = "";
@@ -274,10 +276,8 @@ static int reader(void *unused)
 	return 0;
 }
 
-static struct hrtimer timer;
-
 /* In an interrupt: what may be done there, with a variable of its own. */
-static enum hrtimer_restart interrupt_fn(struct hrtimer *unused)
+static void interrupt_fn(struct irq_work *unused)
 {
 	struct data *data = klp_shadow_get(&objects[1], STABLE);
 
@@ -293,9 +293,18 @@ static enum hrtimer_restart interrupt_fn(struct hrtimer *unused)
 		klp_shadow_free_all(IN_IRQ, NULL);
 	if (klp_shadow_get(&objects[1], IN_IRQ))
 		WRITE_ONCE(problems, problems + 1);
-	hrtimer_forward_now(&timer, ms_to_ktime(20));
-	return HRTIMER_RESTART;
 }
+
+static DEFINE_IRQ_WORK(interrupt, interrupt_fn);
+
+/* Interrupts whatever is running. */
+static void timer_fn(struct timer_list *timer)
+{
+	irq_work_queue(&interrupt);
+	mod_timer(timer, jiffies + msecs_to_jiffies(20));
+}
+
+static DEFINE_TIMER(timer, timer_fn);
 
 static int test_concurrent(void)
 {
@@ -307,8 +316,7 @@ static int test_concurrent(void)
 		if (!add(i, STABLE, GFP_KERNEL))
 			return -ENOMEM;
 	}
-	hrtimer_setup(&timer, interrupt_fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	hrtimer_start(&timer, ms_to_ktime(20), HRTIMER_MODE_REL);
+	mod_timer(&timer, jiffies + msecs_to_jiffies(20));
 	for (i = 0; i < ARRAY_SIZE(readers) && !ret; i++) {
 		readers[i] = kthread_run(reader, NULL, "klp_shadow_reader");
 		ret = PTR_ERR_OR_ZERO(readers[i]);
@@ -330,7 +338,8 @@ static int test_concurrent(void)
 		if (readers[i])
 			kthread_stop(readers[i]);
 	}
-	hrtimer_cancel(&timer);
+	timer_delete_sync(&timer);
+	irq_work_sync(&interrupt);
 	klp_shadow_free_all(STABLE, NULL);
 	if (!ret && (problems || !reads || !found || !interrupts)) {
 		pr_err("%u problems in %lu reads, %lu of which found one, and %lu interrupts\n",
