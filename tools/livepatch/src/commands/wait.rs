@@ -18,7 +18,7 @@ use crate::why;
 /// How long commands wait that have started a transition, by default.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often `transition` is read. The kernel itself looks once a second.
+/// How often `transition` is read. The kernel may look no more often than once a second.
 const POLL: Duration = Duration::from_millis(100);
 
 /// How often tasks are looked at, at most.
