@@ -194,7 +194,8 @@ DEFINE_EVENT(klp_transition, klp_transition_start,
  * @target: the state that is given up; see klp_transition_start
  * @waiting: tasks that have not reached it
  * @tasks: all tasks
- * @elapsed_ms: milliseconds since klp_transition_start
+ * @elapsed_ms: milliseconds since klp_transition_start, which may have been
+ *	before anybody traced
  */
 DEFINE_EVENT(klp_transition, klp_transition_reverse,
 	     TP_PROTO(const struct klp_patch *patch, int target,
@@ -268,8 +269,12 @@ TRACE_EVENT(klp_task_switched,
  *	new, is on the stack; otherwise NULL, which is traced as "(null)"
  * @err: for KLP_REASON_ERROR the error code, otherwise 0
  *
- * Again each time it is looked at: about once each second, and when it goes to
- * sleep there again.
+ * Again each time it is looked at: after 10 ms at first, then less and less
+ * often, up to once each second; and by itself, when it goes to sleep there
+ * again. With CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND, the former is once each
+ * second from the beginning.
+ *
+ * klpctl reads the text: it and tools/livepatch/src/trace.rs change together.
  */
 TRACE_EVENT(klp_task_blocked,
 	    TP_PROTO(const struct task_struct *task, int target,

@@ -29,6 +29,9 @@ pub const KEPT: &str = "/sys/kernel/tracing/klp_task_blocked";
 const LONGEST: Duration = Duration::from_millis(1800);
 const POLL: Duration = Duration::from_millis(20);
 
+/// The size of a CPU's buffer where nobody sets it.
+const USUAL_KB: usize = 1408;
+
 /// What the kernel has said.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -97,8 +100,9 @@ impl Instance {
         fs::create_dir(&path).ok()?;
         let instance = Self(path);
 
-        // An event takes less than a hundred bytes, and all can be on one CPU.
-        let kilobytes = 64 + waiting / 8;
+        // An event takes less than a hundred bytes, and all can be on one CPU. But each CPU has a
+        // buffer of this size, so it is never more than what anybody's tracing takes.
+        let kilobytes = (64 + waiting / 8).min(USUAL_KB);
         instance.write("buffer_size_kb", &kilobytes.to_string())?;
         instance.write(&format!("{EVENT}/enable"), "1")?;
         Some(instance)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests on captured trees: what klpctl says of them, word by word.
+//! Tests on trees of files, in place of the running system's: what klpctl says of them, word by
+//! word.
 //!
 //! A tree is kept as text, because git knows neither empty folders nor the times of files. A line
 //! that begins with a slash is a path, one that ends with a slash a folder; indented lines are a
-//! file's content, with `\xNN` for bytes that have no place in text. `capture.sh` makes them of
-//! reports.
+//! file's content, with `\xNN` for bytes that have no place in text. Those that are here were made
+//! by hand; `capture.sh` makes one of a report.
 
 mod changes;
 mod cost;

@@ -3,6 +3,7 @@
 //! A report answers as the machine does, and holds nothing that it should not.
 
 use std::fs;
+use std::os::unix::fs::{symlink, PermissionsExt};
 use std::process::Command;
 
 use super::{klpctl, klpctl_in, Scratch};
@@ -108,4 +109,30 @@ fn what_cannot_be_written_leaves_nothing() {
 
     let answer = klpctl_in(&tree, &["report", "-o", "/dev/full"]);
     assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
+}
+
+#[test]
+fn it_is_for_its_owner() {
+    let (_tree, unpacked) = report("none", |_| {});
+    let file = fs::metadata(unpacked.path().join("report.tar")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_cannot_be_overwritten_stays() {
+    let tree = Scratch::tree("none");
+    // A program that runs, which not even root can open for writing.
+    let link = tree.path().join("report.tar");
+    symlink(std::env::current_exe().unwrap(), &link).unwrap();
+    let answer = klpctl_in(&tree, &["report", "-o", link.to_str().unwrap()]);
+    assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
+    assert!(answer.err.contains("report.tar: "), "{}", answer.err);
+    assert!(link.is_symlink());
+
+    // A device that is full.
+    let link = tree.path().join("full.tar");
+    symlink("/dev/full", &link).unwrap();
+    let answer = klpctl_in(&tree, &["report", "-o", link.to_str().unwrap()]);
+    assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
+    assert!(link.is_symlink());
 }

@@ -7,7 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::{klpctl_in, klpctl_on, Scratch};
-use crate::exit::Exit;
+use crate::commands::wait::{finish, reached, until_settled, Goal};
+use crate::commands::Context;
+use crate::exit::{Exit, Failure};
+use crate::name::Name;
+use crate::options::Options;
+use crate::root::Root;
 use crate::term::Term;
 
 const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transition";
@@ -91,4 +96,133 @@ fn with_a_bar_on_a_terminal() {
     assert!(bar.starts_with('['), "{bar}");
     assert!(bar.contains("#."), "{bar}");
     assert_eq!(bar.chars().count(), 59, "{bar}");
+}
+
+/// What a command ends with that wanted this of a patch.
+fn ends(tree: &str, patch: &str, goal: Goal) -> Result<String, Failure> {
+    let tree = Scratch::tree(tree);
+    with_context(&tree, |context| {
+        finish(context, &Name::from(patch), goal).map(drop)
+    })
+}
+
+fn with_context(
+    tree: &Scratch,
+    command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
+) -> Result<String, Failure> {
+    let mut out = Vec::new();
+    command(&mut Context {
+        options: &Options::default(),
+        root: Root::captured(tree.path()),
+        term: Term::NONE,
+        out: &mut out,
+    })?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn for_what_is_so() {
+    for (tree, patch, goal, word) in [
+        ("stacked", "test_klp_livepatch", Goal::Applied, "applied"),
+        ("forced", "test_klp_callbacks_demo", Goal::Applied, "forced"),
+        (
+            "disabled",
+            "test_klp_callbacks_demo",
+            Goal::Disabled,
+            "disabled",
+        ),
+        (
+            "none",
+            "test_klp_callbacks_demo",
+            Goal::Disabled,
+            "unloaded",
+        ),
+        (
+            "none",
+            "test_klp_callbacks_demo",
+            Goal::Unloaded,
+            "unloaded",
+        ),
+    ] {
+        let out = ends(tree, patch, goal).unwrap();
+        assert_eq!(out, format!("{patch}: {word}\n"));
+    }
+}
+
+#[test]
+fn for_what_others_have_changed() {
+    for (tree, patch, goal, text, exit) in [
+        (
+            "stacked",
+            "test_klp_livepatch",
+            Goal::Disabled,
+            "applied, not disabled",
+            Exit::Error,
+        ),
+        (
+            "stacked",
+            "test_klp_livepatch",
+            Goal::Unloaded,
+            "applied, not unloaded",
+            Exit::Error,
+        ),
+        (
+            "disabled",
+            "test_klp_callbacks_demo",
+            Goal::Applied,
+            "disabled, not applied",
+            Exit::Error,
+        ),
+        (
+            "disabled",
+            "test_klp_callbacks_demo",
+            Goal::Unloaded,
+            "disabled, not unloaded",
+            Exit::Error,
+        ),
+        (
+            "reverting",
+            "test_klp_sleep_patch",
+            Goal::Applied,
+            "reverting, not applied",
+            Exit::Transition,
+        ),
+        (
+            "none",
+            "test_klp_callbacks_demo",
+            Goal::Applied,
+            "unloaded, not applied",
+            Exit::Nothing,
+        ),
+    ] {
+        let failure = ends(tree, patch, goal).unwrap_err();
+        assert_eq!(failure.exit, exit, "{failure}");
+        assert!(failure.message.contains(text), "{failure}");
+        assert!(failure.message.contains("somebody else"), "{failure}");
+    }
+}
+
+/// A patch that is being applied is disabled, and its folder goes, while this waits for it.
+#[test]
+fn while_others_change_it() {
+    let tree = Scratch::tree("kernel-thread");
+    let patch = Name::from("test_klp_callbacks_demo");
+    let failure = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(300));
+            let folder = tree.path().join(TRANSITION);
+            // At once: what is left in between is no state that the kernel shows.
+            fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
+        });
+        with_context(&tree, |context| {
+            until_settled(context, &patch, Some(Duration::from_secs(60)))?;
+            reached(context, &patch, Goal::Applied).map(drop)
+        })
+        .unwrap_err()
+    });
+    assert_eq!(failure.exit, Exit::Error);
+    assert!(
+        failure.message.contains("is disabled, not applied"),
+        "{failure}"
+    );
 }

@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::time::Duration;
 
-use super::wait::{self, Ended};
+use super::wait::{self, Ended, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -38,6 +38,10 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     };
 
     let patch = moving.patch.name.clone();
+    let goal = match moving.direction {
+        Some(Direction::Unpatching) => Goal::Disabled,
+        Some(Direction::Patching) | None => Goal::Applied,
+    };
     if !context.options.json {
         writeln!(context.out, "{}", risk(&system, moving))?;
     }
@@ -49,7 +53,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         return Ok(Exit::Done);
     }
     match wait::until_settled(context, &patch, Some(TIMEOUT))? {
-        Ended::Done => wait::finish(context, &patch),
+        Ended::Done => wait::finish(context, &patch, goal),
         Ended::Timeout => wait::timed_out(context),
     }
 }

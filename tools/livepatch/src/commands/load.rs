@@ -6,11 +6,12 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::wait::{self, Ended};
+use super::wait::{self, Ended, Goal};
 use super::{module_name, unload, Context, Outcome};
 use crate::action::{self, Action};
 use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
+use crate::system::{PatchStatus, State};
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
@@ -73,7 +74,8 @@ fn load(
 ) -> Outcome {
     let system = context.look()?;
 
-    if system.find_disabled(module).is_some() {
+    let going = |status: &PatchStatus| status.state == State::Disabled;
+    if system.find_disabled(module).is_some() || system.find(module).is_some_and(going) {
         return Err(Failure::error(format!(
             "module {module} is loaded, but its patch is disabled, which the kernel cannot undo; \
              unload it first: klpctl unload {module}"
@@ -104,7 +106,7 @@ fn load(
     }
     let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
     if wait::until_settled(context, module, Some(timeout))? == Ended::Done {
-        return wait::finish(context, module);
+        return wait::finish(context, module, Goal::Applied);
     }
     let exit = wait::timed_out(context)?;
     match context.options.revert_on_timeout {

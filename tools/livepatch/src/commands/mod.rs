@@ -9,7 +9,7 @@ mod report;
 mod status;
 mod switch;
 mod unload;
-mod wait;
+pub mod wait;
 mod watch;
 mod why;
 

@@ -6,9 +6,10 @@
 //! as this machine does. It is meant to be given to others, so it has nothing that the answers do
 //! not need: no other kernel messages, no command lines, no environments, no addresses.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -54,14 +55,13 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         tar.finish()?;
         return Ok(Exit::Done);
     }
-    // Nothing half-made is left behind.
-    let written = File::create(&file).and_then(|target| {
-        let mut tar = Tar::new(BufWriter::new(target));
-        write_report(&mut tar, &context.root, &system, now)?;
-        tar.finish().map(drop)
-    });
+    let (target, new) = open(&file, context.options.output.is_some()).map_err(wrong)?;
+    let mut tar = Tar::new(BufWriter::new(target));
+    let written =
+        write_report(&mut tar, &context.root, &system, now).and_then(|()| tar.finish().map(drop));
     if let Err(error) = written {
-        if file.is_file() {
+        // Nothing half-made is left behind; what was there before is not ours to remove.
+        if new {
             let _ = fs::remove_file(&file);
         }
         return Err(wrong(error));
@@ -77,6 +77,24 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         )?;
     }
     Ok(Exit::Done)
+}
+
+/// Opens the file to write to, and tells whether it is a new one. One that is there already is
+/// overwritten if it was asked for. A new one is for its owner alone, as the stacks in it are.
+fn open(file: &Path, asked_for: bool) -> io::Result<(File, bool)> {
+    let new = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
+
+    match new {
+        Err(error) if asked_for && error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = OpenOptions::new().write(true).truncate(true).open(file)?;
+            Ok((there, false))
+        }
+        new => Ok((new?, true)),
+    }
 }
 
 fn default_name(now: SystemTime) -> PathBuf {
@@ -253,4 +271,22 @@ impl<W: Write> Report<'_, W> {
 /// Where a path of the machine is in the tar file.
 fn inside(path: &Path) -> Vec<u8> {
     [TOP.as_bytes(), path.as_os_str().as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_overwritten() {
+        let file = std::env::temp_dir().join(format!("klpctl-open-{}", std::process::id()));
+        assert!(open(&file, false).unwrap().1);
+        fs::write(&file, "x").unwrap();
+        let error = open(&file, false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).unwrap(), b"x");
+        assert!(!open(&file, true).unwrap().1);
+        assert_eq!(fs::read(&file).unwrap(), b"");
+        fs::remove_file(&file).unwrap();
+    }
 }

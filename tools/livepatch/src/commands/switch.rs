@@ -2,7 +2,7 @@
 
 //! `klpctl enable` and `klpctl disable`
 
-use super::wait::{self, Ended};
+use super::wait::{self, Ended, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -26,7 +26,7 @@ pub fn disable(context: &mut Context<'_>) -> Outcome {
 
     match system.find(&patch) {
         Some(status) => switch(context, &patch, status.patch.enabled, false),
-        None => wait::finish(context, &patch),
+        None => wait::finish(context, &patch, Goal::Disabled),
     }
 }
 
@@ -51,9 +51,14 @@ fn switch(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bo
     if context.options.dry_run {
         return Ok(Exit::Done);
     }
+    let goal = if wanted {
+        Goal::Applied
+    } else {
+        Goal::Disabled
+    };
     let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
     match wait::until_settled(context, patch, Some(timeout))? {
-        Ended::Done => wait::finish(context, patch),
+        Ended::Done => wait::finish(context, patch, goal),
         Ended::Timeout => wait::timed_out(context),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::wait::{self, Ended};
+use super::wait::{self, Ended, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -65,9 +65,10 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
         return Ok(Exit::Done);
     }
 
+    wait::reached(context, patch, Goal::Disabled)?;
     wait_for_module(context, patch)?;
     context.act(&Action::Remove(patch.clone()))?;
-    wait::finish(context, patch)
+    wait::finish(context, patch, Goal::Unloaded)
 }
 
 fn wait_for_module(context: &Context<'_>, module: &Name) -> Result<(), Failure> {

@@ -11,14 +11,14 @@ use crate::json::Json;
 use crate::name::Name;
 use crate::present;
 use crate::sysfs;
-use crate::system::System;
+use crate::system::State;
 use crate::term;
 use crate::why;
 
 /// How long commands wait that have started a transition, by default.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often `transition` is read. The kernel itself looks once a second.
+/// How often `transition` is read. The kernel may look no more often than once a second.
 const POLL: Duration = Duration::from_millis(100);
 
 /// How often tasks are looked at, at most.
@@ -165,23 +165,55 @@ pub fn timed_out(context: &mut Context<'_>) -> Outcome {
     })
 }
 
-/// The state of a patch after a command that changed it, for its last line.
-pub fn finish(context: &mut Context<'_>, patch: &Name) -> Outcome {
-    let system: System = context.look()?;
-    let word = system.find(patch).map_or_else(
-        || {
-            let left = system.find_disabled(patch).is_some();
-            if left {
-                "disabled"
-            } else {
-                "unloaded"
-            }
-        },
-        |status| status.state.word(),
-    );
+/// What a command is to make of a patch.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    Applied,
+    /// Its module may be gone, too.
+    Disabled,
+    Unloaded,
+}
+
+/// The last line of a command that changed a patch and waited.
+pub fn finish(context: &mut Context<'_>, patch: &Name, goal: Goal) -> Outcome {
+    let word = reached(context, patch, goal)?;
     let members = vec![("patch", patch.into()), ("state", word.into())];
     context.event("done", members, &format!("{patch}: {word}"))?;
     Ok(Exit::Done)
+}
+
+/// The state of a patch, if it is the one that was wanted: while a command waits, others may change
+/// the patch.
+pub fn reached(context: &Context<'_>, patch: &Name, goal: Goal) -> Result<&'static str, Failure> {
+    let system = context.look()?;
+    let module = system.find_disabled(patch);
+    let state = match system.find(patch) {
+        Some(status) => Some(status.state),
+        None => module.map(|_| State::Disabled),
+    };
+    let word = state.map_or("unloaded", State::word);
+
+    let (wanted, is_so) = match goal {
+        Goal::Applied => (
+            "applied",
+            matches!(state, Some(State::Applied | State::Forced)),
+        ),
+        Goal::Disabled => ("disabled", matches!(state, None | Some(State::Disabled))),
+        Goal::Unloaded => ("unloaded", state.is_none()),
+    };
+    if is_so {
+        return Ok(word);
+    }
+    let exit = match state {
+        None => Exit::Nothing,
+        Some(State::Applying | State::Reverting) => Exit::Transition,
+        Some(State::Stuck) => Exit::Stuck,
+        Some(_) => Exit::Error,
+    };
+    Err(Failure::new(
+        exit,
+        format!("{patch} is {word}, not {wanted}: somebody else has changed it meanwhile"),
+    ))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ macro_rules! explored {
     (deep: $size:expr, $depth:expr; $($scenario:ident)*) => {
         $(
             #[test]
-            #[ignore = "for make userland DEEP=1"]
+            #[ignore = "takes minutes: cargo test -- --include-ignored"]
             fn $scenario() {
                 holds($depth, $size, &[], scenarios::$scenario);
             }
