@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# klpctl's lints and its tests on captured trees; those in the kernel are among
+# klpctl's lints and its tests on trees made by hand; those in the kernel are among
 # the selftests.  The last line is "N passed, N failed".
 
 # shellcheck source=dev/lib.sh
