@@ -3,7 +3,7 @@
 #
 # What make bench measures by the clock, inside virtual machines with either core
 # that run at the same time: these selftests, and klpctl why among 10 000 tasks.
-# Writes lines as dev/bench-guest.sh does, in nanoseconds:
+# Writes lines as tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
 #
 #	figure selftests - CASES - VALUE
 #	figure why - WAITING TASKS VALUE

@@ -87,7 +87,7 @@ begin=$SECONDS
 # core takes most of the time, and gets two.
 count() {
 	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
-		start "$1" "$2" "BENCH='$2' dev/bench-guest.sh"
+		start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"
 }
 counted=$(tr ' ' '\n' <<<"$what" | grep -vx clock | xargs) || true
 rest=$(tr ' ' '\n' <<<"$counted" | grep -vx functions | xargs) || true
@@ -112,7 +112,7 @@ if [[ " $what " == *" clock "* ]]; then
 	finish
 fi
 
-report=("$venv/bin/python" "$repo/dev/bench-report.py" "$results/c" "$results/rust")
+report=("$venv/bin/python" "$repo/tools/testing/livepatch/bench/report.py" "$results/c" "$results/rust")
 if [ "$what" = "$all" ]; then
 	report+=(--write "$repo/$figures"
 		--meta "kernel=Linux $(cat "$(CORE=c kernel_build)/include/config/kernel.release")"

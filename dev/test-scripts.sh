@@ -302,7 +302,7 @@ expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \
 printf 'figure calibration - - - 2000040\nfigure call_unpatched klp_bench_target - - 900000\n' >"$scratch/figures-c"
 cp "$scratch/figures-c" "$scratch/figures-rust"
 report() {
-	python3 "$repo/dev/bench-report.py" "$@" "$scratch/figures-c" "$scratch/figures-rust"
+	python3 "$repo/tools/testing/livepatch/bench/report.py" "$@" "$scratch/figures-c" "$scratch/figures-rust"
 }
 expect "bench: a table" 0 "9.00" report
 echo 'figure call_patched klp_bench_target 1 - 8600000' >>"$scratch/figures-rust"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tell what dev/bench-guest.sh has measured on the C core and on the Rust core.
+"""Tell what measure.sh has measured on the C core and on the Rust core.
 
 Prints one table: C, Rust, and how many times the one is the other.  With
 --write FOLDER, also writes bench.csv, which holds all figures, table.txt, which

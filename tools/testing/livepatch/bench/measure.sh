@@ -1,16 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The measurements of make bench, inside the virtual machine, where the time
-# stamp counter counts instructions.  Writes lines
+# Measure live patching, in a virtual machine whose time stamp counter counts
+# instructions: qemu-system-x86_64 -icount shift=0,sleep=off -smp 1.  The modules
+# are beside this; BENCH names parts, of calls, functions, tasks, coming, end and
+# shadow.  Writes lines
 #
 #	figure NAME OBJECT FUNCTIONS TASKS VALUE
 #
-# with "-" for what does not apply; dev/bench-report.py knows the names.  Other
-# lines are signs of life.  An operation that does not do what it should ends
-# this with status 1: there are no figures of what has failed.
+# with "-" for what does not apply.  report.py makes tables and plots of what is
+# written with the one core and with the other.  Other lines are signs of life.
+# An operation that does not do what it should ends this with status 1: there
+# are no figures of what has failed.
 
-modules=$KBUILD/bench
+modules=$(dirname "$0")
 target=klp_bench_target
 names=/tmp/bench
 sysfs=/sys/kernel/livepatch
@@ -107,7 +110,8 @@ spans() {
 # what the log says when: preparing, which is the rest of what the call took,
 # patching, and the transition.
 phases() {
-	dmesg | awk -v name="$1" -v place="$2 $3 $4" -v patch="'$5'" -v direction="$6" -v call="${7:-0}" '
+	dmesg | awk -v name="$1" -v place="$2 $3 $4" -v patch="'$5'" \
+		-v direction="$6" -v call="${7:-0}" '
 		function figure(what, ticks) {
 			printf "figure %s_%s %s %.0f\n", name, what, place, ticks
 		}
@@ -138,7 +142,8 @@ memory() {
 	for cache in /sys/kernel/slab/{kmalloc,kernfs}*; do
 		echo 1 >"$cache/shrink"
 	done
-	slab=$(awk '/^(kmalloc|kernfs)/ { bytes += $2 * $4 } END { printf "%.0f", bytes }' /proc/slabinfo)
+	slab=$(awk '/^(kmalloc|kernfs)/ { bytes += $2 * $4 }
+		END { printf "%.0f", bytes }' /proc/slabinfo)
 	vmalloc=$(awk '!/execmem/ { bytes += $2 } END { printf "%.0f", bytes }' /proc/vmallocinfo)
 	trampolines=$(grep -c '\[__builtin__ftrace\]$' /proc/kallsyms)
 	echo "$slab $vmalloc $((trampolines * $(getconf PAGESIZE)))"
@@ -297,7 +302,8 @@ measure_coming() {
 			put klp_bench_patch enable 1
 			settled klp_bench_patch
 		fi
-		figure coming $target $n - "$("$modules/init-module" "$modules/$target.ko" || fail "loading $target")"
+		figure coming $target $n - "$("$modules/init-module" "$modules/$target.ko" ||
+			fail "loading $target")"
 		versions 1 $n
 		unload $target
 	done
@@ -349,7 +355,8 @@ measure_profile() {
 		load_patch klp_bench_patch2 "$object" "$list" 1000 replace=1
 		profiled "enabling 1000 functions in $object" klp_bench_patch enable 1
 		settled klp_bench_patch
-		profiled "replacing 1000 functions in $object" klp_bench_patch2 enable_and_replace klp_bench_patch
+		profiled "replacing 1000 functions in $object" \
+			klp_bench_patch2 enable_and_replace klp_bench_patch
 		unload klp_bench_patch
 		settled klp_bench_patch2
 		profiled "disabling 1000 functions in $object" klp_bench_patch2 disable 1
@@ -371,8 +378,10 @@ printf '%s\n' klp_bench_1000 klp_bench_wait >$names.wait
 # Functions of vmlinux with unique names, of parts that have nothing to do here.
 awk 'NR == FNR { count[$3]++; next }
      count[$1] == 1 && /^(acpi|bpf|fuse|input|pci|pnp|quirk|xdp)_/ && NF == 1 { print $1 }' \
-	/proc/kallsyms /sys/kernel/tracing/available_filter_functions | sort -u | head -n 2000 >$names.vmlinux
-[ "$(wc -l <$names.vmlinux)" = 2000 ] || fail "only $(wc -l <$names.vmlinux) functions of vmlinux are free to be patched"
+	/proc/kallsyms /sys/kernel/tracing/available_filter_functions |
+	sort -u | head -n 2000 >$names.vmlinux
+[ "$(wc -l <$names.vmlinux)" = 2000 ] ||
+	fail "only $(wc -l <$names.vmlinux) functions of vmlinux are free to be patched"
 
 load klp_bench
 echo "calibrating"
