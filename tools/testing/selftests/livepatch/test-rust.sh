@@ -448,24 +448,23 @@ fi
 # - RCU is slow to drop a variable, and the module goes as soon as it may: its
 #   exit function returns when the variable has been dropped, not before
 
-FIRST_FQS=/sys/module/rcutree/parameters/jiffies_till_first_fqs
+MOD_SLOW=test_klp_slow_rcu
 TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
-FQS=
 TITLE="Rust shadow variables that RCU is slow to drop"
 
 function cleanup_rust() {
-	[[ -z "$FQS" ]] || echo "$FQS" > $FIRST_FQS
+	rmmod $MOD_SLOW 2> /dev/null
 	rmdir $TRACE 2> /dev/null
 	cleanup
 }
 trap cleanup_rust EXIT INT TERM HUP
 
-# trace_exit() - trace messages, and klp_module_going(), which is called after a
-#	module's exit function, in the order in which they come
+# trace_exit() - trace messages, and what is called when a module's exit function
+#	has returned, in the order in which they come
 function trace_exit() {
 	mkdir $TRACE &&
 		echo counter > $TRACE/trace_clock &&
-		echo klp_module_going > $TRACE/set_ftrace_filter &&
+		echo blocking_notifier_call_chain > $TRACE/set_ftrace_filter &&
 		echo function > $TRACE/current_tracer &&
 		echo 1 > $TRACE/events/printk/console/enable
 }
@@ -475,16 +474,14 @@ function trace_exit() {
 #	have waited ("waited"), or came when it was dropped ("early")
 function unload_in_a_hurry() (
 	attempt=0
-	# RCU takes longer to notice that the other CPUs are idle.
-	taskset -pc 0 $BASHPID > /dev/null 2>&1
 	echo > $TRACE/trace
 	echo 0 > $SYSFS_KLP_DIR/$LP_SHADOW/enabled
 	until echo "try rmmod" > $TRACE/trace_marker; rmmod $LP_SHADOW 2> /dev/null; do
 		[[ $((attempt++)) -lt 5000 ]] || return 1
 	done
-	awk '/: try rmmod$/ { tried = NR }
+	awk '/: try rmmod$/ { tried = NR; going = 0 }
 	     /: dropping 3$/ { dropped = NR }
-	     /: klp_module_going / { going = NR }
+	     / rmmod-.*: blocking_notifier_call_chain / && !going { going = NR }
 	     END {
 		if (!going)
 			exit 1
@@ -497,21 +494,14 @@ function unload_in_a_hurry() (
 
 if trace_exit 2> /dev/null; then
 	start_test "$TITLE"
-	if [[ -e $FIRST_FQS ]]; then
-		FQS=$(< $FIRST_FQS)
-		echo 1000 > $FIRST_FQS
-	fi
-	for _ in {1..5}; do
-		load_lp $LP_SHADOW hurry=1
-		when=$(unload_in_a_hurry) ||
-			die "the livepatch cannot be unloaded, or is not traced"
-		[[ "$when" != "late" ]] ||
-			die "the module's exit function has not waited for RCU"
-		[[ "$when" != "waited" ]] || break
-	done
-	echo "ok"
+	load_lp $LP_SHADOW hurry=1
+	load_mod $MOD_SLOW
+	when=$(unload_in_a_hurry) ||
+		die "the livepatch cannot be unloaded, or is not traced"
+	unload_mod $MOD_SLOW
 	[[ "$when" == "waited" ]] ||
-		echo "# RCU was never slow enough for the module to wait for it"
+		die "the module's exit function has not waited for RCU: $when"
+	echo "ok"
 else
 	echo "SKIP: $TITLE: it cannot be traced"
 fi
