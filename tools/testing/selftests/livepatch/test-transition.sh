@@ -114,7 +114,8 @@ function check_ended() {
 		die "left in transition: $left"
 }
 
-# The kernel's messages in the stages that the cases share
+# The kernel's messages in the stages that the cases share, and those of another
+# livepatch, which nothing holds up
 START="% insmod test_modules/$MOD_BUSY.ko block_transition=Y
 $MOD_BUSY: ${MOD_BUSY}_init
 $MOD_BUSY: busymod_work_func enter
@@ -143,6 +144,18 @@ $MOD_DEMO: pre_unpatch_callback: vmlinux
 $MOD_DEMO: pre_unpatch_callback: $MOD_BUSY -> [MODULE_STATE_LIVE] Normal state
 livepatch: '$MOD_DEMO': starting unpatching transition
 $UNPATCHED"
+OTHER="% insmod test_modules/$MOD_LIVEPATCH.ko
+livepatch: enabling patch '$MOD_LIVEPATCH'
+livepatch: '$MOD_LIVEPATCH': initializing patching transition
+livepatch: '$MOD_LIVEPATCH': starting patching transition
+livepatch: '$MOD_LIVEPATCH': completing patching transition
+livepatch: '$MOD_LIVEPATCH': patching complete"
+OTHER_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
+livepatch: '$MOD_LIVEPATCH': starting unpatching transition
+livepatch: '$MOD_LIVEPATCH': completing unpatching transition
+livepatch: '$MOD_LIVEPATCH': unpatching complete
+% rmmod $MOD_LIVEPATCH"
 UNLOAD="% rmmod $MOD_DEMO
 % rmmod $MOD_BUSY
 $MOD_BUSY: ${MOD_BUSY}_exit"
@@ -323,12 +336,7 @@ disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
 end_enabled
 
-check_result "% insmod test_modules/$MOD_LIVEPATCH.ko
-livepatch: enabling patch '$MOD_LIVEPATCH'
-livepatch: '$MOD_LIVEPATCH': initializing patching transition
-livepatch: '$MOD_LIVEPATCH': starting patching transition
-livepatch: '$MOD_LIVEPATCH': completing patching transition
-livepatch: '$MOD_LIVEPATCH': patching complete
+check_result "$OTHER
 $START
 % insmod test_modules/$MOD_REPLACE.ko replace=0
 insmod: ERROR: could not insert module test_modules/$MOD_REPLACE.ko: Device or resource busy
@@ -342,12 +350,7 @@ $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled: Invalid argument
 $SYSFS_KLP_DIR/$MOD_LIVEPATCH/force: Invalid argument
 $RELEASE
 $COMPLETE
-% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
-livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
-livepatch: '$MOD_LIVEPATCH': starting unpatching transition
-livepatch: '$MOD_LIVEPATCH': completing unpatching transition
-livepatch: '$MOD_LIVEPATCH': unpatching complete
-% rmmod $MOD_LIVEPATCH
+$OTHER_GONE
 $DISABLE
 $UNLOAD"
 
@@ -432,18 +435,8 @@ if can_offline; then
 	unload_lp $MOD_LIVEPATCH
 	check_ended
 
-	expected="% insmod test_modules/$MOD_LIVEPATCH.ko
-livepatch: enabling patch '$MOD_LIVEPATCH'
-livepatch: '$MOD_LIVEPATCH': initializing patching transition
-livepatch: '$MOD_LIVEPATCH': starting patching transition
-livepatch: '$MOD_LIVEPATCH': completing patching transition
-livepatch: '$MOD_LIVEPATCH': patching complete
-% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
-livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
-livepatch: '$MOD_LIVEPATCH': starting unpatching transition
-livepatch: '$MOD_LIVEPATCH': completing unpatching transition
-livepatch: '$MOD_LIVEPATCH': unpatching complete
-% rmmod $MOD_LIVEPATCH"
+	expected="$OTHER
+$OTHER_GONE"
 	check_result "$expected
 $expected"
 

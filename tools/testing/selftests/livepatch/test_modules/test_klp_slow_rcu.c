@@ -16,7 +16,7 @@ static int read_slowly(void *arg)
 {
 	while (!kthread_should_stop()) {
 		rcu_read_lock();
-		mdelay(500);
+		mdelay(2000);
 		rcu_read_unlock();
 		schedule_timeout_uninterruptible(1);
 	}

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A livepatch in Rust is unloaded while RCU has yet to drop a shadow variable,
+# with code of its module.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+
+LP_SHADOW=test_klp_rust_shadow
+MOD_SLOW=test_klp_slow_rcu
+TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
+
+setup_config
+
+[[ -e "test_modules/$LP_SHADOW.ko" ]] ||
+	skip "no livepatches in Rust"
+
+function cleanup_rcu() {
+	rmmod $MOD_SLOW 2> /dev/null
+	rmdir $TRACE 2> /dev/null
+	cleanup
+}
+trap cleanup_rcu EXIT INT TERM HUP
+
+# trace_exit() - trace messages, and what is called when a module's exit function
+#	has returned, in the order in which they come
+function trace_exit() {
+	mkdir $TRACE &&
+		echo counter > $TRACE/trace_clock &&
+		echo blocking_notifier_call_chain > $TRACE/set_ftrace_filter &&
+		echo function > $TRACE/current_tracer &&
+		echo 1 > $TRACE/events/printk/console/enable
+}
+
+# unload_in_a_hurry() - disable the livepatch and unload it; print whether its
+#	exit function has not waited for the variable to be dropped ("late"), may
+#	have waited ("waited"), or came when it was dropped ("early")
+function unload_in_a_hurry() (
+	attempt=0
+	echo > $TRACE/trace
+	echo 0 > $SYSFS_KLP_DIR/$LP_SHADOW/enabled
+	until echo "try rmmod" > $TRACE/trace_marker; rmmod $LP_SHADOW 2> /dev/null; do
+		[[ $((attempt++)) -lt 5000 ]] || return 1
+	done
+	awk '/: try rmmod$/ { tried = NR; going = 0 }
+	     /: dropping 3$/ { dropped = NR }
+	     / rmmod-.*: blocking_notifier_call_chain / && !going { going = NR }
+	     END {
+		if (!going)
+			exit 1
+		if (!dropped || dropped > going)
+			print "late"
+		else
+			print (dropped > tried ? "waited" : "early")
+	     }' $TRACE/trace
+)
+
+trace_exit 2> /dev/null ||
+	skip "the end of a module's exit function cannot be traced"
+
+
+# - RCU is slow to drop a variable, and the module goes as soon as it may: its
+#   exit function returns when the variable has been dropped, not before
+
+start_test "Rust shadow variables that RCU is slow to drop"
+
+for _ in {1..3}; do
+	load_lp $LP_SHADOW hurry=1
+	load_mod $MOD_SLOW
+	when=$(unload_in_a_hurry) ||
+		die "the livepatch cannot be unloaded, or is not traced"
+	unload_mod $MOD_SLOW
+	[[ "$when" == "early" ]] || break
+done
+[[ "$when" == "waited" ]] ||
+	die "the module's exit function has not waited for RCU: $when"
+echo "ok"
+
+exit 0
