@@ -14,6 +14,7 @@
 MOD_DIRECT=test_klp_direct
 MOD_FIRST=test_klp_atomic_replace
 MOD_LIVEPATCH=test_klp_livepatch
+MOD_SEVERAL=test_klp_bad_input
 SHARED=/sys/module/$MOD_DIRECT/parameters/shared
 
 # That tasks are signaled depends on how slow the machine is.
@@ -42,6 +43,20 @@ livepatch: '$MOD_FIRST': unpatching complete
 % rmmod $MOD_FIRST"
 
 
+# refused(modname) - the kernel's messages when the trampoline is in the way of a
+#	livepatch
+function refused() {
+	echo "livepatch: enabling patch '$1'
+livepatch: '$1': initializing patching transition
+livepatch: failed to register ftrace handler for function 'cmdline_proc_show' (-16)
+livepatch: failed to patch object 'vmlinux'
+livepatch: failed to enable patch '$1'
+livepatch: '$1': canceling patching transition, going to unpatch
+livepatch: '$1': completing unpatching transition
+livepatch: '$1': unpatching complete"
+}
+
+
 # - whoever has put the trampoline there cannot be asked: the livepatch that
 #   changes the function is refused
 
@@ -58,17 +73,27 @@ check_clean
 check_result "$FIRST
 % insmod test_modules/$MOD_DIRECT.ko share=0
 % insmod test_modules/$MOD_LIVEPATCH.ko
-livepatch: enabling patch '$MOD_LIVEPATCH'
-livepatch: '$MOD_LIVEPATCH': initializing patching transition
-livepatch: failed to register ftrace handler for function 'cmdline_proc_show' (-16)
-livepatch: failed to patch object 'vmlinux'
-livepatch: failed to enable patch '$MOD_LIVEPATCH'
-livepatch: '$MOD_LIVEPATCH': canceling patching transition, going to unpatch
-livepatch: '$MOD_LIVEPATCH': completing unpatching transition
-livepatch: '$MOD_LIVEPATCH': unpatching complete
+$(refused $MOD_LIVEPATCH)
 insmod: ERROR: could not insert module test_modules/$MOD_LIVEPATCH.ko: Device or resource busy
 % rmmod $MOD_DIRECT
 $FIRST_GONE"
+
+
+# - the function is one of several that are patched: the message names it, and
+#   the others are not patched either
+
+start_test "trampoline in one of several functions"
+
+load_mod $MOD_DIRECT share=0
+load_failing_mod $MOD_SEVERAL what=third_symbol
+check_clean
+unload_mod $MOD_DIRECT
+
+check_result "% insmod test_modules/$MOD_DIRECT.ko share=0
+% insmod test_modules/$MOD_SEVERAL.ko what=third_symbol
+$(refused $MOD_SEVERAL)
+insmod: ERROR: could not insert module test_modules/$MOD_SEVERAL.ko: Device or resource busy
+% rmmod $MOD_DIRECT"
 
 
 # - it is asked, and told when the livepatch is gone; in between the function is

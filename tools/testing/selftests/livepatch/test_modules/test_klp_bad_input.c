@@ -48,7 +48,7 @@ static int replacement(struct seq_file *m, void *v)
 }
 
 /* Filled in by the module's init; the last entry stays empty. */
-static struct klp_func funcs[3];
+static struct klp_func funcs[5];
 static struct klp_object objs[2];
 
 static struct klp_patch patch = {
@@ -113,6 +113,14 @@ static int test_klp_bad_input_init(void)
 		funcs[1] = funcs[0];
 		funcs[1].old_name = GOOD_SYMBOL;
 		funcs[1].old_sympos = 0;
+	} else if (!strcmp(what, "third_symbol")) {
+		/* It comes after two and before one that are in order. */
+		funcs[1] = funcs[0];
+		funcs[2] = funcs[0];
+		funcs[3] = funcs[0];
+		funcs[0].old_name = "version_proc_show";
+		funcs[1].old_name = "loadavg_proc_show";
+		funcs[3].old_name = "uptime_proc_show";
 	} else if (!strcmp(what, "second_null_new_func")) {
 		funcs[1] = funcs[0];
 		funcs[1].old_name = "version_proc_show";
