@@ -22,7 +22,7 @@ MODULE_PARM_DESC(shared, "how many ftrace_ops that change it there are");
 #if defined(CONFIG_X86_64) && defined(CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)
 
 /* Returns to where ftrace, or a livepatch, lets the function go on. */
-static void notrace noinline direct_trampoline(void)
+static noinline notrace void direct_trampoline(void)
 {
 }
 

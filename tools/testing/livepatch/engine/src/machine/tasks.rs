@@ -239,16 +239,11 @@ impl TaskHost for Tasks {
     }
 
     fn add_stragglers(&self, more: i32) -> i32 {
-        self.machine
-            .stragglers
-            .fetch_add(more, AcqRel)
-            + more
+        self.machine.stragglers.fetch_add(more, AcqRel) + more
     }
 
     fn set_stragglers(&self, count: i32) {
-        self.machine
-            .stragglers
-            .store(count, Relaxed);
+        self.machine.stragglers.store(count, Relaxed);
     }
 
     #[track_caller]
