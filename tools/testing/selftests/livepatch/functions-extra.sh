@@ -195,27 +195,37 @@ function load_lp_sample() {
 		die "failed to complete transition"
 }
 
-# The core's messages when a livepatch is enabled and disabled, without those of
-# callbacks
-function enabled_messages() {
-	local path
-
-	path=$(sample_path $1)
-	echo "livepatch: % insmod ${path##*/}
-livepatch: enabling patch '$1'
+# patching_messages(modname), unpatching_messages(modname) - the core's messages
+#	when a livepatch is enabled, and disabled, if nothing holds it up
+function patching_messages() {
+	echo "livepatch: enabling patch '$1'
 livepatch: '$1': initializing patching transition
 livepatch: '$1': starting patching transition
 livepatch: '$1': completing patching transition
 livepatch: '$1': patching complete"
 }
 
-function disabled_messages() {
-	echo "livepatch: % echo 0 > $SYSFS_KLP_DIR/$1/enabled
-livepatch: '$1': initializing unpatching transition
+function unpatching_messages() {
+	echo "livepatch: '$1': initializing unpatching transition
 livepatch: '$1': starting unpatching transition
 livepatch: '$1': completing unpatching transition
-livepatch: '$1': unpatching complete
-livepatch: % rmmod $1"
+livepatch: '$1': unpatching complete"
+}
+
+# enabled_messages(modname), disabled_messages(modname) - the same of a sample,
+#	with what is done, without what callbacks say
+function enabled_messages() {
+	local path
+
+	path=$(sample_path $1)
+	echo "livepatch: % insmod ${path##*/}"
+	patching_messages $1
+}
+
+function disabled_messages() {
+	echo "livepatch: % echo 0 > $SYSFS_KLP_DIR/$1/enabled"
+	unpatching_messages $1
+	echo "livepatch: % rmmod $1"
 }
 
 # What callbacks are told of a module

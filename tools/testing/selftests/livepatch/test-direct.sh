@@ -30,16 +30,9 @@ fi
 rmmod $MOD_DIRECT
 
 FIRST="% insmod test_modules/$MOD_FIRST.ko replace=0
-livepatch: enabling patch '$MOD_FIRST'
-livepatch: '$MOD_FIRST': initializing patching transition
-livepatch: '$MOD_FIRST': starting patching transition
-livepatch: '$MOD_FIRST': completing patching transition
-livepatch: '$MOD_FIRST': patching complete"
+$(patching_messages $MOD_FIRST)"
 FIRST_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_FIRST/enabled
-livepatch: '$MOD_FIRST': initializing unpatching transition
-livepatch: '$MOD_FIRST': starting unpatching transition
-livepatch: '$MOD_FIRST': completing unpatching transition
-livepatch: '$MOD_FIRST': unpatching complete
+$(unpatching_messages $MOD_FIRST)
 % rmmod $MOD_FIRST"
 
 
@@ -122,16 +115,9 @@ check_clean
 check_result "$FIRST
 % insmod test_modules/$MOD_DIRECT.ko share=1
 % insmod test_modules/$MOD_LIVEPATCH.ko
-livepatch: enabling patch '$MOD_LIVEPATCH'
-livepatch: '$MOD_LIVEPATCH': initializing patching transition
-livepatch: '$MOD_LIVEPATCH': starting patching transition
-livepatch: '$MOD_LIVEPATCH': completing patching transition
-livepatch: '$MOD_LIVEPATCH': patching complete
+$(patching_messages $MOD_LIVEPATCH)
 % echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
-livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
-livepatch: '$MOD_LIVEPATCH': starting unpatching transition
-livepatch: '$MOD_LIVEPATCH': completing unpatching transition
-livepatch: '$MOD_LIVEPATCH': unpatching complete
+$(unpatching_messages $MOD_LIVEPATCH)
 % rmmod $MOD_LIVEPATCH
 % rmmod $MOD_DIRECT
 $FIRST_GONE"

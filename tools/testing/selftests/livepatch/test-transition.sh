@@ -145,16 +145,9 @@ $MOD_DEMO: pre_unpatch_callback: $MOD_BUSY -> [MODULE_STATE_LIVE] Normal state
 livepatch: '$MOD_DEMO': starting unpatching transition
 $UNPATCHED"
 OTHER="% insmod test_modules/$MOD_LIVEPATCH.ko
-livepatch: enabling patch '$MOD_LIVEPATCH'
-livepatch: '$MOD_LIVEPATCH': initializing patching transition
-livepatch: '$MOD_LIVEPATCH': starting patching transition
-livepatch: '$MOD_LIVEPATCH': completing patching transition
-livepatch: '$MOD_LIVEPATCH': patching complete"
+$(patching_messages $MOD_LIVEPATCH)"
 OTHER_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
-livepatch: '$MOD_LIVEPATCH': initializing unpatching transition
-livepatch: '$MOD_LIVEPATCH': starting unpatching transition
-livepatch: '$MOD_LIVEPATCH': completing unpatching transition
-livepatch: '$MOD_LIVEPATCH': unpatching complete
+$(unpatching_messages $MOD_LIVEPATCH)
 % rmmod $MOD_LIVEPATCH"
 UNLOAD="% rmmod $MOD_DEMO
 % rmmod $MOD_BUSY
