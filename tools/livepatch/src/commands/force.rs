@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::time::Duration;
 
-use super::wait::{self, Ended, Goal};
+use super::wait::{self, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -52,10 +52,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     if context.options.dry_run {
         return Ok(Exit::Done);
     }
-    match wait::until_settled(context, &patch, Some(TIMEOUT))? {
-        Ended::Done => wait::finish(context, &patch, goal),
-        Ended::Timeout => wait::timed_out(context),
-    }
+    wait::until_reached(context, &patch, goal, TIMEOUT)
 }
 
 fn risk(system: &System, moving: &PatchStatus) -> String {

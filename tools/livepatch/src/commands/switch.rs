@@ -2,7 +2,7 @@
 
 //! `klpctl enable` and `klpctl disable`
 
-use super::wait::{self, Ended, Goal};
+use super::wait::{self, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -57,8 +57,5 @@ fn switch(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bo
         Goal::Disabled
     };
     let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
-    match wait::until_settled(context, patch, Some(timeout))? {
-        Ended::Done => wait::finish(context, patch, goal),
-        Ended::Timeout => wait::timed_out(context),
-    }
+    wait::until_reached(context, patch, goal, timeout)
 }

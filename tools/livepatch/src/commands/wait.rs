@@ -174,6 +174,19 @@ pub enum Goal {
     Unloaded,
 }
 
+/// Waits for the end of the transition that a command has started, and ends the command.
+pub fn until_reached(
+    context: &mut Context<'_>,
+    patch: &Name,
+    goal: Goal,
+    timeout: Duration,
+) -> Outcome {
+    match until_settled(context, patch, Some(timeout))? {
+        Ended::Done => finish(context, patch, goal),
+        Ended::Timeout => timed_out(context),
+    }
+}
+
 /// The last line of a command that changed a patch and waited.
 pub fn finish(context: &mut Context<'_>, patch: &Name, goal: Goal) -> Outcome {
     let word = reached(context, patch, goal)?;
