@@ -199,14 +199,14 @@ linux checkout -q README
 mkdir "$copy/lib"
 echo >"$copy/lib/new.c"
 expect "series: a file of no commit" 1 "lib/new.c belongs to no commit" written
-for commit in 03-rules 12-documentation; do
+for commit in 03-rules 13-documentation; do
 	echo 'lib/*' >>"$copy/series/commits/$commit"
 done
 expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/03-rules and to series/commits/12-doc" written
-echo 'lib/new*' >>"$copy/series/commits/12-documentation"
+echo 'lib/new*' >>"$copy/series/commits/13-documentation"
 expect "series: the longest pattern wins" 0 "patches and a cover letter" written
 mv "$copy/lib/new.c" "$copy/lib/Kconfig"
-echo 'lib/Kconfig' >>"$copy/series/commits/12-documentation"
+echo 'lib/Kconfig' >>"$copy/series/commits/13-documentation"
 expect "series: a file that is upstream's" 1 "lib/Kconfig is upstream's" written
 rm -r "${copy:?}/lib"
 cp "$copy/series/diffs/kernel/livepatch/Kconfig.diff" "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"

@@ -8,12 +8,16 @@
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
+#include <linux/livepatch_sched.h>
 #include <linux/lockdep.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/rculist.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/spinlock.h>
 #include <linux/stacktrace.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
@@ -34,7 +38,53 @@ void klp_set_sched_switching(bool on)
 		static_branch_disable(&klp_sched_try_switch_key);
 }
 
-/* Visits all threads but the idle tasks, under tasklist_lock. */
+/*
+ * Tasks that exit: from exit_notify(), after which they can leave the task list
+ * at any time, to their last __schedule().  A task joins while tasklist_lock is
+ * held for writing, and leaves with klp_exiting_lock alone.
+ */
+static LIST_HEAD(klp_exiting_tasks);
+static DEFINE_RAW_SPINLOCK(klp_exiting_lock);
+
+/**
+ * klp_exit_start() - keep sight of a task that is about to leave the task list
+ * @task:	the current task
+ *
+ * Context: tasklist_lock is held for writing.
+ */
+void klp_exit_start(struct task_struct *task)
+{
+	unsigned long flags;
+
+	lockdep_assert_held_write(&tasklist_lock);
+
+	raw_spin_lock_irqsave(&klp_exiting_lock, flags);
+	list_add_rcu(&task->klp_exiting, &klp_exiting_tasks);
+	raw_spin_unlock_irqrestore(&klp_exiting_lock, flags);
+}
+
+/**
+ * klp_exit_finish() - lose sight of a task that ends
+ * @task:	the current task
+ *
+ * Context: preemption is disabled, and stays so until the task is dead:
+ * klp_synchronize_transition() waits for what it still runs.
+ */
+void klp_exit_finish(struct task_struct *task)
+{
+	unsigned long flags;
+
+	lockdep_assert_preemption_disabled();
+
+	raw_spin_lock_irqsave(&klp_exiting_lock, flags);
+	list_del_rcu(&task->klp_exiting);
+	raw_spin_unlock_irqrestore(&klp_exiting_lock, flags);
+}
+
+/*
+ * Visits all threads but the idle tasks, under tasklist_lock: those on the task
+ * list, and those that have left it and are not dead yet.
+ */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg)
 {
@@ -43,6 +93,17 @@ void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 	read_lock(&tasklist_lock);
 	for_each_process_thread(g, task)
 		visit(task, arg);
+
+	/*
+	 * Nobody joins or leaves the task list meanwhile.  Who is found here
+	 * lives for a grace period, although it can end at any time.
+	 */
+	scoped_guard(rcu) {
+		list_for_each_entry_rcu(task, &klp_exiting_tasks, klp_exiting) {
+			if (!pid_alive(task))
+				visit(task, arg);
+		}
+	}
 	read_unlock(&tasklist_lock);
 }
 

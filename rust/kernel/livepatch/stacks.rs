@@ -36,7 +36,8 @@ use super::{
     retired::{
         Link,
         Retired, //
-    }, //
+    },
+    transition, //
 };
 use crate::{
     bindings,
@@ -310,8 +311,10 @@ impl<'a> redirect::Stack for View<'a> {
     }
 
     #[cold]
-    fn warn_idle(&self) {
-        warn_on_once!(true);
+    fn target_of_idle(&self) -> TaskState {
+        warn_on_once!(!self.task.is_exiting());
+        // SAFETY: It is one word, which lives for ever, and this is `READ_ONCE()`.
+        TaskState::from_raw(unsafe { transition::TARGET.as_ptr().read_volatile() })
     }
 }
 

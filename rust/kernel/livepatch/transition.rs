@@ -50,8 +50,9 @@ use crate::{
 };
 
 /// The state that tasks switch to. Stored under `klp_mutex`; tasks that switch themselves load it
-/// without, after their pending flag.
-static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
+/// without, after their pending flag, and so does the handler of a task that no transition has
+/// found, after a func's `transition`.
+pub(crate) static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
 
 /// When the transition started, in milliseconds. Used under `klp_mutex`.
 static STARTED: Atomic<u64> = Atomic::new(0);

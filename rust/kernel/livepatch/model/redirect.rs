@@ -26,8 +26,9 @@ pub(crate) trait Stack {
     fn task_state(&self) -> TaskState;
     /// `smp_rmb()`.
     fn read_barrier(&self);
-    /// Says once that a task was idle in the middle of a transition.
-    fn warn_idle(&self);
+    /// The calling task is idle in the middle of a transition. Returns the transition's target,
+    /// and warns once, unless the task is one that no walk over the tasks finds any more.
+    fn target_of_idle(&self) -> TaskState;
 }
 
 /// The func whose code the call must run, or `None` for the original function.
@@ -44,17 +45,20 @@ pub(crate) fn redirect<S: Stack>(stack: &S) -> Option<S::Func> {
     stack.read_barrier();
 
     let func = if stack.in_transition(top) {
-        // Orders the load of `transition` before the load of the task's state: a task is never seen
-        // idle by a func in transition. Pairs with the write barrier in `transition::init()`.
+        // Orders the load of `transition` before the loads of the task's state and of the target: a
+        // task is never seen idle by a func in transition. Pairs with the write barrier in
+        // `transition::init()`.
         stack.read_barrier();
 
-        match stack.task_state() {
+        let state = match stack.task_state() {
+            // Only a task in its last `__schedule()` is idle: it has been in no transition, and
+            // goes on with the functions from before this one.
+            TaskState::Idle => stack.target_of_idle().opposite(),
+            state => state,
+        };
+        match state {
             TaskState::Unpatched => stack.below(top)?,
-            TaskState::Patched => top,
-            TaskState::Idle => {
-                stack.warn_idle();
-                top
-            }
+            TaskState::Patched | TaskState::Idle => top,
         }
     } else {
         top
