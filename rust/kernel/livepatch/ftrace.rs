@@ -135,11 +135,18 @@ const RETRY_DELAY: u64 = 1_000;
 
 /// Takes the functions that are left without a func out of ftrace. Sleeps.
 ///
+/// When there was one, no task that was ready to run when it lost its last func is still on its way
+/// from there: whoever goes on to free what such a task may use need not wait for that.
+///
 /// What cannot leave now, for want of memory, runs the original function, and is tried again later.
 /// Returns whether there is nothing of that kind.
 pub(crate) fn leave(locked: &Locked) -> bool {
-    let result = take_out(locked);
+    let mut awaited = true;
+    let result = take_out(locked, &mut awaited);
     stacks::shed(locked);
+    if !awaited {
+        host::wait_for_runnable_tasks();
+    }
     let short = result == Err(ENOMEM);
     if short {
         host::retry_transition(RETRY_DELAY);
@@ -150,7 +157,10 @@ pub(crate) fn leave(locked: &Locked) -> bool {
 
 /// Takes functions out of ftrace, those that have entered together at a time. Only for a part of
 /// them does that need memory.
-fn take_out(locked: &Locked) -> Result {
+///
+/// `awaited` says whether ftrace has waited for the tasks that were on their way through what is
+/// taken out, which it does when all leave, and not for a part of them.
+fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
     while let Some(ops) = stacks::all(locked)
         .filter(is_left)
@@ -162,7 +172,9 @@ fn take_out(locked: &Locked) -> Result {
         };
         if together().all(|stack| is_left(&stack)) {
             ops.leave(locked)?;
+            *awaited = true;
         } else {
+            *awaited = false;
             remove(&ops, together().filter(is_left), locked)?;
         }
         for stack in together().filter(is_left) {
