@@ -28,6 +28,12 @@ DEFINE_MUTEX(klp_mutex);
 /* Patches that are enabled or in transition, in the order of their loading. */
 LIST_HEAD(klp_patches);
 
+/*
+ * Patches that are off the func stacks, and whose modules stay because a task
+ * may be in their text.  Protected by klp_mutex.
+ */
+LIST_HEAD(klp_departing_patches);
+
 /* The patch in transition, or NULL.  Written under klp_mutex. */
 struct klp_patch *klp_transition_patch;
 

@@ -43,6 +43,7 @@ struct klp_shadow {
 extern struct mutex klp_mutex;
 extern struct list_head klp_patches;
 extern struct klp_patch *klp_transition_patch;
+extern struct list_head klp_departing_patches;
 
 /* In Rust (rust/kernel/livepatch/hooks.rs), called from C. */
 int klp_rust_enable_patch(struct klp_patch *patch);
@@ -59,6 +60,7 @@ struct klp_state *klp_rust_get_state(struct klp_patch *patch, unsigned long id);
 struct klp_state *klp_rust_get_prev_state(unsigned long id);
 unsigned long klp_rust_redirect(unsigned long ip, struct task_struct *task);
 void klp_rust_transition_work(void);
+void klp_rust_let_go_work(void);
 void klp_rust_update_patch_state(struct task_struct *task);
 void klp_rust_sched_try_switch(void);
 void klp_rust_copy_process(struct task_struct *child);
@@ -115,6 +117,15 @@ void klp_set_sched_switching(bool on);
 void klp_retry_transition(unsigned int delay_ms);
 void klp_hurry_transition(void);
 void klp_synchronize_transition(void);
+
+/* text.c */
+void klp_synchronize_runnable_tasks(void);
+bool klp_task_points_into(struct task_struct *task, unsigned long start,
+			  unsigned long size,
+			  bool (*wanted)(unsigned long address, void *arg),
+			  void *arg);
+void klp_on_each_cpu(bool (*func)(void *arg), void *arg);
+void klp_let_go_later(unsigned int delay_ms);
 
 /* kunit_target.c, for tests */
 int klp_kunit_target(int value);

@@ -26,7 +26,7 @@
 //!      -> every func ends its transition: the patch is settled
 //!  echo 0 > enabled
 //!      -> the same way back: init, start, try_complete; then the funcs leave the stacks
-//!      -> the patch is freed, its module can be unloaded
+//!      -> the patch departs: when no task can be in its text, its module can be unloaded
 //! ```
 //!
 //! # Map
@@ -38,7 +38,7 @@
 //!   tracepoints; `elf` and `shadow_table`.
 //! - **Core**, no `unsafe`, this kernel for the model: `core`, patches as they are passed in;
 //!   `patch`, their objects and funcs; `ftrace`, functions in batches; `transition`, tasks;
-//!   `modules`; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
+//!   `modules`; `text`, modules that are let go; `relocs`; `symbols`; `state`; `shadow`; `sysfs`.
 //! - **Model**, `model`: the rules, without `unsafe`, on the `core` crate alone. Everything is
 //!   decided there: the life of a patch, transitions, replace, modules that come and go.
 //! - **API**, `api`: what livepatches in Rust are written with. It is compiled into their modules,
@@ -53,9 +53,12 @@
 //! - `klp_shadow_lock`, with interrupts disabled, protects shadow variables, except for finding
 //!   them.
 //!
+//! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects which tasks exit.
+//!
 //! Without `klp_mutex` there are the ftrace handler, and a task that switches itself, on its way
 //! out of the kernel, in the idle loop, in `__schedule()`, or that forks. They disable preemption,
-//! and `klp_synchronize_transition()` waits for that.
+//! and `klp_synchronize_transition()` waits for that. The work that lets go of a livepatch's module
+//! takes `klp_mutex` for moments only, because it waits for RCU tasks.
 //!
 //! # Barriers
 //!
@@ -122,6 +125,8 @@ mod state;
 mod symbols;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod sysfs;
+#[cfg(CONFIG_LIVEPATCH_RUST)]
+mod text;
 #[cfg(CONFIG_LIVEPATCH_RUST)]
 mod trace;
 #[cfg(CONFIG_LIVEPATCH_RUST)]

@@ -29,7 +29,8 @@ use super::{
     symbols::{
         self,
         Sizes, //
-    }, //
+    },
+    text, //
 };
 use crate::{
     bindings,
@@ -71,7 +72,7 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
         );
         return Err(EINVAL);
     }
-    // Dropped by `free_finish()`.
+    // Dropped below, or by `text::work()`.
     if !host::get_module(patch.module()) {
         return Err(ENODEV);
     }
@@ -79,7 +80,9 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
     let result = model::enable::enable(&Kernel(&locked), patch);
     if result.is_err() {
         drop(locked);
-        free_finish(patch);
+        patch.put_and_wait();
+        // No task has ever been sent to the patch's functions.
+        host::put_module(patch.module());
     }
     result
 }
@@ -151,11 +154,9 @@ pub(crate) fn resolve_object(patch: &Patch, object: &Object, locked: &Locked) ->
     Ok(())
 }
 
-/// Frees a patch that has been released. Sleeps, without `klp_mutex`: a write to the patch's file
+/// Ends a patch that has been released. Sleeps, without `klp_mutex`: a write to the patch's file
 /// `enabled` may be waiting for that. The patch, and its module, may be gone afterwards.
 pub(crate) fn free_finish(patch: &Patch) {
     patch.put_and_wait();
-    if !patch.forced() {
-        host::put_module(patch.module());
-    }
+    text::depart(patch);
 }

@@ -40,6 +40,7 @@ use super::{
     stacks,
     state,
     sysfs,
+    text,
     transition::{
         self,
         Tasks, //
@@ -80,7 +81,7 @@ unsafe extern "C" fn klp_rust_enable_patch(patch: *mut bindings::klp_patch) -> c
 /// `patch` points to a patch whose work `host::queue_free()` has queued.
 #[export]
 unsafe extern "C" fn klp_rust_free_patch_work(patch: *mut bindings::klp_patch) {
-    // SAFETY: By the safety requirement it lives until `free_finish()` drops its module.
+    // SAFETY: By the safety requirement it lives until `text::work()` drops its module.
     if let Some(patch) = unsafe { Patch::from_raw(patch) } {
         klp_core::free_finish(patch);
     }
@@ -209,6 +210,16 @@ unsafe extern "C" fn klp_rust_redirect(ip: c_ulong, task: *mut bindings::task_st
 #[export]
 unsafe extern "C" fn klp_rust_transition_work() {
     transition::work();
+}
+
+/// The work that lets go of livepatch modules.
+///
+/// # Safety
+///
+/// Process context.
+#[export]
+unsafe extern "C" fn klp_rust_let_go_work() {
+    text::work();
 }
 
 /// `klp_update_patch_state()`.

@@ -17,6 +17,7 @@ pub(crate) use self::{
     tasks::{
         for_each_idle_task,
         for_each_task,
+        on_each_cpu,
         TaskRef, //
     }, //
 };
@@ -145,6 +146,53 @@ pub(crate) fn remove_patch(patch: &Patch, _: &Locked) {
     }
 }
 
+/// Puts a patch that is not among [`patches`] any more at the end of those whose modules wait to be
+/// let go.
+pub(crate) fn add_departing(patch: &Patch, _: &Locked) {
+    // SAFETY: The patch's node is on no list, and `Locked` excludes others.
+    unsafe {
+        bindings::list_add_tail(
+            &raw mut (*patch.as_ptr()).list,
+            &raw mut bindings::klp_departing_patches,
+        )
+    };
+}
+
+/// Takes the first patch off those whose modules wait to be let go.
+///
+/// Nothing but the caller, who is the only one to do so, keeps the patch's module from now on.
+pub(crate) fn take_departing(locked: &Locked) -> Option<&'static Patch> {
+    // SAFETY: The list is statically initialized, and holds patches that `add_departing()` has put
+    // there; `Locked` keeps others from changing it. Their modules stay until `put_module()`.
+    let patch: &'static Patch = unsafe {
+        clist_create!(
+            &raw mut bindings::klp_departing_patches,
+            Patch,
+            bindings::klp_patch,
+            list
+        )
+    }
+    .iter()
+    .next()?;
+    remove_patch(patch, locked);
+    Some(patch)
+}
+
+/// How many patches there are for [`take_departing`].
+pub(crate) fn count_departing(_: &Locked) -> usize {
+    // SAFETY: As in `take_departing()`.
+    unsafe {
+        clist_create!(
+            &raw mut bindings::klp_departing_patches,
+            Patch,
+            bindings::klp_patch,
+            list
+        )
+    }
+    .iter()
+    .count()
+}
+
 fn transition_patch_word() -> &'static Atomic<*mut bindings::klp_patch> {
     // SAFETY: The variable lives for ever, and is only used through this function.
     unsafe { Atomic::from_ptr(&raw mut bindings::klp_transition_patch) }
@@ -256,6 +304,14 @@ pub(crate) fn is_mapping_symbol(name: &CStr) -> bool {
     unsafe { bindings::klp_is_mapping_symbol(name.as_char_ptr()) }
 }
 
+/// Whether a function that kallsyms knows begins at `address`.
+pub(crate) fn is_function(address: usize) -> bool {
+    let (mut size, mut offset) = (0, 0);
+    // SAFETY: Both are written to.
+    let found = unsafe { bindings::kallsyms_lookup_size_offset(address, &mut size, &mut offset) };
+    found != 0 && offset == 0
+}
+
 /// The size of the function at `address`, if kallsyms knows it. 0 is for "unknown".
 pub(crate) fn symbol_size(address: usize) -> Option<usize> {
     let mut size = 0;
@@ -311,6 +367,19 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn synchronize() {
     // SAFETY: Process context.
     unsafe { bindings::klp_synchronize_transition() };
+}
+
+/// Waits until every task that was ready to run has gone to sleep or to user space of its own
+/// accord: RCU tasks. Sleeps.
+pub(crate) fn wait_for_runnable_tasks() {
+    // SAFETY: Process context.
+    unsafe { bindings::klp_synchronize_runnable_tasks() };
+}
+
+/// Calls `text::work()` in about that many milliseconds, and at no other time.
+pub(crate) fn let_go_later(delay: u32) {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_let_go_later(delay) };
 }
 
 /// Calls `core::free_finish()` with the patch, from a work item.

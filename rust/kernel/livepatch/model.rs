@@ -16,6 +16,7 @@
 //! | [`transition`] | how the tasks move from one set of functions to the other |
 //! | [`replace`] | what an atomic replace puts in and takes out |
 //! | [`modules`] | what happens when a module comes or goes |
+//! | [`text`] | when a livepatch's module can go |
 //! | [`redirect`] | which function the ftrace handler jumps to |
 //! | [`stack`] | whether a stack holds a function that is about to change |
 //! | [`state`] | which patches get along |
@@ -37,12 +38,14 @@ pub(crate) mod shadow;
 pub(crate) mod stack;
 pub(crate) mod state;
 pub(crate) mod symbols;
+pub(crate) mod text;
 pub(crate) mod transition;
 
 pub(crate) use self::host::{
     Host,
     PatchHost,
-    TaskHost, //
+    TaskHost,
+    TextHost, //
 };
 
 /// Which set of functions a task uses; `task_struct::patch_state`.

@@ -59,6 +59,19 @@ impl Module {
         unsafe { (*self.as_ptr()).klp_alive = patchable };
     }
 
+    /// Where the module's code is, less what served its initialization.
+    pub(crate) fn text(&self) -> Range<usize> {
+        // SAFETY: The module lives, and this part of its memory stays what it is while it does.
+        let (start, size) = unsafe {
+            let parts = &raw const (*self.as_ptr()).mem;
+            let part = parts
+                .cast::<bindings::module_memory>()
+                .add(bindings::mod_mem_type_MOD_TEXT as usize);
+            ((*part).base as usize, (*part).size as usize)
+        };
+        start..start.saturating_add(size)
+    }
+
     /// The part of the module's memory that `address` lies in.
     pub(crate) fn region(&self, address: usize) -> Option<Range<usize>> {
         // SAFETY: The module lives, and its memory stays where it is while it does.

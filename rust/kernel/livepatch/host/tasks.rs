@@ -3,6 +3,7 @@
 //! Tasks: their state, their flag, their stacks, and where they all are.
 
 use core::{
+    ops::Range,
     ptr,
     slice, //
 };
@@ -12,6 +13,7 @@ use crate::{
     error::to_result,
     ffi::{
         c_int,
+        c_ulong,
         c_void, //
     },
     livepatch::{
@@ -41,6 +43,11 @@ impl TaskRef {
         Self(Task::current_raw())
     }
 
+    /// Whether the task is the caller.
+    pub(crate) fn is_current(self) -> bool {
+        self.0 == Self::current().0
+    }
+
     /// The task itself, for C.
     pub(crate) fn as_ptr(self) -> *mut bindings::task_struct {
         self.0
@@ -50,6 +57,34 @@ impl TaskRef {
     pub(crate) fn is_idle(self) -> bool {
         // SAFETY: The task lives.
         unsafe { (&raw const (*self.0).flags).read_volatile() & bindings::PF_IDLE != 0 }
+    }
+
+    /// Whether the task has come so far in `do_exit()` that it can be off the task list.
+    pub(crate) fn is_exiting(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { (&raw const (*self.0).exit_state).read_volatile() != 0 }
+    }
+
+    /// The function that a kernel thread was created to run.
+    pub(crate) fn thread_function(self) -> Option<usize> {
+        // SAFETY: The task lives.
+        let function = unsafe { bindings::kthread_func(self.0) } as usize;
+        (function != 0).then_some(function)
+    }
+
+    /// The number of the last look at all tasks that has seen this one outside: see
+    /// [`TextHost::begin_look`]. Only the work that lets go of modules uses it.
+    ///
+    /// [`TextHost::begin_look`]: crate::livepatch::model::TextHost::begin_look
+    pub(crate) fn look(self) -> usize {
+        // SAFETY: The task lives.
+        unsafe { (&raw const (*self.0).klp_look).read_volatile() }
+    }
+
+    /// Sets what [`TaskRef::look`] returns.
+    pub(crate) fn set_look(self, look: usize) {
+        // SAFETY: The task lives.
+        unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
     }
 
     fn state_word(self) -> *mut c_int {
@@ -92,14 +127,14 @@ impl TaskRef {
     /// Whether a CPU runs the task, and the caller is not it.
     pub(crate) fn runs_elsewhere(self) -> bool {
         // SAFETY: The task lives.
-        self.0 != Self::current().0 && unsafe { bindings::task_curr(self.0) } != 0
+        !self.is_current() && unsafe { bindings::task_curr(self.0) } != 0
     }
 
     /// Whether the task is the caller or waits for a CPU; others sleep. To be asked while it is
     /// still.
     pub(crate) fn is_runnable(self) -> bool {
         // SAFETY: The task lives.
-        self.0 == Self::current().0 || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
+        self.is_current() || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
     }
 
     /// Calls `body` with the task kept still, which is to say that it is the caller, or its
@@ -140,6 +175,32 @@ impl TaskRef {
         }))
     }
 
+    /// Whether a word on the task's stack or in its registers is an address in `text` that
+    /// `wanted` accepts. It may be left over from something that is done.
+    ///
+    /// The task is still, and does not run.
+    pub(crate) fn points_into<F>(self, text: &Range<usize>, mut wanted: F) -> bool
+    where
+        F: FnMut(usize) -> bool,
+    {
+        /// # Safety
+        ///
+        /// `wanted` points to an `F`.
+        unsafe extern "C" fn call<F: FnMut(usize) -> bool>(
+            address: c_ulong,
+            wanted: *mut c_void,
+        ) -> bool {
+            // SAFETY: By the safety requirement.
+            let wanted = unsafe { &mut *wanted.cast::<F>() };
+            wanted(address)
+        }
+
+        let wanted = (&raw mut wanted).cast();
+        let (start, size) = (text.start, text.len());
+        // SAFETY: The task lives and is still, and `call` gets what it expects.
+        unsafe { bindings::klp_task_points_into(self.0, start, size, Some(call::<F>), wanted) }
+    }
+
     /// Makes the idle task pass through its loop.
     pub(crate) fn wake_idle(self) {
         // SAFETY: The task lives.
@@ -162,7 +223,8 @@ impl TaskRef {
     }
 }
 
-/// Visits every thread of every process, under `tasklist_lock`.
+/// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
+/// that have left it and can still run.
 pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
     /// # Safety
     ///
@@ -197,4 +259,21 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
 
     // SAFETY: `call` gets what it expects.
     unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
+}
+
+/// Calls `body` on one online CPU after the other, until it returns true. What ran on that CPU does
+/// not run meanwhile. Sleeps.
+pub(crate) fn on_each_cpu<F: FnMut() -> bool>(mut body: F) {
+    /// # Safety
+    ///
+    /// `body` points to an `F`.
+    unsafe extern "C" fn call<F: FnMut() -> bool>(body: *mut c_void) -> bool {
+        // SAFETY: By the safety requirement.
+        let body = unsafe { &mut *body.cast::<F>() };
+        body()
+    }
+
+    // SAFETY: `call` gets what it expects. The calls come one after the other, and this waits for
+    // the last: there is one reference to `body` at a time, and it does not outlive it.
+    unsafe { bindings::klp_on_each_cpu(Some(call::<F>), (&raw mut body).cast()) };
 }

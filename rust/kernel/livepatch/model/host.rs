@@ -4,7 +4,8 @@
 //!
 //! [`TaskHost`] is all that a task needs to switch itself, without `klp_mutex`. [`PatchHost`] is
 //! the patches, with their objects and funcs, and [`Host`] the transition between them; everything
-//! in these two is used with `klp_mutex` held. In the kernel they are the scheduler, the unwinder,
+//! in these two is used with `klp_mutex` held. [`TextHost`] is what remains of a patch when it is
+//! over. In the kernel they are the scheduler, the unwinder,
 //! ftrace, sysfs; in user space a simulated machine.
 
 use super::{
@@ -117,14 +118,14 @@ pub(crate) trait PatchHost {
     fn enabled(&self, patch: Self::Patch) -> bool;
     /// Sets what [`PatchHost::enabled`] returns.
     fn set_enabled(&self, patch: Self::Patch, enabled: bool);
-    /// Tasks may use the patch when it is gone: it stays in memory for ever.
+    /// A task may be inside the patch's functions when its transition is over.
     fn set_forced(&self, patch: Self::Patch);
     /// Makes the patch visible to the administrator.
     fn publish_patch(&self, patch: Self::Patch) -> Result<(), Self::Error>;
     /// Takes the patch off [`PatchHost::patches`], if it is there, and lets go of its objects and
     /// funcs, which are on no stack.
     fn release_patch(&self, patch: Self::Patch);
-    /// Ends the life of a released patch, later and without `klp_mutex`.
+    /// Has a released patch depart, without `klp_mutex`: [`super::text`] ends its life.
     fn free_later(&self, patch: Self::Patch);
 
     /// The objects of a patch, loaded or not.
@@ -196,7 +197,8 @@ pub(crate) trait PatchHost {
     fn pop(&self, func: Self::Func);
     /// Has ftrace call the handler for the functions of a batch, in one update.
     fn enter_ftrace(&self, batch: Self::Batch) -> Result<(), Self::Error>;
-    /// Has ftrace stop calling it for all functions whose stack is empty, in one update.
+    /// Has ftrace stop calling it for all functions whose stack is empty, in one update, and waits
+    /// until every task that was ready to run has gone to sleep or to user space, if there was one.
     fn leave_ftrace(&self);
     /// Lets tasks look for the functions that `patch`, in transition, changes now: those of its
     /// patched objects, and the funcs below them on their stacks.
@@ -261,6 +263,49 @@ pub(crate) trait Host: PatchHost {
     /// Tells who traces it how far the transition of a patch is. `count` walks over all tasks:
     /// only for who wants to know.
     fn trace_transition(&self, patch: Self::Patch, step: Step, count: impl FnOnce() -> Tally);
+}
+
+/// The tasks, for as long as one of them may be in the text of a departing patch: one that has been
+/// released, and whose module has not.
+///
+/// Used without `klp_mutex`, by one caller at a time.
+pub(crate) trait TextHost {
+    /// A departing patch.
+    type Patch: Copy;
+    /// How tasks are kept still.
+    type Tasks: TaskHost;
+
+    /// How tasks are kept still.
+    fn tasks(&self) -> &Self::Tasks;
+
+    /// How many patches depart.
+    fn count_departing(&self) -> usize;
+    /// Takes the first of them.
+    fn take_departing(&self) -> Option<Self::Patch>;
+    /// Puts one behind the others.
+    fn add_departing(&self, patch: Self::Patch);
+    /// Ends it all: the patch's module can be unloaded, with the patch.
+    fn put_module(&self, patch: Self::Patch);
+    /// What [`PatchHost::set_forced`] has set.
+    fn forced(&self, patch: Self::Patch) -> bool;
+
+    /// Waits until every task that was ready to run has gone to sleep or to user space of its own
+    /// accord.
+    fn wait_for_runnable_tasks(&self);
+    /// Visits every task that can run, but for idle tasks.
+    fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
+    /// Calls `body` on one online CPU after the other, until it returns true.
+    fn on_each_cpu(&self, body: impl FnMut() -> bool);
+
+    /// From now on no task has been seen outside, new tasks as little as their parents.
+    fn begin_look(&self);
+    /// Whether the task, or a parent before it forked, has been seen outside.
+    fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task) -> bool;
+    /// Notes that it has.
+    fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task);
+    /// Whether the task is in the patch's text, or what is on its stack leads there. Inside
+    /// [`TaskHost::with_task_still`], of a task that does not run elsewhere.
+    fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task) -> bool;
 }
 
 /// A task of a host.

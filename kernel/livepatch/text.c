@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * text.c - where tasks are, for livepatch modules that wait to be let go
+ *
+ * When they can go is decided in rust/kernel/livepatch/model/text.rs.
+ */
+
+#include <linux/align.h>
+#include <linux/cleanup.h>
+#include <linux/compiler.h>
+#include <linux/cpu.h>
+#include <linux/jiffies.h>
+#include <linux/ptrace.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
+#include <linux/workqueue.h>
+#include "rust.h"
+
+/* The lowest address of a sleeping task's stack that is in use. */
+static unsigned long klp_stack_pointer(struct task_struct *task)
+{
+#if defined(CONFIG_X86)
+	return READ_ONCE(task->thread.sp);
+#elif defined(CONFIG_ARM64)
+	return thread_saved_sp(task);
+#elif defined(CONFIG_S390) || defined(CONFIG_PPC)
+	return task->thread.ksp;
+#elif defined(CONFIG_LOONGARCH)
+	return task->thread.reg03;
+#else
+	return (unsigned long)task_stack_page(task);
+#endif
+}
+
+/*
+ * How many of the first words of struct thread_struct are the registers that
+ * switch_to() saves there.  Other architectures save them on the stack.
+ */
+#if defined(CONFIG_ARM64)
+#define KLP_SAVED_REGISTERS	(sizeof(struct cpu_context) / sizeof(long))
+#elif defined(CONFIG_LOONGARCH)
+#define KLP_SAVED_REGISTERS	12
+#else
+#define KLP_SAVED_REGISTERS	0
+#endif
+
+/*
+ * Whether one of these words is an address in [@start, @start + @size) that
+ * @wanted accepts.
+ */
+static __no_kmsan_checks bool
+klp_words_point_into(const unsigned long *words, const unsigned long *end,
+		     unsigned long start, unsigned long size,
+		     bool (*wanted)(unsigned long address, void *arg), void *arg)
+{
+	for (; words < end; words++) {
+		unsigned long address = READ_ONCE_NOCHECK(*words);
+
+		if (address - start < size && wanted(address, arg))
+			return true;
+	}
+
+	return false;
+}
+
+/*
+ * The same for everything that is on the task's stack and in its registers,
+ * whether it is in use or left over.  What user space had in its registers is
+ * not looked at.  The task is kept still, and does not run.
+ */
+bool klp_task_points_into(struct task_struct *task, unsigned long start,
+			  unsigned long size,
+			  bool (*wanted)(unsigned long address, void *arg),
+			  void *arg)
+{
+	const unsigned long *registers = (const unsigned long *)&task->thread;
+	const unsigned long *stack, *end;
+	bool found;
+
+	if (!try_get_task_stack(task))
+		return false;
+
+	stack = (const unsigned long *)ALIGN(klp_stack_pointer(task),
+					     sizeof(long));
+	end = (const unsigned long *)task_pt_regs(task);
+	found = klp_words_point_into(stack, end, start, size, wanted, arg) ||
+		klp_words_point_into(registers,
+				     registers + KLP_SAVED_REGISTERS, start,
+				     size, wanted, arg);
+	put_task_stack(task);
+
+	return found;
+}
+
+struct klp_each_cpu {
+	bool (*func)(void *arg);
+	void *arg;
+};
+
+static long klp_each_cpu_fn(void *arg)
+{
+	struct klp_each_cpu *each = arg;
+
+	return each->func(each->arg);
+}
+
+/*
+ * Calls @func on one online CPU after the other, until it returns true.  What
+ * ran on that CPU does not run meanwhile.
+ */
+void klp_on_each_cpu(bool (*func)(void *arg), void *arg)
+{
+	struct klp_each_cpu each = { .func = func, .arg = arg };
+	unsigned int cpu;
+
+	guard(cpus_read_lock)();
+	for_each_online_cpu(cpu) {
+		if (work_on_cpu(cpu, klp_each_cpu_fn, &each))
+			return;
+	}
+}
+
+static void klp_let_go_work_fn(struct work_struct *work)
+{
+	klp_rust_let_go_work();
+}
+
+static DECLARE_DELAYED_WORK(klp_let_go_work, klp_let_go_work_fn);
+
+void klp_let_go_later(unsigned int delay_ms)
+{
+	mod_delayed_work(system_dfl_long_wq, &klp_let_go_work,
+			 msecs_to_jiffies(delay_ms));
+}
+
+/*
+ * Waits until every task that was ready to run has gone to sleep or to user
+ * space of its own accord, wherever it was: in a function, in a trampoline of
+ * ftrace, on its way out.
+ */
+void klp_synchronize_runnable_tasks(void)
+{
+	synchronize_rcu_tasks();
+}

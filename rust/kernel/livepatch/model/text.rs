@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! When the code of a livepatch can go.
+//!
+//! The transition that takes a patch's funcs off the func stacks waits until no task is inside
+//! them. That is not the whole of the livepatch's code. A new function can end in a jump to another
+//! one, a sibling call, and then a task is in the other and its stack does not show the first. A
+//! task can be on its way into a new function, in a handler or a trampoline of ftrace. A transition
+//! can be forced. So the livepatch's module stays, the patch *departs*, until
+//!
+//! 1. every task that was ready to run when the patch began to depart has gone to sleep or to user
+//!    space since then. This is for tasks that are on their way into a new function, or that were
+//!    preempted where their stack does not show it, whether the task list still has them or not;
+//! 2. every task has been seen outside of the livepatch's text, when it was still. This is for
+//!    tasks that sleep there.
+//!
+//! Both begin when the funcs are off the stacks, so that no task gets there by a call, and a task
+//! that was outside once stays outside. The order matters: in the first step a task may go to
+//! sleep in the text, where the second step finds it.
+//!
+//! Idle tasks and interrupts need neither. They do not sleep in a function, and a patch begins to
+//! depart after [`PatchHost::reclaim`], which waits for what they run.
+//!
+//! [`PatchHost::reclaim`]: super::PatchHost::reclaim
+
+use super::{
+    Blocker,
+    TaskHost,
+    TextHost, //
+};
+
+/// Lets go of the modules of departing patches that no task can be in any more. Sleeps.
+///
+/// Returns whether some are left, for which the caller tries again.
+pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
+    // What joins them during the wait has to wait itself.
+    let count = host.count_departing();
+    host.wait_for_runnable_tasks();
+
+    let mut left = false;
+    for _ in 0..count {
+        let Some(patch) = host.take_departing() else {
+            break;
+        };
+        if is_deserted(host, patch) {
+            host.put_module(patch);
+        } else {
+            host.add_departing(patch);
+            left = true;
+        }
+    }
+    left
+}
+
+/// Whether every task is seen outside of a patch's text now.
+fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
+    if !host.tasks().have_reliable_stack() {
+        // Nobody can tell. The transition has waited for the patch's funcs, unless it was forced.
+        return !host.forced(patch);
+    }
+
+    // A task that runs cannot be looked at. It is on no other CPU than its own, so that from there
+    // it can; and tasks that were seen outside before need no second look.
+    host.begin_look();
+    let mut deserted = false;
+    host.on_each_cpu(|| {
+        let mut unseen = false;
+        let mut inside = false;
+        host.for_each_task(|task| {
+            if inside || host.seen_outside(task) {
+                return;
+            }
+            match look_at(host, patch, task) {
+                Whereabouts::Outside => host.set_seen_outside(task),
+                Whereabouts::Inside => inside = true,
+                Whereabouts::Unknown => unseen = true,
+            }
+        });
+        deserted = !inside && !unseen;
+        inside || deserted
+    });
+    deserted
+}
+
+/// Where a task is, with respect to a livepatch's text.
+enum Whereabouts {
+    /// It is not in there, and nothing on its stack leads there.
+    Outside,
+    /// It is in there, or can come back.
+    Inside,
+    /// It runs.
+    Unknown,
+}
+
+fn look_at<H: TextHost>(
+    host: &H,
+    patch: H::Patch,
+    task: <H::Tasks as TaskHost>::Task,
+) -> Whereabouts {
+    let tasks = host.tasks();
+    let mut inside = false;
+    let looked = tasks.with_task_still(task, || {
+        if tasks.runs_elsewhere(task) {
+            return Err(Blocker::Running);
+        }
+        inside = host.is_in_text(patch, task);
+        Ok(())
+    });
+    match looked {
+        Ok(()) if inside => Whereabouts::Inside,
+        Ok(()) => Whereabouts::Outside,
+        Err(_) => Whereabouts::Unknown,
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Livepatch modules stay as long as a task can be in their text.
+//!
+//! When they can go is decided in [`model::text`]; here is how this kernel finds out where its
+//! tasks are.
+//!
+//! [`model::text`]: super::model::text
+
+#![deny(unsafe_code)]
+
+use super::{
+    abi::Patch,
+    host::{
+        self,
+        TaskRef, //
+    },
+    model::{
+        self,
+        TextHost, //
+    },
+    transition::Tasks, //
+};
+use crate::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// The shortest and the longest time between two looks at the tasks, in milliseconds. The time
+/// doubles with each look, because a task that sleeps in a livepatch may do so for days.
+const SHORTEST_DELAY: u32 = 20;
+const LONGEST_DELAY: u32 = 5_000;
+
+/// The time until the next look, in milliseconds. Used under `klp_mutex`.
+static DELAY: Atomic<u32> = Atomic::new(SHORTEST_DELAY);
+
+/// The number of the latest look. Used by the work alone, which does not run twice at a time.
+static LOOK: Atomic<usize> = Atomic::new(0);
+
+/// Lets go of the module of a released patch when no task can be in it any more. Sleeps. The patch,
+/// and its module, may be gone afterwards.
+pub(crate) fn depart(patch: &Patch) {
+    let locked = host::lock();
+    host::add_departing(patch, &locked);
+    DELAY.store(SHORTEST_DELAY, Relaxed);
+    host::let_go_later(0);
+}
+
+/// The work that lets go of modules. Sleeps.
+pub(crate) fn work() {
+    if !model::text::let_go(&Texts) {
+        return;
+    }
+    // With the mutex held, so that a patch that begins to depart now is not made to wait longer.
+    let _locked = host::lock();
+    let delay = DELAY.load(Relaxed);
+    DELAY.store(delay.saturating_mul(2).min(LONGEST_DELAY), Relaxed);
+    host::let_go_later(delay);
+}
+
+/// The texts of livepatches, and the tasks that may be in them.
+struct Texts;
+
+impl TextHost for Texts {
+    type Patch = &'static Patch;
+    type Tasks = Tasks;
+
+    fn tasks(&self) -> &Tasks {
+        &Tasks
+    }
+
+    fn count_departing(&self) -> usize {
+        host::count_departing(&host::lock())
+    }
+
+    fn take_departing(&self) -> Option<&'static Patch> {
+        host::take_departing(&host::lock())
+    }
+
+    fn add_departing(&self, patch: &'static Patch) {
+        host::add_departing(patch, &host::lock());
+    }
+
+    fn put_module(&self, patch: &'static Patch) {
+        host::put_module(patch.module());
+    }
+
+    fn forced(&self, patch: &'static Patch) -> bool {
+        patch.forced()
+    }
+
+    fn wait_for_runnable_tasks(&self) {
+        host::wait_for_runnable_tasks();
+    }
+
+    fn for_each_task(&self, visit: impl FnMut(TaskRef)) {
+        host::for_each_task(visit);
+    }
+
+    fn on_each_cpu(&self, body: impl FnMut() -> bool) {
+        host::on_each_cpu(body);
+    }
+
+    fn begin_look(&self) {
+        LOOK.store(LOOK.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    fn seen_outside(&self, task: TaskRef) -> bool {
+        task.look() == LOOK.load(Relaxed)
+    }
+
+    fn set_seen_outside(&self, task: TaskRef) {
+        task.set_look(LOOK.load(Relaxed));
+    }
+
+    fn is_in_text(&self, patch: &'static Patch, task: TaskRef) -> bool {
+        let text = patch.module().text();
+
+        // This work is nobody's callback.
+        if task.is_current() {
+            return false;
+        }
+        // The module's own threads are the module's business: its callback after unpatching stops
+        // them, or its exit function.
+        if task.thread_function().is_some_and(|f| text.contains(&f)) {
+            return false;
+        }
+
+        // The return address of a call at the very end of the text is the end.
+        let called = task.with_stack(|stack| {
+            let returns = |&address: &usize| text.start <= address && address <= text.end;
+            stack.iter().any(returns)
+        });
+        match called {
+            Ok(true) => true,
+            // A function that the livepatch has jumped to may have been given one of its own to
+            // call: its address is somewhere. It is never that of a new function, which handlers
+            // leave on stacks.
+            Ok(false) => task.points_into(&text, |address| {
+                host::is_function(address) && !is_new_function(patch, address)
+            }),
+            // Whatever the stack is, what leads into the text is on it.
+            Err(_) => task.points_into(&text, |_| true),
+        }
+    }
+}
+
+fn is_new_function(patch: &Patch, address: usize) -> bool {
+    let funcs = patch
+        .declared_objects()
+        .flat_map(|object| object.declared_funcs());
+    funcs
+        .filter(|func| !func.is_nop())
+        .any(|func| func.new_address() == address)
+}
