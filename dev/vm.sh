@@ -49,9 +49,13 @@ fi
 chmod +x "$share/run"
 
 read -ra qemu_opts <<<"${QEMU_OPTS:-}"
-# One thread for all CPUs: emulated with one for each, a kernel with static keys has
-# been seen to die of an int3 in a place that another CPU was done changing.
-if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && grep -q '^CONFIG_JUMP_LABEL=y' "$out/.config"; then
+# One thread emulates all CPUs.  With a thread for each, QEMU 7.2 lets one CPU
+# translate code that another is rewriting, and the kernel dies of an int3 that
+# is gone from memory already.  ftrace rewrites code in every kernel, and
+# dev/machine.sh shows whether it can.  QEMU takes the first accelerator it is
+# given, and refuses one beside an accel= of -machine: leave a choice in
+# QEMU_OPTS alone.
+if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && [[ "${QEMU_OPTS:-}" != *accel* ]]; then
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
 # What the command writes is shown as it is written.
