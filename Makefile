@@ -38,6 +38,10 @@ selftest:
 	@dev/kernel.sh >/dev/null
 	@dev/selftest.sh
 
+machine:
+	@dev/kernel.sh >/dev/null
+	@dev/machine.sh
+
 parity:
 	@dev/parity.sh
 
@@ -62,4 +66,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest parity test-klp-build style userland mutants series series-check bench
+.PHONY: help demo test toolchain tree kernel vm kunit selftest machine parity test-klp-build style userland mutants series series-check bench

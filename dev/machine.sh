@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Test the virtual machine itself: ftrace rewrites code while two CPUs run it, in
+# the kernel that CORE and DEBUG select, as built.  An emulator that cannot do this
+# makes any later test fail by chance.  The last line is "N passed, N failed".
+#
+#   dev/machine.sh    ROUNDS=150
+#
+# ROUNDS is how often the tracer is switched on and off.  QEMU 7.2 with a thread
+# for each CPU (QEMU_OPTS='-accel tcg,thread=multi') has never reached 50.
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+work=$cache/machine
+rm -rf "$work"
+mkdir -p "$work"
+gcc -O2 -Wall -o "$work/calls" "$repo/dev/machine-calls.c"
+
+say "switching the function tracer on and off (a minute)"
+{
+	echo "# machine-guest.sh"
+	status=0
+	CPUS=2 DMESG=$work/dmesg "$repo/dev/vm.sh" \
+		"dev/machine-guest.sh $(printf '%q' "$work/calls") ${ROUNDS:-150}" || status=$?
+	echo "# machine-guest.sh: exit status $status"
+} 2>&1 | tee "$work/output"
+"$repo/dev/judge.sh" "$work/output" "$work/dmesg"
