@@ -58,9 +58,6 @@ read -ra qemu_opts <<<"${QEMU_OPTS:-}"
 if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && [[ "${QEMU_OPTS:-}" != *accel* ]]; then
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
-# What the command writes is shown as it is written.
-tail -n +1 -f "$share/output" &
-tail=$!
 # shellcheck disable=SC2086 # kvm is empty or one option
 PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-900}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
 	--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root \
@@ -69,9 +66,12 @@ PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-900}" "$venv/bin
 	${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} \
 	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 &
 machine=$!
+# What the command writes is shown as it is written, and all of it: tail ends by
+# itself, after it has read what the machine has left.
+tail -n +1 -f -s 0.2 --pid="$machine" "$share/output" &
+tail=$!
 wait "$machine" || true
-sleep 0.3
-{ kill "$tail" && wait "$tail"; } 2>/dev/null || true
+wait "$tail" || true
 
 [ -z "${DMESG:-}" ] || cp "$share/dmesg" "$DMESG" 2>/dev/null || cp "$share/console" "$DMESG"
 if [ ! -f "$share/status" ]; then
