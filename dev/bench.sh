@@ -6,7 +6,7 @@
 # instructions.  Prints one table, and writes it and plots of it to
 # Documentation/livepatch/bench/.
 #
-#   dev/bench.sh    BENCH='calls functions tasks coming end shadow clock' TIMEOUT=3600
+#   dev/bench.sh    BENCH='calls functions tasks coming end shadow clock' TIMEOUT=14400
 #
 # What to measure (BENCH) is for trying: only a run of everything is written.
 # BENCH=profile shows where the instructions go.
@@ -52,7 +52,7 @@ trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
 start() {
 	local i=${#lanes[@]}
 	lanes+=("$1: $2")
-	CORE=$1 MEM=2G TIMEOUT=${TIMEOUT:-3600} "$repo/dev/vm.sh" "$3" >"$results/$i" 2>&1 </dev/null &
+	CORE=$1 MEM=2G TIMEOUT=${TIMEOUT:-14400} "$repo/dev/vm.sh" "$3" >"$results/$i" 2>&1 </dev/null &
 	machines+=($!)
 }
 

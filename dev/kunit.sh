@@ -38,7 +38,8 @@ fi
 
 what="KUnit on $arch"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 5 min on 2 cores)"
-run_logged "$what" "$out/log/kunit" timeout 3000 "${kunit[@]}"
+# A kernel that hangs ends with --timeout, a build that hangs with the other.
+run_logged "$what" "$out/log/kunit" timeout 14400 "${kunit[@]}" --timeout=3600
 # Show the tests, and count them; kunit.py's exit status has counted already.
 sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' || true
 # count WORD...: the sum of kunit.py's totals of those kinds.

@@ -45,7 +45,7 @@ ambiguous=$(
 for core in $cores; do
 	"$repo/dev/parity-modules.sh" "${build[$core]}" "$ambiguous"
 	say "touring with the core in ${core^}"
-	CORE=$core TIMEOUT=${TIMEOUT:-3600} DMESG=${build[$core]}/parity/dmesg \
+	CORE=$core TIMEOUT=${TIMEOUT:-14400} DMESG=${build[$core]}/parity/dmesg \
 		"$repo/dev/vm.sh" "AMBIGUOUS=$ambiguous TOURS='${TOURS:-}' dev/parity-guest.sh" | sed -u "s/^/$core: /" ||
 		say "the tour with the core in ${core^} ended early"
 done

@@ -45,7 +45,7 @@ if [ -w /sys/kernel/debug/kmemleak ]; then
 fi
 '
 	# All of the log is judged, and some thousand failed attempts say a lot.
-	APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-1800} DMESG=$results/dmesg \
+	APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg \
 		"$repo/dev/vm.sh" "$guest" >"$results/output" 2>&1 ||
 		echo "# virtual machine.sh: exit status 1" >>"$results/output"
 }

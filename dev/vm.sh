@@ -5,7 +5,10 @@
 # as root, in this repository's folder, with the build folder in $KBUILD and the
 # composed tree in $KTREE.  Writes what the command writes; exits as it exits.
 #
-#   dev/vm.sh COMMAND        CPUS=2 MEM=2G QEMU_OPTS= TIMEOUT=900 DMESG=file
+#   dev/vm.sh COMMAND        CPUS=2 MEM=2G QEMU_OPTS= TIMEOUT=7200 DMESG=file
+#
+# TIMEOUT is in seconds, and ends a machine that hangs.  It is not there to find
+# out how fast the host is.
 #
 # The machine's own files are the guest's, read-only.  Two folders are shared
 # for writing: the build folder and $SHARE, a scratch folder of the run.
@@ -59,7 +62,7 @@ if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && [[ "${QEMU_OPTS:-}" != *accel* ]]; 
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
 # shellcheck disable=SC2086 # kvm is empty or one option
-PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-900}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
+PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-7200}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
 	--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root \
 	--rwdir "$out" --rwdir "$share" \
 	--append "panic=-1 oops=panic ${APPEND:-}" \
@@ -76,7 +79,7 @@ wait "$tail" || true
 [ -z "${DMESG:-}" ] || cp "$share/dmesg" "$DMESG" 2>/dev/null || cp "$share/console" "$DMESG"
 if [ ! -f "$share/status" ]; then
 	tail -n 60 "$share/console" >&2
-	die "the virtual machine ended before the command did (limit: ${TIMEOUT:-900} s)" \
+	die "the virtual machine ended before the command did (limit: ${TIMEOUT:-7200} s)" \
 		"above is the end of its console"
 fi
 exit "$(cat "$share/status")"
