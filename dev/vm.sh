@@ -42,6 +42,7 @@ fi
 {
 	echo '#!/bin/bash'
 	echo 'mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null'
+	echo 'echo 300 2>/dev/null >/proc/sys/kernel/hung_task_timeout_secs'
 	echo 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null'
 	printf 'cd %q || exit 1\n' "$repo"
 	printf 'export KBUILD=%q KTREE=%q KDIR=%q SHARE=%q\n' "$out" "$(tree_dir)" "$out" "$share"
@@ -61,11 +62,14 @@ read -ra qemu_opts <<<"${QEMU_OPTS:-}"
 if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && [[ "${QEMU_OPTS:-}" != *accel* ]]; then
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
+# A host that is busy with other things is no fault of the kernel's: the kernel's
+# checks wait longer before they call a task hung, or a grace period stalled.
+append="panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 ${APPEND:-}"
 # shellcheck disable=SC2086 # kvm is empty or one option
 PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-7200}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
 	--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root \
 	--rwdir "$out" --rwdir "$share" \
-	--append "panic=-1 oops=panic ${APPEND:-}" \
+	--append "$append" \
 	${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} \
 	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 &
 machine=$!
