@@ -26,9 +26,9 @@ check() {
 	fi
 }
 
-# eventually COMMAND...: wait for up to a minute.
+# eventually COMMAND...: wait for as long as a slow machine may need.
 eventually() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 300))
 	until "$@" 2>/dev/null; do
 		[ "$SECONDS" -lt "$end" ] || return 1
 		sleep 0.1

@@ -78,7 +78,7 @@ tour_transitions() {
 }
 
 fork() {
-	sleep 600 &
+	sleep infinity &
 	echo "the new task is in state $(cat /proc/$!/patch_state)"
 	kill $!
 	wait $! 2>/dev/null
