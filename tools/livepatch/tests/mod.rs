@@ -18,6 +18,7 @@ mod waiting;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -125,19 +126,23 @@ fn klpctl(arguments: &[&str]) -> Answer {
 
 fn klpctl_on(term: Term, arguments: &[&str]) -> Answer {
     let mut out = Vec::new();
-    let mut err = Vec::new();
-    let exit = crate::run(
-        arguments.iter().map(OsString::from),
-        term,
-        &mut out,
-        &mut err,
-    );
+    let (exit, err) = klpctl_to(term, arguments, &mut out);
 
     Answer {
         out: String::from_utf8(out).expect("the answer is not UTF-8"),
-        err: String::from_utf8(err).expect("the error is not UTF-8"),
+        err,
         exit,
     }
+}
+
+fn klpctl_to(term: Term, arguments: &[&str], out: &mut dyn Write) -> (Exit, String) {
+    let mut err = Vec::new();
+    let exit = crate::run(arguments.iter().map(OsString::from), term, out, &mut err);
+
+    (
+        exit,
+        String::from_utf8(err).expect("the error is not UTF-8"),
+    )
 }
 
 fn klpctl_in(tree: &Scratch, arguments: &[&str]) -> Answer {

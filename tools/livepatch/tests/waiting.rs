@@ -3,10 +3,10 @@
 //! Waiting for things that happen meanwhile.
 
 use std::fs;
-use std::thread;
+use std::io::{self, Write};
 use std::time::Duration;
 
-use super::{klpctl_in, klpctl_on, Scratch};
+use super::{klpctl_in, klpctl_to, Scratch};
 use crate::commands::wait::{finish, reached, until_settled, Goal};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure};
@@ -17,24 +17,64 @@ use crate::term::Term;
 
 const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transition";
 
+/// How long a test waits for what must come. It ends a test that would last for ever, however slow
+/// the machine is.
+const PATIENCE: &str = "600";
+
+/// Output that changes something as soon as there is any: klpctl has looked by then, and has yet to
+/// look again.
+struct Meanwhile<F> {
+    out: Vec<u8>,
+    change: Option<F>,
+}
+
+impl<F: FnOnce()> Meanwhile<F> {
+    fn new(change: F) -> Self {
+        Self {
+            out: Vec::new(),
+            change: Some(change),
+        }
+    }
+
+    fn text(self) -> String {
+        String::from_utf8(self.out).unwrap()
+    }
+}
+
+impl<F: FnOnce()> Write for Meanwhile<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(change) = self.change.take() {
+            change();
+        }
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Runs `change` on the tree of a blocked transition while klpctl waits.
-fn wait(arguments: &[&str], change: impl FnOnce(&Scratch) + Send) -> (Exit, String) {
+fn wait(arguments: &[&str], change: impl FnOnce(&Scratch)) -> (Exit, String) {
+    wait_on(Term::NONE, arguments, change)
+}
+
+fn wait_on(term: Term, arguments: &[&str], change: impl FnOnce(&Scratch)) -> (Exit, String) {
     let tree = Scratch::tree("kernel-thread");
-    let answer = thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(600));
-            change(&tree);
-        });
-        klpctl_in(&tree, arguments)
-    });
-    (answer.exit, answer.out)
+    let root = tree.path().to_str().unwrap();
+    let mut out = Meanwhile::new(|| change(&tree));
+    let always = ["--timeout", PATIENCE, "--root", root];
+    let (exit, _) = klpctl_to(term, &[arguments, &always].concat(), &mut out);
+    (exit, out.text())
+}
+
+fn complete(tree: &Scratch) {
+    fs::write(tree.path().join(TRANSITION), "0\n").unwrap();
 }
 
 #[test]
 fn until_it_is_complete() {
-    let (exit, out) = wait(&["wait", "--timeout", "60"], |tree| {
-        fs::write(tree.path().join(TRANSITION), "0\n").unwrap();
-    });
+    let (exit, out) = wait(&["wait"], complete);
     assert_eq!(exit, Exit::Done);
     // In a pipe there are lines, and the worst blocker is named.
     let lines: Vec<_> = out.lines().collect();
@@ -84,15 +124,14 @@ fn for_nothing() {
 
 #[test]
 fn with_a_bar_on_a_terminal() {
-    let tree = Scratch::tree("kernel-thread");
-    let root = tree.path().to_str().unwrap();
     let term = Term {
         live: true,
         width: 60,
         ..Term::NONE
     };
-    let answer = klpctl_on(term, &["wait", "--timeout", "0.5", "--root", root]);
-    let bar = answer.out.split("\r\x1b[K").nth(1).unwrap();
+    let (exit, out) = wait_on(term, &["wait"], complete);
+    assert_eq!(exit, Exit::Done);
+    let bar = out.split("\r\x1b[K").nth(1).unwrap();
     assert!(bar.starts_with('['), "{bar}");
     assert!(bar.contains("#."), "{bar}");
     assert_eq!(bar.chars().count(), 59, "{bar}");
@@ -101,23 +140,24 @@ fn with_a_bar_on_a_terminal() {
 /// What a command ends with that wanted this of a patch.
 fn ends(tree: &str, patch: &str, goal: Goal) -> Result<String, Failure> {
     let tree = Scratch::tree(tree);
-    with_context(&tree, |context| {
+    let mut out = Vec::new();
+    with_context(&tree, &mut out, |context| {
         finish(context, &Name::from(patch), goal).map(drop)
-    })
+    })?;
+    Ok(String::from_utf8(out).unwrap())
 }
 
 fn with_context(
     tree: &Scratch,
+    out: &mut dyn Write,
     command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
-) -> Result<String, Failure> {
-    let mut out = Vec::new();
+) -> Result<(), Failure> {
     command(&mut Context {
         options: &Options::default(),
         root: Root::captured(tree.path()),
         term: Term::NONE,
-        out: &mut out,
-    })?;
-    Ok(String::from_utf8(out).unwrap())
+        out,
+    })
 }
 
 #[test]
@@ -207,19 +247,17 @@ fn for_what_others_have_changed() {
 fn while_others_change_it() {
     let tree = Scratch::tree("kernel-thread");
     let patch = Name::from("test_klp_callbacks_demo");
-    let failure = thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(300));
-            let folder = tree.path().join(TRANSITION);
-            // At once: what is left in between is no state that the kernel shows.
-            fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
-        });
-        with_context(&tree, |context| {
-            until_settled(context, &patch, Some(Duration::from_secs(60)))?;
-            reached(context, &patch, Goal::Applied).map(drop)
-        })
-        .unwrap_err()
+    let mut out = Meanwhile::new(|| {
+        let folder = tree.path().join(TRANSITION);
+        // At once: what is left in between is no state that the kernel shows.
+        fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
     });
+    let failure = with_context(&tree, &mut out, |context| {
+        let patience = Duration::from_secs(PATIENCE.parse().unwrap());
+        until_settled(context, &patch, Some(patience))?;
+        reached(context, &patch, Goal::Applied).map(drop)
+    })
+    .unwrap_err();
     assert_eq!(failure.exit, Exit::Error);
     assert!(
         failure.message.contains("is disabled, not applied"),
