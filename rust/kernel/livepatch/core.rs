@@ -123,11 +123,13 @@ pub(crate) fn publish_func(object: &Object, func: &Func) -> Result {
 }
 
 /// Finds the functions of a loaded object, old and new, and writes the relocations that wait for
-/// it. Sleeps.
+/// it. If the function fails, no relocation is written. Sleeps.
 pub(crate) fn resolve_object(patch: &Patch, object: &Object, locked: &Locked) -> Result {
-    if object.name().is_some() {
-        relocs::apply_for_object(patch, object)?;
-    }
+    relocs::write_for_object(patch, object)?;
+    find_functions(patch, object, locked).inspect_err(|_| relocs::clear_for_object(patch, object))
+}
+
+fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     let wanted = object.funcs(locked);
     let found = symbols::search(
         object.name(),

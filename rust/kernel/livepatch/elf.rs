@@ -132,30 +132,39 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// Writes the relocations of a section, whose symbols are resolved, or clears them.
-    pub(crate) fn relocate(&self, section: Section<'_>, apply: bool) -> Result {
-        let (strings, module) = (self.symbol_names, self.module.as_ptr());
+    /// Writes the relocations of a section, whose symbols are resolved. Sleeps.
+    ///
+    /// If one cannot be written, those before it in the section are.
+    pub(crate) fn write(&self, section: Section<'_>) -> Result {
+        // SAFETY: By the type invariants.
+        to_result(unsafe {
+            bindings::apply_relocate_add(
+                self.sections,
+                self.symbol_names,
+                self.symbols,
+                section.index,
+                self.module.as_ptr(),
+            )
+        })
+    }
+
+    /// Clears the relocations of a section, whose symbols have the addresses with which
+    /// [`Image::write`] has written it. Sleeps.
+    ///
+    /// x86 compares each relocation with the value that it would write, and stops at the first
+    /// that differs. So this clears a section that was written in part in the same part, and
+    /// repeats the architecture's message about the relocation that could not be written.
+    pub(crate) fn clear(&self, section: Section<'_>) {
         // SAFETY: By the type invariants.
         unsafe {
-            if apply {
-                to_result(bindings::apply_relocate_add(
-                    self.sections,
-                    strings,
-                    self.symbols,
-                    section.index,
-                    module,
-                ))
-            } else {
-                bindings::klp_clear_relocations(
-                    self.sections,
-                    strings,
-                    self.symbols,
-                    section.index,
-                    module,
-                );
-                Ok(())
-            }
-        }
+            bindings::klp_clear_relocations(
+                self.sections,
+                self.symbol_names,
+                self.symbols,
+                section.index,
+                self.module.as_ptr(),
+            )
+        };
     }
 }
 

@@ -158,7 +158,6 @@ unsafe extern "C" fn klp_rust_apply_relocs(
             &image,
             image.section(section),
             object,
-            true,
         ))
     }
 }

@@ -18,6 +18,7 @@
 //! | [`modules`] | what happens when a module comes or goes |
 //! | [`text`] | when a livepatch's module can go |
 //! | [`redirect`] | which function the ftrace handler jumps to |
+//! | [`relocs`] | in which order relocations are written, and which are cleared again |
 //! | [`stack`] | whether a stack holds a function that is about to change |
 //! | [`state`] | which patches get along |
 //! | [`symbols`] | which of several symbols of the same name is meant |
@@ -33,6 +34,7 @@ pub(crate) mod modules;
 pub(crate) mod names;
 pub(crate) mod patch;
 pub(crate) mod redirect;
+pub(crate) mod relocs;
 pub(crate) mod replace;
 pub(crate) mod shadow;
 pub(crate) mod stack;

@@ -22,7 +22,13 @@ use super::{
         klp_err,
         Text, //
     },
-    model::names,
+    model::{
+        names,
+        relocs::{
+            self,
+            Sections, //
+        }, //
+    },
     symbols, //
 };
 use crate::{
@@ -37,19 +43,31 @@ const _: () = {
     assert!(bindings::KLP_FUNC_NAME_LEN as usize == names::SYMBOL_MAX + 1);
 };
 
-/// Writes the relocations of one section if they are for `object`, `None` being vmlinux; clears
-/// them if `apply` is false. Sleeps.
+/// Writes the relocations of one section if they are for `object`, `None` being vmlinux. Sleeps.
+///
+/// The module loader calls this for a livepatch module that is being loaded. If the function fails,
+/// the loader frees the module with all relocations in it, so that none is cleared here.
 ///
 /// # Errors
 ///
 /// [`EINVAL`], with a message, for a name that cannot be understood and for a symbol that is not
-/// marked, that cannot be found or that must not be used; what writing them returns.
+/// marked, that cannot be found or that must not be used; the error of the architecture that cannot
+/// write one of them.
 pub(crate) fn write_section(
     image: &Image<'_>,
     section: Section<'_>,
     object: Option<&CStr>,
-    apply: bool,
 ) -> Result {
+    let object = object.unwrap_or(c"vmlinux");
+    if is_meant(section, object)? {
+        resolve_section(image, section, object)?;
+        image.write(section)?;
+    }
+    Ok(())
+}
+
+/// Whether a section is for `object`.
+fn is_meant(section: Section<'_>, object: &CStr) -> Result<bool> {
     let Some(meant) = names::section_object(section.name().to_bytes()) else {
         klp_err!(
             "section {} has an incorrectly formatted name\n",
@@ -57,15 +75,15 @@ pub(crate) fn write_section(
         );
         return Err(EINVAL);
     };
-    if meant != object.unwrap_or(c"vmlinux").to_bytes() {
-        return Ok(());
+    Ok(meant == object.to_bytes())
+}
+
+/// Finds the symbols of a section that is for `object`.
+fn resolve_section(image: &Image<'_>, section: Section<'_>, object: &CStr) -> Result {
+    for (index, symbol) in image.relocated_symbols(section).enumerate() {
+        resolve(image, symbol, index, object.to_bytes())?;
     }
-    if apply {
-        for (index, symbol) in image.relocated_symbols(section).enumerate() {
-            resolve(image, symbol, index, meant)?;
-        }
-    }
-    image.relocate(section, apply)
+    Ok(())
 }
 
 fn resolve(image: &Image<'_>, symbol: Symbol<'_>, index: usize, section_object: &[u8]) -> Result {
@@ -111,26 +129,65 @@ fn copy<'a>(bytes: &[u8], buffer: &'a mut [u8]) -> Result<&'a CStr> {
     CStr::from_bytes_until_nul(buffer).map_err(|_| EINVAL)
 }
 
-/// Writes the relocations that wait for `object`, a module that is loaded. Sleeps.
-pub(crate) fn apply_for_object(patch: &Patch, object: &Object) -> Result {
-    write_for_object(patch, object, true)
+/// The relocation sections of a patch's module, and a module that the patch changes.
+struct ForObject<'a> {
+    image: &'a Image<'a>,
+    count: u32,
+    object: &'a CStr,
 }
 
-/// Clears the relocations that [`apply_for_object`] wrote: the object goes away.
-pub(crate) fn clear_for_object(patch: &Patch, object: &Object) {
-    // Clearing resolves nothing, so that the names alone could be refused: those of the sections,
-    // which were good when they were written.
-    let _ = write_for_object(patch, object, false);
-}
+impl<'a> Sections for ForObject<'a> {
+    type Section = Section<'a>;
+    type Error = Error;
 
-fn write_for_object(patch: &Patch, object: &Object, apply: bool) -> Result {
-    let Some((image, count)) = Image::kept(patch.module()) else {
-        return Ok(());
-    };
-    for section in image.kept_sections(count) {
-        if section.has_livepatch_relocations() {
-            write_section(&image, section, object.name(), apply)?;
-        }
+    fn all(&self) -> impl Iterator<Item = Section<'a>> {
+        let sections = self.image.kept_sections(self.count);
+        sections.filter(|section| section.has_livepatch_relocations())
     }
-    Ok(())
+
+    fn is_meant(&self, section: Section<'a>) -> Result<bool> {
+        is_meant(section, self.object)
+    }
+
+    fn resolve(&self, section: Section<'a>) -> Result {
+        resolve_section(self.image, section, self.object)
+    }
+
+    fn write(&self, section: Section<'a>) -> Result {
+        self.image.write(section)
+    }
+
+    fn clear(&self, section: Section<'a>) {
+        self.image.clear(section);
+    }
+}
+
+/// Writes the relocations that wait for `object`, or none of them if one cannot be written. Those
+/// for vmlinux were written when the patch's module was loaded. Sleeps.
+///
+/// # Errors
+///
+/// As for [`write_section`].
+pub(crate) fn write_for_object(patch: &Patch, object: &Object) -> Result {
+    for_object(patch, object, |sections| relocs::write_all(sections)).unwrap_or(Ok(()))
+}
+
+/// Clears the relocations that [`write_for_object`] has written: the object goes away, or is
+/// refused. Sleeps.
+pub(crate) fn clear_for_object(patch: &Patch, object: &Object) {
+    for_object(patch, object, |sections| relocs::clear_all(sections));
+}
+
+fn for_object<R>(
+    patch: &Patch,
+    object: &Object,
+    body: impl FnOnce(&ForObject<'_>) -> R,
+) -> Option<R> {
+    let object = object.name()?;
+    let (image, count) = Image::kept(patch.module())?;
+    Some(body(&ForObject {
+        image: &image,
+        count,
+        object,
+    }))
 }

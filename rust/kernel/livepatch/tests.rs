@@ -18,6 +18,7 @@ mod modules;
 mod names;
 mod patch;
 mod redirect;
+mod relocs;
 mod replace;
 mod retry;
 mod shadow;

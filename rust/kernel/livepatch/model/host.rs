@@ -148,7 +148,8 @@ pub(crate) trait PatchHost {
     fn set_patched(&self, object: Self::Object, patched: bool);
     /// Finds out whether the object is loaded, and makes it visible to the administrator.
     fn publish_object(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
-    /// Finds the functions of a loaded object, and writes the relocations that wait for it.
+    /// Finds the functions of a loaded object, and writes the relocations that wait for it. If the
+    /// function fails, none of them is written.
     fn resolve(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
     /// Undoes [`PatchHost::resolve`]'s relocations.
     fn clear_relocations(&self, patch: Self::Patch, object: Self::Object);
