@@ -23,7 +23,9 @@ use super::{
 
 /// Enables a patch that has just been passed in. Sleeps.
 ///
-/// If it fails, the patch has been released; it is the caller who frees it.
+/// If it fails, the patch has been released; it is the caller who frees it. Relocations that were
+/// written for loaded modules stay written: they are in the patch's own module, which goes away
+/// when its init function fails.
 pub(crate) fn enable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     prepare(host, patch)
         .and_then(|()| begin(host, patch))

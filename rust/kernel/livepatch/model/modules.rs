@@ -52,8 +52,25 @@ fn arrive<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) -> Result<
     host.resolve(patch, object)
         .inspect_err(|&error| host.notify(Notice::ResolveFailed(patch, object, error)))?;
     host.notify(Notice::Applying(patch, object));
-    patch::pre_patch(host, object)?;
+    // An architecture may refuse to write a relocation twice, and the module may be loaded again.
+    patch_coming(host, patch, object, when)
+        .inspect_err(|_| host.clear_relocations(patch, object))?;
 
+    // A transition runs the callback when it is complete.
+    if when == Circumstance::Settled {
+        patch::call(host, object, Callback::PostPatch);
+    }
+    Ok(())
+}
+
+/// Patches the functions of a module that is coming, or none and fails.
+fn patch_coming<H: PatchHost>(
+    host: &H,
+    patch: H::Patch,
+    object: H::Object,
+    when: Circumstance,
+) -> Result<(), H::Error> {
+    patch::pre_patch(host, object)?;
     patch::patch_object(host, object, when)
         .and_then(|()| match when {
             Circumstance::Settled => Ok(()),
@@ -66,13 +83,7 @@ fn arrive<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) -> Result<
             host.reclaim();
             host.notify(Notice::ApplyFailed(patch, object, error));
             patch::post_unpatch(host, object);
-        })?;
-
-    // A transition runs the callback when it is complete.
-    if when == Circumstance::Settled {
-        patch::call(host, object, Callback::PostPatch);
-    }
-    Ok(())
+        })
 }
 
 /// Reverts all patches, or those before `end`, on the module.

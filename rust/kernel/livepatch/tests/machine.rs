@@ -155,6 +155,8 @@ struct ObjectData {
     patched: bool,
     dynamic: bool,
     owes: bool,
+    /// The patch's relocations for the module are written.
+    relocated: bool,
     funcs: [FuncData; FUNCS],
     count: usize,
 }
@@ -280,6 +282,7 @@ impl Machine {
             patched: false,
             dynamic: false,
             owes: false,
+            relocated: false,
             funcs: [func; FUNCS],
             count: 0,
         };
@@ -364,6 +367,7 @@ impl Machine {
             object.patched = false;
             object.dynamic = false;
             object.owes = false;
+            object.relocated = false;
             object.count = functions.len();
             for (func, &function) in object.funcs.iter_mut().zip(functions) {
                 func.function = function;

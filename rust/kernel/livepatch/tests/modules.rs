@@ -325,12 +325,21 @@ mod tests {
 
     #[test]
     fn refused_module_can_come_again() {
-        let machine = settled();
-        machine.failing_after.set(Some(1));
-        assert!(modules::coming(&machine, MODULE).is_err());
-        assert!(modules::coming(&machine, MODULE).is_ok());
-        assert_eq!(machine.reaches(TASK, DRIVERS), Some(PATCH));
-        assert!(machine.is_sane());
+        for machine in [settled(), patching()] {
+            for step in 0..3 {
+                machine.failing_after.set(Some(step));
+                assert!(modules::coming(&machine, MODULE).is_err());
+                assert!(!machine.is_relocated(DRIVER));
+                assert!(machine.is_sane());
+            }
+            machine.unwilling.set(Some(MODULE));
+            assert!(modules::coming(&machine, MODULE).is_err());
+            assert!(!machine.is_relocated(DRIVER));
+            machine.unwilling.set(None);
+            assert!(modules::coming(&machine, MODULE).is_ok());
+            assert!(machine.is_relocated(DRIVER));
+            assert!(machine.is_sane());
+        }
     }
 
     #[test]

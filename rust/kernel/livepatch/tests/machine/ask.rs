@@ -14,7 +14,8 @@ use super::{
     Presence,
     Task,
     LOG,
-    TASKS, //
+    TASKS,
+    VMLINUX, //
 };
 use crate::livepatch::model::{
     transition::try_complete,
@@ -106,6 +107,11 @@ impl Machine {
         self.state.borrow().patchable[module.0]
     }
 
+    /// Whether the patch's relocations for an object are written.
+    pub(crate) fn is_relocated(&self, object: Object) -> bool {
+        self.object(object, |object| object.relocated)
+    }
+
     /// What has happened since the last look; nothing if that was too much to keep.
     pub(crate) fn log(&self) -> impl Iterator<Item = Entry> {
         let mut state = self.state.borrow_mut();
@@ -133,6 +139,7 @@ impl Machine {
             let moving = state.transition == Some(patch_id);
             for (place, object) in patch.objects[..patch.count].iter().enumerate() {
                 sane &= !object.patched || object.loaded;
+                sane &= object.relocated == (object.loaded && object.module != VMLINUX);
                 for (n, func) in object.funcs[..object.count].iter().enumerate() {
                     let id = Func(Object(patch_id, place), n);
                     // On a stack exactly if it says so, in transition exactly if its patch is.

@@ -125,6 +125,7 @@ impl PatchHost for Machine {
             object.patched = false;
             object.dynamic = true;
             object.owes = false;
+            object.relocated = false;
             object.count = 0;
             place
         });
@@ -155,13 +156,19 @@ impl PatchHost for Machine {
         Ok(())
     }
 
-    fn resolve(&self, _: Patch, _: Object) -> Result<(), Errno> {
-        self.attempt()
+    fn resolve(&self, _: Patch, object: Object) -> Result<(), Errno> {
+        self.attempt()?;
+        // x86 refuses to write a relocation where one is written already.
+        self.expect(!self.is_relocated(object));
+        self.object(object, |object| object.relocated = object.module != VMLINUX);
+        Ok(())
     }
 
     fn clear_relocations(&self, _: Patch, object: Object) {
         self.expect_reclaimed();
         self.expect(!self.patched(object));
+        self.expect(self.is_relocated(object));
+        self.object(object, |object| object.relocated = false);
     }
 
     fn call(&self, object: Object, callback: Callback) -> Result<(), Errno> {
@@ -205,6 +212,7 @@ impl PatchHost for Machine {
     fn detach(&self, object: Object) {
         self.expect_reclaimed();
         self.expect(!self.patched(object));
+        self.expect(!self.is_relocated(object));
         self.object(object, |object| object.loaded = false);
     }
 
