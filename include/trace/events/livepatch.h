@@ -261,7 +261,7 @@ TRACE_EVENT(klp_task_switched,
 );
 
 /**
- * klp_task_blocked - a task was looked at and cannot switch
+ * klp_task_blocked - a pass over the tasks finds a task that cannot switch
  * @task: the task
  * @target: the state it should go to; see klp_transition_start
  * @reason: why it cannot
@@ -269,10 +269,12 @@ TRACE_EVENT(klp_task_switched,
  *	new, is on the stack; otherwise NULL, which is traced as "(null)"
  * @err: for KLP_REASON_ERROR the error code, otherwise 0
  *
- * Again each time it is looked at: after 10 ms at first, then less and less
- * often, up to once each second; and by itself, when it goes to sleep there
- * again. With CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND, the former is once each
- * second from the beginning.
+ * Each pass over the tasks has this event again: after 10 ms at first, then
+ * less and less often, up to once each second. With
+ * CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND, passes come once each second from
+ * the beginning. A task that looks at its own stack when it goes to sleep, and
+ * finds that it cannot switch, has no event: there could be thousands of them
+ * in a second.
  *
  * klpctl reads the text: it and tools/livepatch/src/trace.rs change together.
  */

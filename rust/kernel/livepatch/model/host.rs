@@ -62,8 +62,8 @@ pub(crate) trait TaskHost {
     /// Looks for functions that are about to change on the stack of `task`, inside
     /// [`TaskHost::with_task_still`].
     fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
-    /// Tells the log, at debug level, and who traces it, why `task` did not switch. Must not
-    /// sleep.
+    /// Logs at debug level, and traces, why `task` did not switch when a pass looked at it. Must
+    /// not sleep.
     fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
     /// Tells who traces it that `task` has switched to `state`. Must not sleep, and may be called
     /// inside [`TaskHost::with_task_still`].

@@ -145,7 +145,7 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
     let mut left = 0i32;
     host.for_each_task(|task| {
-        if !try_switch(tasks, task, Way::StackCheck) {
+        if !try_switch(tasks, task) {
             left = left.saturating_add(1);
         }
     });
@@ -154,7 +154,7 @@ pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     host.with_cpus_fixed(|| {
         host.for_each_idle_task(|task, online| {
             if online {
-                if !try_switch(tasks, task, Way::StackCheck) {
+                if !try_switch(tasks, task) {
                     left = left.saturating_add(1);
                     host.wake_idle(task);
                 }
@@ -341,7 +341,9 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     // later handlers: pairs with the write barrier in `start()`.
     tasks.read_barrier();
 
-    if try_switch(tasks, task, Way::Schedule) {
+    // Only passes report the task if it cannot switch: a kernel thread can go to sleep here many
+    // times a second, and a console may not even keep up with one that prints to it.
+    if switch_task(tasks, task, Way::Schedule).is_ok() {
         switched_itself(tasks);
     }
 }
@@ -361,9 +363,9 @@ pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     }
 }
 
-/// Tries to switch `task` and tells why not.
-fn try_switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) -> bool {
-    match switch_task(tasks, task, way) {
+/// Tries to switch `task` in a pass over the tasks, and reports why it cannot.
+fn try_switch<T: TaskHost>(tasks: &T, task: T::Task) -> bool {
+    match switch_task(tasks, task, Way::StackCheck) {
         Ok(()) => true,
         Err(why) => {
             tasks.report_blocker(task, why);

@@ -245,6 +245,8 @@ pub(crate) struct Machine {
     pub(crate) sched_switching: Cell<bool>,
     /// Something happened that cannot be.
     pub(crate) warned: Cell<bool>,
+    /// How many times a task was reported that could not switch.
+    pub(crate) reports: Cell<usize>,
     /// A pre-patch callback of this module fails.
     pub(crate) unwilling: Cell<Option<Module>>,
     /// How many calls that can fail succeed before one fails.
@@ -340,6 +342,7 @@ impl Machine {
             stragglers: Cell::new(0),
             sched_switching: Cell::new(false),
             warned: Cell::new(false),
+            reports: Cell::new(0),
             unwilling: Cell::new(None),
             failing_after: Cell::new(None),
             woken: Cell::new(None),

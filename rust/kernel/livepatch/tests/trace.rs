@@ -173,6 +173,27 @@ mod tests {
     }
 
     #[test]
+    fn blocked_task_is_reported_once_in_each_pass() {
+        let machine = patching();
+        for pass in 1..=3 {
+            assert_eq!(machine.reports.get(), pass);
+            // A kernel thread can go to sleep in the function many times before the next pass.
+            machine.set_current(TASK);
+            for _ in 0..10 {
+                sched_switch(&machine);
+            }
+            machine.set_current(WORKER);
+            assert_eq!(machine.reports.get(), pass);
+            try_complete(&machine, PATCH);
+        }
+        machine.put(TASK, ELSEWHERE);
+        machine.reports.set(0);
+        try_complete(&machine, PATCH);
+        assert_eq!(machine.transition_patch(), None);
+        assert_eq!(machine.reports.get(), 0);
+    }
+
+    #[test]
     fn kernel_exit() {
         let machine = patching();
         update(&machine, TASK, Way::KernelExit);

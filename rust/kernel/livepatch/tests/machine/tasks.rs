@@ -92,7 +92,9 @@ impl TaskHost for Machine {
         blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
-    fn report_blocker(&self, _: Task, _: Blocker<Function>) {}
+    fn report_blocker(&self, _: Task, _: Blocker<Function>) {
+        self.reports.set(self.reports.get() + 1);
+    }
 
     fn trace_switch(&self, task: Task, state: TaskState, way: Way) {
         self.told_of_switch(task, state, way);
