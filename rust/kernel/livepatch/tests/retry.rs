@@ -157,9 +157,24 @@ mod tests {
 
     #[test]
     fn forced_transition_is_not_waited_for() {
-        let machine = patching(1);
+        for each_second in [false, true] {
+            let machine = patching(1);
+            machine.each_second.set(each_second);
+            assert!(enable::force(&machine, PATCH).is_ok());
+            assert_eq!(machine.hurried.get(), !each_second);
+        }
+    }
+
+    #[test]
+    fn forced_transition_is_not_waited_for_if_a_straggler_is_gone() {
+        let machine = patching(2);
+        // It ends without having switched, and is counted until the next pass.
+        machine.set_listed(LAST, false);
         assert!(enable::force(&machine, PATCH).is_ok());
+        assert!(machine.stragglers.get() > 0);
         assert!(machine.hurried.get());
+        assert!(machine.try_again(PATCH));
+        assert!(machine.transition_patch().is_none());
     }
 
     #[test]
