@@ -165,7 +165,7 @@ void klp_shadow_unlock(unsigned long flags);
 struct klp_shadow *klp_shadow_new(void *obj, unsigned long id, size_t size,
 				  gfp_t gfp_flags);
 void klp_shadow_free_rcu(struct klp_shadow *shadow);
-void klp_shadow_resize_later(void);
+bool klp_shadow_resize_later(void);
 void klp_shadow_warn_duplicate(void *obj, unsigned long id);
 void klp_shadow_report_constructor(void *obj, unsigned long id, int err);
 

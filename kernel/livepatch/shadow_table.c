@@ -10,12 +10,16 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bug.h>
+#include <linux/cleanup.h>
+#include <linux/cpumask.h>
 #include <linux/export.h>
 #include <linux/irq_work.h>
 #include <linux/livepatch.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include "rust.h"
@@ -75,10 +79,18 @@ static DEFINE_IRQ_WORK(klp_shadow_resize_irq_work, klp_shadow_resize_irq_fn);
 /*
  * Not schedule_work() at once: that may wake a worker, and the patched function
  * may hold a lock that this takes.
+ *
+ * Returns false on a CPU that goes offline and has run its irq_work for the
+ * last time: see klp_hurry_transition().  The caller tries again later.
  */
-void klp_shadow_resize_later(void)
+bool klp_shadow_resize_later(void)
 {
+	guard(preempt)();
+	if (!cpu_online(smp_processor_id()))
+		return false;
 	irq_work_queue(&klp_shadow_resize_irq_work);
+
+	return true;
 }
 
 void klp_shadow_warn_duplicate(void *obj, unsigned long id)

@@ -5,6 +5,7 @@
 
 #include <linux/cleanup.h>
 #include <linux/cpu.h>
+#include <linux/cpumask.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
@@ -17,6 +18,7 @@
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/stacktrace.h>
 #include <linux/timer.h>
@@ -211,9 +213,17 @@ static void klp_hurry_work_fn(struct irq_work *work)
 /* From an interrupt, because __schedule() is no place to wake a worker up. */
 static DEFINE_IRQ_WORK(klp_hurry_work, klp_hurry_work_fn);
 
+/*
+ * A CPU that goes offline runs __schedule() and its idle loop once more, after
+ * it has run its irq_work for the last time.  Work that is queued there would
+ * stay pending until the CPU is back, and block all other irq_work of that CPU
+ * then.  The next pass finds the task that called.
+ */
 void klp_hurry_transition(void)
 {
-	irq_work_queue(&klp_hurry_work);
+	guard(preempt)();
+	if (cpu_online(smp_processor_id()))
+		irq_work_queue(&klp_hurry_work);
 }
 
 static void klp_sync(struct work_struct *work)

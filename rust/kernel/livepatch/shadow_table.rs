@@ -40,7 +40,6 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
-    mem,
     ptr, //
 };
 use variable::{
@@ -326,11 +325,13 @@ impl Locked {
         }
     }
 
-    /// Has the table resized soon. Can be called in any context.
+    /// Has the table resized soon, unless this CPU is going offline: the next insertion or removal
+    /// elsewhere then asks again. Can be called in any context.
     pub(crate) fn resize_later(&self) {
-        if !self.with_state(|state| mem::replace(&mut state.resizing, true)) {
+        if !self.with_state(|state| state.resizing) {
             // SAFETY: No requirements.
-            unsafe { bindings::klp_shadow_resize_later() };
+            let queued = unsafe { bindings::klp_shadow_resize_later() };
+            self.with_state(|state| state.resizing = queued);
         }
     }
 
