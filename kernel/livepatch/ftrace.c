@@ -7,8 +7,11 @@
  */
 
 #include <linux/ftrace.h>
+#include <linux/jiffies.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
+#include <linux/timer.h>
+#include <linux/workqueue.h>
 #include "rust.h"
 
 static void notrace klp_ftrace_handler(unsigned long ip,
@@ -46,6 +49,25 @@ void klp_ftrace_init(struct ftrace_ops *ops)
 #endif
 		     FTRACE_OPS_FL_IPMODIFY |
 		     FTRACE_OPS_FL_PERMANENT;
+}
+
+static void klp_leave_ftrace_work_fn(struct work_struct *work)
+{
+	klp_rust_leave_ftrace_work();
+}
+
+/*
+ * Not the work of transitions, which comes sooner: while its timer runs, a
+ * shorter one has no effect.
+ */
+static DECLARE_DELAYED_WORK(klp_leave_ftrace_work, klp_leave_ftrace_work_fn);
+
+void klp_leave_ftrace_later(unsigned int delay_ms)
+{
+	unsigned long delay = msecs_to_jiffies(delay_ms);
+
+	schedule_delayed_work(&klp_leave_ftrace_work,
+			      round_jiffies_relative(delay));
 }
 
 /* For klp_rust_redirect(), which may call nothing that can be traced. */

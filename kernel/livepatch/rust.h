@@ -59,6 +59,7 @@ int klp_rust_apply_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 struct klp_state *klp_rust_get_state(struct klp_patch *patch, unsigned long id);
 struct klp_state *klp_rust_get_prev_state(unsigned long id);
 unsigned long klp_rust_redirect(unsigned long ip, struct task_struct *task);
+void klp_rust_leave_ftrace_work(void);
 void klp_rust_transition_work(void);
 void klp_rust_let_go_work(void);
 void klp_rust_update_patch_state(struct task_struct *task);
@@ -96,6 +97,7 @@ void klp_module_put(struct module *mod);
 
 /* ftrace.c */
 void klp_ftrace_init(struct ftrace_ops *ops);
+void klp_leave_ftrace_later(unsigned int delay_ms);
 void klp_smp_rmb(void);
 
 /* tasks.c */

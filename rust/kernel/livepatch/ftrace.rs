@@ -131,7 +131,7 @@ fn report(refused: Option<(&Func, Refusal)>) -> Error {
 }
 
 /// Milliseconds until functions that could not leave ftrace are tried again.
-const RETRY_DELAY: u64 = 1_000;
+const RETRY_DELAY: u32 = 1_000;
 
 /// Takes the functions that are left without a func out of ftrace. Sleeps.
 ///
@@ -149,7 +149,7 @@ pub(crate) fn leave(locked: &Locked) -> bool {
     }
     let short = result == Err(ENOMEM);
     if short {
-        host::retry_transition(RETRY_DELAY);
+        host::leave_ftrace_later(RETRY_DELAY);
     }
     warn_on_once!(result.is_err() && !short);
     !short

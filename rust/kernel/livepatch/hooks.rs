@@ -19,6 +19,7 @@ use super::{
     },
     core as klp_core,
     elf::Image,
+    ftrace,
     host::{
         self,
         Locked,
@@ -199,6 +200,16 @@ unsafe extern "C" fn klp_rust_get_prev_state(id: c_ulong) -> *mut bindings::klp_
 unsafe extern "C" fn klp_rust_redirect(ip: c_ulong, task: *mut bindings::task_struct) -> c_ulong {
     // SAFETY: By the safety requirement.
     unsafe { stacks::redirect(ip, TaskRef::from_raw(task)) }.unwrap_or(0)
+}
+
+/// The work that tries again to take functions out of ftrace.
+///
+/// # Safety
+///
+/// Process context.
+#[export]
+unsafe extern "C" fn klp_rust_leave_ftrace_work() {
+    ftrace::leave(&host::lock());
 }
 
 /// The work that goes on with a transition.

@@ -11,6 +11,7 @@ mod tasks;
 pub(crate) use self::{
     ftrace::{
         ftrace_location,
+        leave_ftrace_later,
         Ops,
         Refusal, //
     },

@@ -9,7 +9,6 @@
 
 use super::{
     abi::Patch,
-    ftrace,
     host::{
         self,
         klp_notice,
@@ -253,11 +252,10 @@ impl Host for Kernel<'_> {
     }
 }
 
-/// The work that goes on with a transition, and with what is left for want of memory. The
-/// transition may be over afterwards, and the patch on its way to be freed.
+/// The work that goes on with a transition. The transition may be over afterwards, and the patch on
+/// its way to be freed.
 pub(crate) fn work() {
     let locked = host::lock();
-    ftrace::leave(&locked);
     let kernel = Kernel(&locked);
     if let Some(patch) = kernel.transition_patch() {
         model::transition::try_complete(&kernel, patch);

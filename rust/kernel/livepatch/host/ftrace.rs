@@ -21,6 +21,12 @@ pub(crate) fn ftrace_location(address: usize) -> Option<usize> {
     (location != 0).then_some(location)
 }
 
+/// Calls `ftrace::leave()` in about that many milliseconds, if that is not arranged already.
+pub(crate) fn leave_ftrace_later(delay: u32) {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_leave_ftrace_later(delay) };
+}
+
 /// What ftrace refused to do.
 pub(crate) enum Refusal {
     /// To know of one of the functions.
