@@ -88,7 +88,10 @@ impl<'a> Batch<'a> {
 fn try_out(locations: &mut [usize], locked: &Locked) -> Result<(), Refusal> {
     let ops = Ops::new().map_err(Refusal::Filter)?;
     ops.enter(locations, locked)?;
-    ops.leave(locked).map_err(Refusal::Register)
+    ops.leave(locked).map_err(|error| {
+        ops.abandon();
+        Refusal::Register(error)
+    })
 }
 
 /// Has ftrace call the handler for the functions of a batch. Sleeps.
@@ -160,7 +163,11 @@ pub(crate) fn leave(locked: &Locked) -> bool {
 ///
 /// `awaited` says whether ftrace has waited for the tasks that were on their way through what is
 /// taken out, which it does when all leave, and not for a part of them.
+///
+/// When ftrace has shut itself down, it lets nothing leave. The functions are forgotten here then,
+/// as what they enter by is abandoned: a func that is pushed later must not take them for entered.
 fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
+    let mut result = Ok(());
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
     while let Some(ops) = stacks::all(locked)
         .filter(is_left)
@@ -170,18 +177,26 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
             let same = |other: Arc<Ops>| Arc::ptr_eq(&ops, &other);
             stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
         };
-        if together().all(|stack| is_left(&stack)) {
-            ops.leave(locked)?;
-            *awaited = true;
+        let all = together().all(|stack| is_left(&stack));
+        let left = if all {
+            ops.leave(locked)
         } else {
-            *awaited = false;
-            remove(&ops, together().filter(is_left), locked)?;
+            remove(&ops, together().filter(is_left), locked)
+        };
+        *awaited = all && left.is_ok();
+        match left {
+            Err(ENOMEM) => return left,
+            Err(_) => {
+                ops.abandon();
+                result = left;
+            }
+            Ok(()) => {}
         }
         for stack in together().filter(is_left) {
             stack.set_ops(None, locked);
         }
     }
-    Ok(())
+    result
 }
 
 fn remove<'a>(ops: &Ops, leaving: impl Iterator<Item = &'a FuncStack>, locked: &Locked) -> Result {

@@ -39,7 +39,8 @@ pub(crate) enum Refusal {
 ///
 /// # Invariants
 ///
-/// It was initialized, and when it is dropped ftrace does not know of it. Used under `klp_mutex`.
+/// It was initialized, and when it is dropped ftrace does not know of it: [`Ops::abandon`] keeps one
+/// that ftrace may know of from being dropped. Used under `klp_mutex`.
 pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
 
 impl Ops {
@@ -62,12 +63,20 @@ impl Ops {
 
     /// Has ftrace call the handler for the functions at these locations, of which there is one at
     /// least: none would mean all. Once, and if it fails nothing has changed. Sleeps.
-    pub(crate) fn enter(&self, locations: &mut [usize], _: &Locked) -> Result<(), Refusal> {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        locations: &mut [usize],
+        _: &Locked,
+    ) -> Result<(), Refusal> {
         self.set_filter(locations, false).map_err(Refusal::Filter)?;
         // SAFETY: By the type invariants.
         to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
             // INVARIANT: ftrace may have looked at it, for a moment.
             host::synchronize();
+            if error == ENODEV {
+                // INVARIANT: ftrace may have shut itself down in the middle.
+                self.abandon();
+            }
             Refusal::Register(error)
         })
     }
@@ -78,8 +87,13 @@ impl Ops {
         self.set_filter(locations, true)
     }
 
+    /// Keeps the memory for ever, because ftrace does not let go of it.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        core::mem::forget(self.clone());
+    }
+
     /// Has ftrace stop calling the handler for all of them, and waits until it does not. Needs no
-    /// memory.
+    /// memory. It only fails if ftrace has shut itself down, and is to be abandoned then.
     pub(crate) fn leave(&self, _: &Locked) -> Result {
         // SAFETY: By the type invariants.
         to_result(unsafe { bindings::unregister_ftrace_function(self.0.get()) })
