@@ -169,6 +169,11 @@ pub(crate) fn leave(locked: &Locked) -> bool {
 fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     let mut result = Ok(());
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
+    // A function that ftrace has forgotten, like those in the init code of a module, leaves with any
+    // other.
+    let is_forgotten =
+        |stack: &&FuncStack| host::ftrace_location(stack.location()) != Some(stack.location());
+    let leaves = |stack: &&FuncStack| is_left(stack) || is_forgotten(stack);
     while let Some(ops) = stacks::all(locked)
         .filter(is_left)
         .find_map(|stack| stack.ops(locked))
@@ -177,11 +182,12 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
             let same = |other: Arc<Ops>| Arc::ptr_eq(&ops, &other);
             stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
         };
-        let all = together().all(|stack| is_left(&stack));
+        let all = together().all(|stack| leaves(&stack));
         let left = if all {
             ops.leave(locked)
         } else {
-            remove(&ops, together().filter(is_left), locked)
+            warn_on_once!(together().filter(is_left).any(|stack| is_forgotten(&stack)));
+            keep(&ops, together().filter(|stack| !leaves(stack)), locked)
         };
         *awaited = all && left.is_ok();
         match left {
@@ -192,24 +198,17 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
             }
             Ok(()) => {}
         }
-        for stack in together().filter(is_left) {
+        for stack in together().filter(leaves) {
             stack.set_ops(None, locked);
         }
     }
     result
 }
 
-fn remove<'a>(ops: &Ops, leaving: impl Iterator<Item = &'a FuncStack>, locked: &Locked) -> Result {
+fn keep<'a>(ops: &Ops, staying: impl Iterator<Item = &'a FuncStack>, locked: &Locked) -> Result {
     let mut locations = KVVec::new();
-    for stack in leaving {
-        // What ftrace has forgotten, like a module's init code, it would not take.
-        let location = stack.location();
-        if !warn_on_once!(host::ftrace_location(location).is_none()) {
-            locations.push(location, GFP_KERNEL)?;
-        }
+    for stack in staying {
+        locations.push(stack.location(), GFP_KERNEL)?;
     }
-    if locations.is_empty() {
-        return Ok(());
-    }
-    ops.remove(&mut locations, locked)
+    ops.keep(&mut locations, locked)
 }

@@ -53,22 +53,26 @@ impl Ops {
         Ok(ops)
     }
 
-    fn set_filter(&self, locations: &mut [usize], remove: bool) -> Result {
+    /// Makes these locations the filter, of which there is one at least: none would mean all.
+    fn set_filter(&self, locations: &mut [usize]) -> Result {
         let count = u32::try_from(locations.len()).map_err(|_| EINVAL)?;
-        let (ips, remove) = (locations.as_mut_ptr(), remove.into());
+        if count == 0 {
+            return Err(EINVAL);
+        }
+        let ips = locations.as_mut_ptr();
         // SAFETY: By the type invariants; the array has `count` elements, and `usize` is C's
-        // `unsigned long`.
-        to_result(unsafe { bindings::ftrace_set_filter_ips(self.0.get(), ips, count, remove, 0) })
+        // `unsigned long`. Nothing is removed, and the filter begins anew.
+        to_result(unsafe { bindings::ftrace_set_filter_ips(self.0.get(), ips, count, 0, 1) })
     }
 
     /// Has ftrace call the handler for the functions at these locations, of which there is one at
-    /// least: none would mean all. Once, and if it fails nothing has changed. Sleeps.
+    /// least. Once, and if it fails nothing has changed. Sleeps.
     pub(crate) fn enter(
         self: &Arc<Self>,
         locations: &mut [usize],
         _: &Locked,
     ) -> Result<(), Refusal> {
-        self.set_filter(locations, false).map_err(Refusal::Filter)?;
+        self.set_filter(locations).map_err(Refusal::Filter)?;
         // SAFETY: By the type invariants.
         to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
             // INVARIANT: ftrace may have looked at it, for a moment.
@@ -81,10 +85,19 @@ impl Ops {
         })
     }
 
-    /// Has ftrace stop calling the handler for some of the functions that have entered, but not
-    /// for all. Needs memory, and sleeps; if it fails, nothing has changed.
-    pub(crate) fn remove(&self, locations: &mut [usize], _: &Locked) -> Result {
-        self.set_filter(locations, true)
+    /// Has ftrace stop calling the handler for all functions that have entered but these, of which
+    /// there is one at least. Needs memory, and sleeps; if it fails, nothing has changed.
+    ///
+    /// The filter is set as a whole, because ftrace does not take the location of a function out of
+    /// a filter that it does not know any more. If one stayed, and other code came to have a
+    /// function there, ftrace would find its books wrong, and shut itself down.
+    ///
+    /// Unlike [`Ops::leave`], this does not let a BPF trampoline know that the function is not
+    /// redirected any more: ftrace does that when an `ftrace_ops` is unregistered, and does not
+    /// export it. The trampoline goes on to call the function by its address, which is slower than
+    /// it could be, and right.
+    pub(crate) fn keep(&self, locations: &mut [usize], _: &Locked) -> Result {
+        self.set_filter(locations)
     }
 
     /// Keeps the memory for ever, because ftrace does not let go of it.
