@@ -181,6 +181,38 @@ pub(crate) enum Refusal {
     Busy,
 }
 
+/// Conditions that the rules rely on, and check all the same. The kernel warns of each of them once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expectation {
+    /// No transition is in progress when one is prepared.
+    NoTransition,
+    /// No task knows of a transition when one is prepared.
+    TaskIsIdle,
+    /// Every func of a patch can begin a transition, and end it.
+    FuncInTransition,
+    /// A transition is in progress when tasks are asked to switch.
+    TransitionToStart,
+    /// A transition is in progress when a pass looks at the tasks.
+    TransitionToComplete,
+    /// No task is asked to switch when all of them have.
+    NoTaskIsPending,
+    /// A transition that is given up is one to the patched state.
+    TransitionToCancel,
+    /// An object is unpatched before it is patched.
+    ObjectIsUnpatched,
+    /// A func that is put onto a stack is in a state that allows it.
+    FuncToPush,
+    /// A func that is taken off a stack is in a state that allows it.
+    FuncToPop,
+    /// Callbacks other than the one before patching succeed.
+    CallbackSucceeds,
+}
+
+impl Expectation {
+    /// The number of expectations.
+    pub(crate) const COUNT: usize = Self::CallbackSucceeds as usize + 1;
+}
+
 /// What there is to say of patches and objects, beyond their transitions.
 ///
 /// `P`, `O` and `E` are a host's patches, objects and errors.

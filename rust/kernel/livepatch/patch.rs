@@ -25,7 +25,7 @@ use super::{
         self,
         klp_notice,
         klp_warn,
-        warn_on_once,
+        warn_on,
         Locked, //
     },
     index,
@@ -35,6 +35,7 @@ use super::{
             FuncState, //
         },
         Callback,
+        Expectation,
         Notice,
         PatchHost,
         Refusal,
@@ -47,7 +48,13 @@ use super::{
     },
     trace, //
 };
-use crate::prelude::*;
+use crate::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
 use ::core::ffi::CStr;
 
 impl From<Refusal> for Error {
@@ -327,7 +334,17 @@ impl<'a> PatchHost for Kernel<'a> {
         trace::patch(patch, turn);
     }
 
-    fn expect(&self, ok: bool) {
-        warn_on_once!(!ok);
+    fn expect(&self, what: Expectation, holds: bool) {
+        static WARNED: [Atomic<i32>; Expectation::COUNT] =
+            [const { Atomic::new(0) }; Expectation::COUNT];
+
+        if holds {
+            return;
+        }
+        let warned = WARNED.get(what as usize);
+        if warned.is_some_and(|warned| warned.xchg(1, Relaxed) == 0) {
+            klp_warn!("unexpected: not {what:?}\n");
+            warn_on!(true);
+        }
     }
 }

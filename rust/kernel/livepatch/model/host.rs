@@ -16,6 +16,7 @@ use super::{
     Blocker,
     Callback,
     Event,
+    Expectation,
     Notice,
     Refusal,
     Step,
@@ -217,8 +218,8 @@ pub(crate) trait PatchHost {
     fn notify(&self, notice: Notice<Self::Patch, Self::Object, Self::Error>);
     /// Tells who traces it what happens to a patch.
     fn trace_patch(&self, patch: Self::Patch, turn: Turn<Self::Patch>);
-    /// Tells the log, once, that something is wrong that cannot be; `ok` is what should hold.
-    fn expect(&self, ok: bool);
+    /// Warns, the first time, that an expectation does not hold.
+    fn expect(&self, what: Expectation, holds: bool);
 }
 
 /// The machine that a transition runs on.

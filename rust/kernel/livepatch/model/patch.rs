@@ -10,6 +10,7 @@
 use super::{
     func::Change,
     Callback,
+    Expectation,
     Notice,
     PatchHost,
     Refusal, //
@@ -53,7 +54,7 @@ pub(crate) fn patch_object<H: PatchHost>(
     when: Circumstance,
 ) -> Result<(), H::Error> {
     if host.patched(object) {
-        host.expect(false);
+        host.expect(Expectation::ObjectIsUnpatched, false);
         return Err(Refusal::Invalid.into());
     }
     if let Err(error) = push_funcs(host, object, when) {
@@ -77,7 +78,7 @@ fn push_funcs<H: PatchHost>(
     let pushed = host.funcs(object).try_for_each(|func| {
         let stack = host.stack(func, &mut batch)?;
         if !host.change(func, change) {
-            host.expect(false);
+            host.expect(Expectation::FuncToPush, false);
             return Err(Refusal::Invalid.into());
         }
         host.push(func, stack);
@@ -99,7 +100,7 @@ fn pop_funcs<H: PatchHost>(host: &H, object: H::Object, which: Which, when: Circ
         }
         if host.func_state(func).patched() {
             let legal = host.change(func, change);
-            host.expect(legal);
+            host.expect(Expectation::FuncToPop, legal);
             if legal {
                 host.pop(func);
             }
@@ -147,7 +148,8 @@ pub(super) fn pre_patch<H: PatchHost>(host: &H, object: H::Object) -> Result<(),
 
 /// Runs a callback that cannot fail.
 pub(super) fn call<H: PatchHost>(host: &H, object: H::Object, callback: Callback) {
-    host.expect(host.call(object, callback).is_ok());
+    let result = host.call(object, callback);
+    host.expect(Expectation::CallbackSucceeds, result.is_ok());
 }
 
 /// Runs the callback after unpatching, once for each callback before patching that succeeded.

@@ -25,6 +25,7 @@ use super::{
     Blocker,
     Callback,
     Event,
+    Expectation,
     Host,
     Step,
     Tally,
@@ -53,7 +54,7 @@ const MANY: i32 = 1 << 29;
 /// [`start`] or [`cancel`].
 pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     let tasks = host.tasks();
-    host.expect(tasks.target() == TaskState::Idle);
+    host.expect(Expectation::NoTransition, tasks.target() == TaskState::Idle);
     host.set_transition_patch(Some(patch));
 
     // Without effect until tasks are asked to switch.
@@ -61,7 +62,10 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     host.say(patch, Event::Initializing);
 
     let prepare = |task| {
-        host.expect(tasks.state(task) == TaskState::Idle);
+        host.expect(
+            Expectation::TaskIsIdle,
+            tasks.state(task) == TaskState::Idle,
+        );
         tasks.set_state(task, target.opposite());
     };
     host.for_each_task(prepare);
@@ -79,7 +83,8 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
 fn change_funcs<H: Host>(host: &H, patch: H::Patch, change: Change) {
     for object in host.objects(patch) {
         for func in host.funcs(object) {
-            host.expect(host.change(func, change));
+            let legal = host.change(func, change);
+            host.expect(Expectation::FuncInTransition, legal);
         }
     }
 }
@@ -87,7 +92,10 @@ fn change_funcs<H: Host>(host: &H, patch: H::Patch, change: Change) {
 /// Asks every task that is not in the target state to switch to it.
 pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    host.expect(tasks.target() != TaskState::Idle);
+    host.expect(
+        Expectation::TransitionToStart,
+        tasks.target() != TaskState::Idle,
+    );
     host.trace_transition(patch, Step::Start, || tally(host));
     host.say(patch, Event::Starting);
 
@@ -139,7 +147,10 @@ fn tally<H: Host>(host: &H) -> Tally {
 /// Those that cannot ask are found by looking again: often at first, then less and less so.
 pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    host.expect(tasks.target() != TaskState::Idle);
+    host.expect(
+        Expectation::TransitionToComplete,
+        tasks.target() != TaskState::Idle,
+    );
 
     // As long as they are being counted, nobody is the last.
     let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
@@ -222,7 +233,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
     }
 
     let settle = |task| {
-        host.expect(!tasks.pending(task));
+        host.expect(Expectation::NoTaskIsPending, !tasks.pending(task));
         tasks.set_state(task, TaskState::Idle);
     };
     host.for_each_task(settle);
@@ -245,7 +256,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
 /// Gives up a transition between [`init`] and [`start`]: no task has switched.
 pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
     if host.tasks().target() != TaskState::Patched {
-        host.expect(false);
+        host.expect(Expectation::TransitionToCancel, false);
         return;
     }
     host.say(patch, Event::Canceling);

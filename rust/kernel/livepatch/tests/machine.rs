@@ -24,7 +24,6 @@ use crate::livepatch::model::{
     Callback,
     Event,
     Notice,
-    PatchHost,
     Refusal,
     TaskState,
     Way, //
@@ -426,10 +425,17 @@ impl Machine {
         }
     }
 
+    /// Something must hold, whatever the rules do.
+    fn must_hold(&self, holds: bool) {
+        if !holds {
+            self.warned.set(true);
+        }
+    }
+
     /// Handlers that could see a func as it was before must be done by now.
     fn expect_reclaimed(&self) {
         let unreclaimed = self.state.borrow().unreclaimed;
-        self.expect(!unreclaimed);
+        self.must_hold(!unreclaimed);
     }
 
     /// Whether a func on a stack is in transition.

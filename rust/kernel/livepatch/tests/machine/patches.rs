@@ -23,6 +23,7 @@ use crate::livepatch::model::{
         FuncState, //
     },
     Callback,
+    Expectation,
     Notice,
     PatchHost,
     Turn, //
@@ -83,7 +84,7 @@ impl PatchHost for Machine {
 
     fn release_patch(&self, patch: Patch) {
         self.expect_reclaimed();
-        self.expect(!self.objects(patch).any(|object| self.patched(object)));
+        self.must_hold(!self.objects(patch).any(|object| self.patched(object)));
         self.patch(patch, |patch| {
             patch.published = false;
             patch.count = 0;
@@ -159,15 +160,15 @@ impl PatchHost for Machine {
     fn resolve(&self, _: Patch, object: Object) -> Result<(), Errno> {
         self.attempt()?;
         // x86 refuses to write a relocation where one is written already.
-        self.expect(!self.is_relocated(object));
+        self.must_hold(!self.is_relocated(object));
         self.object(object, |object| object.relocated = object.module != VMLINUX);
         Ok(())
     }
 
     fn clear_relocations(&self, _: Patch, object: Object) {
         self.expect_reclaimed();
-        self.expect(!self.patched(object));
-        self.expect(self.is_relocated(object));
+        self.must_hold(!self.patched(object));
+        self.must_hold(self.is_relocated(object));
         self.object(object, |object| object.relocated = false);
     }
 
@@ -177,7 +178,7 @@ impl PatchHost for Machine {
         }
         // Two of them are for an object that is patched, two for one that is not.
         let patched = matches!(callback, Callback::PostPatch | Callback::PreUnpatch);
-        self.expect(self.patched(object) == patched);
+        self.must_hold(self.patched(object) == patched);
         if callback == Callback::PostUnpatch {
             self.expect_reclaimed();
         }
@@ -211,8 +212,8 @@ impl PatchHost for Machine {
 
     fn detach(&self, object: Object) {
         self.expect_reclaimed();
-        self.expect(!self.patched(object));
-        self.expect(!self.is_relocated(object));
+        self.must_hold(!self.patched(object));
+        self.must_hold(!self.is_relocated(object));
         self.object(object, |object| object.loaded = false);
     }
 
@@ -281,7 +282,7 @@ impl PatchHost for Machine {
     fn change(&self, func: Func, change: Change) -> bool {
         if self.func_state(func).patched() {
             match change {
-                Change::Begin => self.expect(!self.task_is_idle()),
+                Change::Begin => self.must_hold(!self.task_is_idle()),
                 // Handlers may have seen it in transition.
                 Change::End => self.state.borrow_mut().unreclaimed = true,
                 _ => {}
@@ -382,9 +383,7 @@ impl PatchHost for Machine {
         self.keep_trace(Traced::Turned(patch, turn));
     }
 
-    fn expect(&self, ok: bool) {
-        if !ok {
-            self.warned.set(true);
-        }
+    fn expect(&self, _: Expectation, holds: bool) {
+        self.must_hold(holds);
     }
 }

@@ -18,7 +18,6 @@ use crate::livepatch::model::{
     Blocker,
     Event,
     Host,
-    PatchHost,
     Step,
     Tally,
     TaskHost,
@@ -46,7 +45,7 @@ impl TaskHost for Machine {
         if state == TaskState::Idle {
             // No handler may find the task idle by a func in transition.
             self.expect_reclaimed();
-            self.expect(!self.func_in_transition());
+            self.must_hold(!self.func_in_transition());
         }
         self.note_switch(task, state);
         self.task(task, |task| task.state = state);

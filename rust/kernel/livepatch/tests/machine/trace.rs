@@ -45,7 +45,7 @@ impl Machine {
             task.untold |= switches;
             forgotten
         });
-        self.expect_told(!forgotten);
+        self.must_hold(!forgotten);
     }
 
     pub(super) fn told_of_switch(&self, task: Task, state: TaskState, way: Way) {
@@ -53,13 +53,7 @@ impl Machine {
             task.way = Some(way);
             core::mem::replace(&mut task.untold, false)
         });
-        self.expect_told(untold && self.state_of(task) == state && state == self.target());
-    }
-
-    fn expect_told(&self, ok: bool) {
-        if !ok {
-            self.warned.set(true);
-        }
+        self.must_hold(untold && self.state_of(task) == state && state == self.target());
     }
 
     // What tests arrange and look at.

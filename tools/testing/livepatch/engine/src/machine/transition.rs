@@ -21,6 +21,7 @@ use crate::livepatch::model::{
     },
     Callback,
     Event,
+    Expectation,
     Host,
     Notice,
     PatchHost,
@@ -285,12 +286,10 @@ impl PatchHost for Transition {
 
     fn trace_patch(&self, _: usize, _: Turn<usize>) {}
 
-    #[track_caller]
-    fn expect(&self, ok: bool) {
-        let line = Location::caller().line();
-        if !ok {
+    fn expect(&self, what: Expectation, holds: bool) {
+        if !holds {
             self.machine()
-                .note(|| format!("the expectation in line {line} is not met"));
+                .note(|| format!("the expectation {what:?} is not met"));
         }
     }
 }
