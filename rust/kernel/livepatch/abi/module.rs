@@ -74,14 +74,25 @@ impl Module {
 
     /// The part of the module's memory that `address` lies in.
     pub(crate) fn region(&self, address: usize) -> Option<Range<usize>> {
-        // SAFETY: The module lives, and its memory stays where it is while it does.
-        let parts = unsafe { &(*self.as_ptr()).mem };
-        parts
-            .iter()
-            .map(|part| {
-                let start = part.base as usize;
-                start..start.saturating_add(part.size as usize)
-            })
+        const PARTS: usize = bindings::mod_mem_type_MOD_MEM_NUM_TYPES as usize;
+
+        // SAFETY: The module lives; nothing is loaded.
+        let parts = unsafe { &raw const (*self.as_ptr()).mem };
+        let parts = parts.cast::<bindings::module_memory>();
+        let region = |part: usize| {
+            // SAFETY: There are as many parts. The loader clears those of the init code when the
+            // init function has returned, without a lock that is held here: each field is loaded
+            // once. Half of it cleared, the part is empty, or is where there is no code.
+            let (start, size) = unsafe {
+                let part = parts.add(part);
+                let base = (&raw const (*part).base).read_volatile();
+                let size = (&raw const (*part).size).read_volatile();
+                (base as usize, size as usize)
+            };
+            start..start.saturating_add(size)
+        };
+        (0..PARTS)
+            .map(region)
             .find(|region| region.contains(&address))
     }
 
