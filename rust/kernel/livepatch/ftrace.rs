@@ -71,13 +71,17 @@ impl<'a> Batch<'a> {
     }
 
     /// Finds out which function ftrace has refused: the first without which it takes those before.
+    ///
+    /// Each try waits for RCU tasks. So there is none if the error says nothing about a function,
+    /// as when memory is short: the first one stands for all then.
     fn find_refused(&mut self, mut why: Refusal, locked: &Locked) -> Option<(&'a Func, Refusal)> {
         let (mut taken, mut refused) = (0, self.locations.len());
-        while taken < refused.saturating_sub(1) {
+        while why.is_of_a_function() && taken < refused.saturating_sub(1) {
             let middle = taken.midpoint(refused);
             match try_out(self.locations.get_mut(..middle)?, locked) {
                 Ok(()) => taken = middle,
-                Err(reason) => (refused, why) = (middle, reason),
+                Err(reason) if reason.is_of_a_function() => (refused, why) = (middle, reason),
+                Err(_) => break,
             }
         }
         let (func, _) = self.funcs.get(taken)?;

@@ -35,6 +35,15 @@ pub(crate) enum Refusal {
     Register(Error),
 }
 
+impl Refusal {
+    /// Whether one of the functions is the reason: another user has it ([`EBUSY`]), or ftrace does
+    /// not know it ([`EINVAL`]).
+    pub(crate) fn is_of_a_function(&self) -> bool {
+        let (Self::Filter(error) | Self::Register(error)) = *self;
+        error == EBUSY || error == EINVAL
+    }
+}
+
 /// Functions that enter ftrace together: a `struct ftrace_ops`.
 ///
 /// # Invariants
