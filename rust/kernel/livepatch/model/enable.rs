@@ -148,7 +148,6 @@ pub(super) fn retire<H: PatchHost>(host: &H, patch: H::Patch) {
     if !host.enabled(patch) {
         free(patch);
     } else if host.replaces(patch) {
-        host.release_nops(patch);
         while let Some(older) = replace::replaced(host, patch).next() {
             free(older);
         }

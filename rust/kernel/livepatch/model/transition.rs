@@ -229,7 +229,11 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
 
     if target == TaskState::Patched {
         // A handler that saw a func in transition has looked at its task before that becomes idle.
+        // No handler sees a nop any more, so that callbacks find none of them in sysfs.
         host.reclaim();
+        if host.replaces(patch) {
+            host.release_nops(patch);
+        }
     }
 
     let settle = |task| {

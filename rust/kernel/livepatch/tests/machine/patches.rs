@@ -173,6 +173,9 @@ impl PatchHost for Machine {
     }
 
     fn call(&self, object: Object, callback: Callback) -> Result<(), Errno> {
+        // Where the last callback after patching looks, there are only the patch's own funcs.
+        let has_nops = self.funcs(object).any(|func| self.is_nop(func));
+        self.must_hold(callback != Callback::PostPatch || !has_nops);
         if self.is_nop_object(object) {
             return Ok(());
         }
