@@ -96,8 +96,7 @@ pub(crate) fn lock() -> LockedGuard {
 
 impl Locked {
     /// The proof, for code that runs inside a section that holds the mutex without having been
-    /// passed the proof: callbacks, and the checks that a task makes of its own stack while a
-    /// transition keeps everything in place.
+    /// passed the proof: callbacks.
     ///
     /// # Safety
     ///

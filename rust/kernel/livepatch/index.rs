@@ -77,11 +77,11 @@ impl Index {
         let patched = patch.objects(locked).filter(|o| o.patched(locked));
         for func in patched.flat_map(|object| object.funcs(locked)) {
             let name = FuncName(func.name().as_char_ptr());
-            let (old, new) = (func.original(), func.new_code());
+            let (old, new) = (func.original(locked), func.new_code(locked));
             let location = host::ftrace_location(old.start);
             let below = location
                 .and_then(|location| stacks::below(func, location, locked))
-                .map(|below| below.new_code());
+                .map(|below| below.new_code(locked));
             let order = index.patching.len();
             if let Some(location) = location {
                 let code = stack::in_handler(location, CALL_SIZE);

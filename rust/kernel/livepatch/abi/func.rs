@@ -147,10 +147,9 @@ impl Func {
 
     /// The code of the original function, while its object is loaded.
     ///
-    /// Tasks that check their own stack use this and the two below without `klp_mutex`; the
-    /// values they look at do not change while the object is loaded and its patch in transition.
-    pub(crate) fn original(&self) -> Code {
-        // SAFETY: By the type invariants.
+    /// Tasks that check their own stack do not use this: the index has a copy.
+    pub(crate) fn original(&self, _: &Locked) -> Code {
+        // SAFETY: By the type invariants, and `Locked` excludes writers.
         unsafe {
             Code {
                 start: (*self.as_ptr()).old_func as usize,
@@ -160,10 +159,10 @@ impl Func {
     }
 
     /// The code of the patch's function.
-    pub(crate) fn new_code(&self) -> Code {
+    pub(crate) fn new_code(&self, _: &Locked) -> Code {
         Code {
             start: self.new_address(),
-            // SAFETY: By the type invariants.
+            // SAFETY: By the type invariants, and `Locked` excludes writers.
             size: unsafe { (*self.as_ptr()).new_size },
         }
     }
