@@ -24,7 +24,8 @@
  * @KLP_WAY_KERNEL_EXIT: it left the kernel
  * @KLP_WAY_IDLE_LOOP: an idle task passed through its loop
  * @KLP_WAY_OFFLINE: an idle task's CPU is offline
- * @KLP_WAY_FORK: its parent had switched before it was on the task list
+ * @KLP_WAY_FORK: its parent had switched before it was on the task list; the
+ *	fork can still fail after the event, and the task then never runs
  * @KLP_WAY_FORCED: the administrator forced the transition
  */
 enum klp_switch_way {

@@ -112,7 +112,7 @@ pub(crate) enum Way {
     IdleLoop,
     /// An idle task's CPU is offline.
     Offline,
-    /// Its parent had switched before it was on the task list.
+    /// Its parent had switched before it was on the task list. The task may yet never run.
     Fork,
     /// The administrator forced the transition.
     Forced,

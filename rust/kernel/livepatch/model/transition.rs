@@ -374,6 +374,9 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
 /// Serialised with the walks over the task list by the caller's `tasklist_lock`; `current` cannot
 /// switch itself meanwhile, being here. The flag was copied with the thread info a while ago, and
 /// the parent may have switched since.
+///
+/// A signal can still make the fork fail after this. The switch of a child that never runs is
+/// traced then: there is no hook any later, and no walk finds the child.
 pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     let parent = tasks.current();
     let (before, state) = (tasks.state(child), tasks.state(parent));
