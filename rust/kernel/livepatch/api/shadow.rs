@@ -216,6 +216,10 @@ impl<T: Lasting> Shadow<T> {
     ///
     /// Others who have found it before keep it for a while, too: it is dropped after the last of
     /// them is done.
+    ///
+    /// The variable is found first and removed after that. If another caller removes it in between,
+    /// and a third attaches a new one, the new one is removed, and both removers return the old
+    /// one. Callers that attach and remove at the same time need a lock of their own.
     #[inline]
     pub fn remove<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
         let variable = self.get(structure)?;
