@@ -3,7 +3,9 @@
  * A livepatch with two relocations in a section of their own, for tests that
  * turn them into livepatch relocations, well-formed or not, in the built module:
  * see Documentation/livepatch/module-elf-format.rst.  The parameter "slots" and
- * the replaced function tell what the relocations have been resolved to.
+ * the replaced function tell what the relocations have been resolved to.  The
+ * parameter "refusals" says how many times the target is to be refused, after its
+ * relocations have been written.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -35,6 +37,19 @@ static const struct kernel_param_ops slots_ops = {
 module_param_cb(slots, &slots_ops, NULL, 0444);
 MODULE_PARM_DESC(slots, "what the relocations have been resolved to");
 
+static unsigned int refusals;
+module_param(refusals, uint, 0444);
+MODULE_PARM_DESC(refusals, "how many more times to refuse the target (default=0)");
+
+static int pre_patch(struct klp_object *obj)
+{
+	if (!refusals)
+		return 0;
+
+	refusals--;
+	return -EAGAIN;
+}
+
 static int relocs_mod_target_show(struct seq_file *m, void *v)
 {
 	seq_printf(m, "%s: %ps %ps\n", THIS_MODULE->name, READ_ONCE(slots[0]),
@@ -53,6 +68,9 @@ static struct klp_object objs[] = {
 	{
 		.name = "test_klp_mod_target",
 		.funcs = funcs,
+		.callbacks = {
+			.pre_patch = pre_patch,
+		},
 	}, { }
 };
 

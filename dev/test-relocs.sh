@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A module that is refused once, after a livepatch's relocations of it have been
+# written, can be loaded the next time.  The livepatch is one that no compiler
+# makes, so that this is none of the selftests.  CORE=c shows what the C core does.
+# The last line is "N passed, N failed".
+
+# shellcheck source=dev/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+build=$("$repo/dev/kernel.sh")
+set_kmake
+rsync -a "$repo/dev/parity/" "$build/parity-modules/"
+run_logged "building the livepatch" "$build/log/parity-modules" \
+	"${kmake[@]}" -C "$build" modules KBUILD_EXTMOD="$build/parity-modules"
+target=test_klp_mod_target
+"$repo/dev/edit-module.py" "$build/parity-modules/test_klp_relocs.ko" "$build/parity-modules/refused-once.ko" \
+	--relocs .rela.klp_slots .klp.rela.$target..klp_slots \
+	--symbol test_klp_relocs_first .klp.sym.$target.${target}_show,1 \
+	--symbol test_klp_relocs_second .klp.sym.$target.${target}_show,0
+
+# shellcheck disable=SC2016 # the guest's variables
+guest='
+fail() {
+	echo "$*"
+	dmesg | tail -n 15
+	exit 1
+}
+target=test_klp_mod_target
+load="insmod $KBUILD/selftests/livepatch/test_modules/$target.ko"
+insmod "$KBUILD/parity-modules/refused-once.ko" refusals=1 || fail "the livepatch is not accepted"
+! $load 2>/dev/null || fail "the target is not refused"
+$load || fail "the target is refused a second time"
+read -r shown <"/proc/$target"
+[ "$shown" = "test_klp_relocs: ${target}_show ${target}_show" ] || fail "the target shows: $shown"
+'
+
+check "a module that was refused once" quietly "$repo/dev/vm.sh" "$guest"
+totals
