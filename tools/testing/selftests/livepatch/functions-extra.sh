@@ -30,6 +30,22 @@ function is_rust() {
 	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
+# only_rust(case) - whether to run a case that the C core does not survive
+#	case - its name
+function only_rust() {
+	is_rust && return
+	echo "# left out: $1: the C core does not survive it"
+	return 1
+}
+
+# hide_signaling() - do not expect the message that the remaining tasks are
+#	signaled: how often it is there depends on how slow the machine is
+function hide_signaling() {
+	function dmesg() {
+		command dmesg | grep -v 'livepatch: signaling remaining tasks'
+	}
+}
+
 # new_messages() - the kernel's messages since start_test
 function new_messages() {
 	dmesg | awk -v last_dmesg="$LAST_DMESG" 'p; $0 == last_dmesg { p=1 }'

@@ -19,11 +19,8 @@ MOD_TARGET=test_klp_sleep_target
 
 BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 
-# A machine that is slow enough takes longer than it takes to signal the tasks
-# that are left.  That message is the business of one case, which unsets this.
-function dmesg() {
-	command dmesg | grep -v 'livepatch: signaling remaining tasks'
-}
+# That message is the business of one case, which undoes this.
+hide_signaling
 
 setup_config
 
