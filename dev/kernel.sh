@@ -45,8 +45,9 @@ run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
 rsync -a "$tree/tools/testing/selftests/livepatch" "$out/selftests/"
 run_logged "building the selftests" "$out/log/selftests" \
 	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"
-gcc -O2 -o "$out/selftests/livepatch/test_klp-call_getpid" \
-	"$out/selftests/livepatch/test_klp-call_getpid.c"
+for program in test_klp-call_getpid test_klp-exit; do
+	gcc -O2 -pthread -o "$out/selftests/livepatch/$program" "$out/selftests/livepatch/$program.c"
+done
 run_logged "building klpctl" "$out/log/klpctl" \
 	"${kmake[@]}" -C "$tree/tools/livepatch" O="$out/selftests/livepatch"
 say "Linux $(cat "$out/include/config/kernel.release"), $(basename "$out")"

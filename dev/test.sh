@@ -61,9 +61,10 @@ suite "demo" one "$repo/dev/demo.sh"
 suite "wrong livepatches" "$repo/dev/rust-wrong.sh"
 suite "first livepatch in Rust" "$repo/dev/rust-guide.sh"
 # All but test-oom.sh, which takes a quarter of an hour: make selftest has it.
-scripts="test-bad-input.sh test-callbacks.sh test-direct.sh test-ftrace.sh test-klpctl.sh
-test-kprobe.sh test-livepatch.sh test-rust-rcu.sh test-rust.sh test-samples.sh test-shadow-scale.sh
-test-shadow-vars.sh test-state.sh test-syscall.sh test-sysfs.sh test-trace.sh test-transition.sh"
+scripts="test-bad-input.sh test-callbacks.sh test-direct.sh test-exiting.sh test-ftrace.sh test-klpctl.sh
+test-kprobe.sh test-leave.sh test-livepatch.sh test-preempted.sh test-rust-rcu.sh test-rust.sh
+test-samples.sh test-shadow-scale.sh test-shadow-vars.sh test-state.sh test-syscall.sh test-sysfs.sh
+test-trace.sh test-transition.sh"
 suite "selftests" env CORE=rust DEBUG=1 TESTS="${scripts//$'\n'/ }" "$repo/dev/selftest.sh"
 
 {

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2034 # for the scripts that source this
+#
+# What the tests share in which a livepatch ends while a task is in its code: how a
+# process gets there, and what the kernel says.  Sourced after functions-extra.sh.
+#
+# The process is a reader of /proc/test_klp_leave_a.
+
+MOD_TARGET=test_klp_leave_target
+MOD_PATCH=test_klp_leave_patch
+MOD_OTHER=test_klp_leave_other
+
+HOLD_PARAM=/sys/module/$MOD_PATCH/parameters/hold
+
+# Parameters steer these tests.  The limits are for kernels that are broken.
+MAX_WAIT=600
+MAX_RETRIES=6000
+
+# cleanup_leave() - keep no process of the test, and no task in the functions
+function cleanup_leave() {
+	local pids param
+
+	pids=$(jobs -p)
+	[[ -z "$pids" ]] || kill $pids 2> /dev/null
+	for param in /sys/module/test_klp_leave_*/parameters/hold*; do
+		[[ ! -e $param ]] || echo N > $param
+	done
+	cleanup
+}
+
+# setup_leave() - configure the machine for such a test
+function setup_leave() {
+	setup_config
+	[[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
+		skip "no stack or patch_state in /proc/PID"
+	hide_signaling
+	trap cleanup_leave EXIT INT TERM HUP
+}
+
+# check_held(modname) - die if a livepatch's module is let go within some seconds.
+#	A slow machine may miss that, and reports nothing that is not so.
+#	modname - livepatch that a task is in
+function check_held() {
+	local mod="$1"
+
+	for _ in {1..50}; do
+		[[ "$(cat "/sys/module/$mod/refcnt" 2> /dev/null)" == "1" ]] ||
+			die "module $mod is let go while a task is in it"
+		sleep $RETRY_INTERVAL
+	done
+}
+
+# check_in_use(modname) - try to unload a livepatch's module, log the error
+#	modname - livepatch that a task is in
+function check_in_use() {
+	local mod="$1"
+
+	check_held "$mod"
+	log "% rmmod $mod"
+	log "$(rmmod "$mod" 2>&1)"
+}
+
+# start_reader(cpu) - start a process that reads /proc/test_klp_leave_a; sets
+#	READER to its PID, OUTPUT to the file descriptor of what it reads
+#	cpu - where it runs, anywhere if there is none
+function start_reader() {
+	local cpu="$1"
+
+	exec {OUTPUT}< <(exec ${cpu:+taskset -c $cpu} cat /proc/test_klp_leave_a)
+	READER=$!
+}
+
+# await_reader(present, absent) - wait until the reader is in a function
+#	present - the function
+#	absent  - one that has led there by a sibling call, if any
+function await_reader() {
+	local present="$1"; shift
+	local absent="$1"
+
+	wait_until 'grep -q " $present+" /proc/$READER/stack' ||
+		die "process $READER does not get to $present()"
+	! grep " $absent+" /proc/$READER/stack ||
+		die "the compiler has not made a jump of the sibling call in $absent()"
+}
+
+# end_reader(text) - wait for the end of the reader
+#	text - what it must have read
+function end_reader() {
+	local expected="$1"
+	local text
+
+	text=$(cat <&$OUTPUT)
+	exec {OUTPUT}<&-
+	[[ "$text" == "$expected" ]] ||
+		die "process $READER has read '$text'"
+}
+
+# end_other() - disable and unload the other livepatch
+function end_other() {
+	disable_lp $MOD_OTHER
+	unload_lp $MOD_OTHER
+}
+
+# check_ended() - unload the target, die if anything of any livepatch is there
+function check_ended() {
+	unload_mod $MOD_TARGET
+	check_clean
+}
+
+# What the cases have in common, as the kernel's messages
+TARGET="% insmod test_modules/$MOD_TARGET.ko"
+TARGET_GONE="% rmmod $MOD_TARGET"
+PATCH_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled
+$(unpatching_messages $MOD_PATCH)"
+
+# patch_messages(params) - when the livepatch is loaded with these parameters
+function patch_messages() {
+	local msg="% insmod test_modules/$MOD_PATCH.ko $*"
+
+	echo "${msg%% }
+$(patching_messages $MOD_PATCH)"
+}
+
+# other_messages(params) - the same of the other one
+function other_messages() {
+	echo "% insmod test_modules/$MOD_OTHER.ko $*
+$(patching_messages $MOD_OTHER)"
+}
+
+# other_gone_messages() - when the other one goes
+function other_gone_messages() {
+	echo "% echo 0 > $SYSFS_KLP_DIR/$MOD_OTHER/enabled
+$(unpatching_messages $MOD_OTHER)
+% rmmod $MOD_OTHER"
+}

@@ -1,0 +1,266 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Livepatches that end while a task sleeps in their code.  Their modules must stay
+# until the task has left the code, and must go then, although
+#
+#  - nothing of the functions that the livepatch has changed is on the task's stack,
+#    because the new function has reached the code by a sibling call, or has passed
+#    its address to the kernel, or
+#  - the transition was forced.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+. $(dirname $0)/functions-leave.sh
+
+MOD_LIVEPATCH=test_klp_livepatch
+
+WALK_PARAM=/sys/module/$MOD_TARGET/parameters/hold_walk
+
+setup_leave
+
+# release(param, text) - let the reader go on
+#	param - the parameter that keeps it where it is
+#	text  - what it must have read in the end
+function release() {
+	local param="$1"; shift
+	local text="$1"
+
+	write_ok $param N
+	end_reader "$text"
+}
+
+# another_livepatch() - load, disable and unload another livepatch: if a module can
+#	be let go now, it is let go before this ends
+function another_livepatch() {
+	load_lp $MOD_LIVEPATCH
+	disable_lp $MOD_LIVEPATCH
+	unload_lp $MOD_LIVEPATCH
+}
+
+IN_USE="% rmmod $MOD_PATCH
+rmmod: ERROR: Module $MOD_PATCH is in use"
+RELEASE="% echo N > $HOLD_PARAM"
+ANOTHER="% insmod test_modules/$MOD_LIVEPATCH.ko
+$(patching_messages $MOD_LIVEPATCH)
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+$(unpatching_messages $MOD_LIVEPATCH)
+% rmmod $MOD_LIVEPATCH"
+
+
+# - a reader sleeps in code of the livepatch
+# - the livepatch is disabled, and leaves sysfs; its module stays
+# - meanwhile another livepatch comes and goes
+# - the reader goes on in the code; the module goes
+# asleep(title, way, present, absent, text) - such a case
+#	title   - its name
+#	way     - how the reader gets into the code
+#	present - the function that it sleeps in
+#	absent  - the new function, which has led there
+#	text    - what it has read in the end
+function asleep() {
+	local title="$1"; shift
+	local way="$1"; shift
+	local present="$1"; shift
+	local absent="$1"; shift
+	local text="$1"
+
+	only_rust "$title" || return 0
+	start_test "$title"
+
+	load_mod $MOD_TARGET
+	load_lp $MOD_PATCH reach=$way
+	start_reader
+	await_reader "$present" "$absent"
+	disable_lp $MOD_PATCH
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_held $MOD_PATCH
+	release $HOLD_PARAM "$text"
+	unload_lp $MOD_PATCH
+	check_ended
+
+	check_result "$TARGET
+$(patch_messages reach=$way)
+$PATCH_GONE
+$IN_USE
+$ANOTHER
+$RELEASE
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+}
+
+asleep "tail call, asleep" jump leave_patch_wait leave_patch_jump \
+	"new a
+done"
+
+asleep "callback, asleep in it" callback leave_patch_wait leave_patch_callback \
+	"new a
+done
+new a
+done"
+
+
+# - a reader has returned from the callback, and sleeps in the function that is
+#   about to call it again: the reader's stack has no return address in the
+#   livepatch
+
+title="callback, asleep between two calls"
+if only_rust "$title"; then
+	start_test "$title"
+
+	load_mod $MOD_TARGET hold_walk=Y
+	load_lp $MOD_PATCH reach=callback hold=N
+	start_reader
+	await_reader test_klp_leave_walk "leave_patch_[a-z]*"
+	disable_lp $MOD_PATCH
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_held $MOD_PATCH
+	release $WALK_PARAM "new a
+done
+new a
+done"
+	unload_lp $MOD_PATCH
+	check_ended
+
+	check_result "$TARGET hold_walk=Y
+$(patch_messages reach=callback hold=N)
+$PATCH_GONE
+$IN_USE
+$ANOTHER
+% echo N > $WALK_PARAM
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+fi
+
+
+# - a reader sleeps in code of the livepatch, which is replaced by one that
+#   changes the same functions: nothing leaves ftrace
+
+title="tail call, asleep, all functions replaced"
+if only_rust "$title"; then
+	start_test "$title"
+
+	load_mod $MOD_TARGET
+	load_lp $MOD_PATCH reach=jump
+	start_reader
+	await_reader leave_patch_wait leave_patch_jump
+	load_lp $MOD_OTHER both=Y replace=Y
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
+		die "livepatch $MOD_PATCH is not replaced"
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_held $MOD_PATCH
+	release $HOLD_PARAM "new a
+done"
+	unload_lp $MOD_PATCH
+	end_other
+	check_ended
+
+	check_result "$TARGET
+$(patch_messages reach=jump)
+$(other_messages both=Y replace=Y)
+$IN_USE
+$ANOTHER
+$RELEASE
+% rmmod $MOD_PATCH
+$(other_gone_messages)
+$TARGET_GONE"
+fi
+
+
+# - a reader sleeps in a new function, and holds the replacement up
+# - the transition is forced; the module of the replaced livepatch stays
+# - the reader goes on; the module goes
+
+# check_held_up(state) - wait until the reader alone holds the transition up
+#	state - its patch_state, 0 when patching, 1 when unpatching
+function check_held_up() {
+	local state="$1"
+
+	wait_until '[[ "$(tasks_in_state $state)" == "$READER" ]]' ||
+		die "in state $state, besides $READER: $(tasks_in_state "$state")"
+}
+
+title="forced replacement"
+if only_rust "$title"; then
+	start_test "$title"
+
+	load_mod $MOD_TARGET
+	load_lp $MOD_PATCH
+	start_reader
+	await_reader leave_patch_wait
+	load_lp_nowait $MOD_OTHER both=Y replace=Y
+	check_held_up 0
+	write_ok "$SYSFS_KLP_DIR/$MOD_OTHER/force" 1
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
+		die "livepatch $MOD_PATCH is not replaced"
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_held $MOD_PATCH
+	release $HOLD_PARAM "new a
+done"
+	unload_lp $MOD_PATCH
+	end_other
+	check_ended
+
+	messages=$(other_messages both=Y replace=Y)
+	check_result "$TARGET
+$(patch_messages)
+$(head -n -2 <<< "$messages")
+% echo 1 > $SYSFS_KLP_DIR/$MOD_OTHER/force
+livepatch: forcing remaining tasks to the patched state
+$(tail -n 2 <<< "$messages")
+$IN_USE
+$ANOTHER
+$RELEASE
+% rmmod $MOD_PATCH
+$(other_gone_messages)
+$TARGET_GONE"
+fi
+
+
+# - the same for a livepatch that is disabled
+# - the C core never lets the module go, nor the target that it uses: so this is
+#   the last case
+
+start_test "forced disabling"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH
+start_reader
+await_reader leave_patch_wait
+write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" 0
+check_held_up 1
+write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/force" 1
+loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
+	die "livepatch $MOD_PATCH does not end"
+check_in_use $MOD_PATCH
+another_livepatch
+check_held $MOD_PATCH
+release $HOLD_PARAM "new a
+done"
+if is_rust; then
+	unload_lp $MOD_PATCH
+	check_ended
+	gone="
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+else
+	check_held $MOD_PATCH
+	check_clean
+	gone=
+fi
+
+check_result "$TARGET
+$(patch_messages)
+$(head -n -2 <<< "$PATCH_GONE")
+% echo 1 > $SYSFS_KLP_DIR/$MOD_PATCH/force
+livepatch: forcing remaining tasks to the patched state
+$(tail -n 2 <<< "$PATCH_GONE")
+$IN_USE
+$ANOTHER
+$RELEASE$gone"
+
+exit 0

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Livepatches that end while a task is preempted in their code, and nothing of the
+# functions that they have changed is on its stack: the new function has reached
+# the code by a sibling call.  Their modules must stay until the task has left the
+# code, also if not all of the functions leave ftrace, or none.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+. $(dirname $0)/functions-leave.sh
+
+setup_leave
+
+uname -v | grep -q PREEMPT ||
+	skip "this kernel does not preempt itself"
+
+# The last CPU is for tasks that do not sleep.
+LAST_CPU=$(($(getconf _NPROCESSORS_ONLN) - 1))
+BUSY_PIDS=
+
+# start_busy_loops() - keep the last CPU busy, so that readers who spin there are
+#	preempted
+function start_busy_loops() {
+	for _ in 1 2; do
+		taskset -c $LAST_CPU bash -c 'while :; do :; done' &
+		BUSY_PIDS+=" $!"
+	done
+}
+
+# end_busy_loops() - the opposite
+function end_busy_loops() {
+	kill $BUSY_PIDS
+	wait $BUSY_PIDS 2> /dev/null
+	BUSY_PIDS=
+}
+
+# - a reader spins in code of the livepatch, and is preempted there
+# - the livepatch ends; the process that ends it may have to wait for the reader,
+#   and the module stays in any case
+# - the reader leaves the code; the module goes
+# start_preempted(params) - load the livepatch, wait until a reader spins in it
+#	params - of the livepatch below, loaded on top of the first one, if any
+function start_preempted() {
+	load_mod $MOD_TARGET
+	load_lp $MOD_PATCH reach=jump spin=Y
+	[[ $# -eq 0 ]] || load_lp $MOD_OTHER "$@"
+	start_busy_loops
+	start_reader $LAST_CPU
+	await_reader leave_patch_wait leave_patch_jump
+}
+
+# end_preempted(text) - wait until no task holds the transition up any more, look
+#	at the module for a while, let the reader go on, and wait for the end of the
+#	livepatch.  The process in the background ends it.
+#	text - what the core says of the end of the transition
+function end_preempted() {
+	local text="$1"
+	local pid=$!
+
+	wait_until 'new_messages | grep -qF "livepatch: $text"' ||
+		die "no message: $text"
+	check_held $MOD_PATCH
+	# It depends on the core whether this is before or after its last message.
+	echo N > $HOLD_PARAM
+	end_reader "new a
+done"
+	end_busy_loops
+	wait $pid
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
+		die "livepatch $MOD_PATCH does not end"
+	unload_lp $MOD_PATCH
+}
+
+# end_by_disabling() - such an end
+function end_by_disabling() {
+	log "% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled"
+	echo 0 > "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" &
+	end_preempted "'$MOD_PATCH': completing unpatching transition"
+}
+
+# end_by_replacing(params) - another one
+#	params - of the livepatch that replaces
+function end_by_replacing() {
+	load_lp_nowait $MOD_OTHER "$@" &
+	end_preempted "'$MOD_OTHER': completing patching transition"
+}
+
+SPINNING="$TARGET
+$(patch_messages reach=jump spin=Y)"
+
+
+start_test "tail call, preempted"
+
+start_preempted
+end_by_disabling
+check_ended
+
+check_result "$SPINNING
+$PATCH_GONE
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+
+# Another livepatch stays on one of the two functions.
+start_test "tail call, preempted, one of two livepatches disabled"
+
+start_preempted replace=N
+end_by_disabling
+end_other
+check_ended
+
+check_result "$SPINNING
+$(other_messages replace=N)
+$PATCH_GONE
+% rmmod $MOD_PATCH
+$(other_gone_messages)
+$TARGET_GONE"
+
+start_test "tail call, preempted, one of two functions replaced"
+
+start_preempted
+end_by_replacing replace=Y
+end_other
+check_ended
+
+check_result "$SPINNING
+$(other_messages replace=Y)
+% rmmod $MOD_PATCH
+$(other_gone_messages)
+$TARGET_GONE"
+
+title="tail call, preempted, all functions replaced"
+if only_rust "$title"; then
+	start_test "$title"
+
+	start_preempted
+	end_by_replacing both=Y replace=Y
+	end_other
+	check_ended
+
+	check_result "$SPINNING
+$(other_messages both=Y replace=Y)
+% rmmod $MOD_PATCH
+$(other_gone_messages)
+$TARGET_GONE"
+fi
+
+exit 0

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What test_klp_leave_target.ko has for the livepatches that patch it.
+ */
+
+#ifndef _TEST_KLP_LEAVE_H
+#define _TEST_KLP_LEAVE_H
+
+#include <linux/printk.h>
+#include <linux/seq_file.h>
+
+int test_klp_leave_a(struct seq_file *m);
+int test_klp_leave_b(struct seq_file *m);
+int test_klp_leave_walk(struct seq_file *m, int (*visit)(struct seq_file *m));
+
+/* A task that exits has no file to write to. */
+static inline void test_klp_leave_say(struct seq_file *m, const char *text)
+{
+	if (m)
+		seq_printf(m, "%s\n", text);
+	else
+		pr_info("%s\n", text);
+}
+
+#endif

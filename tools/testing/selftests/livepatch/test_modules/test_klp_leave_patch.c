@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Patches both functions of test_klp_leave_target.ko.  Whoever calls the new
+ * test_klp_leave_a() stays in leave_patch_wait() while the parameter "hold" is Y.
+ * The parameter "reach" says how the new function gets there:
+ *
+ * call		by a call, so that both are on the stack
+ * jump		by a sibling call, which leaves nothing of it on the stack
+ * callback	by passing leave_patch_wait() to test_klp_leave_walk(), which
+ *		calls it twice, and which it reaches by a sibling call, too
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/compiler.h>
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include "test_klp_leave.h"
+
+static bool hold = true;
+module_param(hold, bool, 0644);
+MODULE_PARM_DESC(hold, "keep tasks in leave_patch_wait() (default=true)");
+
+static bool spin;
+module_param(spin, bool, 0444);
+MODULE_PARM_DESC(spin, "they do not sleep there (default=false)");
+
+static char *reach = "call";
+module_param(reach, charp, 0444);
+MODULE_PARM_DESC(reach, "how they get there: call, jump or callback (default=call)");
+
+static unsigned int inside;
+module_param(inside, uint, 0444);
+MODULE_PARM_DESC(inside, "how many tasks are there, if they come one by one");
+
+static noinline int leave_patch_wait(struct seq_file *m)
+{
+	test_klp_leave_say(m, "new a");
+	WRITE_ONCE(inside, inside + 1);
+	while (READ_ONCE(hold)) {
+		if (spin)
+			cpu_relax();
+		else
+			msleep(100);
+	}
+	WRITE_ONCE(inside, inside - 1);
+	test_klp_leave_say(m, "done");
+	return 0;
+}
+
+static int leave_patch_call(struct seq_file *m)
+{
+	int ret = leave_patch_wait(m);
+
+	/* No sibling call: this comes after it. */
+	barrier();
+	return ret;
+}
+
+static int leave_patch_jump(struct seq_file *m)
+{
+	return leave_patch_wait(m);
+}
+
+static int leave_patch_callback(struct seq_file *m)
+{
+	return test_klp_leave_walk(m, leave_patch_wait);
+}
+
+static int leave_patch_b(struct seq_file *m)
+{
+	test_klp_leave_say(m, "new b");
+	return 0;
+}
+
+static struct klp_func funcs[] = {
+	{
+		.old_name = "test_klp_leave_a",
+		.new_func = leave_patch_call,
+	}, {
+		.old_name = "test_klp_leave_b",
+		.new_func = leave_patch_b,
+	}, {}
+};
+
+static struct klp_object objs[] = {
+	{
+		.name = "test_klp_leave_target",
+		.funcs = funcs,
+	}, {}
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+};
+
+static int test_klp_leave_patch_init(void)
+{
+	if (!strcmp(reach, "jump"))
+		funcs[0].new_func = leave_patch_jump;
+	else if (!strcmp(reach, "callback"))
+		funcs[0].new_func = leave_patch_callback;
+	else if (strcmp(reach, "call"))
+		return -EINVAL;
+
+	return klp_enable_patch(&patch);
+}
+
+static void test_klp_leave_patch_exit(void)
+{
+}
+
+module_init(test_klp_leave_patch_init);
+module_exit(test_klp_leave_patch_exit);
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
+MODULE_DESCRIPTION("Livepatch test: livepatch that ends while tasks are in it");
