@@ -4,7 +4,8 @@
 
 use crate::json::Json;
 use crate::proc::{Frame, Progress, Stack, TaskId};
-use crate::system::{Age, PatchStatus, System};
+use crate::sysfs::{Hold, Module};
+use crate::system::{Age, PatchStatus, State, System};
 use crate::term;
 use crate::why::{Blocker, Reason};
 
@@ -55,9 +56,24 @@ pub fn disabled(system: &System) -> Json {
             Json::Object(vec![
                 ("name", (&module.name).into()),
                 ("references", module.references.into()),
+                ("module", module.hold().map(Hold::word).into()),
             ])
         })
         .collect()
+}
+
+/// The state of a patch that is gone, and of its module.
+pub fn disabled_state(module: &Module) -> String {
+    let word = State::Disabled.word();
+    match module.hold() {
+        Some(hold) => format!("{word}, {}", hold.word()),
+        None => word.to_owned(),
+    }
+}
+
+/// `1 reference`
+pub fn references(module: &Module) -> String {
+    term::count(module.references.unwrap_or(0) as usize, "reference")
 }
 
 pub fn notes(system: &System) -> Json {

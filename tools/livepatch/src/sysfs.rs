@@ -58,7 +58,37 @@ impl Patch {
 #[derive(Clone, Debug)]
 pub struct Module {
     pub name: Name,
+    /// `None` if the kernel does not count them.
     pub references: Option<u32>,
+}
+
+impl Module {
+    /// Whether the module can be unloaded now that its patch is gone. `None` if the kernel does not
+    /// say.
+    pub fn hold(&self) -> Option<Hold> {
+        self.references.map(|references| match references {
+            0 => Hold::Free,
+            _ => Hold::Held,
+        })
+    }
+}
+
+/// Whether the module of a patch that is gone can be unloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It cannot: a task may be in its code, or something else uses it.
+    Held,
+    /// It can.
+    Free,
+}
+
+impl Hold {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Free => "free",
+        }
+    }
 }
 
 /// How the order of the patches was found.

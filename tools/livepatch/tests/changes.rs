@@ -39,7 +39,7 @@ fn enable() {
         format!("would run: echo 1 > {PATCHES}/test_klp_sleep_patch/enabled\n")
     );
     refused(
-        "disabled",
+        "free",
         &["enable", "test_klp_callbacks_demo", "--dry-run"],
         Exit::Error,
         "unload its module",
@@ -59,7 +59,7 @@ fn unload() {
     );
     // The spelling of files will do.
     assert_eq!(
-        would("disabled", &["unload", "./test-klp-callbacks-demo.ko"]),
+        would("free", &["unload", "./test-klp-callbacks-demo.ko"]),
         "would run: rmmod test_klp_callbacks_demo\n"
     );
     refused(

@@ -52,7 +52,14 @@ fn help_is_there_for_everything() {
 
 #[test]
 fn json_is_json() {
-    for tree in ["none", "stacked", "kernel-thread", "reverting", "disabled"] {
+    for tree in [
+        "none",
+        "stacked",
+        "kernel-thread",
+        "reverting",
+        "free",
+        "held",
+    ] {
         let tree = Scratch::tree(tree);
         for command in ["status", "list", "why"] {
             let answer = klpctl_in(&tree, &[command, "--json"]);

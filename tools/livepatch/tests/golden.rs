@@ -110,5 +110,7 @@ trees! {
     reverting
     replacing
     old_kernel
-    disabled
+    free
+    held
+    held_and_free
 }

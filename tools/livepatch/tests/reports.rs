@@ -39,7 +39,8 @@ fn it_answers_the_same() {
         "kernel-thread",
         "unreliable-traced",
         "reverting",
-        "disabled",
+        "free",
+        "held-and-free",
     ] {
         let (tree, unpacked) = report(name, |_| {});
         let root = unpacked.path().join("klpctl-report");

@@ -166,7 +166,7 @@ fn for_what_is_so() {
         ("stacked", "test_klp_livepatch", Goal::Applied, "applied"),
         ("forced", "test_klp_callbacks_demo", Goal::Applied, "forced"),
         (
-            "disabled",
+            "free",
             "test_klp_callbacks_demo",
             Goal::Disabled,
             "disabled",
@@ -207,14 +207,14 @@ fn for_what_others_have_changed() {
             Exit::Error,
         ),
         (
-            "disabled",
+            "free",
             "test_klp_callbacks_demo",
             Goal::Applied,
             "disabled, not applied",
             Exit::Error,
         ),
         (
-            "disabled",
+            "free",
             "test_klp_callbacks_demo",
             Goal::Unloaded,
             "disabled, not unloaded",

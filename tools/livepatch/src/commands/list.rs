@@ -8,7 +8,7 @@ use crate::json::Json;
 use crate::name::Name;
 use crate::present;
 use crate::sysfs::{self, Function, Object, Order, Patch, Serving};
-use crate::system::System;
+use crate::system::{State, System};
 use crate::term;
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
@@ -69,7 +69,7 @@ fn object(patches: &[Patch], object: &Object) -> Json {
 fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     let term = context.term;
 
-    if system.patches.is_empty() {
+    if system.patches.is_empty() && system.disabled.is_empty() {
         writeln!(context.out, "no livepatch is loaded")?;
         return status::print_notes(context, system);
     }
@@ -78,6 +78,13 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
         Some(false) => "no",
         None => "?",
     };
+    // Those of disabled patches are in no order, and have nothing to serve.
+    let disabled = system.disabled.iter().map(|module| {
+        let state = present::disabled_state(module);
+        let mut cells = vec!["-".to_owned(), module.name.to_string(), state];
+        cells.resize(6, "-".to_owned());
+        cells
+    });
     let rows: Vec<Vec<String>> = system
         .patches
         .iter()
@@ -97,10 +104,17 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
                 patch.function_count().to_string(),
             ]
         })
+        .chain(disabled)
+        .collect();
+    let states: Vec<State> = system
+        .patches
+        .iter()
+        .map(|status| status.state)
+        .chain(system.disabled.iter().map(|_| State::Disabled))
         .collect();
     let heading = ["ORDER", "PATCH", "STATE", "REPLACE", "OBJECTS", "FUNCTIONS"];
     let text = term::table(&heading, &rows, |row, column, cell| match column {
-        2 => term.state(Some(system.patches[row].state), cell),
+        2 => term.state(Some(states[row]), cell),
         _ => cell.to_owned(),
     });
     write!(context.out, "{text}")?;

@@ -6,6 +6,7 @@ use super::{Context, Outcome};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::present;
+use crate::sysfs::{Hold, Module};
 use crate::system::{PatchStatus, State, System};
 use crate::term;
 
@@ -55,7 +56,7 @@ pub fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> 
             .chain(system.disabled.iter().map(|_| State::Disabled))
             .collect();
         let disabled = system.disabled.iter().map(|module| {
-            let mut cells = vec![module.name.to_string(), State::Disabled.word().to_owned()];
+            let mut cells = vec![module.name.to_string(), present::disabled_state(module)];
             cells.resize(6, "-".to_owned());
             cells
         });
@@ -102,24 +103,32 @@ fn row(system: &System, status: &PatchStatus) -> Vec<String> {
 /// What is left of disabled patches, and what could not be learnt.
 pub fn print_notes(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     for module in &system.disabled {
-        let name = &module.name;
-        let note = match module.references {
-            Some(0) | None => format!("{name} is not applied; klpctl unload {name} removes it"),
-            Some(references) => format!(
-                "{name} is not applied, but its module is held ({}): so it is for good when a \
-                 transition to remove it was forced",
-                term::count(references as usize, "reference")
-            ),
-        };
-        writeln!(
-            context.out,
-            "{}",
-            context.term.faint(&format!("note: {note}"))
-        )?;
+        print_module(context, module)?;
     }
     for note in &system.notes {
-        let line = format!("note: {note}");
-        writeln!(context.out, "{}", context.term.faint(&line))?;
+        print_note(context, note)?;
     }
+    Ok(())
+}
+
+/// Prints whether the module of a disabled patch can be unloaded, and by which command.
+pub fn print_module(context: &mut Context<'_>, module: &Module) -> Result<(), Failure> {
+    let name = &module.name;
+    let note = match module.hold() {
+        Some(Hold::Held) => format!(
+            "{name} is not applied, but its module is held ({})",
+            present::references(module)
+        ),
+        Some(Hold::Free) => format!(
+            "{name} is not applied, and its module is free; klpctl unload {name} removes it"
+        ),
+        None => format!("{name} is not applied; klpctl unload {name} removes it"),
+    };
+    print_note(context, &note)
+}
+
+pub fn print_note(context: &mut Context<'_>, note: &str) -> Result<(), Failure> {
+    let line = context.term.faint(&format!("note: {note}"));
+    writeln!(context.out, "{line}")?;
     Ok(())
 }
