@@ -15,6 +15,7 @@ mod action;
 mod args;
 mod commands;
 mod exit;
+mod held;
 mod json;
 mod kmsg;
 mod name;

@@ -76,7 +76,7 @@ pub const COMMANDS: [CommandSpec; 12] = [
         "why",
         "[PATCH]",
         (0, 1),
-        "the tasks that hold the transition up, and why",
+        "the tasks that hold the transition or a module up, and why",
     ),
     spec(
         Command::Wait,

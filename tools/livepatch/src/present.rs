@@ -2,6 +2,7 @@
 
 //! The same things said in JSON by several commands: patches, tasks, ages.
 
+use crate::held::Held;
 use crate::json::Json;
 use crate::proc::{Frame, Progress, Stack, TaskId};
 use crate::sysfs::{Hold, Module};
@@ -74,6 +75,16 @@ pub fn disabled_state(module: &Module) -> String {
 /// `1 reference`
 pub fn references(module: &Module) -> String {
     term::count(module.references.unwrap_or(0) as usize, "reference")
+}
+
+/// A module that is held, and the tasks in its code.
+pub fn held(held: &Held<'_>) -> Json {
+    Json::Object(vec![
+        ("name", (&held.module.name).into()),
+        ("references", held.module.references.into()),
+        ("tasks", held.tasks.iter().map(blocker).collect()),
+        ("unreadable", held.unreadable.into()),
+    ])
 }
 
 pub fn notes(system: &System) -> Json {

@@ -3,7 +3,7 @@
 //! Tasks, as procfs shows them.
 //!
 //! A look at all tasks costs one file for each; the other files are read for tasks that hold a
-//! transition up, and each of them once.
+//! transition or a module up, and each of them once.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -83,6 +83,24 @@ fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
     let mut progress = Progress::default();
     let mut buffer = [0; 16];
 
+    for_each_task(root, pids, |id| {
+        let path = folder(root, id) + "/patch_state";
+        match root.read_start(path, &mut buffer).map(patch_state) {
+            Ok(Some(PatchState::Idle) | None) | Err(ReadError::Gone) => {}
+            Ok(Some(state)) => {
+                progress.total += 1;
+                if state != target {
+                    progress.waiting.push(id);
+                }
+            }
+            Err(_) => progress.denied += 1,
+        }
+    });
+    progress
+}
+
+/// Visits the tasks of some processes.
+fn for_each_task(root: &Root, pids: &[u32], mut visit: impl FnMut(TaskId)) {
     for &pid in pids {
         let tasks = format!("/proc/{pid}/task");
         // Most processes have one thread. The number of links tells, and spares a walk.
@@ -91,20 +109,46 @@ fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
             _ => root.numbers(&tasks).unwrap_or_default(),
         };
         for tid in tids {
-            let path = folder(root, TaskId { pid, tid }) + "/patch_state";
-            match root.read_start(path, &mut buffer).map(patch_state) {
-                Ok(Some(PatchState::Idle) | None) | Err(ReadError::Gone) => {}
-                Ok(Some(state)) => {
-                    progress.total += 1;
-                    if state != target {
-                        progress.waiting.push(TaskId { pid, tid });
-                    }
-                }
-                Err(_) => progress.denied += 1,
-            }
+            visit(TaskId { pid, tid });
         }
     }
-    progress
+}
+
+/// What a look at the stacks of all tasks has found.
+#[derive(Debug, Default)]
+pub struct Stacks {
+    /// Tasks with a stack as it was wanted, in the order of their IDs.
+    pub found: Vec<Task>,
+    /// Tasks whose stack may not be read.
+    pub denied: usize,
+}
+
+/// Looks at every task's stack.
+pub fn stacks(root: &Root, wanted: impl Fn(&[Frame]) -> bool + Sync) -> Result<Stacks, ReadError> {
+    let pids = root.numbers("/proc")?;
+    let mut stacks = Stacks::default();
+
+    for part in on_all_cpus(&pids, |pids| stacks_of(root, pids, &wanted)) {
+        stacks.found.extend(part.found);
+        stacks.denied += part.denied;
+    }
+    stacks.found.sort_by_key(|task| task.id);
+    Ok(stacks)
+}
+
+fn stacks_of(root: &Root, pids: &[u32], wanted: impl Fn(&[Frame]) -> bool) -> Stacks {
+    let mut stacks = Stacks::default();
+
+    for_each_task(root, pids, |id| match stack(root, id) {
+        Stack::Frames(frames) if wanted(&frames) => {
+            stacks
+                .found
+                .extend(task_with(root, id, Stack::Frames(frames)));
+        }
+        Stack::Frames(_) | Stack::Unknown => {}
+        Stack::Denied => stacks.denied += 1,
+    });
+    stacks
 }
 
 /// Where a task's files are. The first thread's are in two places, and the kernel makes the folders
@@ -135,7 +179,7 @@ pub struct Frame {
     pub module: Option<Name>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Stack {
     Frames(Vec<Frame>),
     /// Only root may read a stack.
@@ -144,8 +188,8 @@ pub enum Stack {
     Unknown,
 }
 
-/// What there is to know of a task that holds a transition up.
-#[derive(Debug)]
+/// What there is to know of a task that holds a transition or a module up.
+#[derive(Clone, Debug)]
 pub struct Task {
     pub id: TaskId,
     pub comm: Name,
@@ -159,19 +203,27 @@ pub struct Task {
     pub unit: Option<Name>,
 }
 
-/// Everything about one task; `None` if it has exited.
-pub fn task(root: &Root, id: TaskId) -> Option<Task> {
-    let folder = PathBuf::from(folder(root, id));
-    let stat = root.read(folder.join("stat")).ok()?;
-    let (comm, state, kthread) = parse_stat(&stat)?;
-    let stack = match root.read(folder.join("stack")) {
+fn stack(root: &Root, id: TaskId) -> Stack {
+    match root.read(folder(root, id) + "/stack") {
         Ok(content) => match parse_stack(&content) {
             frames if frames.is_empty() => Stack::Unknown,
             frames => Stack::Frames(frames),
         },
         Err(ReadError::Denied) => Stack::Denied,
         Err(_) => Stack::Unknown,
-    };
+    }
+}
+
+/// Everything about one task; `None` if it has exited.
+pub fn task(root: &Root, id: TaskId) -> Option<Task> {
+    task_with(root, id, stack(root, id))
+}
+
+/// The same, of a task whose stack was read before.
+fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
+    let folder = PathBuf::from(folder(root, id));
+    let stat = root.read(folder.join("stat")).ok()?;
+    let (comm, state, kthread) = parse_stat(&stat)?;
     let wchan = match stack {
         Stack::Frames(_) => None,
         _ => root.read(folder.join("wchan")).ok().and_then(parse_wchan),

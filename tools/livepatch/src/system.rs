@@ -12,7 +12,7 @@ use crate::kmsg::{Direction, Log};
 use crate::name::Name;
 use crate::proc::{self, PatchState, Progress};
 use crate::root::{ReadError, Root};
-use crate::sysfs::{self, Livepatches, Module, Order, Patch};
+use crate::sysfs::{self, Hold, Livepatches, Module, Order, Patch};
 
 /// The vocabulary, for a patch and for the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +185,12 @@ impl System {
 
     pub fn find_disabled(&self, name: &Name) -> Option<&Module> {
         self.disabled.iter().find(|module| &module.name == name)
+    }
+
+    /// The modules of patches that are gone which cannot be unloaded.
+    pub fn held(&self) -> impl Iterator<Item = &Module> {
+        let modules = self.disabled.iter();
+        modules.filter(|module| module.hold() == Some(Hold::Held))
     }
 
     /// `None` if no patch is applied or on its way.

@@ -434,15 +434,7 @@ fn advice(task: &Task, reason: &Reason, changes: &Changes<'_>, told: &Told) -> V
             advice.push(format!("or let module {object} finish or stop that work"));
         }
     }
-    if !task.kthread {
-        advice.push(match &task.unit {
-            Some(unit) if unit.as_bytes().ends_with(b".service") => {
-                format!("or restart the service: systemctl restart {unit}")
-            }
-            Some(unit) => format!("or end the process {}, of {unit}", task.id.pid),
-            None => format!("or restart what process {} belongs to", task.id.pid),
-        });
-    }
+    advice.extend(end(task));
     // Where there are tracepoints, it has been asked.
     if !told.listened && changes.direction == Direction::Patching && *reason == Reason::Nothing {
         advice.push(
@@ -452,6 +444,20 @@ fn advice(task: &Task, reason: &Reason, changes: &Changes<'_>, told: &Told) -> V
         );
     }
     advice
+}
+
+/// How a task of user space is ended.
+pub fn end(task: &Task) -> Option<String> {
+    if task.kthread {
+        return None;
+    }
+    Some(match &task.unit {
+        Some(unit) if unit.as_bytes().ends_with(b".service") => {
+            format!("or restart the service: systemctl restart {unit}")
+        }
+        Some(unit) => format!("or end the process {}, of {unit}", task.id.pid),
+        None => format!("or restart what process {} belongs to", task.id.pid),
+    })
 }
 
 /// One line on the reason.

@@ -12,6 +12,7 @@ mod changes;
 mod cost;
 mod documents;
 mod golden;
+mod held;
 mod hostile;
 mod reports;
 mod waiting;

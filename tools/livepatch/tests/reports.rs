@@ -40,6 +40,7 @@ fn it_answers_the_same() {
         "unreliable-traced",
         "reverting",
         "free",
+        "held",
         "held-and-free",
     ] {
         let (tree, unpacked) = report(name, |_| {});
@@ -88,6 +89,15 @@ fn it_holds_nothing_else() {
     let modules = fs::read_to_string(unpacked.path().join("klpctl-report/proc/modules")).unwrap();
     assert_eq!(modules, "test_klp_callbacks_demo 12288 1 - Live 0x0 (K)\n");
     drop(tree);
+}
+
+#[test]
+fn of_a_module_that_is_held_it_has_the_tasks_inside() {
+    let (_tree, unpacked) = report("held", |_| {});
+    let proc = unpacked.path().join("klpctl-report/proc");
+    for (task, there) in [("210", true), ("43", true), ("44", true), ("77", false)] {
+        assert_eq!(proc.join(task).exists(), there, "{task}");
+    }
 }
 
 #[test]

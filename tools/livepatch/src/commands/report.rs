@@ -6,6 +6,7 @@
 //! as this machine does. It is meant to be given to others, so it has nothing that the answers do
 //! not need: no other kernel messages, no command lines, no environments, no addresses.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +14,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{status, why as why_command, Context, Outcome};
+use super::why::Answer;
+use super::{status, Context, Outcome};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::kmsg;
@@ -25,13 +27,12 @@ use crate::system::System;
 use crate::tar::Tar;
 use crate::term;
 use crate::trace;
-use crate::why;
 
 /// The folder in the tar file that `--root` wants.
 const TOP: &str = "klpctl-report";
 
 const PATCH_FILES: [&str; 4] = ["enabled", "transition", "replace", "stack_order"];
-/// Of tasks that hold the transition up; the others have but their state here.
+/// Of tasks that hold the transition or a module up; the others have but their state here.
 const TASK_FILES: [&str; 4] = ["stat", "stack", "wchan", "cgroup"];
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
@@ -121,11 +122,11 @@ fn write_report<W: Write>(
     let answer = |command, members| Json::document(command, members).pretty() + "\n";
     let text = answer("status", status::members(system));
     report.add("status.json", text.as_bytes())?;
-    let (blockers, told) = why::blockers_for_sure(root, system);
-    let text = answer("why", why_command::members(system, &blockers));
+    let why = Answer::find(root, system, None);
+    let text = answer("why", why.members(system));
     report.add("why.json", text.as_bytes())?;
-    if told.listened {
-        report.add(trace::KEPT.trim_start_matches('/'), &told.to_text())?;
+    if why.told.listened {
+        report.add(trace::KEPT.trim_start_matches('/'), &why.told.to_text())?;
     }
 
     report.patches()?;
@@ -134,10 +135,7 @@ fn write_report<W: Write>(
     for file in ["/proc/uptime", "/proc/version", "/proc/sys/kernel/tainted"] {
         report.copy(Path::new(file))?;
     }
-    if system.moving().is_some() {
-        report.tasks(system)?;
-    }
-    Ok(())
+    report.tasks(system, &why)
 }
 
 struct Report<'a, W: Write> {
@@ -229,21 +227,25 @@ impl<W: Write> Report<'_, W> {
         self.add("dev/kmsg", &kept)
     }
 
-    fn tasks(&mut self, system: &System) -> io::Result<()> {
-        let pids = self.root.numbers("/proc").unwrap_or_default();
-        let waiting = system.progress.as_ref().map(|p| p.waiting.as_slice());
+    fn tasks(&mut self, system: &System, why: &Answer<'_>) -> io::Result<()> {
+        let waiting = system.progress.iter().flat_map(|p| &p.waiting).copied();
+        let inside = why.held.iter().flat_map(|held| &held.tasks);
+        let named: BTreeSet<TaskId> = waiting.chain(inside.map(|b| b.task.id)).collect();
 
-        for pid in pids {
-            let tasks = PathBuf::from(format!("/proc/{pid}/task"));
-            for tid in self.root.numbers(&tasks).unwrap_or_default() {
-                let task = tasks.join(tid.to_string());
-                self.copy(&task.join("patch_state"))?;
-                let waits = waiting.is_some_and(|w| w.binary_search(&TaskId { pid, tid }).is_ok());
-                for file in TASK_FILES.iter().filter(|_| waits) {
-                    match *file {
-                        "stat" => self.stat(&task.join(file))?,
-                        _ => self.copy(&task.join(file))?,
-                    }
+        if system.moving().is_some() {
+            for pid in self.root.numbers("/proc").unwrap_or_default() {
+                let tasks = format!("/proc/{pid}/task");
+                for tid in self.root.numbers(&tasks).unwrap_or_default() {
+                    self.copy(&task_folder(TaskId { pid, tid }).join("patch_state"))?;
+                }
+            }
+        }
+        for id in named {
+            for file in TASK_FILES {
+                let path = task_folder(id).join(file);
+                match file {
+                    "stat" => self.stat(&path)?,
+                    _ => self.copy(&path)?,
                 }
             }
         }
@@ -266,6 +268,11 @@ impl<W: Write> Report<'_, W> {
 
         self.tar.file(&inside(path), &kept, self.now)
     }
+}
+
+/// Where a task's files are: the first thread of a process is a task like the others.
+fn task_folder(TaskId { pid, tid }: TaskId) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/task/{tid}"))
 }
 
 /// Where a path of the machine is in the tar file.

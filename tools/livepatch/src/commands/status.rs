@@ -116,7 +116,8 @@ pub fn print_module(context: &mut Context<'_>, module: &Module) -> Result<(), Fa
     let name = &module.name;
     let note = match module.hold() {
         Some(Hold::Held) => format!(
-            "{name} is not applied, but its module is held ({})",
+            "{name} is not applied, but its module is held ({}); klpctl why {name} names the tasks \
+             in its code",
             present::references(module)
         ),
         Some(Hold::Free) => format!(

@@ -157,7 +157,7 @@ pub fn timed_out(context: &mut Context<'_>) -> Outcome {
         let line = context.term.alarm("The transition has not ended in time.");
         writeln!(context.out, "{line}")?;
     }
-    why_command::answer(context, &system)?;
+    why_command::answer(context, &system, None)?;
     // It may have ended just now.
     Ok(match Exit::of(&system) {
         exit @ (Exit::Transition | Exit::Stuck) => exit,

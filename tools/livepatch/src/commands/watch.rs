@@ -4,7 +4,7 @@
 
 use std::thread;
 
-use super::{status, wait, why as why_command, Context, Outcome};
+use super::{status, wait, Context, Outcome};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::present;
@@ -40,8 +40,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     let blockers = why::blockers(&context.root, system);
     let mut members = status::members(system);
-    let why = why_command::members(system, &blockers);
-    members.extend(why.into_iter().filter(|(name, _)| *name == "blockers"));
+    members.push(("blockers", blockers.iter().map(present::blocker).collect()));
     let document = Json::document(context.options.spec().name, members);
 
     writeln!(context.out, "{document}")?;

@@ -4,21 +4,27 @@
 
 use super::{status, Context, Outcome};
 use crate::exit::{Exit, Failure};
+use crate::held::{self, Held};
 use crate::json::Json;
+use crate::name::Name;
 use crate::present;
 use crate::proc::Stack;
+use crate::root::Root;
 use crate::system::{PatchStatus, State, System};
 use crate::term;
+use crate::trace::Told;
 use crate::why::{self, Blocker};
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
-    if let Some(patch) = context.patch_names().first() {
-        if system.find(patch).is_none() && system.find_disabled(patch).is_none() {
+    let named = context.patch_names().into_iter().next();
+    if let Some(patch) = &named {
+        let there = system.find(patch).is_some();
+        if !there && system.find_disabled(patch).is_none() {
             return Err(context.not_loaded(patch));
         }
         let moving = system.moving();
-        if moving.is_some_and(|status| &status.patch.name != patch) {
+        if there && moving.is_some_and(|status| &status.patch.name != patch) {
             return Err(Failure::error(format!(
                 "{patch} is not in transition, {} is",
                 moving.map_or_else(String::new, |status| status.patch.name.to_string())
@@ -26,39 +32,89 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         }
     }
 
-    answer(context, &system)?;
+    answer(context, &system, named.as_ref())?;
     Ok(Exit::of(&system))
 }
 
+/// The tasks that hold the transition up, and held modules with the tasks in their code.
+pub struct Answer<'a> {
+    pub moving: Option<&'a PatchStatus>,
+    pub blockers: Vec<Blocker>,
+    pub held: Vec<Held<'a>>,
+    /// The kernel's own reasons, if it was asked.
+    pub told: Told,
+}
+
+impl<'a> Answer<'a> {
+    /// The answer about all patches, or about one.
+    pub fn find(root: &Root, system: &'a System, named: Option<&Name>) -> Self {
+        let moving = system
+            .moving()
+            .filter(|status| named.is_none_or(|name| name == &status.patch.name));
+        let (blockers, told) = match moving {
+            Some(_) => why::blockers_for_sure(root, system),
+            None => (Vec::new(), Told::default()),
+        };
+
+        Self {
+            moving,
+            blockers,
+            held: held::look(root, system, named),
+            told,
+        }
+    }
+
+    pub fn members(&self, system: &System) -> Vec<(&'static str, Json)> {
+        let patch = self
+            .moving
+            .map(|status| Json::Object(present::patch_members(system, status)));
+
+        vec![
+            ("system", system.word().into()),
+            ("patch", patch.into()),
+            (
+                "blockers",
+                self.blockers.iter().map(present::blocker).collect(),
+            ),
+            ("held", self.held.iter().map(present::held).collect()),
+            ("notes", present::notes(system)),
+        ]
+    }
+}
+
 /// The answer, also that of commands which have waited in vain.
-pub fn answer(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    let (blockers, _) = why::blockers_for_sure(&context.root, system);
+pub fn answer(
+    context: &mut Context<'_>,
+    system: &System,
+    named: Option<&Name>,
+) -> Result<(), Failure> {
+    let answer = Answer::find(&context.root, system, named);
 
     if context.options.json {
-        let members = members(system, &blockers);
+        let members = answer.members(system);
         return match context.options.command {
             crate::options::Command::Why => context.print_json(members),
             _ => context.event("timeout", members, ""),
         };
     }
-    let Some(moving) = system.moving() else {
+    if let Some(moving) = answer.moving {
+        print(context, system, moving, &answer.blockers)?;
+    } else if system.moving().is_none() {
         writeln!(context.out, "no patch is in transition")?;
-        return status::print_notes(context, system);
-    };
-    print(context, system, moving, &blockers)
-}
-
-pub fn members(system: &System, blockers: &[Blocker]) -> Vec<(&'static str, Json)> {
-    let patch = system
-        .moving()
-        .map(|status| Json::Object(present::patch_members(system, status)));
-
-    vec![
-        ("system", system.word().into()),
-        ("patch", patch.into()),
-        ("blockers", blockers.iter().map(present::blocker).collect()),
-        ("notes", present::notes(system)),
-    ]
+    }
+    for held in &answer.held {
+        writeln!(context.out)?;
+        print_held(context, held)?;
+    }
+    for module in &system.disabled {
+        if !answer.held.iter().any(|h| h.module.name == module.name) {
+            status::print_module(context, module)?;
+        }
+    }
+    for note in &system.notes {
+        status::print_note(context, note)?;
+    }
+    Ok(())
 }
 
 fn print(
@@ -84,6 +140,54 @@ fn print(
         None => writeln!(context.out)?,
     }
 
+    print_blockers(context, blockers)?;
+    let denied = system.progress.as_ref().map_or(0, |p| p.denied);
+    if blockers.is_empty() && denied == 0 {
+        writeln!(
+            context.out,
+            "\nNo task in /proc is waited for: either the idle task of a CPU is, or the kernel has \
+             \nnot looked again yet. It does so every second."
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints a held module, and the tasks in its code.
+fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure> {
+    let module = held.module;
+    let tasks = match held.tasks.len() {
+        0 => "no task is seen in its code".to_owned(),
+        1 => "1 task is in its code".to_owned(),
+        count => format!("{count} tasks are in its code"),
+    };
+
+    writeln!(
+        context.out,
+        "{}: {} ({}); {tasks}",
+        module.name,
+        present::disabled_state(module),
+        present::references(module)
+    )?;
+    print_blockers(context, &held.tasks)?;
+    if held.unreadable > 0 {
+        let denied = term::count(held.unreadable, "more stack");
+        writeln!(context.out, "\n{denied} may not be read; try as root.")?;
+    } else if held.tasks.is_empty() {
+        writeln!(
+            context.out,
+            "\nEither the kernel has not looked again yet, which it does every 5 seconds at least,\n\
+             or something else uses the module: see lsmod."
+        )?;
+    }
+    writeln!(
+        context.out,
+        "\nThe Rust core lets go of the module when no task is in its code. The C core does so\n\
+         at once, or, if the transition was forced, not before the next boot."
+    )?;
+    Ok(())
+}
+
+fn print_blockers(context: &mut Context<'_>, blockers: &[Blocker]) -> Result<(), Failure> {
     let shown = context.options.limit.unwrap_or(blockers.len());
     for blocker in blockers.iter().take(shown) {
         writeln!(context.out)?;
@@ -93,15 +197,7 @@ fn print(
         let more = term::count(blockers.len() - shown, "more task");
         writeln!(context.out, "\nand {more}")?;
     }
-    let denied = system.progress.as_ref().map_or(0, |p| p.denied);
-    if blockers.is_empty() && denied == 0 {
-        writeln!(
-            context.out,
-            "\nNo task in /proc is waited for: either the idle task of a CPU is, or the kernel has \
-             \nnot looked again yet. It does so every second."
-        )?;
-    }
-    status::print_notes(context, system)
+    Ok(())
 }
 
 fn print_blocker(context: &mut Context<'_>, blocker: &Blocker) -> Result<(), Failure> {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Modules that are held although their patch is gone, and the tasks in their code.
+//!
+//! When a patch is disabled or replaced it leaves sysfs. The Rust core keeps a reference to its
+//! module until no task can be in the module's code. The C core drops the reference at once, or
+//! never if the transition was forced. Neither says which it is, nor that it is not another user's
+//! reference; but a stack shows whether a task is there.
+
+use crate::name::Name;
+use crate::proc::{self, Frame, Stack, Stacks, Task};
+use crate::root::Root;
+use crate::sysfs::Module;
+use crate::system::System;
+use crate::why::{self, Blocker, Evidence, Reason};
+
+/// A module that is held.
+#[derive(Debug)]
+pub struct Held<'a> {
+    pub module: &'a Module,
+    /// Those with a frame of the module on their stack, the most useful first.
+    pub tasks: Vec<Blocker>,
+    /// The number of stacks that may not be read.
+    pub unreadable: usize,
+}
+
+/// Finds the held modules, or the one of that name, and the tasks in their code. If there is such a
+/// module, this looks at the stacks of all tasks, once.
+pub fn look<'a>(root: &Root, system: &'a System, named: Option<&Name>) -> Vec<Held<'a>> {
+    let modules: Vec<&Module> = system
+        .held()
+        .filter(|module| named.is_none_or(|name| name == &module.name))
+        .collect();
+    if modules.is_empty() {
+        return Vec::new();
+    }
+
+    let wanted = |frames: &[Frame]| {
+        let mut frames = frames.iter();
+        frames.any(|frame| modules.iter().any(|module| is_of(frame, module)))
+    };
+    let Stacks { found, denied } = proc::stacks(root, wanted).unwrap_or_default();
+    let held = modules.iter().map(|&module| Held {
+        module,
+        tasks: holders(&found, module),
+        unreadable: denied,
+    });
+    held.collect()
+}
+
+fn is_of(frame: &Frame, module: &Module) -> bool {
+    frame.module.as_ref() == Some(&module.name)
+}
+
+fn frames(task: &Task) -> &[Frame] {
+    match &task.stack {
+        Stack::Frames(frames) => frames,
+        Stack::Denied | Stack::Unknown => &[],
+    }
+}
+
+fn holders(tasks: &[Task], module: &Module) -> Vec<Blocker> {
+    let mut holders: Vec<_> = tasks
+        .iter()
+        .filter(|task| frames(task).iter().any(|frame| is_of(frame, module)))
+        .map(|task| {
+            let own = is_own_thread(task, module);
+            (own, holder(task.clone(), module, own))
+        })
+        .collect();
+    holders.sort_by_key(|(own, holder)| (*own, holder.task.kthread, holder.task.id));
+    holders.into_iter().map(|(_, holder)| holder).collect()
+}
+
+/// Whether it is a thread that runs a function of the module from its beginning, which is to end
+/// with the module. No core waits for it.
+fn is_own_thread(task: &Task, module: &Module) -> bool {
+    let mut pairs = frames(task).windows(2);
+    task.kthread
+        && pairs.any(|pair| is_of(&pair[0], module) && pair[1].function.as_bytes() == b"kthread")
+}
+
+fn holder(task: Task, module: &Module, own: bool) -> Blocker {
+    let marks = frames(&task).iter().map(|f| is_of(f, module)).collect();
+    let mut advice = Vec::new();
+    if own {
+        advice.push("it is a thread of the module itself, which is not waited for".to_owned());
+    } else {
+        advice.push("wait until it has left this code".to_owned());
+        advice.extend(why::end(&task));
+    }
+
+    Blocker {
+        task,
+        reason: Reason::PatchCode {
+            version: module.name.clone(),
+        },
+        evidence: Evidence::Stack,
+        marks,
+        advice,
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Held modules, and the tasks in their code: the cases that no tree of the golden tests has.
+
+use std::fs;
+
+use super::{klpctl_in, Scratch};
+use crate::exit::Exit;
+
+/// What `why PATCH` says, with more files in the tree.
+fn why(tree: &str, patch: &str, more: &str) -> (String, Exit) {
+    let tree = fs::read_to_string(super::source().join(format!("tests/trees/{tree}.tree")));
+    let tree = Scratch::tree_of(&format!("{}{more}", tree.unwrap()));
+    let answer = klpctl_in(&tree, &["why", patch]);
+    (answer.out + &answer.err, answer.exit)
+}
+
+const HELD: &str = "/proc/modules
+\ttest_klp_callbacks_demo 12288 1 - Live 0x0000000000000000 (K)
+\tlp_old 12288 1 - Live 0x0000000000000000 (K)
+\tlp_older 12288 1 - Live 0x0000000000000000 (K)
+\tlp_free 12288 0 - Live 0x0000000000000000 (K)
+/proc/90/task/91/stat
+\t91 (worker) S 1 90 90 0 -1 4194304
+/proc/90/task/91/stack
+\t[<0>] old_show+0x1c/0x40 [lp_old]
+\t[<0>] older_show+0x1c/0x40 [lp_older]
+\t[<0>] entry_SYSCALL_64_after_hwframe+0x76/0x7e
+";
+
+#[test]
+fn of_one_patch_there_is_nothing_else() {
+    // Another patch is in transition.
+    let (out, exit) = why("kernel-thread", "lp_old", HELD);
+    assert_eq!(exit, Exit::Transition);
+    assert!(out.starts_with("\nlp_old: disabled, held (1 reference); 1 task is in its code\n"));
+    assert!(
+        out.contains("worker (90, thread 91), user process"),
+        "{out}"
+    );
+    assert!(!out.contains("busymod_work_func"), "{out}");
+    assert!(!out.contains("lp_older: disabled"), "{out}");
+
+    let (out, _) = why("kernel-thread", "test_klp_callbacks_demo", HELD);
+    assert!(out.contains("> busymod_work_func"), "{out}");
+    assert!(!out.contains("lp_old: disabled"), "{out}");
+
+    let (out, _) = why("kernel-thread", "lp_free", HELD);
+    assert!(!out.contains("disabled, held"), "{out}");
+    assert!(out.contains("klpctl unload lp_free removes it"), "{out}");
+}
+
+#[test]
+fn a_task_can_be_in_two_modules() {
+    let tree = Scratch::tree_of(&format!("/sys/kernel/livepatch/\n{HELD}"));
+    let out = klpctl_in(&tree, &["why"]).out;
+    for (module, frame) in [("lp_old", "old_show"), ("lp_older", "older_show")] {
+        let section = format!("{module}: disabled, held (1 reference); 1 task is in its code");
+        assert!(out.contains(&section), "{out}");
+        assert!(out.contains(&format!("  > {frame}+")), "{out}");
+    }
+}
+
+#[test]
+fn no_more_than_was_asked_for() {
+    let tree = Scratch::tree("held");
+    let answer = klpctl_in(&tree, &["why", "--limit", "1"]);
+    assert!(answer.out.contains("cat (210)"), "{}", answer.out);
+    assert!(!answer.out.contains("(44)"), "{}", answer.out);
+    assert!(answer.out.contains("and 2 more tasks"), "{}", answer.out);
+}
+
+/// Without CONFIG_MODULE_UNLOAD the kernel counts no references.
+#[test]
+fn references_that_are_not_counted() {
+    let tree = Scratch::tree_of(
+        "/sys/kernel/livepatch/\n\
+         /proc/modules\n\tlp 12288 - - Live 0x0000000000000000 (K)\n",
+    );
+    let answer = klpctl_in(&tree, &["status"]);
+    assert!(answer.out.contains("lp     disabled  -"), "{}", answer.out);
+    assert!(!answer.out.contains("held"), "{}", answer.out);
+    let answer = klpctl_in(&tree, &["status", "--json"]);
+    assert!(answer.out.contains("\"module\": null"), "{}", answer.out);
+}
