@@ -125,6 +125,13 @@ pub fn folder_of(patch: &Name) -> PathBuf {
     Path::new(FOLDER).join(patch.as_os_str())
 }
 
+/// The file with the number of a module's references.
+pub fn references_of(module: &Name) -> PathBuf {
+    Path::new("/sys/module")
+        .join(module.as_os_str())
+        .join("refcnt")
+}
+
 /// Why there is nothing to be seen of live patching; the answer for a user.
 pub fn unsupported(root: &Root) -> Option<String> {
     if root.exists(FOLDER) {

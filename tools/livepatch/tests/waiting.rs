@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::{klpctl_in, klpctl_to, Scratch};
-use crate::commands::wait::{finish, reached, until_settled, Goal};
+use crate::commands::wait::{finish, reached, until_free, until_settled, Goal};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
-use crate::options::Options;
+use crate::options::{Command, Options};
 use crate::root::Root;
 use crate::term::Term;
 
@@ -20,6 +20,10 @@ const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transitio
 /// How long a test waits for what must come. It ends a test that would last for ever, however slow
 /// the machine is.
 const PATIENCE: &str = "600";
+
+fn patience() -> Duration {
+    Duration::from_secs(PATIENCE.parse().unwrap())
+}
 
 /// Output that changes something as soon as there is any: klpctl has looked by then, and has yet to
 /// look again.
@@ -140,20 +144,31 @@ fn with_a_bar_on_a_terminal() {
 /// What a command ends with that wanted this of a patch.
 fn ends(tree: &str, patch: &str, goal: Goal) -> Result<String, Failure> {
     let tree = Scratch::tree(tree);
-    let mut out = Vec::new();
-    with_context(&tree, &mut out, |context| {
+    let (out, result) = output(&tree, &Options::default(), |context| {
         finish(context, &Name::from(patch), goal).map(drop)
-    })?;
-    Ok(String::from_utf8(out).unwrap())
+    });
+    result.map(|()| out)
+}
+
+/// What a command writes, and how it ends.
+fn output(
+    tree: &Scratch,
+    options: &Options,
+    command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
+) -> (String, Result<(), Failure>) {
+    let mut out = Vec::new();
+    let result = with_context(tree, options, &mut out, command);
+    (String::from_utf8(out).unwrap(), result)
 }
 
 fn with_context(
     tree: &Scratch,
+    options: &Options,
     out: &mut dyn Write,
     command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     command(&mut Context {
-        options: &Options::default(),
+        options,
         root: Root::captured(tree.path()),
         term: Term::NONE,
         out,
@@ -252,9 +267,8 @@ fn while_others_change_it() {
         // At once: what is left in between is no state that the kernel shows.
         fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
     });
-    let failure = with_context(&tree, &mut out, |context| {
-        let patience = Duration::from_secs(PATIENCE.parse().unwrap());
-        until_settled(context, &patch, Some(patience))?;
+    let failure = with_context(&tree, &Options::default(), &mut out, |context| {
+        until_settled(context, &patch, Some(patience()))?;
         reached(context, &patch, Goal::Applied).map(drop)
     })
     .unwrap_err();
@@ -263,4 +277,78 @@ fn while_others_change_it() {
         failure.message.contains("is disabled, not applied"),
         "{failure}"
     );
+}
+
+const HELD: &str = "test_klp_sleep_patch";
+const REFCNT: &str = "sys/module/test_klp_sleep_patch/refcnt";
+
+#[test]
+fn until_the_module_is_free() {
+    let tree = Scratch::tree("held");
+    // After a second klpctl says what it waits for.
+    let mut out = Meanwhile::new(|| {
+        // At once, as the kernel does: a file that is being written may be empty.
+        let new = tree.path().join("refcnt");
+        fs::write(&new, "0\n").unwrap();
+        fs::rename(new, tree.path().join(REFCNT)).unwrap();
+    });
+    with_context(&tree, &Options::default(), &mut out, |context| {
+        until_free(context, &HELD.into(), patience())
+    })
+    .unwrap();
+    let line = "test_klp_sleep_patch: disabled, waiting for its module, which is held\n";
+    assert_eq!(out.text(), line);
+}
+
+#[test]
+fn for_a_module_that_is_free_or_gone() {
+    let free = |tree: &Scratch, module: &str| {
+        output(tree, &Options::default(), |context| {
+            until_free(context, &module.into(), Duration::ZERO)
+        })
+    };
+    for (tree, module) in [
+        ("held-and-free", "test_klp_livepatch"),
+        ("none", "test_klp_livepatch"),
+    ] {
+        let (out, result) = free(&Scratch::tree(tree), module);
+        assert!(result.is_ok());
+        assert_eq!(out, "");
+    }
+    // One that is being removed.
+    let tree = Scratch::tree("held");
+    fs::write(tree.path().join(REFCNT), "-1\n").unwrap();
+    assert!(free(&tree, HELD).1.is_ok());
+}
+
+#[test]
+fn for_a_module_in_vain() {
+    let tree = Scratch::tree("held");
+    let timeout = Duration::from_millis(300);
+    let (out, result) = output(&tree, &Options::default(), |context| {
+        until_free(context, &HELD.into(), timeout)
+    });
+    let failure = result.unwrap_err();
+    assert_eq!(failure.exit, Exit::Error);
+    assert_eq!(
+        failure.message,
+        "module test_klp_sleep_patch is still held (1 reference)"
+    );
+    let why = klpctl_in(&tree, &["why", HELD]).out;
+    let line = "The module has not become free in time.\n";
+    assert_eq!(out, format!("{line}{why}"));
+    assert!(why.contains("\ncat (210), user process"), "{why}");
+
+    let json = Options {
+        command: Command::Unload,
+        json: true,
+        ..Options::default()
+    };
+    let (out, result) = output(&tree, &json, |context| {
+        until_free(context, &HELD.into(), timeout)
+    });
+    assert!(result.is_err());
+    assert_eq!(out.lines().count(), 1, "{out}");
+    assert!(out.contains("\"event\":\"timeout\""), "{out}");
+    assert!(out.contains("\"comm\":\"cat\""), "{out}");
 }

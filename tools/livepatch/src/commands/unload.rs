@@ -2,8 +2,6 @@
 
 //! `klpctl unload`
 
-use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::wait::{self, Ended, Goal};
@@ -11,10 +9,6 @@ use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
-
-/// How long a module may be held after its patch is gone from sysfs. The kernel drops the patch's
-/// reference a moment later.
-const HELD: Duration = Duration::from_secs(5);
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
@@ -47,7 +41,9 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// Disables a patch, and unloads its module when that is free; both within `timeout`.
 pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Outcome {
+    let begin = Instant::now();
     let system = context.look()?;
 
     if let Some(status) = system.find(patch) {
@@ -66,28 +62,7 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
     }
 
     wait::reached(context, patch, Goal::Disabled)?;
-    wait_for_module(context, patch)?;
+    wait::until_free(context, patch, timeout.saturating_sub(begin.elapsed()))?;
     context.act(&Action::Remove(patch.clone()))?;
     wait::finish(context, patch, Goal::Unloaded)
-}
-
-fn wait_for_module(context: &Context<'_>, module: &Name) -> Result<(), Failure> {
-    let path = Path::new("/sys/module")
-        .join(module.as_os_str())
-        .join("refcnt");
-    let begin = Instant::now();
-
-    loop {
-        let references: i64 = context.root.read_number(&path).unwrap_or(0);
-        if references == 0 {
-            return Ok(());
-        }
-        if begin.elapsed() >= HELD {
-            return Err(Failure::error(format!(
-                "module {module} is still in use ({references}); if its transition was forced, it \
-                 stays so until the next boot"
-            )));
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
 }

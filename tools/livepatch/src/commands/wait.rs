@@ -18,7 +18,8 @@ use crate::why;
 /// How long commands wait that have started a transition, by default.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often `transition` is read. The kernel may look no more often than once a second.
+/// How often `transition`, or a module's number of references, is read. The kernel may look no more
+/// often than once a second.
 const POLL: Duration = Duration::from_millis(100);
 
 /// How often tasks are looked at, at most.
@@ -163,6 +164,51 @@ pub fn timed_out(context: &mut Context<'_>) -> Outcome {
         exit @ (Exit::Transition | Exit::Stuck) => exit,
         _ => Exit::Transition,
     })
+}
+
+/// Waits until the module of a disabled patch is free, or gone. The kernel lets go of it a moment
+/// after the patch has left sysfs, when no task is in its code any more, or never. If it is held
+/// when the time is up, this prints the tasks in its code, and returns an error.
+pub fn until_free(
+    context: &mut Context<'_>,
+    module: &Name,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let mut told = false;
+    let references = sysfs::references_of(module);
+
+    // A negative number is that of a module which is being removed.
+    while context.root.read_number(&references).unwrap_or(0) > 0 {
+        let elapsed = begin.elapsed();
+        if elapsed >= timeout {
+            return held(context, module);
+        }
+        if !told && elapsed >= LOOK {
+            let text = format!("{module}: disabled, waiting for its module, which is held");
+            context.event("held", vec![("patch", module.into())], &text)?;
+            told = true;
+        }
+        thread::sleep(POLL.min(timeout - elapsed));
+    }
+    Ok(())
+}
+
+fn held(context: &mut Context<'_>, name: &Name) -> Result<(), Failure> {
+    let system = context.look()?;
+    let Some(module) = system.held().find(|module| &module.name == name) else {
+        // It has become free just now.
+        return Ok(());
+    };
+    if !context.options.json {
+        let line = "The module has not become free in time.";
+        writeln!(context.out, "{}", context.term.alarm(line))?;
+    }
+    why_command::answer(context, &system, Some(name))?;
+    Err(Failure::error(format!(
+        "module {name} is still held ({})",
+        present::references(module)
+    )))
 }
 
 /// What a command is to make of a patch.
