@@ -78,7 +78,10 @@ fn force() {
         "would run: echo 1 > {PATCHES}/test_klp_callbacks_demo/force\n"
     )));
     let text = would("reverting", &["force"]);
-    assert!(text.contains("can then not be unloaded"), "{text}");
+    assert!(
+        text.contains("The Rust core then holds the module test_klp_sleep_patch\nuntil no task"),
+        "{text}"
+    );
     refused(
         "stacked",
         &["force", "--dry-run"],

@@ -58,22 +58,26 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 fn risk(system: &System, moving: &PatchStatus) -> String {
     let patch = &moving.patch.name;
     let waiting = system.progress.as_ref().map_or(0, |p| p.waiting.len());
-    let unpinned = match (moving.direction, moving.patch.replace) {
-        (Some(Direction::Unpatching), _) => {
-            format!("\nThe module {patch} can then not be unloaded until the next boot.")
-        }
+    let held = match (moving.direction, moving.patch.replace) {
+        (Some(Direction::Unpatching), _) => format!("the module {patch}"),
         (Some(Direction::Patching), Some(true)) => {
-            "\nThe modules of the patches it replaces can then not be unloaded until the next boot."
-                .to_owned()
+            format!("the modules of patches that {patch} replaces")
         }
         _ => String::new(),
+    };
+    let held = match held.as_str() {
+        "" => held,
+        held => format!(
+            "\nThe Rust core then holds {held}\n\
+             until no task is in that code, the C core until the next boot."
+        ),
     };
 
     format!(
         "Forcing the transition of {patch} switches {} at once, whatever it is doing.\n\
          A task in the middle of a function that changes may then use old and new code\n\
          together. Unless whoever made the patch says that this is safe, the kernel may\n\
-         crash or corrupt data. klpctl why names the tasks.{unpinned}",
+         crash or corrupt data. klpctl why names the tasks.{held}",
         term::count(waiting, "task")
     )
 }
