@@ -339,6 +339,43 @@ stop_busy
 pass
 
 
+# The C core holds the module until the next boot.
+if is_rust; then
+	start_test "klpctl with a module that is held"
+
+	load_mod $MOD_TARGET
+	klpctl 0 load test_modules/$MOD_SLEEP.ko
+	start_sleeper test_klp_sleep livepatch_test_klp_sleep_show
+	klpctl 3 unload --timeout 0 $MOD_SLEEP
+	klpctl 0 force --yes
+	says "$MOD_SLEEP: disabled"
+	klpctl 5 status
+	grep -q "^$MOD_SLEEP  *disabled, held" "$SCRATCH/output" ||
+		fail "$MOD_SLEEP is not shown as held"
+	klpctl 5 why $MOD_SLEEP
+	says "($SLEEPER), user process, "
+	says "  > livepatch_test_klp_sleep_show+"
+	klpctl 1 unload --timeout 1 $MOD_SLEEP
+	says "($SLEEPER), user process, "
+	says "module $MOD_SLEEP is still held"
+	klpctl 0 report --output "$SCRATCH/held.tar"
+	tar -C "$SCRATCH" -xf "$SCRATCH/held.tar"
+	klpctl 5 why --root "$SCRATCH/klpctl-report" $MOD_SLEEP
+	says "($SLEEPER), user process, "
+	rm -r "$SCRATCH/klpctl-report"
+	end_sleeper $SLEEPER
+	wait_until '[[ "$(cat /sys/module/$MOD_SLEEP/refcnt)" == "0" ]]' ||
+		fail "$MOD_SLEEP is still held"
+	klpctl 5 list
+	grep -q "^- *$MOD_SLEEP  *disabled, free" "$SCRATCH/output" ||
+		fail "$MOD_SLEEP is not shown as free"
+	klpctl 0 unload $MOD_SLEEP
+	check_gone $MOD_SLEEP
+	unload_mod $MOD_TARGET
+	pass
+fi
+
+
 start_test "klpctl report, and --root"
 
 load_mod $MOD_TARGET
