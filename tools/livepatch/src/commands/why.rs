@@ -175,8 +175,8 @@ fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure>
     } else if held.tasks.is_empty() {
         writeln!(
             context.out,
-            "\nEither the kernel has not looked again yet, which it does every 5 seconds at least,\n\
-             or something else uses the module: see lsmod."
+            "\nEither the kernel has not looked again yet, which it does every 5 seconds at\n\
+             least, or something else uses the module: see lsmod."
         )?;
     }
     writeln!(
