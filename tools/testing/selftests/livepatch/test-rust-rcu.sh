@@ -65,9 +65,11 @@ trace_exit 2> /dev/null ||
 
 start_test "Rust shadow variables that RCU is slow to drop"
 
-for _ in {1..3}; do
+# The module has to go before RCU has dropped the variable.  If it has not made
+# it, a slow machine gets more time.
+for reads_ms in 2000 4000 8000 16000; do
 	load_lp $LP_SHADOW hurry=1
-	load_mod $MOD_SLOW
+	load_mod $MOD_SLOW reads_ms=$reads_ms
 	when=$(unload_in_a_hurry) ||
 		die "the livepatch cannot be unloaded, or is not traced"
 	unload_mod $MOD_SLOW

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes every grace period of RCU a long one: there is always a reader, who
- * takes his time.
+ * Makes every grace period of RCU a long one: there is always a reader, which
+ * takes as many milliseconds as the parameter says.
  */
 
 #include <linux/delay.h>
@@ -10,13 +10,17 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
+static unsigned int reads_ms = 2000;
+module_param(reads_ms, uint, 0444);
+MODULE_PARM_DESC(reads_ms, "how long the reader takes (default=2000)");
+
 static struct task_struct *reader;
 
 static int read_slowly(void *arg)
 {
 	while (!kthread_should_stop()) {
 		rcu_read_lock();
-		mdelay(2000);
+		mdelay(reads_ms);
 		rcu_read_unlock();
 		schedule_timeout_uninterruptible(1);
 	}
