@@ -35,7 +35,7 @@ run_test "100000 shadow variables, each made, found and destroyed once" what=cor
 RATIO=
 is_rust && RATIO=max_ratio=2
 run_test "finding one of 100000 shadow variables" what=scale $RATIO
-echo "# 20000 gets: $FEW_US us among 1000 variables, $MANY_US us among 100000"
+echo "# 1000 gets: $FEW_US us among 1000 variables, $MANY_US us among 100000"
 
 run_test "readers while shadow variables come and go" what=concurrent count=30000
 
