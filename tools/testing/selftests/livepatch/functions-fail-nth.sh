@@ -101,7 +101,7 @@ function list_state() {
 # What cannot be cleaned up without memory is cleaned up later.
 function expect_state() {
 	local before="$1"
-	local end=$((SECONDS + 20))
+	local end=$((SECONDS + MAX_WAIT))
 
 	until [[ "$(state)" == "$before" ]]; do
 		[[ $SECONDS -lt $end ]] ||

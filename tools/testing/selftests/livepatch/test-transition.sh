@@ -353,7 +353,7 @@ start_test "fork during a transition"
 start_blocked
 [[ "$(cat /proc/$$/patch_state)" == "1" ]] ||
 	die "the shell is not patched"
-sleep 600 &
+sleep infinity &
 child=$!
 state=$(cat /proc/$child/patch_state)
 [[ "$state" == "1" ]] ||
