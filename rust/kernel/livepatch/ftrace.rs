@@ -173,7 +173,7 @@ pub(crate) fn leave(locked: &Locked) -> bool {
 fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     let mut result = Ok(());
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
-    // A function that ftrace has forgotten, like those in the init code of a module, leaves with any
+    // A function that ftrace has forgotten, like one in the init code of a module, leaves with any
     // other.
     let is_forgotten =
         |stack: &&FuncStack| host::ftrace_location(stack.location()) != Some(stack.location());

@@ -181,7 +181,7 @@ pub(crate) enum Refusal {
     Busy,
 }
 
-/// Conditions that the rules rely on, and check all the same. The kernel warns of each of them once.
+/// Conditions that the rules rely on, and check all the same. The kernel warns of each once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Expectation {
     /// No transition is in progress when one is prepared.

@@ -59,20 +59,18 @@ pub(crate) fn write_section(
     object: Option<&CStr>,
 ) -> Result {
     let object = object.unwrap_or(c"vmlinux");
-    if is_meant(section, object)? {
+    if is_meant(section.name(), object)? {
         resolve_section(image, section, object)?;
         image.write(section)?;
     }
     Ok(())
 }
 
-/// Whether a section is for `object`.
-fn is_meant(section: Section<'_>, object: &CStr) -> Result<bool> {
-    let Some(meant) = names::section_object(section.name().to_bytes()) else {
-        klp_err!(
-            "section {} has an incorrectly formatted name\n",
-            Text(section.name())
-        );
+/// Whether the section called `name` is for `object`.
+fn is_meant(name: &CStr, object: &CStr) -> Result<bool> {
+    let Some(meant) = names::section_object(name.to_bytes()) else {
+        let name = Text(name);
+        klp_err!("section {name} has an incorrectly formatted name\n");
         return Err(EINVAL);
     };
     Ok(meant == object.to_bytes())
@@ -146,7 +144,7 @@ impl<'a> Sections for ForObject<'a> {
     }
 
     fn is_meant(&self, section: Section<'a>) -> Result<bool> {
-        is_meant(section, self.object)
+        is_meant(section.name(), self.object)
     }
 
     fn resolve(&self, section: Section<'a>) -> Result {

@@ -48,8 +48,8 @@ impl Refusal {
 ///
 /// # Invariants
 ///
-/// It was initialized, and when it is dropped ftrace does not know of it: [`Ops::abandon`] keeps one
-/// that ftrace may know of from being dropped. Used under `klp_mutex`.
+/// It was initialized, and when it is dropped ftrace does not know of it: [`Ops::abandon`] keeps
+/// one that ftrace may know of from being dropped. Used under `klp_mutex`.
 pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
 
 impl Ops {
