@@ -3,10 +3,9 @@
 #
 # shellcheck disable=SC2034 # for the scripts that source this
 #
-# What the tests share in which a livepatch ends while a task is in its code: how a
-# process gets there, and what the kernel says.  Sourced after functions-extra.sh.
-#
-# The process is a reader of /proc/test_klp_leave_a.
+# The tests in which a livepatch ends while a task is in its code share these
+# functions: they get a reader of /proc/test_klp_leave_a there, and out again, and
+# list the kernel's messages.  Sourced after functions-extra.sh.
 
 MOD_TARGET=test_klp_leave_target
 MOD_PATCH=test_klp_leave_patch
@@ -40,7 +39,7 @@ function setup_leave() {
 }
 
 # check_held(modname) - die if a livepatch's module is let go within some seconds.
-#	A slow machine may miss that, and reports nothing that is not so.
+#	A slow machine may miss the mistake, and never reports one that is none.
 #	modname - livepatch that a task is in
 function check_held() {
 	local mod="$1"
@@ -52,7 +51,7 @@ function check_held() {
 	done
 }
 
-# check_in_use(modname) - try to unload a livepatch's module, log the error
+# check_in_use(modname) - try in vain to unload a livepatch's module, log the error
 #	modname - livepatch that a task is in
 function check_in_use() {
 	local mod="$1"
@@ -63,8 +62,8 @@ function check_in_use() {
 }
 
 # start_reader(cpu) - start a process that reads /proc/test_klp_leave_a; sets
-#	READER to its PID, OUTPUT to the file descriptor of what it reads
-#	cpu - where it runs, anywhere if there is none
+#	READER to its PID, OUTPUT to a file descriptor that has its output
+#	cpu - the CPU that it runs on, by default any
 function start_reader() {
 	local cpu="$1"
 
@@ -74,7 +73,7 @@ function start_reader() {
 
 # await_reader(present, absent) - wait until the reader is in a function
 #	present - the function
-#	absent  - one that has led there by a sibling call, if any
+#	absent  - another one, which has reached the first by a sibling call
 function await_reader() {
 	local present="$1"; shift
 	local absent="$1"
@@ -86,7 +85,7 @@ function await_reader() {
 }
 
 # end_reader(text) - wait for the end of the reader
-#	text - what it must have read
+#	text - its output
 function end_reader() {
 	local expected="$1"
 	local text
@@ -109,7 +108,7 @@ function check_ended() {
 	check_clean
 }
 
-# What the cases have in common, as the kernel's messages
+# The kernel's messages that the cases have in common
 TARGET="% insmod test_modules/$MOD_TARGET.ko"
 TARGET_GONE="% rmmod $MOD_TARGET"
 PATCH_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled
@@ -123,13 +122,13 @@ function patch_messages() {
 $(patching_messages $MOD_PATCH)"
 }
 
-# other_messages(params) - the same of the other one
+# other_messages(params) - when the other livepatch is loaded
 function other_messages() {
 	echo "% insmod test_modules/$MOD_OTHER.ko $*
 $(patching_messages $MOD_OTHER)"
 }
 
-# other_gone_messages() - when the other one goes
+# other_gone_messages() - when the other livepatch goes
 function other_gone_messages() {
 	echo "% echo 0 > $SYSFS_KLP_DIR/$MOD_OTHER/enabled
 $(unpatching_messages $MOD_OTHER)

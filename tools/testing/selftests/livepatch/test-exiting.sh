@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tasks that exit, have left the task list, and are in functions that livepatches
-# change: a thread, and the child of a process that ignores SIGCHLD, both of which
-# release themselves.  They are tasks like others until they are dead.
+# Tasks that exit and have left the task list, in functions that livepatches
+# change.  A thread, and the child of a process that ignores SIGCHLD, release
+# themselves and go on from there.  They are tasks like others until they are dead.
 #
 # test_klp_exit_patch.ko sends such a task to test_klp_leave_a(), where it sleeps,
 # and to test_klp_leave_b().
@@ -85,7 +85,7 @@ function wait_complete() {
 }
 
 # The kernel's messages in the stages that the cases share.  Those of a transition
-# are in two parts, with what happens while it waits in between.
+# are in two parts: the second comes when the transition no longer waits.
 LOADED="% insmod test_modules/$MOD_EXIT.ko
 $(patching_messages $MOD_EXIT)
 $MOD_TARGET: original a"

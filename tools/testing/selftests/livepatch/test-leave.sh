@@ -4,9 +4,9 @@
 # Livepatches that end while a task sleeps in their code.  Their modules must stay
 # until the task has left the code, and must go then, although
 #
-#  - nothing of the functions that the livepatch has changed is on the task's stack,
+#  - the task's stack shows none of the functions that the livepatch has changed,
 #    because the new function has reached the code by a sibling call, or has passed
-#    its address to the kernel, or
+#    the code's address to the kernel, or
 #  - the transition was forced.
 
 . $(dirname $0)/functions.sh
@@ -20,8 +20,8 @@ WALK_PARAM=/sys/module/$MOD_TARGET/parameters/hold_walk
 setup_leave
 
 # release(param, text) - let the reader go on
-#	param - the parameter that keeps it where it is
-#	text  - what it must have read in the end
+#	param - the parameter that holds it
+#	text  - its output
 function release() {
 	local param="$1"; shift
 	local text="$1"
@@ -56,8 +56,8 @@ $(unpatching_messages $MOD_LIVEPATCH)
 #	title   - its name
 #	way     - how the reader gets into the code
 #	present - the function that it sleeps in
-#	absent  - the new function, which has led there
-#	text    - what it has read in the end
+#	absent  - the new function, which has reached it by a sibling call
+#	text    - the output of the reader
 function asleep() {
 	local title="$1"; shift
 	local way="$1"; shift

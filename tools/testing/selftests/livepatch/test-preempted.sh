@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches that end while a task is preempted in their code, and nothing of the
-# functions that they have changed is on its stack: the new function has reached
+# Livepatches that end while a task is preempted in their code.  The task's stack
+# shows none of the functions that they have changed: the new function has reached
 # the code by a sibling call.  Their modules must stay until the task has left the
-# code, also if not all of the functions leave ftrace, or none.
+# code, whether all of the functions leave ftrace, one of them, or none.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -19,8 +19,8 @@ uname -v | grep -q PREEMPT ||
 LAST_CPU=$(($(getconf _NPROCESSORS_ONLN) - 1))
 BUSY_PIDS=
 
-# start_busy_loops() - keep the last CPU busy, so that readers who spin there are
-#	preempted
+# start_busy_loops() - keep the last CPU busy, so that the scheduler preempts a
+#	reader that spins there
 function start_busy_loops() {
 	for _ in 1 2; do
 		taskset -c $LAST_CPU bash -c 'while :; do :; done' &
@@ -40,7 +40,7 @@ function end_busy_loops() {
 #   and the module stays in any case
 # - the reader leaves the code; the module goes
 # start_preempted(params) - load the livepatch, wait until a reader spins in it
-#	params - of the livepatch below, loaded on top of the first one, if any
+#	params - of the other livepatch, which comes second; without any, it does not
 function start_preempted() {
 	load_mod $MOD_TARGET
 	load_lp $MOD_PATCH reach=jump spin=Y
@@ -53,7 +53,7 @@ function start_preempted() {
 # end_preempted(text) - wait until no task holds the transition up any more, look
 #	at the module for a while, let the reader go on, and wait for the end of the
 #	livepatch.  The process in the background ends it.
-#	text - what the core says of the end of the transition
+#	text - the core's message at the end of the transition
 function end_preempted() {
 	local text="$1"
 	local pid=$!

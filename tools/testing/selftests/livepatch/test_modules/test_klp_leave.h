@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What test_klp_leave_target.ko has for the livepatches that patch it.
+ * The functions of test_klp_leave_target.ko, for the livepatches that patch it.
  */
 
 #ifndef _TEST_KLP_LEAVE_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Patches a part of what test_klp_leave_patch.ko patches, or all of it.
+ * Patches one of the functions that test_klp_leave_patch.ko patches, or both.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

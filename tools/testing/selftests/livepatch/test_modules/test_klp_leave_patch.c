@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Patches both functions of test_klp_leave_target.ko.  Whoever calls the new
- * test_klp_leave_a() stays in leave_patch_wait() while the parameter "hold" is Y.
- * The parameter "reach" says how the new function gets there:
+ * Patches both functions of test_klp_leave_target.ko.  Callers of the new
+ * test_klp_leave_a() stay in leave_patch_wait() while the parameter "hold" is Y.
+ * The parameter "reach" selects the way there:
  *
  * call		by a call, so that both are on the stack
  * jump		by a sibling call, which leaves nothing of it on the stack
- * callback	by passing leave_patch_wait() to test_klp_leave_walk(), which
- *		calls it twice, and which it reaches by a sibling call, too
+ * callback	by a sibling call of test_klp_leave_walk(), which calls
+ *		leave_patch_wait() twice
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -32,21 +32,15 @@ static char *reach = "call";
 module_param(reach, charp, 0444);
 MODULE_PARM_DESC(reach, "how they get there: call, jump or callback (default=call)");
 
-static unsigned int inside;
-module_param(inside, uint, 0444);
-MODULE_PARM_DESC(inside, "how many tasks are there, if they come one by one");
-
 static noinline int leave_patch_wait(struct seq_file *m)
 {
 	test_klp_leave_say(m, "new a");
-	WRITE_ONCE(inside, inside + 1);
 	while (READ_ONCE(hold)) {
 		if (spin)
 			cpu_relax();
 		else
 			msleep(100);
 	}
-	WRITE_ONCE(inside, inside - 1);
 	test_klp_leave_say(m, "done");
 	return 0;
 }
