@@ -38,17 +38,31 @@ function setup_leave() {
 	trap cleanup_leave EXIT INT TERM HUP
 }
 
-# check_held(modname) - die if a livepatch's module is let go within some seconds.
-#	A slow machine may miss the mistake, and never reports one that is none.
+# stays(path, value) - whether a file has a value, and keeps it for some seconds.  A
+#	slow machine may miss a change that comes late, and never sees one that is none.
+#	path - file in sysfs
+#	value - the value
+function stays() {
+	local path="$1"; shift
+	local value="$1"
+	local end=$((SECONDS + 3))
+	local now
+
+	while [[ $SECONDS -lt $end ]]; do
+		now=
+		{ read -r now < "$path"; } 2> /dev/null
+		[[ "$now" == "$value" ]] || return 1
+		sleep $RETRY_INTERVAL
+	done
+}
+
+# check_held(modname) - die if a livepatch's module is let go
 #	modname - livepatch that a task is in
 function check_held() {
 	local mod="$1"
 
-	for _ in {1..50}; do
-		[[ "$(cat "/sys/module/$mod/refcnt" 2> /dev/null)" == "1" ]] ||
-			die "module $mod is let go while a task is in it"
-		sleep $RETRY_INTERVAL
-	done
+	stays "/sys/module/$mod/refcnt" 1 ||
+		die "module $mod is let go while a task is in it"
 }
 
 # check_in_use(modname) - try in vain to unload a livepatch's module, log the error

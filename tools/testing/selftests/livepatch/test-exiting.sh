@@ -69,11 +69,8 @@ function check_waits() {
 
 	wait_until '[[ -z "$(tasks_in_state $state)" ]]' ||
 		die "not switched: $(tasks_in_state "$state")"
-	for _ in {1..50}; do
-		[[ "$(cat "$SYSFS_KLP_DIR/$mod/transition" 2> /dev/null)" == "1" ]] ||
-			die "the transition of $mod does not wait for the exiting task"
-		sleep $RETRY_INTERVAL
-	done
+	stays "$SYSFS_KLP_DIR/$mod/transition" 1 ||
+		die "the transition of $mod does not wait for the exiting task"
 }
 
 # wait_complete(modname) - wait for the end of a patching transition
