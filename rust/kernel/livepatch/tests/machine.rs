@@ -170,12 +170,26 @@ struct PatchData {
     count: usize,
 }
 
-/// Whether there is a thread, and the task list has it.
+/// Whether there is a thread, and which list has it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Presence {
+    /// There is none.
     None,
+    /// It is a copy that has not run yet, on no list.
     Unlisted,
+    /// It is on the task list.
     Listed,
+    /// It exits, and is on the list of tasks that do.
+    Exiting,
+    /// It is on no list any more: preemption stays disabled until it is dead.
+    Ending,
+}
+
+impl Presence {
+    /// Whether walks over the tasks find the thread.
+    fn is_visited(self) -> bool {
+        matches!(self, Self::Listed | Self::Exiting)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -450,11 +464,19 @@ impl Machine {
         })
     }
 
-    /// Whether a task on the list, or an idle task, does not know of a transition.
+    /// Whether walks over the tasks find the task.
+    fn is_visited(&self, task: Task) -> bool {
+        match task {
+            Task::Thread(_) => self.task(task, |task| task.presence.is_visited()),
+            Task::Idle(_) => true,
+        }
+    }
+
+    /// Whether a task on a list, or an idle task, does not know of a transition.
     fn task_is_idle(&self) -> bool {
         let state = self.state.borrow();
         let threads = state.threads.iter();
-        let mut threads = threads.filter(|task| task.presence == Presence::Listed);
+        let mut threads = threads.filter(|task| task.presence.is_visited());
         let idle = |task: &TaskData| task.state == TaskState::Idle;
         threads.any(idle) || state.idle.iter().any(idle)
     }

@@ -33,7 +33,8 @@ mod tests {
     struct Machine<'a> {
         funcs: &'a [Func],
         task: TaskState,
-        warned: Cell<bool>,
+        target: TaskState,
+        asked: Cell<bool>,
         barriers: Cell<u32>,
     }
 
@@ -64,8 +65,9 @@ mod tests {
             self.barriers.set(self.barriers.get() + 1);
         }
 
-        fn warn_idle(&self) {
-            self.warned.set(true);
+        fn target_of_idle(&self) -> TaskState {
+            self.asked.set(true);
+            self.target
         }
     }
 
@@ -73,7 +75,8 @@ mod tests {
         Machine {
             funcs,
             task,
-            warned: Cell::new(false),
+            target: Patched,
+            asked: Cell::new(false),
             barriers: Cell::new(0),
         }
     }
@@ -160,23 +163,49 @@ mod tests {
         }
     }
 
-    #[test]
-    fn idle_task_in_transition_is_warned_of() {
-        let funcs = [MOVING, SETTLED];
-        let odd = machine(&funcs, Idle);
-        assert_eq!(redirect(&odd), TOP);
-        assert!(odd.warned.get());
+    /// What an idle task reaches while the transition goes to `target`.
+    fn idle_reaches(funcs: &[Func], target: TaskState) -> Option<usize> {
+        let machine = Machine {
+            target,
+            ..machine(funcs, Idle)
+        };
+        let func = redirect(&machine);
+        assert!(machine.asked.get());
+        func
     }
 
     #[test]
-    fn nothing_else_is_warned_of() {
+    fn idle_task_has_not_switched_while_patching() {
+        // No walk over the tasks finds it, so it goes on as before the transition.
+        assert_eq!(idle_reaches(&[MOVING], Patched), ORIGINAL);
+        assert_eq!(idle_reaches(&[MOVING, SETTLED], Patched), SECOND);
+        assert_eq!(idle_reaches(&[MOVING, NOP], Patched), ORIGINAL);
+        assert_eq!(idle_reaches(&[MOVING_NOP, SETTLED], Patched), SECOND);
+    }
+
+    #[test]
+    fn idle_task_has_not_switched_while_unpatching() {
+        assert_eq!(idle_reaches(&[MOVING], Unpatched), TOP);
+        assert_eq!(idle_reaches(&[MOVING, SETTLED], Unpatched), TOP);
+        assert_eq!(idle_reaches(&[MOVING, NOP], Unpatched), TOP);
+        assert_eq!(idle_reaches(&[MOVING_NOP, SETTLED], Unpatched), ORIGINAL);
+    }
+
+    #[test]
+    fn target_does_not_matter_otherwise() {
         for task in [Unpatched, Patched] {
             for top in [SETTLED, MOVING, NOP, MOVING_NOP] {
                 let funcs = [top, SETTLED];
                 let fine = machine(&funcs, task);
                 let _ = redirect(&fine);
-                assert!(!fine.warned.get());
+                assert!(!fine.asked.get());
             }
+        }
+        for top in [SETTLED, NOP] {
+            let funcs = [top, MOVING];
+            let fine = machine(&funcs, Idle);
+            let _ = redirect(&fine);
+            assert!(!fine.asked.get());
         }
     }
 

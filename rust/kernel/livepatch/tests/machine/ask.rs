@@ -80,6 +80,17 @@ impl Machine {
         });
     }
 
+    /// A thread leaves the task list, and goes on.
+    pub(crate) fn begin_exit(&self, task: Task) {
+        self.task(task, |task| task.presence = Presence::Exiting);
+    }
+
+    /// It leaves the list of those that exit as well. What it still does, it does with preemption
+    /// disabled.
+    pub(crate) fn end_exit(&self, task: Task) {
+        self.task(task, |task| task.presence = Presence::Ending);
+    }
+
     pub(crate) fn is_forced(&self, patch: Patch) -> bool {
         self.patch(patch, |patch| patch.forced)
     }
@@ -154,7 +165,7 @@ impl Machine {
         }
         let idle = state.transition.is_none();
         let threads = state.threads.iter();
-        let threads = threads.filter(|task| task.presence == Presence::Listed);
+        let threads = threads.filter(|task| task.presence.is_visited());
         for task in threads.chain(&state.idle) {
             sane &= (task.state == TaskState::Idle) == idle;
             sane &= !task.pending || task.state != state.target;

@@ -18,6 +18,7 @@ use crate::livepatch::model::{
         Code, //
     },
     PatchHost,
+    TaskHost,
     TaskState, //
 };
 
@@ -71,8 +72,9 @@ impl redirect::Stack for View<'_> {
 
     fn read_barrier(&self) {}
 
-    fn warn_idle(&self) {
-        self.machine.warned.set(true);
+    fn target_of_idle(&self) -> TaskState {
+        self.machine.expect(!self.machine.is_visited(self.task));
+        self.machine.target()
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     Module,
     Object,
     Patch,
+    Presence,
     Traced,
     BROKEN,
     FUNCTIONS,
@@ -372,9 +373,17 @@ impl PatchHost for Machine {
         self.state.borrow_mut().index = None;
     }
 
-    fn synchronize(&self) {}
+    fn synchronize(&self) {
+        // A thread that does not enable preemption again is dead.
+        for thread in &mut self.state.borrow_mut().threads {
+            if thread.presence == Presence::Ending {
+                thread.presence = Presence::None;
+            }
+        }
+    }
 
     fn reclaim(&self) {
+        self.synchronize();
         self.state.borrow_mut().unreclaimed = false;
     }
 

@@ -8,7 +8,6 @@ use super::{
     Machine,
     Patch,
     Place,
-    Presence,
     Task,
     Traced,
     TASKS, //
@@ -149,7 +148,7 @@ impl Host for Machine {
 
     fn for_each_task(&self, mut visit: impl FnMut(Task)) {
         for task in (0..TASKS).map(Task::Thread) {
-            if self.task(task, |task| task.presence == Presence::Listed) {
+            if self.is_visited(task) {
                 visit(task);
             }
         }

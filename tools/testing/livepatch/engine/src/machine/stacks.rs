@@ -235,11 +235,12 @@ impl redirect::Stack for View<'_> {
         }
     }
 
-    fn warn_idle(&self) {
+    fn target_of_idle(&self) -> TaskState {
         let task = self.tasks.current;
         self.tasks
             .machine
             .note(|| format!("task {task:?} is idle and meets a func in transition"));
+        self.tasks.target()
     }
 }
 
