@@ -26,5 +26,6 @@ mod stack;
 mod state;
 mod symbols;
 mod task;
+mod text;
 mod trace;
 mod transition;

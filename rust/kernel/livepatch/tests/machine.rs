@@ -10,12 +10,21 @@ mod ask;
 mod code;
 mod look;
 mod patches;
+mod place;
 mod tasks;
+mod text;
 mod trace;
 
 pub(crate) use code::{
+    helper,
     original,
     replacement, //
+};
+pub(crate) use place::{
+    asleep_in,
+    asleep_in_call,
+    Place,
+    ELSEWHERE, //
 };
 
 use crate::livepatch::model::{
@@ -92,19 +101,6 @@ pub(crate) enum Task {
     Idle(usize),
 }
 
-/// What a task is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
-    /// Asleep, with this address on its stack.
-    Asleep(usize),
-    /// Asleep, with these two: one function has called another.
-    Nested(usize, usize),
-    /// Asleep, but its stack cannot be told.
-    Unreliable,
-    /// On a CPU.
-    Running,
-}
-
 /// What the machine fails with when it is told to.
 pub(crate) const BROKEN: i32 = -5;
 pub(crate) const EINVAL: i32 = -22;
@@ -138,6 +134,8 @@ pub(crate) enum Entry {
     Left(usize),
     /// A patch was freed.
     Freed(Patch),
+    /// The reference to its module was dropped.
+    Put(Patch),
 }
 
 #[derive(Clone, Copy)]
@@ -166,6 +164,8 @@ struct PatchData {
     enabled: bool,
     forced: bool,
     published: bool,
+    /// There is a reference to its module.
+    held: bool,
     objects: [ObjectData; OBJECTS],
     count: usize,
 }
@@ -203,6 +203,8 @@ struct TaskData {
     untold: bool,
     /// How it switched, the last time.
     way: Option<Way>,
+    /// The last look that has seen it outside of a patch's text.
+    look: u32,
 }
 
 /// What an index has for a function: the code that changes on the way to a patch, and back.
@@ -235,6 +237,11 @@ struct State {
     index: Option<[Option<Indexed>; FUNCTIONS]>,
     /// Handlers may still see a func that is off its stack, or in a transition that is over.
     unreclaimed: bool,
+    departing: [Patch; PATCHES],
+    departing_count: usize,
+    look: u32,
+    /// The CPU whose tasks do not run, because something else does.
+    taken: Option<usize>,
     log: [Option<Entry>; LOG],
     logged: usize,
     traces: [Option<Traced>; trace::TRACES],
@@ -268,19 +275,12 @@ pub(crate) struct Machine {
     pub(crate) woken: Cell<Option<Task>>,
     /// A task that leaves the kernel when the next pass has looked at it.
     pub(crate) leaving: Cell<Option<Task>>,
-}
-
-/// An address that nobody patches.
-pub(crate) const ELSEWHERE: Place = Place::Asleep(8);
-
-/// Asleep inside a function.
-pub(crate) fn asleep_in(code: Code) -> Place {
-    Place::Asleep(code.start + 4)
-}
-
-/// Asleep inside a function that another has called.
-pub(crate) fn asleep_in_call(outer: Code, inner: Code) -> Place {
-    Place::Nested(outer.start + 4, inner.start + 4)
+    /// What happens during the next wait for runnable tasks.
+    pub(crate) during_wait: Cell<Option<fn(&Machine)>>,
+    /// What happens when the tasks have been looked at from the first CPU.
+    pub(crate) after_cpu: Cell<Option<fn(&Machine)>>,
+    /// A task that is on another CPU whenever it is looked for on one.
+    pub(crate) evasive: Cell<Option<Task>>,
 }
 
 impl Machine {
@@ -306,6 +306,7 @@ impl Machine {
             enabled: false,
             forced: false,
             published: false,
+            held: false,
             objects: [object; OBJECTS],
             count: 0,
         };
@@ -317,6 +318,7 @@ impl Machine {
             nudges: 0,
             untold: false,
             way: None,
+            look: 0,
         };
         let stack = FuncStack {
             funcs: [None; PATCHES],
@@ -342,6 +344,10 @@ impl Machine {
                 patchable: [false; MODULES],
                 index: None,
                 unreclaimed: false,
+                departing: [Patch(0); PATCHES],
+                departing_count: 0,
+                look: 0,
+                taken: None,
                 log: [None; LOG],
                 logged: 0,
                 traces: [None; trace::TRACES],
@@ -360,6 +366,9 @@ impl Machine {
             failing_after: Cell::new(None),
             woken: Cell::new(None),
             leaving: Cell::new(None),
+            during_wait: Cell::new(None),
+            after_cpu: Cell::new(None),
+            evasive: Cell::new(None),
         }
     }
 
@@ -376,6 +385,7 @@ impl Machine {
         data.enabled = false;
         data.forced = false;
         data.published = false;
+        data.held = true;
         data.count = objects.len();
         for (object, &(module, functions)) in data.objects.iter_mut().zip(objects) {
             object.module = module;

@@ -45,6 +45,7 @@ mod tests {
     const OTHER: Function = Function(2);
     const TASK: Task = Task::Thread(1);
     const WORKER: Task = Task::Thread(0);
+    const ENDED: Task = Task::Thread(2);
 
     /// A machine on which `patch` is in transition and `TASK`, being in `place`, has not switched.
     fn held_up(patch: Patch, place: Place, machine: Machine) -> Machine {
@@ -377,6 +378,64 @@ mod tests {
         fork(&machine, child);
         assert!(has_switched(&machine, child, Idle));
         assert!(machine.is_sane());
+    }
+
+    #[test]
+    fn task_that_exits_is_waited_for() {
+        let machine = Machine::new(3);
+        machine.begin_exit(TASK);
+        let machine = held_up(PATCH, asleep_in(original(FUNCTION)), machine);
+        assert_eq!(machine.reaches(TASK, FUNCTION), None);
+        machine.put(TASK, ELSEWHERE);
+        try_complete(&machine, PATCH);
+        assert_eq!(machine.transition_patch(), None);
+        assert!(machine.is_sane());
+    }
+
+    #[test]
+    fn task_that_has_ended_goes_on_as_before_while_patching() {
+        let machine = Machine::new(3);
+        machine.begin_exit(ENDED);
+        machine.end_exit(ENDED);
+        let machine = held_up(PATCH, asleep_in(original(FUNCTION)), machine);
+        assert_eq!(machine.state_of(ENDED), Idle);
+        assert_eq!(machine.reaches(ENDED, FUNCTION), None);
+        assert!(machine.is_sane());
+    }
+
+    #[test]
+    fn task_that_has_ended_goes_on_as_before_while_unpatching() {
+        let machine = settled();
+        machine.begin_exit(ENDED);
+        machine.end_exit(ENDED);
+        machine.put(TASK, asleep_in(replacement(PATCH, FUNCTION)));
+        assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
+        assert_eq!(machine.state_of(ENDED), Idle);
+        assert_eq!(machine.reaches(ENDED, FUNCTION), Some(PATCH));
+        assert!(machine.is_sane());
+    }
+
+    #[test]
+    fn task_that_has_ended_is_dead_before_a_reversal() {
+        // It would take the new target for the one that the transition has begun with.
+        let machine = Machine::new(3);
+        machine.begin_exit(ENDED);
+        machine.end_exit(ENDED);
+        let machine = held_up(PATCH, asleep_in(original(FUNCTION)), machine);
+        assert!(!machine.is_dead(ENDED));
+        assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
+        assert!(machine.is_dead(ENDED));
+    }
+
+    #[test]
+    fn task_that_is_idle_for_no_reason_is_warned_of() {
+        let machine = Machine::new(3);
+        machine.set_listed(ENDED, false);
+        let machine = held_up(PATCH, asleep_in(original(FUNCTION)), machine);
+        machine.set_listed(ENDED, true);
+        assert!(!machine.warned.get());
+        assert_eq!(machine.reaches(ENDED, FUNCTION), None);
+        assert!(machine.warned.get());
     }
 
     #[test]

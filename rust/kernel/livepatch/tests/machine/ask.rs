@@ -91,6 +91,11 @@ impl Machine {
         self.task(task, |task| task.presence = Presence::Ending);
     }
 
+    /// Whether there is no such thread.
+    pub(crate) fn is_dead(&self, task: Task) -> bool {
+        self.task(task, |task| task.presence == Presence::None)
+    }
+
     pub(crate) fn is_forced(&self, patch: Patch) -> bool {
         self.patch(patch, |patch| patch.forced)
     }

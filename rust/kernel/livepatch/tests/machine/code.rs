@@ -8,7 +8,8 @@ use super::{
     Indexed,
     Machine,
     Patch,
-    Task, //
+    Task,
+    PATCHES, //
 };
 use crate::livepatch::model::{
     redirect,
@@ -21,6 +22,7 @@ use crate::livepatch::model::{
     TaskHost,
     TaskState, //
 };
+use core::ops::Range;
 
 /// The code of a function of the kernel.
 pub(crate) fn original(function: Function) -> Code {
@@ -30,10 +32,32 @@ pub(crate) fn original(function: Function) -> Code {
     }
 }
 
+/// The text of a patch's module.
+pub(super) fn text(patch: Patch) -> Range<usize> {
+    let start = 0x100_0000 * (patch.0 + 1);
+    start..start + 0x100_0000
+}
+
 /// The code that a patch has for a function.
 pub(crate) fn replacement(patch: Patch, function: Function) -> Code {
     Code {
-        start: 0x100_0000 * (patch.0 + 1) + function.0 * 0x1000,
+        start: text(patch).start + function.0 * 0x1000,
+        size: 0x80,
+    }
+}
+
+/// Whether an address is in the code that any patch has for a function.
+pub(super) fn is_replacement(function: Function, address: usize) -> bool {
+    (0..PATCHES).any(|patch| {
+        let code = replacement(Patch(patch), function);
+        (code.start..code.start + code.size).contains(&address)
+    })
+}
+
+/// Code of a patch that is no func's. Its new functions jump there.
+pub(crate) fn helper(patch: Patch) -> Code {
+    Code {
+        start: text(patch).start + 0x80_0000,
         size: 0x80,
     }
 }

@@ -13,6 +13,7 @@ use super::{
     Machine,
     Module,
     Object,
+    Place,
     Presence,
     Task,
     PATCHES, //
@@ -22,6 +23,11 @@ impl Machine {
     /// A thread is gone for good; another may take its place.
     pub(crate) fn exit(&self, task: Task) {
         self.task(task, |task| task.presence = Presence::None);
+    }
+
+    /// Whether a task is on its way somewhere.
+    pub(crate) fn is_arriving(&self, task: Task) -> bool {
+        self.task(task, |task| matches!(task.place, Place::Arriving(_)))
     }
 
     /// The module that an object of a patch is.

@@ -3,6 +3,7 @@
 //! The patches of the machine, as the rules see them.
 
 use super::{
+    code::is_replacement,
     Entry,
     Errno,
     Func,
@@ -100,6 +101,7 @@ impl PatchHost for Machine {
 
     fn free_later(&self, patch: Patch) {
         self.record(Entry::Freed(patch));
+        self.depart(patch);
     }
 
     fn objects(&self, patch: Patch) -> impl Iterator<Item = Object> {
@@ -185,6 +187,7 @@ impl PatchHost for Machine {
         self.must_hold(self.patched(object) == patched);
         if callback == Callback::PostUnpatch {
             self.expect_reclaimed();
+            self.expect_arrived(object);
         }
         self.record(Entry::Called(object, callback));
         let module = self.object(object, |object| object.module);
@@ -345,9 +348,13 @@ impl PatchHost for Machine {
 
     fn leave_ftrace(&self) {
         let mut left = 0;
-        for stack in &mut self.state.borrow_mut().stacks {
-            if stack.traced && stack.len == 0 {
-                stack.traced = false;
+        for function in (0..FUNCTIONS).map(Function) {
+            let leaves = {
+                let stack = &mut self.state.borrow_mut().stacks[function.0];
+                stack.traced && core::mem::replace(&mut stack.traced, stack.len != 0)
+            };
+            if leaves && !self.is_traced(function) {
+                self.let_tasks_arrive(|address| is_replacement(function, address));
                 left += 1;
             }
         }

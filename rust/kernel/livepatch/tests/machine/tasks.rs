@@ -9,6 +9,7 @@ use super::{
     Patch,
     Place,
     Task,
+    TaskData,
     Traced,
     TASKS, //
 };
@@ -75,15 +76,17 @@ impl TaskHost for Machine {
     }
 
     fn runs_elsewhere(&self, task: Task) -> bool {
-        task != self.current() && self.task(task, |task| task.place == Place::Running)
+        let runs = |task: &TaskData| matches!(task.place, Place::Running | Place::RunningIn(..));
+        task != self.current() && self.task(task, |task| runs(task)) && !self.is_taken_off(task)
     }
 
     fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
         let (outer, inner) = match self.task(task, |task| task.place) {
-            Place::Asleep(address) => (None, address),
+            // Who is on the way to a function has the address of its handler on the stack.
+            Place::Asleep(address) | Place::Arriving(address) => (None, address),
             Place::Nested(outer, inner) => (Some(outer), inner),
-            Place::Running => return Ok(()),
-            Place::Unreliable => return Err(Blocker::UnreliableStack),
+            Place::Running | Place::RunningIn(..) => return Ok(()),
+            Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),
         };
         let blocker = outer.and_then(|address| self.blocker(address));
         let blocker = blocker.or_else(|| self.blocker(inner));

@@ -63,6 +63,7 @@ pub(crate) struct Said {
     pub(crate) canceling: usize,
     pub(crate) complete: usize,
     pub(crate) freed: Vec<usize>,
+    pub(crate) put: Vec<usize>,
 }
 
 impl fmt::Debug for Said {
@@ -88,6 +89,7 @@ impl fmt::Debug for Said {
         f.debug_map()
             .entries(said.map(|(what, count)| (what, count)))
             .entries((!self.freed.is_empty()).then_some((&"freed", &self.freed)))
+            .entries((!self.put.is_empty()).then_some((&"put", &self.put)))
             .finish()
     }
 }
@@ -177,6 +179,10 @@ impl Journal {
             Entry::Entered(_) | Entry::Left(_) => Ok(()),
             Entry::Freed(patch) => {
                 said.freed.push(patch.0);
+                Ok(())
+            }
+            Entry::Put(patch) => {
+                said.put.push(patch.0);
                 Ok(())
             }
         }

@@ -17,11 +17,14 @@ use std::{
     ops::Range, //
 };
 
-use crate::livepatch::tests::machine::{
-    CPUS,
-    FUNCTIONS,
-    MODULES,
-    TASKS, //
+use crate::{
+    livepatch::tests::machine::{
+        CPUS,
+        FUNCTIONS,
+        MODULES,
+        TASKS, //
+    },
+    promise::Doing, //
 };
 
 /// So many functions belong to each module.
@@ -76,7 +79,23 @@ pub(crate) enum Operation {
     Seconds(u64),
     /// A task calls a function, and sleeps there unless it runs.
     Call { who: Who, function: usize },
-    /// Many do.
+    /// A task calls one of the functions that patches change, counted round, and is preempted before
+    /// it is there, or before it is where a patch's function jumps.
+    Arrive {
+        who: Who,
+        changed: usize,
+        jumps: bool,
+    },
+    /// A task calls one of them, which jumps to code that is no func's.
+    Jump { who: Who, changed: usize },
+    /// It does so, and the patch is disabled. Then it is not asleep, perhaps, and exits, perhaps.
+    Linger {
+        who: Who,
+        changed: usize,
+        doing: Doing,
+        exits: bool,
+    },
+    /// Many call a function.
     Crowd {
         threads: Range<usize>,
         function: usize,
@@ -103,6 +122,12 @@ pub(crate) enum Operation {
     Attach,
     /// A thread ends.
     Exit { thread: usize },
+    /// A thread begins to exit: it is not on the task list any more, and goes on.
+    BeginExit { thread: usize },
+    /// It is on no list any more. It is dead before its CPU runs anything else.
+    EndExit { thread: usize },
+    /// The kernel lets go of modules that no task can be in.
+    LetGo,
     /// A CPU goes online or offline.
     Online { cpu: usize, online: bool },
 }
@@ -192,6 +217,25 @@ fn operation() -> impl Strategy<Value = Operation> {
         threads: one.min(other)..one.max(other),
         function,
     });
+    let arrive = (who(), 0..FUNCTIONS, any::<bool>());
+    let arrive = arrive.prop_map(|(who, changed, jumps)| Arrive {
+        who,
+        changed,
+        jumps,
+    });
+    let doing = prop_oneof![
+        Just(Doing::Sleeps),
+        Just(Doing::SleepsBlurred),
+        Just(Doing::Runs),
+        Just(Doing::Arrives),
+    ];
+    let linger = (who(), 0..FUNCTIONS, doing, prop::bool::weighted(0.2));
+    let linger = linger.prop_map(|(who, changed, doing, exits)| Linger {
+        who,
+        changed,
+        doing,
+        exits,
+    });
     prop_oneof![
         12 => enable,
         9 => want,
@@ -203,6 +247,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         12 => option::weighted(0.2, thread()).prop_map(|leaving| Pass { leaving }),
         2 => (1..40u64).prop_map(Seconds),
         25 => (who(), function()).prop_map(|(who, function)| Call { who, function }),
+        8 => arrive,
+        10 => (who(), 0..FUNCTIONS).prop_map(|(who, changed)| Jump { who, changed }),
+        8 => linger,
         2 => crowd,
         9 => who().prop_map(|who| Return { who }),
         3 => who().prop_map(|who| Run { who }),
@@ -215,6 +262,9 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => thread().prop_map(|parent| Copy { parent }),
         3 => Just(Attach),
         3 => thread().prop_map(|thread| Exit { thread }),
+        4 => thread().prop_map(|thread| BeginExit { thread }),
+        3 => thread().prop_map(|thread| EndExit { thread }),
+        6 => Just(LetGo),
         4 => (0..CPUS, any::<bool>()).prop_map(|(cpu, online)| Online { cpu, online }),
     ]
 }

@@ -59,6 +59,8 @@ pub(crate) struct Transition {
 pub(crate) struct Frame {
     pub(crate) function: usize,
     pub(crate) version: Version,
+    /// The task has jumped on from there, to code of the same patch that is no func's.
+    pub(crate) jumped: bool,
     /// The administrator has switched the task over it by force.
     pub(crate) forced: bool,
     /// The side on which it was seen, in which transition.
@@ -70,6 +72,18 @@ pub(crate) enum Doing {
     Sleeps,
     SleepsBlurred,
     Runs,
+    /// It is ready to run, on its way into the last of its frames.
+    Arrives,
+}
+
+/// How far a task is on its way out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    Lives,
+    /// Off the task list.
+    Exits,
+    /// In its last moments, in which no transition finds it.
+    Ends,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +92,7 @@ pub(crate) struct Task {
     pub(crate) uses: bool,
     pub(crate) frames: Vec<Frame>,
     pub(crate) doing: Doing,
+    pub(crate) life: Life,
 }
 
 impl Task {
@@ -86,7 +101,13 @@ impl Task {
             uses,
             frames: Vec::new(),
             doing: Doing::Sleeps,
+            life: Life::Lives,
         }
+    }
+
+    /// Whether the task can run code of this patch, if only when it returns.
+    pub(crate) fn is_inside(&self, patch: usize) -> bool {
+        self.frames.iter().any(|frame| frame.version == Some(patch))
     }
 }
 
@@ -106,8 +127,10 @@ pub(crate) struct Promise {
     pub(crate) tasks: BTreeMap<Who, Task>,
     pub(crate) present: [bool; MODULES],
     pub(crate) online: [bool; CPUS],
-    /// Patches whose code stays for ever.
+    /// Patches whose transition was forced.
     pub(crate) forced: BTreeSet<usize>,
+    /// Patches that are over, and whose modules stay for now, in order.
+    pub(crate) departing: Vec<usize>,
     transitions: usize,
 }
 
@@ -127,8 +150,15 @@ impl Promise {
             present,
             online: [true; CPUS],
             forced: BTreeSet::new(),
+            departing: Vec::new(),
             transitions: 0,
         }
+    }
+
+    /// Whether no other CPU is online.
+    pub(crate) fn is_last_cpu(&self, cpu: usize) -> bool {
+        let others = (0..CPUS).filter(|&other| other != cpu);
+        !others.into_iter().any(|other| self.online[other])
     }
 
     pub(crate) fn find(&self, patch: usize) -> Option<&Installed> {
@@ -166,6 +196,9 @@ impl Promise {
     /// Whether a task that is in this version would be in the wrong place on the other side.
     fn changes(&self, frame: &Frame) -> bool {
         let function = frame.function;
+        if frame.jumped {
+            return false;
+        }
         let Some(transition) = self.transition else {
             return false;
         };
@@ -193,8 +226,8 @@ impl Promise {
 
     /// Whether a task has to switch.
     pub(crate) fn has_to_switch(&self, who: Who) -> bool {
-        self.transition
-            .is_some_and(|t| t.patching != self.tasks[&who].uses)
+        let task = &self.tasks[&who];
+        task.life != Life::Ends && self.transition.is_some_and(|t| t.patching != task.uses)
     }
 
     pub(crate) fn switch(&mut self, who: Who) {
@@ -313,8 +346,29 @@ impl Promise {
     pub(crate) fn lose(&mut self, module: usize) {
         self.present[module] = false;
         for task in self.tasks.values_mut() {
-            task.frames.retain(|frame| home(frame.function) != module);
+            task.frames
+                .retain(|frame| frame.jumped || home(frame.function) != module);
+            if task.frames.is_empty() && task.doing == Doing::Arrives {
+                task.doing = Doing::Sleeps;
+            }
         }
+    }
+
+    /// Patches are over. They depart, and idle tasks are in none of their functions.
+    pub(crate) fn depart(&mut self, patches: &[usize]) {
+        self.departing.extend(patches);
+        for cpu in 0..CPUS {
+            if let Some(task) = self.tasks.get_mut(&Who::Idle(cpu)) {
+                let gone = |frame: &Frame| frame.version.is_some_and(|p| patches.contains(&p));
+                task.frames.retain(|frame| !gone(frame));
+            }
+        }
+    }
+
+    /// The tasks that a patch's module must not go for.
+    pub(crate) fn inside(&self, patch: usize) -> impl Iterator<Item = &Task> {
+        let tasks = self.tasks.values();
+        tasks.filter(move |task| task.is_inside(patch))
     }
 
     /// Whether the handler is called for a function.

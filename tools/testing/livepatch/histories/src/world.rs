@@ -14,6 +14,7 @@ use crate::{
             Module,
             Patch,
             Task,
+            CPUS,
             MODULES,
             TASKS, //
         },
@@ -37,6 +38,7 @@ mod check;
 mod orders;
 mod tally;
 mod tasks;
+mod texts;
 
 pub(crate) use self::tally::Tally;
 use self::tasks::task;
@@ -135,6 +137,18 @@ impl World {
                 self.machine.elapsed.set(self.seconds * 1000);
             }
             Call { who, function } => self.call(who, function),
+            Arrive {
+                who,
+                changed,
+                jumps,
+            } => self.arrive(who, changed, jumps),
+            Jump { who, changed } => self.jump(who, changed),
+            Linger {
+                who,
+                changed,
+                doing,
+                exits,
+            } => self.linger(who, changed, doing, exits)?,
             Crowd {
                 ref threads,
                 function,
@@ -171,6 +185,11 @@ impl World {
                     self.counted = false;
                 }
             }
+            BeginExit { thread } => self.begin_exit(Who::Thread(thread)),
+            EndExit { thread } => self.end_exit(Who::Thread(thread)),
+            LetGo => self.let_go()?,
+            // Something has to run all this.
+            Online { cpu, online } if !online && self.promise.is_last_cpu(cpu) => {}
             Online { cpu, online } => {
                 self.act(Who::Idle(cpu), |task| {
                     task.frames.clear();
@@ -200,7 +219,7 @@ impl World {
         let Some(t) = self.promise.transition else {
             return Ok(());
         };
-        let leaving = leaving.filter(|&who| self.acts(who));
+        let leaving = leaving.filter(|&who| self.lives(who));
         let nudges = |m: &Machine| -> Vec<u64> {
             (0..TASKS).map(|n| m.nudges_of(Task::Thread(n))).collect()
         };
@@ -241,6 +260,8 @@ impl World {
     }
 
     fn free(&mut self, passed: &Passed) {
+        self.promise.depart(&passed.freed);
+        (0..CPUS).for_each(|cpu| self.put(Who::Idle(cpu)));
         for &patch in &passed.freed {
             self.journal.forget(patch);
         }
@@ -266,6 +287,10 @@ impl World {
             self.going(module, None)?;
             self.check()?;
         }
+        self.step(&Operation::LetGo)?;
+        ensure(self.promise.departing.is_empty(), || {
+            "no task is in a patch, and a module is held".into()
+        })?;
         let new = Picture::new(&Machine::new(THREADS), |_| true).settled();
         new.difference(&self.picture().settled())
             .map_or(Ok(()), Err)

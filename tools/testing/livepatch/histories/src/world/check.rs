@@ -23,7 +23,10 @@ use crate::{
         },
     },
     operation::Who,
-    promise::Version, //
+    promise::{
+        Life,
+        Version, //
+    }, //
 };
 
 impl World {
@@ -39,7 +42,9 @@ impl World {
     }
 
     pub(super) fn check(&mut self) -> Checked {
+        self.follow();
         self.check_patches()?;
+        self.check_texts()?;
         self.check_objects()?;
         self.check_tasks()?;
         self.check_calls()?;
@@ -130,7 +135,8 @@ impl World {
 
     fn check_tasks(&self) -> Checked {
         let (machine, promise) = (&self.machine, &self.promise);
-        for (&who, it) in &promise.tasks {
+        let tasks = promise.tasks.iter();
+        for (&who, it) in tasks.filter(|(_, it)| it.life != Life::Ends) {
             let expected = match promise.transition {
                 None => TaskState::Idle,
                 Some(_) if it.uses => TaskState::Patched,
@@ -169,7 +175,10 @@ impl World {
         let promise = &self.promise;
         let mut sides = Vec::new();
         for (&who, it) in promise.tasks.iter().filter(|(_, it)| !it.frames.is_empty()) {
-            for (depth, frame) in it.frames.iter().enumerate().filter(|(_, f)| !f.forced) {
+            for (depth, frame) in it.frames.iter().enumerate() {
+                if frame.forced || frame.jumped {
+                    continue;
+                }
                 let reached = self.reached(who, frame.function);
                 ensure(reached == frame.version, || {
                     format!("{who:?} is inside {frame:?}, but would now reach {reached:?}")

@@ -45,15 +45,11 @@ impl World {
 
     pub(super) fn enable(&mut self, new: Installed, fails: Fails) -> Checked {
         let patch = new.patch;
-        let tasks = self.promise.tasks.values();
-        let mut frames = tasks.flat_map(|task| &task.frames);
-        let in_use = self.promise.find(patch).is_some()
-            || self.promise.forced.contains(&patch)
-            || frames.any(|frame| frame.version == Some(patch));
-        if in_use {
+        if self.promise.find(patch).is_some() || self.promise.departing.contains(&patch) {
             return Ok(());
         }
         self.describe(&new);
+        self.promise.forced.remove(&patch);
 
         let before = self.picture();
         let (result, failed) = self.failing(fails, |m| enable::enable(m, Patch(patch)));

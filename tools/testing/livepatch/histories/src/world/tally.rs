@@ -10,7 +10,7 @@ pub(crate) struct Tally(BTreeMap<&'static str, usize>);
 
 impl Tally {
     /// Without these, histories would prove little.
-    const NEEDED: [&'static str; 20] = [
+    const NEEDED: [&'static str; 31] = [
         "enabled at once",
         "enabled with tasks in the way",
         "enable failed",
@@ -31,6 +31,17 @@ impl Tally {
         "module went in a transition",
         "forked in a transition",
         "switched in schedule",
+        "module let go",
+        "module of a forced patch let go",
+        "module let go, and another held",
+        "module held by a task that sleeps",
+        "module held by a task that sleeps where its stack is not reliable",
+        "module held by a task that runs",
+        "module held by a task that arrived during the wait",
+        "module held by a task that exits",
+        "module held by a task in a function",
+        "called by a task that exits, in a transition",
+        "ended with tasks in the way",
     ];
 
     pub(super) fn note(&mut self, what: &'static str) {

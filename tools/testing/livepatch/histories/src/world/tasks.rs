@@ -13,6 +13,7 @@ use crate::{
         tests::machine::{
             asleep_in,
             asleep_in_call,
+            helper,
             original,
             replacement,
             Function,
@@ -29,7 +30,8 @@ use crate::{
         self,
         home,
         Doing,
-        Frame, //
+        Frame,
+        Life, //
     },
 };
 
@@ -45,6 +47,7 @@ pub(super) fn task(who: Who) -> Task {
 fn code(frame: &Frame) -> Code {
     let function = Function(frame.function);
     match frame.version {
+        Some(patch) if frame.jumped => helper(Patch(patch)),
         Some(patch) => replacement(Patch(patch), function),
         None => original(function),
     }
@@ -56,7 +59,10 @@ impl World {
     pub(super) fn acts(&self, who: Who) -> bool {
         match who {
             Who::Thread(0) => false,
-            Who::Thread(_) => self.promise.tasks.contains_key(&who),
+            Who::Thread(_) => {
+                let task = self.promise.tasks.get(&who);
+                task.is_some_and(|task| task.life != Life::Ends)
+            }
             Who::Idle(cpu) => self.promise.online[cpu],
         }
     }
@@ -64,10 +70,18 @@ impl World {
     pub(super) fn act(&mut self, who: Who, what: impl FnOnce(&mut promise::Task)) {
         if self.acts(who) {
             if let Some(task) = self.promise.tasks.get_mut(&who) {
+                if task.doing == Doing::Arrives {
+                    task.doing = Doing::Sleeps;
+                }
                 what(task);
             }
             self.put(who);
         }
+    }
+
+    /// Whether it is a thread on the task list.
+    pub(super) fn lives(&self, who: Who) -> bool {
+        self.acts(who) && self.promise.tasks[&who].life == Life::Lives
     }
 
     /// Puts the machine's task where it is.
@@ -75,12 +89,19 @@ impl World {
         let Some(it) = self.promise.tasks.get(&who) else {
             return;
         };
+        let address = |frame| code(frame).start + 4;
+        let inner = |outer| address(it.frames.last().unwrap_or(outer));
         let place = match (it.doing, it.frames.as_slice()) {
-            (Doing::Runs, _) => Place::Running,
-            (Doing::SleepsBlurred, _) => Place::Unreliable,
-            (Doing::Sleeps, []) => ELSEWHERE,
+            (Doing::Runs, []) => Place::Running,
+            (Doing::Runs, [outer, ..]) => Place::RunningIn(address(outer), inner(outer)),
+            (Doing::SleepsBlurred, []) => Place::Unreliable,
+            (Doing::SleepsBlurred, [outer, ..]) => {
+                Place::UnreliableIn(address(outer), inner(outer))
+            }
+            (Doing::Sleeps | Doing::Arrives, []) => ELSEWHERE,
             (Doing::Sleeps, [only]) => asleep_in(code(only)),
             (Doing::Sleeps, [outer, .., inner]) => asleep_in_call(code(outer), code(inner)),
+            (Doing::Arrives, [outer, ..]) => Place::Arriving(inner(outer)),
         };
         self.machine.put(task(who), place);
     }
@@ -89,17 +110,60 @@ impl World {
         if !self.acts(who) || !self.promise.present[home(function)] {
             return;
         }
-        let version = self.reached(who, function);
+        let frame = self.frame(who, function);
         self.act(who, |task| {
             if task.frames.len() < 2 {
-                task.frames.push(Frame {
-                    function,
-                    version,
-                    forced: false,
-                    side: None,
-                });
+                task.frames.push(frame);
             }
         });
+        if self.promise.transition.is_some() && self.promise.tasks[&who].life == Life::Exits {
+            self.tally
+                .note("called by a task that exits, in a transition");
+        }
+    }
+
+    /// What a task is in when it calls a function.
+    fn frame(&self, who: Who, function: usize) -> Frame {
+        Frame {
+            function,
+            version: self.reached(who, function),
+            jumped: false,
+            forced: false,
+            side: None,
+        }
+    }
+
+    /// What a thread is in when it calls one of the functions that patches change, counted round.
+    pub(super) fn changed_frame(&self, who: Who, changed: usize, jumps: bool) -> Option<Frame> {
+        let traced: Vec<usize> = self.promise.traced().collect();
+        let is_thread = matches!(who, Who::Thread(_)) && self.acts(who);
+        if !is_thread || traced.is_empty() {
+            return None;
+        }
+        let mut frame = self.frame(who, traced[changed % traced.len()]);
+        frame.jumped = jumps && frame.version.is_some();
+        Some(frame)
+    }
+
+    pub(super) fn arrive(&mut self, who: Who, changed: usize, jumps: bool) {
+        if let Some(frame) = self.changed_frame(who, changed, jumps) {
+            self.act(who, |task| {
+                if task.frames.is_empty() {
+                    task.frames.push(frame);
+                    task.doing = Doing::Arrives;
+                }
+            });
+        }
+    }
+
+    pub(super) fn jump(&mut self, who: Who, changed: usize) {
+        if let Some(frame) = self.changed_frame(who, changed, true) {
+            self.act(who, |task| {
+                if task.frames.len() < 2 {
+                    task.frames.push(frame);
+                }
+            });
+        }
     }
 
     pub(super) fn schedule(&mut self, who: Who) {
@@ -120,8 +184,46 @@ impl World {
         }
     }
 
+    pub(super) fn begin_exit(&mut self, who: Who) {
+        if self.lives(who) {
+            self.machine.begin_exit(task(who));
+            self.act(who, |task| task.life = Life::Exits);
+        }
+    }
+
+    pub(super) fn end_exit(&mut self, who: Who) {
+        if self.acts(who) && !self.lives(who) {
+            self.machine.end_exit(task(who));
+            if self.promise.has_to_switch(who) {
+                self.tally.note("ended with tasks in the way");
+            }
+            self.act(who, |task| {
+                task.frames.clear();
+                task.doing = Doing::Sleeps;
+            });
+            if let Some(task) = self.promise.tasks.get_mut(&who) {
+                task.life = Life::Ends;
+            }
+            self.counted = false;
+        }
+    }
+
+    /// What has happened to tasks while the kernel did something else.
+    pub(super) fn follow(&mut self) {
+        let machine = &self.machine;
+        self.promise.tasks.retain(|&who, it| {
+            if it.doing == Doing::Arrives && !machine.is_arriving(task(who)) {
+                it.doing = Doing::Sleeps;
+            }
+            it.life != Life::Ends || !machine.is_dead(task(who))
+        });
+    }
+
     pub(super) fn leave(&mut self, who: Who) {
-        if self.acts(who) {
+        let is_thread = matches!(who, Who::Thread(_));
+        if is_thread && self.acts(who) && !self.lives(who) {
+            self.end_exit(who);
+        } else if self.acts(who) {
             self.promise.leave(who);
             self.put(who);
             let way = match who {
@@ -134,7 +236,7 @@ impl World {
 
     pub(super) fn copy(&mut self, parent: Who) {
         let threads = self.promise.tasks.len() - CPUS + self.children.len();
-        if self.acts(parent) && threads < TASKS {
+        if self.lives(parent) && threads < TASKS {
             let child = self.machine.copy_thread(task(parent));
             self.machine.set_listed(child, false);
             self.children.push((child, parent));
@@ -147,11 +249,15 @@ impl World {
         }
         let place = if newest { self.children.len() - 1 } else { 0 };
         let (child, parent) = self.children.remove(place);
-        let (Some(of), Task::Thread(number)) = (self.promise.tasks.get(&parent), child) else {
-            self.machine.exit(child);
+        let Task::Thread(number) = child else {
             return;
         };
-        let uses = of.uses;
+        if !self.lives(parent) {
+            // It would have gone on with the fork first.
+            self.machine.exit(child);
+            return;
+        }
+        let uses = self.promise.tasks[&parent].uses;
         self.machine.set_current(task(parent));
         transition::fork(&self.machine, child);
         self.machine.set_current(Task::Thread(0));
