@@ -4,6 +4,7 @@
 
 mod barriers;
 mod complete;
+mod departures;
 mod edge;
 mod scenarios;
 
@@ -123,6 +124,12 @@ fn breaks(depth: Depth, size: Size, faults: &[Fault], scenario: Scenario, wanted
     let explored = explore(depth, size, faults, scenario, Some(wanted));
     println!("{} histories: {:?}", explored.histories, explored.violation);
     assert!(explored.violation.is_some(), "nothing {wanted}");
+}
+
+/// Starts a task that is asleep.
+fn spawn_asleep(machine: &Arc<Machine>, task: usize, life: fn(&mut Life)) -> JoinHandle<()> {
+    let machine = machine.clone();
+    loom::thread::spawn(move || life(&mut Life::asleep(&machine, task)))
 }
 
 /// Starts a task.

@@ -18,6 +18,8 @@
 //! | `preempt_disable()` | a lock for each CPU, which [`Host::synchronize`] takes one by one |
 //! | `pi_lock`, `rq->lock` | a lock for each task, held while it starts or stops to run |
 //! | `tasklist_lock` | a lock |
+//! | `synchronize_rcu_tasks()` | a lock for each task, held while it is ready to run |
+//! | `work_on_cpu()` | a lock for each CPU, held by a task while it is there |
 //!
 //! The models are not stronger than the real thing, so that no missing order is hidden:
 //!
@@ -39,6 +41,7 @@ pub(crate) mod faults;
 pub(crate) mod life;
 pub(crate) mod stacks;
 pub(crate) mod tasks;
+pub(crate) mod text;
 pub(crate) mod transition;
 
 use crate::livepatch::model::TaskState;
@@ -60,6 +63,7 @@ use tasks::{
     Task,
     TaskId, //
 };
+use text::Texts;
 
 const NO_INDEX: usize = usize::MAX;
 
@@ -102,6 +106,13 @@ pub(crate) struct Books {
     pub(crate) no_index: bool,
     pub(crate) enabled: Vec<bool>,
     pub(crate) replaces: bool,
+    /// Patches that have been released, and whose modules have not, in order.
+    pub(crate) departing: Vec<usize>,
+    pub(crate) forced: Vec<bool>,
+    /// Tasks exit. Otherwise no walk looks for those that do.
+    pub(crate) exits: bool,
+    /// Functions leave ftrace. Otherwise somebody else has them stay there.
+    pub(crate) leaves_ftrace: bool,
     pub(crate) no_reliable_stacks: bool,
     /// What was done, where that matters, for tests that go step by step.
     pub(crate) log: Vec<String>,
@@ -120,9 +131,12 @@ pub(crate) struct Machine {
     tasks: Vec<Task>,
     /// `tasklist_lock`, and the tasks on the list.
     list: Mutex<Vec<TaskId>>,
+    /// Those that have left it and are not dead.
+    exiting: Mutex<Vec<TaskId>>,
     /// The idle tasks, with whether their CPU is online.
     pub(crate) idle: Vec<(TaskId, bool)>,
     pub(crate) stacks: Stacks,
+    pub(crate) texts: Texts,
     books: sync::Mutex<Books>,
     pub(crate) faults: Arc<Faults>,
     violation: sync::Mutex<Option<String>>,
@@ -140,11 +154,14 @@ impl Machine {
             index: atomic::AtomicUsize::new(NO_INDEX),
             tasks: (0..idle.end).map(|_| Task::new()).collect(),
             list: Mutex::new((0..size.tasks).collect()),
+            exiting: Mutex::default(),
             idle: idle.clone().map(|cpu| (cpu, cpu + 1 != idle.end)).collect(),
             stacks: Stacks::new(size),
+            texts: Texts::new(size),
             books: sync::Mutex::new(Books {
                 enabled: vec![false; size.patches],
                 patched: vec![false; size.patches],
+                forced: vec![false; size.patches],
                 ..Books::default()
             }),
             faults: faults.clone(),

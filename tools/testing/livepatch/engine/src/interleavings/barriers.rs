@@ -9,6 +9,8 @@ use crate::machine::{
     faults::{
         without,
         Fault::{
+            ForgottenExits,
+            PreemptibleEnds,
             RelaxedPublication,
             RelaxedTestAndClear, //
         }, //
@@ -28,6 +30,8 @@ const MIX: &str = "mixes functions";
 const IDLE: &str = "is idle and meets a func in transition";
 const STUCK: &str = "which nobody asks it to leave";
 const FREED: &str = "which is freed";
+const GONE: &str = "runs freed text";
+const LATE: &str = "comes after the last callback";
 const UNSEEN: &str = "nobody asks for a look";
 
 /// With one task, a history goes wrong.
@@ -280,5 +284,74 @@ fn without_asking_for_a_look_nobody_ends_the_transition() {
         &[without("switched_itself", "hurry", 0)],
         enable_and_schedulers,
         UNSEEN,
+    );
+}
+
+#[test]
+fn without_the_wait_in_let_go_a_task_arrives_in_freed_text() {
+    one(
+        &[without("let_go", "wait_for_runnable_tasks", 0)],
+        force_and_arrivals,
+        GONE,
+    );
+}
+
+#[test]
+fn without_counting_before_the_wait_a_task_arrives_in_freed_text() {
+    one(
+        &[without("let_go", "count_departing", 0)],
+        force_while_another_departs,
+        GONE,
+    );
+}
+
+#[test]
+fn without_a_look_at_stacks_a_task_wakes_up_in_freed_text() {
+    for scenario in [disable_and_helpers, replace_and_helpers, force_and_helpers] {
+        one(&[without("look_at", "is_in_text", 0)], scenario, GONE);
+    }
+}
+
+#[test]
+fn without_a_look_at_the_cpu_a_task_runs_freed_text() {
+    breaks(
+        Depth::Preemptions(4),
+        ONE,
+        &[without("look_at", "runs_elsewhere", 0)],
+        disable_and_helpers,
+        GONE,
+    );
+}
+
+#[test]
+fn without_a_new_look_a_task_wakes_up_in_freed_text() {
+    one(
+        &[without("is_deserted", "begin_look", 0)],
+        disable_two_and_helpers,
+        GONE,
+    );
+}
+
+#[test]
+fn without_sight_of_exiting_tasks_one_wakes_up_in_freed_text() {
+    one(&[ForgottenExits], disable_and_exits_of_tasks, GONE);
+}
+
+#[test]
+fn without_sight_of_exiting_tasks_a_handler_meets_an_idle_one() {
+    one(&[ForgottenExits], disable_and_exits_of_tasks, IDLE);
+}
+
+#[test]
+fn with_preemption_at_its_end_a_task_runs_freed_text() {
+    one(&[PreemptibleEnds], disable_and_ends_of_tasks, GONE);
+}
+
+#[test]
+fn without_the_wait_in_leave_ftrace_a_task_comes_after_the_last_callback() {
+    one(
+        &[without("unpatch_objects", "leave_ftrace", 0)],
+        force_and_short_arrivals,
+        LATE,
     );
 }

@@ -6,6 +6,8 @@
 //! - No task is redirected by a func that has been freed.
 //! - No handler meets an idle task with a func in transition.
 //! - A task that has to switch is asked to until it has, and transitions end.
+//! - No task runs in the text of a module that was let go, and all modules are in the end.
+//! - No task comes to a new function after the last callback.
 //! - What the rules themselves expect is so.
 
 use super::*;
@@ -63,6 +65,24 @@ mod one_task_unbounded {
         stack_and_visits
         replace_and_visits
         replace_and_sleepers
+        disable_and_helpers
+        disable_and_arrivals
+        disable_two_and_helpers
+        force_and_helpers
+        force_and_arrivals
+        force_and_short_arrivals
+        replace_and_helpers
+    }
+}
+
+/// One task, with at most three preemptions.
+mod one_task_three_preemptions {
+    use super::*;
+
+    explored! { ONE, Depth::Preemptions(3);
+        force_while_another_departs
+        disable_and_exits_of_tasks
+        disable_and_ends_of_tasks
     }
 }
 
@@ -121,6 +141,9 @@ mod two_tasks_two_preemptions {
         cancel_and_calls
         stack_and_visits
         replace_by_nops_and_exits
+        disable_and_helpers
+        disable_and_arrivals
+        force_and_arrivals
     }
 }
 

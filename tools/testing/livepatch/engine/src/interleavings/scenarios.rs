@@ -5,6 +5,8 @@
 //! Each begins with every task asleep, and ends when all are asleep again and the transition is
 //! over. Which tasks there are, the machine says.
 
+pub(super) use super::departures::*;
+
 use super::spawn;
 use crate::{
     livepatch::model::{
@@ -117,14 +119,16 @@ pub(super) fn start_before_pushing(machine: &Arc<Machine>) {
 
 /// What must hold when all tasks have gone to sleep: those that have to switch are asked to, the
 /// transition completes, and then every task is idle.
-fn end(machine: &Arc<Machine>, patch: &Transition) {
+pub(super) fn end(machine: &Arc<Machine>, patch: &Transition) {
     if patch.under_way() {
         let target = patch.tasks().target();
         let switched = |task| machine.final_state(task).0 == target;
-        if (0..machine.task_count()).all(switched) && !machine.books().hurried {
+        // One that is dead has not asked.
+        let all = machine.listed().into_iter().all(switched) && !machine.books().exits;
+        if all && !machine.books().hurried {
             machine.note(|| "all tasks have switched, and nobody asks for a look".into());
         }
-        for task in 0..machine.task_count() {
+        for task in machine.listed() {
             let (state, pending) = machine.final_state(task);
             if state != target && !pending {
                 machine
@@ -133,7 +137,7 @@ fn end(machine: &Arc<Machine>, patch: &Transition) {
         }
     }
     driver::finish(patch);
-    for task in 0..machine.task_count() {
+    for task in machine.listed() {
         let end = machine.final_state(task);
         if end != (TaskState::Idle, false) {
             machine.note(|| format!("task {task} ends in {end:?}"));

@@ -2,18 +2,24 @@
 
 //! What is done to a patch: by its module, by the administrator, by the work item.
 
-use super::transition::Transition;
+use super::{
+    text::Work,
+    transition::Transition,
+    Machine, //
+};
 use crate::livepatch::model::{
     enable,
     patch::{
         patch_object,
         Circumstance, //
     },
+    text,
     transition,
     Host,
     PatchHost,
     TaskState, //
 };
+use std::sync::Arc;
 
 /// The module is loaded.
 pub(crate) fn enable(host: &Transition) {
@@ -54,6 +60,20 @@ fn push_funcs(host: &Transition) {
 /// The administrator disables the patch.
 pub(crate) fn disable(host: &Transition) {
     enable::set_enabled(host, host.patch, false).expect("nothing fails");
+}
+
+/// The administrator disables the patch, and is fed up.
+pub(crate) fn disable_by_force(host: &Transition) {
+    disable(host);
+    if host.under_way() {
+        enable::force(host, host.patch).expect("nothing fails");
+        transition::try_complete(host, host.patch);
+    }
+}
+
+/// The work lets go of the modules of departing patches; whether some are left.
+pub(crate) fn let_go(machine: &Arc<Machine>) -> bool {
+    text::let_go(&Work::new(machine))
 }
 
 /// As far as [`disable`] gets before it looks at the tasks for the first time.

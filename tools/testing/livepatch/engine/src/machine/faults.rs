@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The files with lines that can be left out, and their text.
-const SOURCES: [(&str, &str); 3] = [
+const SOURCES: [(&str, &str); 5] = [
     (
         "model/enable.rs",
         include_str!("../../../../../../rust/kernel/livepatch/model/enable.rs"),
@@ -27,6 +27,14 @@ const SOURCES: [(&str, &str); 3] = [
     (
         "model/redirect.rs",
         include_str!("../../../../../../rust/kernel/livepatch/model/redirect.rs"),
+    ),
+    (
+        "model/patch.rs",
+        include_str!("../../../../../../rust/kernel/livepatch/model/patch.rs"),
+    ),
+    (
+        "model/text.rs",
+        include_str!("../../../../../../rust/kernel/livepatch/model/text.rs"),
     ),
 ];
 
@@ -50,6 +58,10 @@ pub(crate) enum Fault {
     RelaxedTestAndClear,
     /// Putting a func on a stack orders nothing.
     RelaxedPublication,
+    /// No walk finds a task that has left the task list.
+    ForgottenExits,
+    /// A task that has left all lists can be preempted.
+    PreemptibleEnds,
 }
 
 /// The `nth` call of `operation` in `function`.
@@ -69,6 +81,8 @@ pub(crate) struct Faults {
     lines: Vec<(&'static str, u32)>,
     pub(crate) relaxed_test_and_clear: bool,
     pub(crate) relaxed_publication: bool,
+    pub(crate) forgotten_exits: bool,
+    pub(crate) preemptible_ends: bool,
     /// For each line, how often it was left out.
     hits: Vec<AtomicUsize>,
 }
@@ -84,6 +98,8 @@ impl Faults {
                 Fault::Without(site) => new.lines.push(find(site)),
                 Fault::RelaxedTestAndClear => new.relaxed_test_and_clear = true,
                 Fault::RelaxedPublication => new.relaxed_publication = true,
+                Fault::ForgottenExits => new.forgotten_exits = true,
+                Fault::PreemptibleEnds => new.preemptible_ends = true,
             }
         }
         new.hits.resize_with(new.lines.len(), AtomicUsize::default);

@@ -31,12 +31,19 @@ pub(crate) struct Life {
     me: TaskId,
     /// The version of the functions called since the last switching point.
     seen: Option<Version>,
+    /// The versions whose text it is in.
+    inside: Vec<Version>,
 }
 
 impl Life {
     /// The task wakes up.
     pub(crate) fn begin(machine: &Arc<Machine>, me: TaskId) -> Self {
         machine.task(me).set_running(true);
+        Self::asleep(machine, me)
+    }
+
+    /// The task sleeps until it is [`Self::ready`].
+    pub(crate) fn asleep(machine: &Arc<Machine>, me: TaskId) -> Self {
         let tasks = Tasks {
             machine: machine.clone(),
             current: Some(me),
@@ -45,6 +52,7 @@ impl Life {
             tasks,
             me,
             seen: None,
+            inside: Vec::new(),
         }
     }
 
@@ -69,6 +77,97 @@ impl Life {
         machine.task(self.me).stack().push(address);
         body(self);
         machine.task(self.me).stack().pop();
+    }
+
+    /// The task wakes up, and does `body`, in which it can be preempted; then it sleeps.
+    pub(crate) fn ready(&mut self, body: impl FnOnce(&mut Self)) {
+        let machine = self.tasks.machine.clone();
+        let _ready = machine.task(self.me).ready();
+        body(self);
+    }
+
+    /// The task is on its CPU while it does `body`; before and after it sleeps or is preempted.
+    pub(crate) fn on_cpu(&mut self, body: impl FnOnce(&mut Self)) {
+        let machine = self.tasks.machine.clone();
+        let task = machine.task(self.me);
+        let _cpu = task.cpu();
+        task.set_running(true);
+        body(self);
+        task.set_running(false);
+    }
+
+    /// The task wakes up, does `body`, and sleeps.
+    pub(crate) fn run(&mut self, body: impl FnOnce(&mut Self)) {
+        self.ready(|task| task.on_cpu(body));
+    }
+
+    /// Calls a function, and is in its handler, which has decided.
+    pub(crate) fn enter_handler(&mut self, function: usize) {
+        let version = self.call(function);
+        self.inside.push(version);
+        self.stack_push(Stacks::handler(function));
+    }
+
+    /// Goes on from there in the function.
+    pub(crate) fn enter_function(&mut self, function: usize) {
+        if let Some(&version) = self.inside.last() {
+            self.expect_text();
+            if self.tasks.machine.books().leaves_ftrace {
+                self.tasks.machine.expect_prepared(self.me, version);
+            }
+            self.stack_replace(Stacks::code(function, version).start + 8);
+        }
+    }
+
+    /// Goes on from there by a jump, if it is a patch's, in code that is no func's.
+    pub(crate) fn jump(&mut self) {
+        if let Some(&version) = self.inside.last().filter(|&&version| version != 0) {
+            self.expect_text();
+            self.stack_replace(Stacks::helper(version));
+        }
+    }
+
+    /// Goes on where it is, and returns.
+    pub(crate) fn go_back(&mut self) {
+        self.expect_text();
+        self.inside.pop();
+        self.tasks.machine.task(self.me).stack().pop();
+    }
+
+    fn stack_push(&self, address: usize) {
+        self.tasks.machine.task(self.me).stack().push(address);
+    }
+
+    fn stack_replace(&self, address: usize) {
+        let mut stack = self.tasks.machine.task(self.me).stack();
+        stack.pop();
+        stack.push(address);
+    }
+
+    fn expect_text(&self) {
+        for &version in &self.inside {
+            self.tasks.machine.expect_text(self.me, version);
+        }
+    }
+
+    /// Leaves the task list, on its way out.
+    pub(crate) fn begin_exit(&mut self) {
+        self.tasks.machine.begin_exit(self.me);
+    }
+
+    /// Leaves the list of those that exit as well, and calls a function once more. What waits for
+    /// runnable tasks does not wait for this one any more.
+    pub(crate) fn end_exit(&mut self, function: usize) {
+        let machine = self.tasks.machine.clone();
+        let section = machine.preemption_disabled(self.me);
+        machine.end_exit(self.me);
+        let version = if machine.faults.preemptible_ends {
+            drop(section);
+            self.tasks.handler(function)
+        } else {
+            self.tasks.handler_in_section(function)
+        };
+        machine.expect_text(self.me, version);
     }
 
     /// Leaves the kernel, where no function is on the stack, and enters it again.

@@ -99,6 +99,21 @@ impl Stacks {
         }
     }
 
+    /// An address in code of a patch that is no func's.
+    pub(crate) fn helper(version: Version) -> usize {
+        0x10_0000 * version + 0xf_0000
+    }
+
+    /// Whether an address is in the text of a patch's module.
+    pub(crate) fn is_text(patch: usize, address: usize) -> bool {
+        address / 0x10_0000 == patch + 1
+    }
+
+    /// The address that is on the stack of a task on its way to any version of a function.
+    pub(crate) fn handler(function: usize) -> usize {
+        Self::code(function, 0).start + 1
+    }
+
     /// Makes the func stand for the original function.
     pub(crate) fn make_nop(&self, func: FuncId) {
         self.funcs[func].nop.store(true, atomic::Ordering::Relaxed);
@@ -177,6 +192,23 @@ impl Stacks {
         stack::sort(&mut index);
         index
     }
+
+    /// The handlers of the functions that the transition of a patch changes, by address.
+    pub(super) fn handlers(&self, patch: Option<usize>) -> Vec<Changing<Version>> {
+        let funcs = patch.into_iter().flat_map(|patch| self.of_patch(patch));
+        let handlers = funcs.enumerate().map(|(order, func)| {
+            let function = func % self.functions;
+            let location = Self::code(function, 0).start;
+            Changing {
+                code: stack::in_handler(location, 4),
+                order,
+                name: function,
+            }
+        });
+        let mut handlers: Vec<_> = handlers.collect();
+        stack::sort(&mut handlers);
+        handlers
+    }
 }
 
 /// What the handler of one function sees.
@@ -236,10 +268,11 @@ impl redirect::Stack for View<'_> {
     }
 
     fn target_of_idle(&self) -> TaskState {
-        let task = self.tasks.current;
-        self.tasks
-            .machine
-            .note(|| format!("task {task:?} is idle and meets a func in transition"));
+        let task = self.tasks.current();
+        let machine = &self.tasks.machine;
+        if !machine.task(task).has_ended() {
+            machine.note(|| format!("task {task} is idle and meets a func in transition"));
+        }
         self.tasks.target()
     }
 }
@@ -248,6 +281,11 @@ impl Tasks {
     /// The ftrace handler: which version a call of `function` by the current task runs.
     pub(super) fn handler(&self, function: usize) -> Version {
         let _section = self.machine.preemption_disabled(self.current());
+        self.handler_in_section(function)
+    }
+
+    /// The same, while the task has preemption disabled.
+    pub(super) fn handler_in_section(&self, function: usize) -> Version {
         let stacks = &self.machine.stacks;
         let view = View {
             tasks: self,

@@ -50,6 +50,14 @@ pub(crate) struct Task {
     running: atomic::AtomicBool,
     /// Held while its CPU has preemption disabled.
     preemption: Mutex<()>,
+    /// Held while the task is ready to run.
+    ready: Mutex<()>,
+    /// Held while it is on its CPU, by the lives that can be preempted.
+    cpu: Mutex<()>,
+    /// It is on no list any more.
+    ended: atomic::AtomicBool,
+    /// The last look that has seen it outside of a patch's text.
+    pub(super) look: atomic::AtomicUsize,
     /// The return addresses on its stack; its own while it runs, and otherwise under `still`.
     stack: sync::Mutex<Vec<usize>>,
 }
@@ -62,6 +70,10 @@ impl Task {
             still: Mutex::new(()),
             running: atomic::AtomicBool::new(false),
             preemption: Mutex::new(()),
+            ready: Mutex::new(()),
+            cpu: Mutex::new(()),
+            ended: false.into(),
+            look: 0.into(),
             stack: sync::Mutex::default(),
         }
     }
@@ -69,6 +81,24 @@ impl Task {
     pub(crate) fn set_running(&self, running: bool) {
         let _still = self.still.lock().unwrap();
         self.running.store(running, atomic::Ordering::Relaxed);
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(atomic::Ordering::Relaxed)
+    }
+
+    /// The task is ready to run, until the guard is dropped.
+    pub(super) fn ready(&self) -> MutexGuard<'_, ()> {
+        self.ready.lock().unwrap()
+    }
+
+    /// Its CPU runs this task, or something else instead, until the guard is dropped.
+    pub(super) fn cpu(&self) -> MutexGuard<'_, ()> {
+        self.cpu.lock().unwrap()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(atomic::Ordering::Relaxed)
     }
 
     /// The stack; for the task itself, or where nothing else runs.
@@ -101,13 +131,53 @@ impl Machine {
         list.push(task);
     }
 
-    pub(super) fn visit_tasks(&self, visit: impl FnMut(TaskId)) {
-        self.list.lock().unwrap().iter().copied().for_each(visit);
+    /// Takes a task off the list, to that of exiting tasks.
+    pub(super) fn begin_exit(&self, task: TaskId) {
+        let mut list = self.list.lock().unwrap();
+        self.books().exits = true;
+        self.exiting.lock().unwrap().push(task);
+        list.retain(|&other| other != task);
+    }
+
+    /// Takes it off that as well.
+    pub(super) fn end_exit(&self, task: TaskId) {
+        let mut exiting = self.exiting.lock().unwrap();
+        exiting.retain(|&other| other != task);
+        let ended = &self.task(task).ended;
+        ended.store(true, atomic::Ordering::Relaxed);
+    }
+
+    pub(super) fn visit_tasks(&self, mut visit: impl FnMut(TaskId)) {
+        let list = self.list.lock().unwrap();
+        list.iter().copied().for_each(&mut visit);
+        if self.books().exits && !self.faults.forgotten_exits {
+            // Any of them can end meanwhile.
+            let exiting = self.exiting.lock().unwrap().clone();
+            exiting.into_iter().for_each(visit);
+        }
     }
 
     /// How many tasks are on the list.
     pub(crate) fn task_count(&self) -> usize {
         self.list.lock().unwrap().len()
+    }
+
+    /// The tasks on the list.
+    pub(crate) fn listed(&self) -> Vec<TaskId> {
+        self.list.lock().unwrap().clone()
+    }
+
+    /// Waits until every task has gone to sleep, or to user space, of its own accord.
+    pub(super) fn wait_for_ready_tasks(&self) {
+        for task in &self.tasks {
+            drop(task.ready());
+        }
+    }
+
+    /// Runs `body` in place of whatever is on the CPU of a task.
+    pub(super) fn on_cpu_of<T>(&self, task: TaskId, body: impl FnOnce() -> T) -> T {
+        let _cpu = self.task(task).cpu();
+        body()
     }
 
     /// The state of a task, when nothing else happens.
@@ -207,7 +277,7 @@ impl TaskHost for Tasks {
     fn runs_elsewhere(&self, task: TaskId) -> bool {
         self.allows(Location::caller())
             && self.current != Some(task)
-            && self.task(task).running.load(atomic::Ordering::Relaxed)
+            && self.task(task).is_running()
     }
 
     #[track_caller]
@@ -218,7 +288,11 @@ impl TaskHost for Tasks {
         let patch = self.machine.index();
         let patching = self.target() == TaskState::Patched;
         let index = self.machine.stacks.index(patch, patching);
-        let found = stack::find_blocker(&self.task(task).stack(), &index);
+        let stack = self.task(task).stack();
+        let found = stack::find_blocker(&stack, &index).or_else(|| {
+            let handlers = self.machine.stacks.handlers(patch);
+            stack::find_blocker(&stack, &handlers)
+        });
         found.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 

@@ -113,7 +113,9 @@ impl PatchHost for Transition {
         self.machine().books().enabled[patch] = enabled;
     }
 
-    fn set_forced(&self, _: usize) {}
+    fn set_forced(&self, patch: usize) {
+        self.machine().books().forced[patch] = true;
+    }
 
     fn publish_patch(&self, _: usize) -> Result<(), Refusal> {
         Ok(())
@@ -127,6 +129,7 @@ impl PatchHost for Transition {
 
     fn free_later(&self, patch: usize) {
         self.machine().log(|| format!("free {patch}"));
+        self.machine().books().departing.push(patch);
     }
 
     fn objects(&self, patch: usize) -> impl Iterator<Item = usize> {
@@ -167,8 +170,11 @@ impl PatchHost for Transition {
 
     fn clear_relocations(&self, _: usize, _: usize) {}
 
-    fn call(&self, _: usize, callback: Callback) -> Result<(), Refusal> {
+    fn call(&self, patch: usize, callback: Callback) -> Result<(), Refusal> {
         self.machine().log(|| format!("{callback:?}"));
+        if callback == Callback::PostUnpatch && self.machine().books().leaves_ftrace {
+            self.machine().texts.take_away(patch);
+        }
         Ok(())
     }
 
@@ -253,7 +259,13 @@ impl PatchHost for Transition {
         Ok(())
     }
 
-    fn leave_ftrace(&self) {}
+    #[track_caller]
+    fn leave_ftrace(&self) {
+        let leaves = self.machine().books().leaves_ftrace;
+        if leaves && self.machine().faults.allow(Location::caller()) {
+            self.machine().wait_for_ready_tasks();
+        }
+    }
 
     fn publish_index(&self, patch: usize) -> Result<(), Refusal> {
         if self.machine().books().no_index {

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The texts of patches, and the work that lets go of their modules: the model's [`TextHost`].
+
+use super::{
+    stacks::{
+        Stacks,
+        Version, //
+    },
+    tasks::{
+        TaskId,
+        Tasks, //
+    },
+    Machine,
+    Size, //
+};
+use crate::livepatch::model::TextHost;
+use loom::sync::atomic::{
+    AtomicBool,
+    Ordering::Relaxed, //
+};
+use std::{
+    panic::Location,
+    sync::{
+        atomic,
+        Arc, //
+    }, //
+};
+
+/// What is gone of the patches. It is loom's, so that a task looks before and after it goes.
+pub(crate) struct Texts {
+    /// The module's memory is freed.
+    freed: Vec<AtomicBool>,
+    /// The last callback has been called, and has taken away what new functions need.
+    taken_away: Vec<AtomicBool>,
+    look: atomic::AtomicUsize,
+}
+
+impl Texts {
+    pub(super) fn new(size: Size) -> Self {
+        let none = || (0..size.patches).map(|_| AtomicBool::new(false)).collect();
+        Self {
+            freed: none(),
+            taken_away: none(),
+            look: 0.into(),
+        }
+    }
+
+    pub(super) fn take_away(&self, patch: usize) {
+        self.taken_away[patch].store(true, Relaxed);
+    }
+
+    pub(crate) fn is_freed(&self, patch: usize) -> bool {
+        self.freed[patch].load(Relaxed)
+    }
+}
+
+impl Machine {
+    /// A task runs in the text of a version.
+    pub(super) fn expect_text(&self, task: TaskId, version: Version) {
+        let Some(patch) = version.checked_sub(1) else {
+            return;
+        };
+        if self.texts.is_freed(patch) {
+            self.note(|| format!("task {task} runs freed text of patch {patch}"));
+        }
+    }
+
+    /// A task runs in a new function, which needs what the callbacks of its patch have prepared.
+    pub(super) fn expect_prepared(&self, task: TaskId, version: Version) {
+        let Some(patch) = version.checked_sub(1) else {
+            return;
+        };
+        if self.texts.taken_away[patch].load(Relaxed) {
+            self.note(|| format!("task {task} comes after the last callback of patch {patch}"));
+        }
+    }
+}
+
+/// The work that lets go of modules.
+pub(crate) struct Work(Tasks);
+
+impl Work {
+    pub(super) fn new(machine: &Arc<Machine>) -> Self {
+        Self(Tasks {
+            machine: machine.clone(),
+            current: None,
+        })
+    }
+
+    fn machine(&self) -> &Machine {
+        &self.0.machine
+    }
+
+    fn look(&self) -> usize {
+        self.machine().texts.look.load(atomic::Ordering::Relaxed)
+    }
+}
+
+impl TextHost for Work {
+    type Patch = usize;
+    type Tasks = Tasks;
+
+    fn tasks(&self) -> &Tasks {
+        &self.0
+    }
+
+    #[track_caller]
+    fn count_departing(&self) -> usize {
+        if self.machine().faults.allow(Location::caller()) {
+            self.machine().books().departing.len()
+        } else {
+            // As many as there can be in the end.
+            self.machine().texts.freed.len()
+        }
+    }
+
+    fn take_departing(&self) -> Option<usize> {
+        let departing = &mut self.machine().books().departing;
+        (!departing.is_empty()).then(|| departing.remove(0))
+    }
+
+    fn add_departing(&self, patch: usize) {
+        self.machine().books().departing.push(patch);
+    }
+
+    fn put_module(&self, patch: usize) {
+        self.machine().texts.freed[patch].store(true, Relaxed);
+    }
+
+    fn forced(&self, patch: usize) -> bool {
+        self.machine().books().forced[patch]
+    }
+
+    #[track_caller]
+    fn wait_for_runnable_tasks(&self) {
+        if self.machine().faults.allow(Location::caller()) {
+            self.machine().wait_for_ready_tasks();
+        }
+    }
+
+    fn for_each_task(&self, visit: impl FnMut(TaskId)) {
+        self.machine().visit_tasks(visit);
+    }
+
+    fn on_each_cpu(&self, mut body: impl FnMut() -> bool) {
+        // The first CPU has no task but this one.
+        if body() {
+            return;
+        }
+        let machine = self.machine();
+        for task in 0..machine.tasks.len() {
+            if machine.on_cpu_of(task, &mut body) {
+                return;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn begin_look(&self) {
+        if self.machine().faults.allow(Location::caller()) {
+            let next = self.look() + 1;
+            let look = &self.machine().texts.look;
+            look.store(next, atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn seen_outside(&self, task: TaskId) -> bool {
+        let look = &self.machine().task(task).look;
+        look.load(atomic::Ordering::Relaxed) == self.look()
+    }
+
+    fn set_seen_outside(&self, task: TaskId) {
+        let look = &self.machine().task(task).look;
+        look.store(self.look(), atomic::Ordering::Relaxed);
+    }
+
+    #[track_caller]
+    fn is_in_text(&self, patch: usize, task: TaskId) -> bool {
+        let task = self.machine().task(task);
+        // The stack of a task that runs says nothing.
+        self.machine().faults.allow(Location::caller())
+            && !task.is_running()
+            && task.stack().iter().any(|&a| Stacks::is_text(patch, a))
+    }
+}
