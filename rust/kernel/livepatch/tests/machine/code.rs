@@ -97,7 +97,7 @@ impl redirect::Stack for View<'_> {
     fn read_barrier(&self) {}
 
     fn target_of_idle(&self) -> TaskState {
-        self.machine.expect(!self.machine.is_visited(self.task));
+        self.machine.must_hold(!self.machine.is_visited(self.task));
         self.machine.target()
     }
 }

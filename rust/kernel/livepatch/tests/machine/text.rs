@@ -64,8 +64,8 @@ impl TextHost for Machine {
             let state = self.state.borrow();
             state.threads.iter().any(|task| task.is_inside(&text))
         };
-        self.expect(!inhabited);
-        self.expect(self.patch(patch, |patch| core::mem::replace(&mut patch.held, false)));
+        self.must_hold(!inhabited);
+        self.must_hold(self.patch(patch, |patch| core::mem::replace(&mut patch.held, false)));
         self.record(Entry::Put(patch));
     }
 
@@ -118,14 +118,14 @@ impl TextHost for Machine {
 
     fn is_in_text(&self, patch: Patch, task: Task) -> bool {
         // The stack of a task that runs says nothing.
-        self.expect(!self.runs_elsewhere(task));
+        self.must_hold(!self.runs_elsewhere(task));
         self.task(task, |task| task.place.shows(&code::text(patch)))
     }
 }
 
 impl Machine {
     pub(super) fn depart(&self, patch: Patch) {
-        self.expect(self.is_held(patch));
+        self.must_hold(self.is_held(patch));
         self.add_departing(patch);
     }
 
@@ -172,7 +172,7 @@ impl Machine {
             };
             let left = !state.stacks[function.0].traced && state.threads.iter().any(arrives);
             drop(state);
-            self.expect(!left);
+            self.must_hold(!left);
         }
     }
 
