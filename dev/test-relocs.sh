@@ -33,7 +33,8 @@ insmod "$KBUILD/parity-modules/refused-once.ko" refusals=1 || fail "the livepatc
 ! $load 2>/dev/null || fail "the target is not refused"
 $load || fail "the target is refused a second time"
 read -r shown <"/proc/$target"
-[ "$shown" = "test_klp_relocs: ${target}_show ${target}_show" ] || fail "the target shows: $shown"
+function="${target}_show [$target]"
+[ "$shown" = "test_klp_relocs: $function $function" ] || fail "the target shows: $shown"
 '
 
 check "a module that was refused once" quietly "$repo/dev/vm.sh" "$guest"
