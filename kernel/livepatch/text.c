@@ -83,7 +83,9 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 
 	stack = (const unsigned long *)ALIGN(klp_stack_pointer(task),
 					     sizeof(long));
-	end = (const unsigned long *)task_pt_regs(task);
+	end = task_stack_page(task) + THREAD_SIZE;
+	if (!(task->flags & PF_KTHREAD))
+		end = (const unsigned long *)task_pt_regs(task);
 	found = klp_words_point_into(stack, end, start, size, wanted, arg) ||
 		klp_words_point_into(registers,
 				     registers + KLP_SAVED_REGISTERS, start,
