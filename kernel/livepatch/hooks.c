@@ -29,8 +29,8 @@ DEFINE_MUTEX(klp_mutex);
 LIST_HEAD(klp_patches);
 
 /*
- * Patches that are off the func stacks, and whose modules stay because a task
- * may be in their text.  Protected by klp_mutex.
+ * Patches that are off the func stacks, but for whose modules it is too early
+ * to go: a task may be in their text.  Protected by klp_mutex.
  */
 LIST_HEAD(klp_departing_patches);
 

@@ -70,7 +70,7 @@ void klp_exit_start(struct task_struct *task)
  * @task:	the current task
  *
  * Context: preemption is disabled, and stays so until the task is dead:
- * klp_synchronize_transition() waits for what it still runs.
+ * klp_synchronize_transition() waits for the rest of its life.
  */
 void klp_exit_finish(struct task_struct *task)
 {
@@ -97,8 +97,8 @@ void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		visit(task, arg);
 
 	/*
-	 * Nobody joins or leaves the task list meanwhile.  Who is found here
-	 * lives for a grace period, although it can end at any time.
+	 * No task joins or leaves the task list meanwhile.  A task that is
+	 * found here lives for a grace period, although it can end at any time.
 	 */
 	scoped_guard(rcu) {
 		list_for_each_entry_rcu(task, &klp_exiting_tasks, klp_exiting) {

@@ -65,9 +65,9 @@ klp_words_point_into(const unsigned long *words, const unsigned long *end,
 }
 
 /*
- * The same for everything that is on the task's stack and in its registers,
- * whether it is in use or left over.  What user space had in its registers is
- * not looked at.  The task is kept still, and does not run.
+ * The same for all words on the task's stack and in its registers, in use or
+ * left over, but for the registers of user space.  The task is kept still, and
+ * does not run.
  */
 bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,
@@ -108,8 +108,8 @@ static long klp_each_cpu_fn(void *arg)
 }
 
 /*
- * Calls @func on one online CPU after the other, until it returns true.  What
- * ran on that CPU does not run meanwhile.
+ * Calls @func on one online CPU after the other, until it returns true.  The
+ * task that ran on that CPU does not run meanwhile.
  */
 void klp_on_each_cpu(bool (*func)(void *arg), void *arg)
 {

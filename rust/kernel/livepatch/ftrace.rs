@@ -142,8 +142,9 @@ const RETRY_DELAY: u32 = 1_000;
 
 /// Takes the functions that are left without a func out of ftrace. Sleeps.
 ///
-/// When there was one, no task that was ready to run when it lost its last func is still on its way
-/// from there: whoever goes on to free what such a task may use need not wait for that.
+/// When this returns, every task that was ready to run when such a function lost its last func has
+/// gone to sleep or to user space. The caller can go on to free the things that only these tasks
+/// used.
 ///
 /// What cannot leave now, for want of memory, runs the original function, and is tried again later.
 /// Returns whether there is nothing of that kind.
@@ -165,8 +166,8 @@ pub(crate) fn leave(locked: &Locked) -> bool {
 /// Takes functions out of ftrace, those that have entered together at a time. Only for a part of
 /// them does that need memory.
 ///
-/// `awaited` says whether ftrace has waited for the tasks that were on their way through what is
-/// taken out, which it does when all leave, and not for a part of them.
+/// `awaited` says whether ftrace has waited for the tasks that were on their way through these
+/// functions. It waits when all leave, and not for a part of them.
 ///
 /// When ftrace has shut itself down, it lets nothing leave. The functions are forgotten here then,
 /// as what they enter by is abandoned: a func that is pushed later must not take them for entered.

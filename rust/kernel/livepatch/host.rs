@@ -146,8 +146,8 @@ pub(crate) fn remove_patch(patch: &Patch, _: &Locked) {
     }
 }
 
-/// Puts a patch that is not among [`patches`] any more at the end of those whose modules wait to be
-/// let go.
+/// Puts a patch that is not among [`patches`] any more at the end of the departing ones: their
+/// modules wait to be let go.
 pub(crate) fn add_departing(patch: &Patch, _: &Locked) {
     // SAFETY: The patch's node is on no list, and `Locked` excludes others.
     unsafe {
@@ -158,9 +158,9 @@ pub(crate) fn add_departing(patch: &Patch, _: &Locked) {
     };
 }
 
-/// Takes the first patch off those whose modules wait to be let go.
+/// Takes the first of the departing patches. There is one caller at a time.
 ///
-/// Nothing but the caller, who is the only one to do so, keeps the patch's module from now on.
+/// From now on the caller alone keeps the patch's module.
 pub(crate) fn take_departing(locked: &Locked) -> Option<&'static Patch> {
     // SAFETY: The list is statically initialized, and holds patches that `add_departing()` has put
     // there; `Locked` keeps others from changing it. Their modules stay until `put_module()`.

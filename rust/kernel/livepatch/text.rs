@@ -116,7 +116,7 @@ impl TextHost for Texts {
     fn is_in_text(&self, patch: &'static Patch, task: TaskRef) -> bool {
         let text = patch.module().text();
 
-        // This work is nobody's callback.
+        // This work is in the kernel's own code.
         if task.is_current() {
             return false;
         }
@@ -139,7 +139,7 @@ impl TextHost for Texts {
             Ok(false) => task.points_into(&text, |address| {
                 host::is_function(address) && !is_new_function(patch, address)
             }),
-            // Whatever the stack is, what leads into the text is on it.
+            // However the stack is to be read, an address that leads into the text is on it.
             Err(_) => task.points_into(&text, |_| true),
         }
     }

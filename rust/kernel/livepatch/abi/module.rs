@@ -59,7 +59,7 @@ impl Module {
         unsafe { (*self.as_ptr()).klp_alive = patchable };
     }
 
-    /// Where the module's code is, less what served its initialization.
+    /// The module's code, without the part that serves its initialization.
     pub(crate) fn text(&self) -> Range<usize> {
         // SAFETY: The module lives, and this part of its memory stays what it is while it does.
         let (start, size) = unsafe {

@@ -261,8 +261,8 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
     unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
-/// Calls `body` on one online CPU after the other, until it returns true. What ran on that CPU does
-/// not run meanwhile. Sleeps.
+/// Calls `body` on one online CPU after the other, until it returns true. The task that ran on that
+/// CPU does not run meanwhile. Sleeps.
 pub(crate) fn on_each_cpu<F: FnMut() -> bool>(mut body: F) {
     /// # Safety
     ///

@@ -4,8 +4,8 @@
 //!
 //! [`TaskHost`] is all that a task needs to switch itself, without `klp_mutex`. [`PatchHost`] is
 //! the patches, with their objects and funcs, and [`Host`] the transition between them; everything
-//! in these two is used with `klp_mutex` held. [`TextHost`] is what remains of a patch when it is
-//! over. In the kernel they are the scheduler, the unwinder,
+//! in these two is used with `klp_mutex` held. [`TextHost`] is the rest of a patch's life, in which
+//! only its module is left. In the kernel they are the scheduler, the unwinder,
 //! ftrace, sysfs; in user space a simulated machine.
 
 use super::{
@@ -267,8 +267,8 @@ pub(crate) trait Host: PatchHost {
     fn trace_transition(&self, patch: Self::Patch, step: Step, count: impl FnOnce() -> Tally);
 }
 
-/// The tasks, for as long as one of them may be in the text of a departing patch: one that has been
-/// released, and whose module has not.
+/// The tasks, for as long as one of them may be in the text of a departing patch. Such a patch has
+/// been released, and its module has not.
 ///
 /// Used without `klp_mutex`, by one caller at a time.
 pub(crate) trait TextHost {
@@ -288,7 +288,7 @@ pub(crate) trait TextHost {
     fn add_departing(&self, patch: Self::Patch);
     /// Ends it all: the patch's module can be unloaded, with the patch.
     fn put_module(&self, patch: Self::Patch);
-    /// What [`PatchHost::set_forced`] has set.
+    /// Whether [`PatchHost::set_forced`] was called for the patch.
     fn forced(&self, patch: Self::Patch) -> bool;
 
     /// Waits until every task that was ready to run has gone to sleep or to user space of its own
@@ -305,7 +305,7 @@ pub(crate) trait TextHost {
     fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task) -> bool;
     /// Notes that it has.
     fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task);
-    /// Whether the task is in the patch's text, or what is on its stack leads there. Inside
+    /// Whether the task is in the patch's text, or its stack leads there. Inside
     /// [`TaskHost::with_task_still`], of a task that does not run elsewhere.
     fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task) -> bool;
 }

@@ -43,7 +43,7 @@ pub(crate) fn changing(patching: bool, new: Code, original: Code, below: Option<
 ///
 /// Where the call returns to elsewhere, as on LoongArch, the way through ftrace has to make the
 /// stack unreliable. A BPF trampoline that is entered by a jump has nothing of the function on the
-/// stack until it calls the function: `Documentation/livepatch/rust-core.rst` says what follows.
+/// stack until it calls the function: `Documentation/livepatch/rust-core.rst` has the consequence.
 pub(crate) fn in_handler(location: usize, call: usize) -> Code {
     Code {
         start: location.saturating_add(1),

@@ -19,7 +19,7 @@
 //! sleep in the text, where the second step finds it.
 //!
 //! Idle tasks and interrupts need neither. They do not sleep in a function, and a patch begins to
-//! depart after [`PatchHost::reclaim`], which waits for what they run.
+//! depart after [`PatchHost::reclaim`], which waits for both.
 //!
 //! [`PatchHost::reclaim`]: super::PatchHost::reclaim
 
@@ -33,7 +33,7 @@ use super::{
 ///
 /// Returns whether some are left, for which the caller tries again.
 pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
-    // What joins them during the wait has to wait itself.
+    // A patch that joins them during the wait has a wait of its own to come.
     let count = host.count_departing();
     host.wait_for_runnable_tasks();
 
@@ -55,7 +55,8 @@ pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
 /// Whether every task is seen outside of a patch's text now.
 fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
     if !host.tasks().have_reliable_stack() {
-        // Nobody can tell. The transition has waited for the patch's funcs, unless it was forced.
+        // A look proves nothing. The transition has waited for the patch's funcs, unless it was
+        // forced.
         return !host.forced(patch);
     }
 
