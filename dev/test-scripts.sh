@@ -202,7 +202,7 @@ expect "series: a file of no commit" 1 "lib/new.c belongs to no commit" written
 for commit in 03-rules 13-documentation; do
 	echo 'lib/*' >>"$copy/series/commits/$commit"
 done
-expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/03-rules and to series/commits/12-doc" written
+expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/03-rules and to series/commits/13-doc" written
 echo 'lib/new*' >>"$copy/series/commits/13-documentation"
 expect "series: the longest pattern wins" 0 "patches and a cover letter" written
 mv "$copy/lib/new.c" "$copy/lib/Kconfig"
