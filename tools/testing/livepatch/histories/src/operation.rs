@@ -79,8 +79,8 @@ pub(crate) enum Operation {
     Seconds(u64),
     /// A task calls a function, and sleeps there unless it runs.
     Call { who: Who, function: usize },
-    /// A task calls one of the functions that patches change, counted round, and is preempted before
-    /// it is there, or before it is where a patch's function jumps.
+    /// A task calls one of the functions that patches change, counted round, and is preempted
+    /// before it is there, or before it is where a patch's function jumps.
     Arrive {
         who: Who,
         changed: usize,
