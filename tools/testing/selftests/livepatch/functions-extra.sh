@@ -34,12 +34,11 @@ function is_rust() {
 	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
-# only_rust(case, reason) - whether to run a case that is not for the C core
-#	case   - its name
-#	reason - why it is not, by default that the C core does not survive it
+# only_rust(case) - whether to run a case that the C core does not survive
+#	case - its name
 function only_rust() {
 	is_rust && return
-	echo "# left out: $1: ${2:-the C core does not survive it}"
+	echo "# left out: $1: the C core does not survive it"
 	return 1
 }
 
