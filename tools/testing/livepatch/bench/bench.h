@@ -55,8 +55,9 @@ klp_bench_passed(const struct klp_bench_span *begin)
 	return span;
 }
 
-/* Of klp_bench: see tasks.c there. */
+/* Of klp_bench: see tasks.c and gone.c there. */
 int klp_bench_watch_begin(void);
 void klp_bench_watch_end(void);
+int klp_bench_await_gone(const char *name, const struct klp_bench_span *begin);
 
 #endif /* _KLP_BENCH_H */

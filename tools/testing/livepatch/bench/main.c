@@ -6,8 +6,10 @@
  *
  *   calibrate  read: the ticks that 2,000,000 instructions take
  *   align      write N: returns at the begin of a second, plus N ms
- *   tasks, held, shadow, profile
- *              see tasks.c, shadow.c, and profile.c
+ *   disable, gone, shadow, profile
+ *              see gone.c, shadow.c, and profile.c
+ *   tasks, held
+ *              see tasks.c
  */
 
 #include <linux/delay.h>

@@ -53,14 +53,8 @@ pause() {
 }
 exec {silence}<> <(:)
 
-# The last reference is dropped a little after a patch is gone.
 unload() {
-	local attempt
-	for attempt in {1..50}; do
-		! rmmod "$1" 2>/dev/null || return 0
-		pause 0.02
-	done
-	rmmod "$1" || fail "unloading $1, attempt $attempt"
+	rmmod "$1" || fail "unloading $1"
 }
 
 # load_patch MODULE OBJECT NAMES N [PARAMETER...]
@@ -101,9 +95,14 @@ unused() {
 	[ "$name" = none ] || fail "$name was patched, and is in use"
 }
 
-# spans MODULE OPERATION: sets call, call_idle, whole, whole_idle.
-spans() {
-	read -r call call_idle whole whole_idle <<<"$(get "$1" "$2")"
+# went NAME OBJECT N: the patch that was waited for last has taken that long, until
+# it was gone from sysfs, and until its module was free.
+went() {
+	local gone idle free
+	read -r gone idle free <<<"$(get klp_bench gone)"
+	figure "$1" "$2" "$3" - $((gone - idle))
+	figure "$1_time" "$2" "$3" - "$gone"
+	figure "$1_free" "$2" "$3" - "$free"
 }
 
 # phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: splits what was done last by
@@ -169,9 +168,9 @@ measure_calls() {
 	put klp_bench_patch2 enable 1
 	settled klp_bench_patch2
 	calls call_twice 1 2 calls
-	put klp_bench_patch2 disable 1
+	put klp_bench disable klp_bench_patch2
 	unload klp_bench_patch2
-	put klp_bench_patch disable 1
+	put klp_bench disable klp_bench_patch
 	unload klp_bench_patch
 	calls call_again - 0 calls
 
@@ -185,7 +184,7 @@ measure_calls() {
 	patch_is klp_bench_patch transition 1 || fail "the transition has not waited"
 	put $target block 0
 	settled klp_bench_patch
-	put klp_bench_patch disable 1
+	put klp_bench disable klp_bench_patch
 	unload klp_bench_patch
 	unload $target
 }
@@ -206,14 +205,14 @@ measure_end() {
 		put $target block 0
 		settled klp_bench_patch
 		figure end $target 2 - $(($(get klp_bench_patch settled) - $(get $target block)))
-		put klp_bench_patch disable 1
+		put klp_bench disable klp_bench_patch
 		unload klp_bench_patch
 	done
 	unload $target
 }
 
 measure_functions() {
-	local object list n before after
+	local object list n before after call call_idle
 	load $target
 	for object in $target vmlinux; do
 		for n in 1 10 100 1000 2000; do
@@ -226,7 +225,7 @@ measure_functions() {
 			put klp_bench_patch enable 1
 			settled klp_bench_patch
 			read -ra after <<<"$(memory)"
-			spans klp_bench_patch enable
+			read -r call call_idle <<<"$(get klp_bench_patch enable)"
 			figure enable "$object" $n - $((call - call_idle))
 			figure enable_time "$object" $n - "$call"
 			phases enable "$object" $n - klp_bench_patch patching "$call"
@@ -241,18 +240,14 @@ measure_functions() {
 			echo "replacing $n functions in $object"
 			put klp_bench_patch2 enable_and_replace klp_bench_patch
 			settled klp_bench_patch2
-			spans klp_bench_patch2 enable
-			figure replace "$object" $n - $((whole - whole_idle))
-			figure replace_time "$object" $n - "$whole"
+			went replace "$object" $n
 			[ "$object" != $target ] || versions 2 $n
 			unused klp_bench_patch
 			unload klp_bench_patch
 
 			echo "disabling $n functions in $object"
-			put klp_bench_patch2 disable 1
-			spans klp_bench_patch2 disable
-			figure disable "$object" $n - $((whole - whole_idle))
-			figure disable_time "$object" $n - "$whole"
+			put klp_bench disable klp_bench_patch2
+			went disable "$object" $n
 			phases disable "$object" $n - klp_bench_patch2 unpatching
 			[ "$object" != $target ] || versions 2 0
 			unused klp_bench_patch2
@@ -287,7 +282,7 @@ measure_tasks() {
 			phases pass $target $n $tasks "${patches[version]}" patching
 		done
 		put klp_bench tasks 0
-		put "${patches[version]}" disable 1
+		put klp_bench disable "${patches[version]}"
 		unload "${patches[version]}"
 	done
 	unload $target
@@ -307,7 +302,7 @@ measure_coming() {
 		versions 1 $n
 		unload $target
 	done
-	put klp_bench_patch disable 1
+	put klp_bench disable klp_bench_patch
 	unload klp_bench_patch
 }
 
@@ -359,14 +354,14 @@ measure_profile() {
 			klp_bench_patch2 enable_and_replace klp_bench_patch
 		unload klp_bench_patch
 		settled klp_bench_patch2
-		profiled "disabling 1000 functions in $object" klp_bench_patch2 disable 1
+		profiled "disabling 1000 functions in $object" klp_bench disable klp_bench_patch2
 		unload klp_bench_patch2
 	done
 	put klp_bench tasks 1000
 	load_patch klp_bench_patch $target $names.module 1
 	profiled "enabling 1 function, 1000 tasks" klp_bench_patch enable 1
 	settled klp_bench_patch
-	put klp_bench_patch disable 1
+	put klp_bench disable klp_bench_patch
 	unload klp_bench_patch
 	unload $target
 }

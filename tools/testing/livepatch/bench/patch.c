@@ -12,12 +12,11 @@
  *
  * and to be read and written in sysfs:
  *
- *   enable     write 1: enables the patch
+ *   enable     write 1: enables the patch; read: the ticks that the call took,
+ *              and of these in idle
  *   enable_and_replace
- *              write a name: enables it, and waits until that patch is gone
- *   disable    write 1: disables it, and waits until it is gone
- *              read, these three: the ticks that the call took, and of these
- *              in idle; the same until it was all over
+ *              write a name: enables the patch, and waits until that other patch
+ *              is gone and its module free (gone.c)
  *   settled    read: when the last transition to this patch was complete
  *   called     read: the function of vmlinux that was called last while it was
  *              patched, which is to be "none": the new one does not do what the
@@ -28,12 +27,9 @@
  */
 
 #include <linux/atomic.h>
-#include <linux/delay.h>
-#include <linux/fs.h>
 #include <linux/kernel_read_file.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
-#include <linux/namei.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "bench.h"
@@ -42,9 +38,6 @@
 #ifndef VERSION
 #define VERSION 1
 #endif
-
-/* The longest wait for a patch to be gone, in ticks. */
-#define LIMIT (600ULL * NSEC_PER_SEC)
 
 static char *names;
 module_param(names, charp, 0400);
@@ -112,8 +105,8 @@ static struct klp_patch patch = {
 	.objs = objects,
 };
 
-/* What an operation took: until its call returned, and until it was over. */
-static struct klp_bench_span call, whole;
+/* The time that the call took. */
+static struct klp_bench_span call;
 
 static int enable(struct klp_bench_span *begin)
 {
@@ -127,7 +120,6 @@ static int enable(struct klp_bench_span *begin)
 	}
 	err = klp_enable_patch(&patch);
 	call = klp_bench_passed(begin);
-	whole = call;
 	if (watch)
 		klp_bench_watch_end();
 	return err;
@@ -140,79 +132,26 @@ static int enable_set(const char *value, const struct kernel_param *kp)
 	return enable(&begin);
 }
 
-static int await_gone(const char *name, const struct klp_bench_span *begin)
-{
-	char path[64 + MODULE_NAME_LEN];
-	unsigned long pause;
-	struct path found;
-	int err;
-
-	snprintf(path, sizeof(path), "/sys/kernel/livepatch/%s", name);
-	for (;;) {
-		err = kern_path(path, 0, &found);
-		whole = klp_bench_passed(begin);
-		if (err)
-			return err == -ENOENT ? 0 : err;
-		path_put(&found);
-		if (whole.ticks > LIMIT)
-			return -ETIMEDOUT;
-		/* As exact as the figure, and too seldom to change it. */
-		pause = whole.ticks / 400 / NSEC_PER_USEC;
-		pause = max(pause, 20);
-		usleep_range(pause, pause + 1);
-	}
-}
-
-static int disable_set(const char *value, const struct kernel_param *kp)
-{
-	static const char path[] = "/sys/kernel/livepatch/" KBUILD_MODNAME "/enabled";
-	struct klp_bench_span begin;
-	struct file *file;
-	loff_t pos = 0;
-	ssize_t count;
-
-	file = filp_open(path, O_WRONLY, 0);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	klp_bench_begin(&begin);
-	count = kernel_write(file, "0", 1, &pos);
-	call = klp_bench_passed(&begin);
-	filp_close(file, NULL);
-	if (count != 1)
-		return count < 0 ? count : -EIO;
-	return await_gone(KBUILD_MODNAME, &begin);
-}
-
 static int replace_set(const char *value, const struct kernel_param *kp)
 {
 	struct klp_bench_span begin;
 
-	return enable(&begin) ?: await_gone(value, &begin);
+	return enable(&begin) ?: klp_bench_await_gone(value, &begin);
 }
 
-static int spans_get(char *buffer, const struct kernel_param *kp)
+static int enable_get(char *buffer, const struct kernel_param *kp)
 {
-	return sysfs_emit(buffer, "%llu %llu %llu %llu\n", call.ticks,
-			  call.idle, whole.ticks, whole.idle);
+	return sysfs_emit(buffer, "%llu %llu\n", call.ticks, call.idle);
 }
 
 static const struct kernel_param_ops enable_ops = {
 	.set = enable_set,
-	.get = spans_get,
+	.get = enable_get,
 };
 module_param_cb(enable, &enable_ops, NULL, 0600);
 
-static const struct kernel_param_ops disable_ops = {
-	.set = disable_set,
-	.get = spans_get,
-};
-module_param_cb(disable, &disable_ops, NULL, 0600);
-
-static const struct kernel_param_ops replace_ops = {
-	.set = replace_set,
-	.get = spans_get,
-};
-module_param_cb(enable_and_replace, &replace_ops, NULL, 0600);
+static const struct kernel_param_ops replace_ops = { .set = replace_set };
+module_param_cb(enable_and_replace, &replace_ops, NULL, 0200);
 
 static int called_get(char *buffer, const struct kernel_param *kp)
 {

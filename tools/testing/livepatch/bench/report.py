@@ -132,6 +132,13 @@ def each(name, obj):
     )
 
 
+def idle(name, obj, functions):
+    """The time in idle until the patch is gone."""
+    return lambda f: combine(
+        lambda time, busy: time - busy, f.one(f"{name}_time", obj, functions), f.one(name, obj, functions)
+    )
+
+
 def memory(kinds, obj):
     """Bytes of these kinds for each of 2000 patched functions."""
     return lambda f: combine(lambda *v: sum(v) / 2000, *(f.one(f"memory_{kind}", obj, 2000) for kind in kinds))
@@ -163,7 +170,11 @@ def table(c, rust):
     t.row("in transition, by a task that has not: extra", "", extra("call_waiting", 1))
 
     for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
-        for name, what in (("enable", "enable"), ("replace", "replace"), ("disable", "disable, until gone")):
+        for name, what in (
+            ("enable", "enable"),
+            ("replace", "replace, until the old patch is gone from sysfs"),
+            ("disable", "disable, until the patch is gone from sysfs"),
+        ):
             t.head(f"{what}: functions of {where}")
             for n in FUNCTIONS:
                 t.row(f"{n:,}", "M", lambda f, n=n: f.one(name, obj, n))
@@ -175,6 +186,14 @@ def table(c, rust):
             else:
                 for n in FUNCTIONS:
                     t.row(f"{n:,}, on the clock", "s", lambda f, n=n: f.one(f"{name}_time", obj, n))
+                for n in (1, 1000):
+                    t.row(f"{n:,}, on the clock, in idle", "s", idle(name, obj, n))
+                for n in (1, 1000):
+                    t.row(
+                        f"{n:,}, on the clock, until the module is free",
+                        "s",
+                        lambda f, n=n: f.one(f"{name}_free", obj, n),
+                    )
 
     t.head("one pass over all tasks, tasklist_lock held: functions × tasks")
     for tasks in TASKS:
@@ -228,7 +247,10 @@ def summary(c, rust):
     t.row("a patched call, instructions more than another", "", extra("call_patched", 1))
     t.row("enable 1,000 functions of a module, instructions", "M", lambda f: f.one("enable", TARGET, 1000))
     t.row("enable 1,000 functions of vmlinux, instructions", "M", lambda f: f.one("enable", "vmlinux", 1000))
-    t.row("disable 1,000 functions, until they are gone", "s", lambda f: f.one("disable_time", TARGET, 1000))
+    for n in (1, 1000):
+        functions = f"{n:,} function{'s' * (n > 1)}"
+        t.row(f"disable {functions}, until the patch is gone", "s", lambda f, n=n: f.one("disable_time", TARGET, n))
+        t.row(f"disable {functions}, until the module is free", "s", lambda f, n=n: f.one("disable_free", TARGET, n))
     for tasks, n in ((1000, 1), (1000, 1000), (5000, 1000)):
         t.row(
             f"a pass, {tasks:,} tasks, {n:,} function{'s' * (n > 1)}, instructions",
