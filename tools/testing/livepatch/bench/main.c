@@ -8,7 +8,7 @@
  *   align      write N: returns at the begin of a second, plus N ms
  *   disable, gone, shadow, profile
  *              see gone.c, shadow.c, and profile.c
- *   tasks, held
+ *   tasks, held, threads
  *              see tasks.c
  */
 

@@ -20,6 +20,7 @@ TARGET = "klp_bench_target"
 FUNCTIONS = (1, 10, 100, 1000, 2000)
 PASS_FUNCTIONS = (1, 100, 1000)
 TASKS = (50, 1000, 5000)
+THREADS = 10_000  # in measure.sh
 VARIABLES = (10, 10_000, 100_000)
 MEMORY = ("slab", "vmalloc", "trampolines")
 BY_THE_CLOCK = ("selftests", "why")
@@ -201,6 +202,10 @@ def table(c, rust):
             there = c.one("tasks", TARGET, n, tasks) or rust.one("tasks", TARGET, n, tasks) or tasks
             t.row(f"{n:,} × {there:,}", "M", lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks))
 
+    t.head("kernel threads that are created and end, one after the other")
+    t.row(f"{THREADS:,}", "M", lambda f: f.one("threads", "-", "-", THREADS))
+    t.row("one of them, instructions", "", lambda f: combine(lambda v: v / THREADS, f.one("threads", "-", "-", THREADS)))
+
     for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
         t.head(f"memory of a patched function, of 2000 of {where}")
         for kind in MEMORY:
@@ -257,6 +262,7 @@ def summary(c, rust):
             "M",
             lambda f, n=n, tasks=tasks: f.one("held", TARGET, n, tasks),
         )
+    t.row(f"create and end {THREADS:,} threads, instructions", "M", lambda f: f.one("threads", "-", "-", THREADS))
     t.row("memory of a patched function, of 2,000", "bytes", memory(MEMORY, TARGET))
     t.row("last task ready until transition over, at most", "ms", longest_end)
     t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))

@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many sleeping tasks, and how long they keep others from running
+ * Many sleeping tasks, how long they keep others from running, and what it takes
+ * to create and end a task
  *
  *   tasks      write N: starts or ends kernel threads, which sleep, so that
  *              there are N tasks of all kinds; read: how many there are
  *   held       read: the longest time, in ticks, that a real-time task had to
  *              wait for the CPU while it watched
+ *   threads    write N: creates and ends N kernel threads, one after the other;
+ *              read: the ticks that this took, without those in idle
  *
  * With one CPU, a real-time task waits only for code that disables preemption.
  * tasklist_lock, held for reading, does that: the longest wait in which a
  * transition passes over many tasks is how long the lock is held.  The figure
  * is short by less than one PERIOD, as the watcher sleeps in between.
+ *
+ * Live patching has hooks in copy_process() and in do_exit(), which kernel threads
+ * go through like the threads of a process.  They do the least beside that: they
+ * have no memory, files or signals to give back, and no program is read from the
+ * disk.  So the hooks are as large a part of the figure as they can be.
  */
 
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include "bench.h"
@@ -136,6 +145,44 @@ static int held_get(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops held_ops = { .get = held_get };
 module_param_cb(held, &held_ops, NULL, 0400);
+
+static u64 threads;
+
+static int threads_set(const char *value, const struct kernel_param *kp)
+{
+	struct klp_bench_span begin, passed;
+	struct task_struct *task;
+	unsigned int wanted, i;
+	int err;
+
+	err = kstrtouint(value, 0, &wanted);
+	if (err)
+		return err;
+	klp_bench_begin(&begin);
+	for (i = 0; i < wanted; i++) {
+		task = kthread_create(sleeper_main, NULL, "klp_bench");
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		/* It has not begun to run, and ends without doing so. */
+		kthread_stop(task);
+	}
+	/* The last of them are freed after a grace period. */
+	rcu_barrier();
+	passed = klp_bench_passed(&begin);
+	threads = passed.ticks - passed.idle;
+	return 0;
+}
+
+static int threads_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%llu\n", threads);
+}
+
+static const struct kernel_param_ops threads_ops = {
+	.set = threads_set,
+	.get = threads_get,
+};
+module_param_cb(threads, &threads_ops, NULL, 0600);
 
 void klp_bench_tasks_exit(void)
 {
