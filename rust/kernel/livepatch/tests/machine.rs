@@ -240,7 +240,7 @@ struct State {
     departing: [Patch; PATCHES],
     departing_count: usize,
     look: u32,
-    /// The CPU whose tasks do not run, because something else does.
+    /// The CPU on which something else runs in place of its tasks.
     taken: Option<usize>,
     log: [Option<Entry>; LOG],
     logged: usize,
@@ -275,9 +275,9 @@ pub(crate) struct Machine {
     pub(crate) woken: Cell<Option<Task>>,
     /// A task that leaves the kernel when the next pass has looked at it.
     pub(crate) leaving: Cell<Option<Task>>,
-    /// What happens during the next wait for runnable tasks.
+    /// Called during the next wait for runnable tasks.
     pub(crate) during_wait: Cell<Option<fn(&Machine)>>,
-    /// What happens when the tasks have been looked at from the first CPU.
+    /// Called when the tasks have been looked at from the first CPU.
     pub(crate) after_cpu: Cell<Option<fn(&Machine)>>,
     /// A task that is on another CPU whenever it is looked for on one.
     pub(crate) evasive: Cell<Option<Task>>,

@@ -163,7 +163,7 @@ mod tests {
         }
     }
 
-    /// What an idle task reaches while the transition goes to `target`.
+    /// The func that an idle task reaches while the transition goes to `target`.
     fn idle_reaches(funcs: &[Func], target: TaskState) -> Option<usize> {
         let machine = Machine {
             target,

@@ -85,8 +85,7 @@ impl Machine {
         self.task(task, |task| task.presence = Presence::Exiting);
     }
 
-    /// It leaves the list of those that exit as well. What it still does, it does with preemption
-    /// disabled.
+    /// It leaves the list of exiting tasks as well, and keeps preemption disabled from then on.
     pub(crate) fn end_exit(&self, task: Task) {
         self.task(task, |task| task.presence = Presence::Ending);
     }

@@ -111,7 +111,7 @@ pub(crate) struct Books {
     pub(crate) forced: Vec<bool>,
     /// Tasks exit. Otherwise no walk looks for those that do.
     pub(crate) exits: bool,
-    /// Functions leave ftrace. Otherwise somebody else has them stay there.
+    /// Functions leave ftrace. Otherwise another user keeps them there.
     pub(crate) leaves_ftrace: bool,
     pub(crate) no_reliable_stacks: bool,
     /// What was done, where that matters, for tests that go step by step.

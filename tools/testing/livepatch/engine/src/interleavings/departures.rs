@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens at the same time: patches that are disabled or replaced, whose modules are let go,
-//! on one side, and tasks that are in their text, or on their way there, on the other.
+//! Patches are disabled or replaced and their modules are let go on one side, while tasks are in
+//! their text, or on their way there, on the other.
 //!
 //! Each begins with every task asleep outside, and ends when all are asleep there again and no
 //! module is left.
@@ -75,7 +75,7 @@ fn meanwhile(machine: &Arc<Machine>, life: fn(&mut Life), body: impl FnOnce()) {
     tasks.into_iter().for_each(|task| task.join().unwrap());
 }
 
-/// What must hold when all tasks are asleep outside: a look at them lets all modules go.
+/// When all tasks are asleep outside, a look at them lets all modules go.
 fn end_all(machine: &Arc<Machine>, patch: &Transition, gone: usize) {
     end(machine, patch);
     if driver::let_go(machine) || !machine.texts.is_freed(gone) {

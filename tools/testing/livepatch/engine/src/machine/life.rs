@@ -155,8 +155,8 @@ impl Life {
         self.tasks.machine.begin_exit(self.me);
     }
 
-    /// Leaves the list of those that exit as well, and calls a function once more. What waits for
-    /// runnable tasks does not wait for this one any more.
+    /// Leaves the list of those that exit as well, and calls a function once more. A wait for
+    /// runnable tasks does not include this one any more.
     pub(crate) fn end_exit(&mut self, function: usize) {
         let machine = self.tasks.machine.clone();
         let section = machine.preemption_disabled(self.me);

@@ -27,11 +27,11 @@ use std::{
     }, //
 };
 
-/// What is gone of the patches. It is loom's, so that a task looks before and after it goes.
+/// The parts of patches that are gone. They are loom's, so that a task looks before and after.
 pub(crate) struct Texts {
     /// The module's memory is freed.
     freed: Vec<AtomicBool>,
-    /// The last callback has been called, and has taken away what new functions need.
+    /// The last callback has been called. It takes away something that new functions need.
     taken_away: Vec<AtomicBool>,
     look: atomic::AtomicUsize,
 }
@@ -66,7 +66,7 @@ impl Machine {
         }
     }
 
-    /// A task runs in a new function, which needs what the callbacks of its patch have prepared.
+    /// A task runs in a new function, which needs the preparations of its patch's callbacks.
     pub(super) fn expect_prepared(&self, task: TaskId, version: Version) {
         let Some(patch) = version.checked_sub(1) else {
             return;

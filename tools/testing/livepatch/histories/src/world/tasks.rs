@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// What has happened to tasks while the kernel did something else.
+    /// Tasks go on while the kernel does something else.
     pub(super) fn follow(&mut self) {
         let machine = &self.machine;
         self.promise.tasks.retain(|&who, it| {
