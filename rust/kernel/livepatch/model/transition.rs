@@ -274,8 +274,9 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     host.trace_transition(patch, Step::Reverse, || tally(host));
     host.say(patch, Event::Reversing);
 
-    // Nobody may switch to the old target from here on: neither those who have yet to look at
-    // their flag, nor those who have already and are about to read the target.
+    // No task may switch to the old target from here on: neither one that has yet to look at its
+    // flag, nor one that has already and is about to read the target. The wait also covers tasks in
+    // their last `__schedule()`, for which the opposite of the target is the side that they are on.
     host.for_each_task(|task| tasks.set_pending(task, false));
     host.for_each_idle_task(|task, _| tasks.set_pending(task, false));
     host.synchronize();
