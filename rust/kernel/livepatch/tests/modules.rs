@@ -323,23 +323,31 @@ mod tests {
         refused_at_every_step(both, 5);
     }
 
-    #[test]
-    fn refused_module_can_come_again() {
-        for machine in [settled(), patching()] {
-            for step in 0..3 {
-                machine.failing_after.set(Some(step));
-                assert!(modules::coming(&machine, MODULE).is_err());
-                assert!(!machine.is_relocated(DRIVER));
-                assert!(machine.is_sane());
-            }
-            machine.unwilling.set(Some(MODULE));
-            assert!(modules::coming(&machine, MODULE).is_err());
+    /// The module is refused for every reason there is, and can then be loaded.
+    fn comes_after_it_was_refused(machine: &Machine) {
+        for step in 0..3 {
+            machine.failing_after.set(Some(step));
+            assert!(modules::coming(machine, MODULE).is_err());
             assert!(!machine.is_relocated(DRIVER));
-            machine.unwilling.set(None);
-            assert!(modules::coming(&machine, MODULE).is_ok());
-            assert!(machine.is_relocated(DRIVER));
             assert!(machine.is_sane());
         }
+        machine.unwilling.set(Some(MODULE));
+        assert!(modules::coming(machine, MODULE).is_err());
+        assert!(!machine.is_relocated(DRIVER));
+        machine.unwilling.set(None);
+        assert!(modules::coming(machine, MODULE).is_ok());
+        assert!(machine.is_relocated(DRIVER));
+        assert!(machine.is_sane());
+    }
+
+    #[test]
+    fn refused_module_can_come_under_a_settled_patch() {
+        comes_after_it_was_refused(&settled());
+    }
+
+    #[test]
+    fn refused_module_can_come_while_patching() {
+        comes_after_it_was_refused(&patching());
     }
 
     #[test]
