@@ -158,29 +158,10 @@ pub(crate) fn add_departing(patch: &Patch, _: &Locked) {
     };
 }
 
-/// Takes the first of the departing patches. There is one caller at a time.
-///
-/// From now on the caller alone keeps the patch's module.
-pub(crate) fn take_departing(locked: &Locked) -> Option<&'static Patch> {
+/// The patches that [`add_departing`] has put there, in that order.
+fn departing(_: &Locked) -> impl Iterator<Item = &'static Patch> {
     // SAFETY: The list is statically initialized, and holds patches that `add_departing()` has put
     // there; `Locked` keeps others from changing it. Their modules stay until `put_module()`.
-    let patch: &'static Patch = unsafe {
-        clist_create!(
-            &raw mut bindings::klp_departing_patches,
-            Patch,
-            bindings::klp_patch,
-            list
-        )
-    }
-    .iter()
-    .next()?;
-    remove_patch(patch, locked);
-    Some(patch)
-}
-
-/// How many patches there are for [`take_departing`].
-pub(crate) fn count_departing(_: &Locked) -> usize {
-    // SAFETY: As in `take_departing()`.
     unsafe {
         clist_create!(
             &raw mut bindings::klp_departing_patches,
@@ -190,7 +171,20 @@ pub(crate) fn count_departing(_: &Locked) -> usize {
         )
     }
     .iter()
-    .count()
+}
+
+/// Takes the first of the departing patches. There is one caller at a time.
+///
+/// From now on the caller alone keeps the patch's module.
+pub(crate) fn take_departing(locked: &Locked) -> Option<&'static Patch> {
+    let patch = departing(locked).next()?;
+    remove_patch(patch, locked);
+    Some(patch)
+}
+
+/// How many patches depart.
+pub(crate) fn count_departing(locked: &Locked) -> usize {
+    departing(locked).count()
 }
 
 fn transition_patch_word() -> &'static Atomic<*mut bindings::klp_patch> {
