@@ -22,8 +22,8 @@ fi
 work=$cache/mutants
 workspace=tools/testing/livepatch
 rm -rf "$work/tree" "$work/mutants.out"
-mkdir -p "$work/tree/rust/kernel" "$work/tree/$(dirname "$workspace")"
-cp -a "$repo/rust/kernel/livepatch" "$work/tree/rust/kernel/"
+mkdir -p "$work/tree/kernel" "$work/tree/$(dirname "$workspace")"
+cp -a "$repo/kernel/livepatch" "$work/tree/kernel/"
 cp -a "$repo/$workspace" "$work/tree/$(dirname "$workspace")/"
 cd "$work/tree"
 rm -f "$workspace/Cargo.lock"

@@ -69,10 +69,3 @@ void klp_leave_ftrace_later(unsigned int delay_ms)
 	schedule_delayed_work(&klp_leave_ftrace_work,
 			      round_jiffies_relative(delay));
 }
-
-/* For klp_rust_redirect(), which may call nothing that can be traced. */
-void notrace klp_smp_rmb(void)
-{
-	/* What it orders, and its partners, are said where it is called. */
-	smp_rmb();
-}

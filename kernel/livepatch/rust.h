@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The border between the C edge of live patching, in this folder, and its Rust
- * core, in rust/kernel/livepatch/.
+ * The border between the C edge of live patching and its Rust core.
  *
  * The edge does what Rust cannot: it is called by name by the rest of the
  * kernel, exports symbols, and uses macros and inline functions.  It decides
@@ -45,7 +44,7 @@ extern struct list_head klp_patches;
 extern struct klp_patch *klp_transition_patch;
 extern struct list_head klp_departing_patches;
 
-/* In Rust (rust/kernel/livepatch/hooks.rs), called from C. */
+/* In Rust (hooks.rs), called from C. */
 int klp_rust_enable_patch(struct klp_patch *patch);
 void klp_rust_free_patch_work(struct klp_patch *patch);
 int klp_rust_module_coming(struct module *mod);
@@ -80,14 +79,15 @@ void klp_rust_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
 void klp_rust_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
 void klp_rust_shadow_resize(void);
 
-/* In C, called from Rust (rust/kernel/livepatch/host.rs). */
+/* In C, called from Rust (edge/). */
 
-/* hooks.c */
+/* helpers.c */
 void klp_init_free_work(struct klp_patch *patch);
 void klp_queue_free_work(struct klp_patch *patch);
 void klp_list_del(struct list_head *node);
 void klp_list_add_rcu(struct list_head *node, struct list_head *head);
 void klp_list_del_rcu(struct list_head *node);
+void klp_smp_rmb(void);
 void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
 			   unsigned int symndx, unsigned int secndx,
 			   struct module *pmod);
@@ -98,7 +98,6 @@ void klp_module_put(struct module *mod);
 /* ftrace.c */
 void klp_ftrace_init(struct ftrace_ops *ops);
 void klp_leave_ftrace_later(unsigned int delay_ms);
-void klp_smp_rmb(void);
 
 /* tasks.c */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),

@@ -3,8 +3,8 @@
  * shadow_table.c - shadow variables: the exported functions, and the C that
  * their table needs
  *
- * What the functions do is decided in rust/kernel/livepatch/shadow.rs; the table
- * is in shadow_table.rs, there.
+ * What the functions do is decided in shadow.rs; the table is in
+ * edge/shadow_table/.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -10,7 +10,7 @@
  * /sys/kernel/livepatch/<patch>/<object>/patched
  * /sys/kernel/livepatch/<patch>/<object>/<function,position>/
  *
- * What the files say and do is in rust/kernel/livepatch/sysfs.rs.
+ * What the files say and do is in sysfs.rs.
  */
 
 #include <linux/completion.h>

@@ -2,7 +2,7 @@
 /*
  * text.c - where tasks are, for livepatch modules that wait to be let go
  *
- * When they can go is decided in rust/kernel/livepatch/model/text.rs.
+ * When they can go is decided in model/text.rs.
  */
 
 #include <linux/align.h>

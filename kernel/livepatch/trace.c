@@ -2,7 +2,7 @@
 /*
  * trace.c - the tracepoints of live patching
  *
- * They are called in rust/kernel/livepatch/trace.rs.
+ * They are called in edge/trace.rs.
  */
 
 #define CREATE_TRACE_POINTS

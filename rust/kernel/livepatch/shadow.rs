@@ -1,162 +1,382 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Shadow variables: data that patches attach to structures of the kernel.
-//!
-//! What happens to a variable that exists, or that cannot be made, is decided in
-//! [`model::shadow`]. For the data itself, the users are responsible.
-//!
-//! Found by readers under RCU, changed under `klp_shadow_lock`, which is taken with interrupts
-//! disabled: constructors and destructors run under it. The table grows and shrinks with the number
-//! of variables, in a work item; until it has, or if there is no memory for it, finding takes
-//! longer, and nothing else changes.
-
-#![deny(unsafe_code)]
+//! Shadow variables: data that livepatches attach to structures of the kernel.
 
 use super::{
-    model::{
-        self,
-        shadow::{
-            Existing,
-            Table, //
-        }, //
-    },
-    shadow_table::{
-        self,
-        Constructor,
-        Destructor,
-        Fill,
-        Key,
-        Locked,
-        Migration,
-        Shadow,
-        SMALLEST_ORDER, //
-    }, //
+    identity,
+    Lasting, //
 };
 use crate::{
-    bindings::gfp_t,
-    ffi::c_void, //
+    alloc::Flags,
+    bindings,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    sync::rcu,
+    types::Opaque, //
+};
+use core::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ops::Deref,
+    ptr::NonNull, //
 };
 
-/// A variable that is asked for.
-struct Wanted {
-    key: Key,
-    size: usize,
-    flags: gfp_t,
-    constructor: Constructor,
-}
-
-impl Table for Wanted {
-    type Data = *mut c_void;
-    type New = Shadow;
-    type Guard = Locked;
-
-    fn find(&self) -> Option<*mut c_void> {
-        shadow_table::find(self.key)
-    }
-
-    fn allocate(&self) -> Option<Shadow> {
-        Shadow::new(self.key, self.size, self.flags)
-    }
-
-    fn lock(&self) -> Locked {
-        shadow_table::lock()
-    }
-
-    fn construct(&self, new: &Shadow, guard: &Locked) -> Result<(), i32> {
-        new.construct(self.constructor, guard)
-    }
-
-    fn insert(&self, new: Shadow, guard: &Locked) -> *mut c_void {
-        let data = guard.insert(new);
-        keep_fitting(guard);
-        data
-    }
-
-    fn warn_duplicate(&self) {
-        shadow_table::warn_duplicate(self.key);
-    }
-
-    fn report_constructor(&self, error: i32) {
-        shadow_table::report_constructor(self.key, error);
-    }
-}
-
-/// The variable's data, if there is one.
-pub(crate) fn get(key: Key) -> Option<*mut c_void> {
-    shadow_table::find(key)
-}
-
-/// The data of a new variable, zeroed and then constructed, or of the existing one.
+/// A kind of shadow variable: values of type `T` that are attached to structures under an id.
 ///
-/// `None` if there is no memory, if the constructor fails, or for an existing variable that is to
-/// be refused.
-pub(crate) fn get_or_alloc(
-    key: Key,
-    size: usize,
-    flags: gfp_t,
-    constructor: Constructor,
-    existing: Existing,
-) -> Option<*mut c_void> {
-    let wanted = Wanted {
-        key,
-        size,
-        flags,
-        constructor,
-    };
-    model::shadow::get_or_alloc(&wanted, existing)
-}
-
-/// Removes a variable, if there is one, and destroys it; readers may use it until RCU says so.
-pub(crate) fn free(key: Key, destructor: Destructor) {
-    let locked = shadow_table::lock();
-    locked.remove(key, destructor);
-    keep_fitting(&locked);
-}
-
-/// Removes and destroys all variables with that identifier.
-pub(crate) fn free_all(id: usize, destructor: Destructor) {
-    let locked = shadow_table::lock();
-    locked.remove_all(id, destructor);
-    keep_fitting(&locked);
-}
-
-/// The number of heads, as a power of two, beyond which the table does not grow.
-const LARGEST_ORDER: u32 = 28;
-
-/// The order that the table should have, if it is too small or too large.
+/// A variable is found by the address of the structure, by the id, and by `T`: the same id with
+/// another type is another kind. It outlives the livepatch that has made it, until it is removed,
+/// and another livepatch with the same kind finds it. So remove them all when the last livepatch
+/// that knows the kind goes. Where each version replaces the one before, that is in
+/// [`post_unpatch`](super::Callbacks::post_unpatch), which is not called for what is replaced.
+/// Livepatches that do not replace each other, and share a kind, are called each: the first that
+/// goes must leave alone what the others still use.
 ///
-/// Between one variable for 8 heads, and one for each, it stays; it is made to have 2 to 4 heads
-/// for each variable. So the effort is that of some insertions or removals, a fixed number of them.
-fn better_order(fill: Fill) -> Option<u32> {
-    let bits = usize::BITS - fill.count.leading_zeros();
-    let fitting = bits.saturating_add(1).clamp(SMALLEST_ORDER, LARGEST_ORDER);
-    let heads = 1_usize << fill.order;
-    let grow = fill.count > heads && fitting > fill.order;
-    let shrink = fill.count < heads / 8 && fitting < fill.order;
-    (grow || shrink).then_some(fitting)
+/// What another livepatch is to find needs a type that both know: one that `core` or `kernel`
+/// defines. A type that a livepatch defines belongs to the name of the livepatch's file: another
+/// livepatch does not have it, but a later one by that name does. [`Lasting`] says what that asks
+/// of a type.
+///
+/// The id and the type become one number with the highest bit set. It is assumed that livepatches
+/// in C do not attach anything under such a number, and that no two kinds get the same one.
+///
+/// What is read may be removed at the same time: it is dropped and freed when RCU says that nobody
+/// reads it any more, in a context in which sleeping is not allowed. What is to be changed needs a
+/// lock of its own, or to be atomic. Before a livepatch is unloaded, all that it has removed is
+/// dropped; another module must call [`rcu::rcu_barrier()`] for that.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::Shadow;
+/// use kernel::prelude::*;
+/// use kernel::sync::atomic::{
+///     Atomic,
+///     Relaxed, //
+/// };
+///
+/// static CHECKS: Shadow<Atomic<i32>> = Shadow::new(1);
+///
+/// let request = KBox::new(7_u32, GFP_KERNEL)?;
+/// assert!(CHECKS.get(&*request).is_none());
+///
+/// for _ in 0..2 {
+///     let checks = CHECKS.get_or_alloc(&*request, GFP_KERNEL, || Ok(Atomic::new(0)))?;
+///     checks.fetch_add(1, Relaxed);
+/// }
+/// assert_eq!(CHECKS.get(&*request).map(|checks| checks.load(Relaxed)), Some(2));
+///
+/// // Another type is another variable.
+/// static NAMES: Shadow<[u8; 4]> = Shadow::new(1);
+/// assert!(NAMES.get(&*request).is_none());
+///
+/// assert_eq!(CHECKS.remove(&*request).map(|checks| checks.load(Relaxed)), Some(2));
+/// assert!(CHECKS.get(&*request).is_none());
+/// # kernel::sync::rcu::rcu_barrier();
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Shadow<T> {
+    id: usize,
+    _values: PhantomData<fn() -> T>,
 }
 
-fn keep_fitting(locked: &Locked) {
-    if better_order(locked.fill()).is_some() {
-        locked.resize_later();
+impl<T: Lasting> Shadow<T> {
+    /// The kind with this id.
+    #[inline]
+    pub const fn new(id: usize) -> Self {
+        Self {
+            id,
+            _values: PhantomData,
+        }
+    }
+
+    /// The variable that is attached to `structure`, if there is one.
+    #[inline]
+    pub fn get<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
+        let guard = rcu::read_lock();
+        // SAFETY: The pointer is nothing but a key.
+        let data = unsafe { bindings::klp_shadow_get(key(structure), self.id()) };
+        // SAFETY: What is found with an id that has `T` in it, was made by `construct()`, maybe in
+        // another module, for a type that is the same, since it is `Lasting`: it is a pointer to a
+        // node. Neither is freed before the guard is dropped.
+        let node = NonNull::new(data).map(|data| unsafe { data.cast::<NonNull<Node<T>>>().read() });
+        // INVARIANT: The guard is older than the search.
+        node.map(|node| ShadowRef {
+            node,
+            _guard: guard,
+        })
+    }
+
+    /// The variable that is attached to `structure`; if there is none, one with the value of
+    /// `init`.
+    ///
+    /// `init` is called only if its value is going to be attached. It must not sleep, allocate with
+    /// flags that sleep, or use shadow variables: the lock of all shadow variables is held, and
+    /// interrupts are disabled.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`], and what `init` returns; nothing is attached then. [`ENOENT`] if somebody
+    /// removes the variable at the same time.
+    #[inline]
+    pub fn get_or_alloc<O>(
+        &self,
+        structure: *const O,
+        flags: Flags,
+        init: impl FnOnce() -> Result<T>,
+    ) -> Result<ShadowRef<T>> {
+        match self.get(structure) {
+            Some(variable) => Ok(variable),
+            None => self.attach(structure, flags, init, bindings::klp_shadow_get_or_alloc),
+        }
+    }
+
+    /// A new variable with the value of `init`, attached to `structure`.
+    ///
+    /// `init` is called as for [`get_or_alloc`](Self::get_or_alloc).
+    ///
+    /// # Errors
+    ///
+    /// As for [`get_or_alloc`](Self::get_or_alloc); [`EEXIST`] if there is a variable already,
+    /// which is a mistake that the kernel warns of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::livepatch::Shadow;
+    /// use kernel::prelude::*;
+    ///
+    /// static LIMITS: Shadow<KBox<u64>> = Shadow::new(1);
+    ///
+    /// let request = KBox::new(7_u32, GFP_KERNEL)?;
+    /// let limit = KBox::new(100, GFP_KERNEL)?;
+    /// LIMITS.alloc(&*request, GFP_KERNEL, || Ok(limit))?;
+    /// assert_eq!(LIMITS.get(&*request).map(|limit| **limit), Some(100));
+    ///
+    /// // A constructor that fails leaves nothing behind.
+    /// let other = KBox::new(8_u32, GFP_KERNEL)?;
+    /// assert_eq!(LIMITS.alloc(&*other, GFP_KERNEL, || Err(EBUSY)).err(), Some(EBUSY));
+    /// assert!(LIMITS.get(&*other).is_none());
+    ///
+    /// LIMITS.remove_all();
+    /// assert!(LIMITS.get(&*request).is_none());
+    /// # kernel::sync::rcu::rcu_barrier();
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[inline]
+    pub fn alloc<O>(
+        &self,
+        structure: *const O,
+        flags: Flags,
+        init: impl FnOnce() -> Result<T>,
+    ) -> Result<ShadowRef<T>> {
+        self.attach(structure, flags, init, bindings::klp_shadow_alloc)
+    }
+
+    fn attach<O, F: FnOnce() -> Result<T>>(
+        &self,
+        structure: *const O,
+        flags: Flags,
+        init: F,
+        attach: Attach,
+    ) -> Result<ShadowRef<T>> {
+        let mut new = New::<T, F> {
+            // Allocated here, because flags that sleep may do so here.
+            node: Some(KBox::new_uninit(flags)?),
+            init: Some(init),
+            error: None,
+        };
+        // SAFETY: The constructor is called, if at all, before this returns, with a place for a
+        // pointer, and with `new`.
+        let data = unsafe {
+            attach(
+                key(structure),
+                self.id(),
+                size_of::<NonNull<Node<T>>>(),
+                flags.as_raw(),
+                Some(New::<T, F>::construct),
+                (&raw mut new).cast(),
+            )
+        };
+        if let Some(error) = new.error {
+            return Err(error);
+        }
+        let constructed = new.init.is_none();
+        match self.get(structure) {
+            Some(variable) if !data.is_null() => Ok(variable),
+            Some(_) if !constructed => Err(EEXIST),
+            _ if data.is_null() => Err(ENOMEM),
+            _ => Err(ENOENT),
+        }
+    }
+
+    /// Removes the variable that is attached to `structure`, and returns it, if there is one.
+    ///
+    /// Others who have found it before keep it for a while, too: it is dropped after the last of
+    /// them is done.
+    ///
+    /// The variable is found first and removed after that. If another caller removes it in between,
+    /// and a third attaches a new one, the new one is removed, and both removers return the old
+    /// one. Callers that attach and remove at the same time need a lock of their own.
+    #[inline]
+    pub fn remove<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
+        let variable = self.get(structure)?;
+        // SAFETY: As in `get()`: what is found is a variable of ours, which `destroy()` is for.
+        unsafe {
+            bindings::klp_shadow_free(key(structure), self.id(), Some(Node::<T>::destroy));
+        }
+        Some(variable)
+    }
+
+    /// Removes all variables of this kind. Finding them takes time.
+    #[inline]
+    pub fn remove_all(&self) {
+        // SAFETY: As above.
+        unsafe { bindings::klp_shadow_free_all(self.id(), Some(Node::<T>::destroy)) };
+    }
+
+    #[inline]
+    fn id(&self) -> usize {
+        identity::typed::<T>(self.id)
     }
 }
 
-/// The work that resizes the table. Sleeps.
-pub(crate) fn resize() {
-    loop {
-        let locked = shadow_table::lock();
-        let Some(order) = better_order(locked.fill()) else {
-            locked.resized();
-            return;
+/// `klp_shadow_alloc()` or `klp_shadow_get_or_alloc()`.
+type Attach = unsafe extern "C" fn(
+    *mut c_void,
+    usize,
+    usize,
+    bindings::gfp_t,
+    bindings::klp_shadow_ctor_t,
+    *mut c_void,
+) -> *mut c_void;
+
+#[inline]
+fn key<O>(structure: *const O) -> *mut c_void {
+    structure.cast_mut().cast()
+}
+
+/// A shadow variable that has been found. It stays readable while this exists, in which time
+/// sleeping is not allowed.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     Shadow,
+///     ShadowRef, //
+/// };
+/// use kernel::prelude::*;
+///
+/// static LIMITS: Shadow<u64> = Shadow::new(2);
+///
+/// fn twice(limit: &ShadowRef<u64>) -> u64 {
+///     2 * **limit
+/// }
+///
+/// let request = KBox::new(7_u32, GFP_KERNEL)?;
+/// LIMITS.alloc(&*request, GFP_KERNEL, || Ok(100))?;
+/// assert_eq!(LIMITS.get(&*request).as_ref().map(twice), Some(200));
+/// LIMITS.remove_all();
+/// # kernel::sync::rcu::rcu_barrier();
+/// # Ok::<(), Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// The node is not freed before the guard is dropped.
+pub struct ShadowRef<T> {
+    node: NonNull<Node<T>>,
+    _guard: rcu::Guard,
+}
+
+impl<T> Deref for ShadowRef<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: By the invariant. Nobody has more than a shared reference to the value.
+        unsafe { &(*self.node.as_ptr()).value }
+    }
+}
+
+/// What a shadow variable points to: memory that is not freed with it, but later.
+struct Node<T> {
+    head: Opaque<bindings::callback_head>,
+    value: T,
+}
+
+impl<T> Node<T> {
+    /// The variable's destructor: nobody new will find the node.
+    ///
+    /// # Safety
+    ///
+    /// `data` is the data of a variable that `New::construct()` has made, and is destroyed once.
+    unsafe extern "C" fn destroy(_structure: *mut c_void, data: *mut c_void) {
+        // SAFETY: `construct()` has put it there.
+        let node = unsafe { data.cast::<NonNull<Self>>().read() };
+        // SAFETY: The node is there, and has not been passed to RCU: a variable is removed once.
+        // Readers have found it in the table, or before `remove()`, and with a guard.
+        unsafe { bindings::call_rcu((*node.as_ptr()).head.get(), Some(Self::free)) };
+    }
+
+    /// Nobody reads the node any more.
+    ///
+    /// # Safety
+    ///
+    /// `head` is what `destroy()` has passed to RCU, which calls this once.
+    unsafe extern "C" fn free(head: *mut bindings::callback_head) {
+        // SAFETY: `destroy()` has passed the head of a node.
+        let node = unsafe { crate::container_of!(Opaque::cast_from(head), Self, head) };
+        // SAFETY: It was a `KBox` in `construct()`.
+        drop(unsafe { KBox::from_raw(node.cast_mut()) });
+    }
+}
+
+/// A variable to be.
+struct New<T, F> {
+    /// Until it is attached.
+    node: Option<KBox<MaybeUninit<Node<T>>>>,
+    /// Until it is called.
+    init: Option<F>,
+    /// What it has returned.
+    error: Option<Error>,
+}
+
+impl<T, F: FnOnce() -> Result<T>> New<T, F> {
+    /// The variable's constructor.
+    ///
+    /// # Safety
+    ///
+    /// `data` has room for a pointer, and `new` points to a `Self` that nobody else uses.
+    unsafe extern "C" fn construct(
+        _structure: *mut c_void,
+        data: *mut c_void,
+        new: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `attach()` passes it, and does nothing with it meanwhile.
+        let new = unsafe { &mut *new.cast::<Self>() };
+        let value = match new.init.take() {
+            Some(init) => init(),
+            None => Err(EINVAL),
         };
-        drop(locked);
-        let Ok(migration) = Migration::begin(order) else {
-            // The next insertion or removal tries again.
-            shadow_table::lock().resized();
-            return;
-        };
-        while !migration.step(&shadow_table::lock()) {}
-        migration.finish();
+        match (value, new.node.take()) {
+            (Ok(value), Some(node)) => {
+                let node = KBox::into_raw(node.write(Node {
+                    head: Opaque::zeroed(),
+                    value,
+                }));
+                // SAFETY: There is a place for a pointer, aligned as a `long`.
+                unsafe { data.cast::<*mut Node<T>>().write(node) };
+                0
+            }
+            (value, _) => {
+                let error = value.err().unwrap_or(EINVAL);
+                new.error = Some(error);
+                error.to_errno()
+            }
+        }
     }
 }

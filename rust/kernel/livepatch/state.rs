@@ -1,45 +1,243 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! System states: what patches modify beyond code, and which patches get along.
-
-#![deny(unsafe_code)]
+//! System states: what livepatches modify beyond code, and hand on to the next one.
 
 use super::{
-    abi::{
-        Patch,
-        State, //
-    },
-    host::{
-        self,
-        warn_on_once,
-        Locked, //
-    },
-    model, //
+    identity,
+    Lasting,
+    Object, //
 };
+use crate::{
+    bindings,
+    ffi::{
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    sync::Arc,
+    types::ForeignOwnable, //
+};
+use core::marker::PhantomData;
 
-/// The state called `id` among those that a patch modifies.
-pub(crate) fn get<'a>(mut states: impl Iterator<Item = &'a State>, id: usize) -> Option<&'a State> {
-    states.find(|state| state.id() == id)
+/// A state of the system that a livepatch modifies, listed as one of `states` in
+/// [`module_livepatch!`](super::module_livepatch).
+///
+/// A livepatch that replaces others must have all of their states, each in the same version or a
+/// later one. One that does not, but has some of them, must have these in the same version or a
+/// later one. Otherwise it cannot be enabled.
+///
+/// What the livepatch remembers with it, if anything, is shared with the livepatches that follow:
+/// it is dropped when the last of them is unloaded. `T` is part of the state's identity, as it is
+/// for [`Shadow`](super::Shadow), with the same assumption about ids, and has to be of a type that
+/// they all know, unless it has no size and nothing to drop, as `()`: then there is nothing to
+/// remember, and C livepatches may have the same state.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     Callbacks,
+///     Object,
+///     State, //
+/// };
+/// use kernel::prelude::*;
+/// use kernel::sync::Arc;
+///
+/// /// The limit, as it was before any livepatch.
+/// static LIMIT: State<u64> = State::new(1, 2);
+///
+/// struct Demo;
+///
+/// impl Callbacks for Demo {
+///     fn pre_patch(object: &Object<'_>) -> Result {
+///         let original = match LIMIT.previous(object).and_then(|previous| previous.data()) {
+///             Some(original) => original,
+///             None => Arc::new(100, GFP_KERNEL)?,
+///         };
+///         LIMIT.set(object, original)
+///     }
+/// }
+/// ```
+pub struct State<T> {
+    id: usize,
+    version: u32,
+    _data: PhantomData<fn() -> T>,
 }
 
-/// The state called `id` that the patches before the one in transition modify, as the latest of
-/// them has it.
-pub(crate) fn get_previous(id: usize, locked: &Locked) -> Option<&State> {
-    let current = host::transition_patch(locked);
-    if warn_on_once!(current.is_none()) {
+impl<T: Lasting> State<T> {
+    /// The state with this id, in a version of what is done to it.
+    ///
+    /// The id must not be 0.
+    #[inline]
+    pub const fn new(id: usize, version: u32) -> Self {
+        assert!(id != 0, "the id of a state must not be 0");
+        Self {
+            id,
+            version,
+            _data: PhantomData,
+        }
+    }
+
+    /// What this livepatch remembers.
+    #[inline]
+    pub fn get(&self, object: &Object<'_>) -> Option<Arc<T>> {
+        // SAFETY: The core's lock, which is held, protects the states of patches.
+        unsafe { shared(bindings::klp_get_state(object.patch, self.id())) }
+    }
+
+    /// Remembers something, instead of what was remembered before.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if this is none of the livepatch's states, or if `T` has no size and nothing to
+    /// drop.
+    #[inline]
+    pub fn set(&self, object: &Object<'_>, data: Arc<T>) -> Result {
+        // SAFETY: The patch is there.
+        let state = unsafe { bindings::klp_get_state(object.patch, self.id()) };
+        if state.is_null() || is_plain::<T>() {
+            return Err(EINVAL);
+        }
+        // SAFETY: The core's lock, which is held, protects the states of patches.
+        let old = unsafe { core::mem::replace(&mut (*state).data, data.into_foreign()) };
+        if !old.is_null() {
+            // SAFETY: It was stored here before.
+            drop(unsafe { Arc::<T>::from_foreign(old) });
+        }
+        Ok(())
+    }
+
+    /// The state as the latest of the livepatches before this one has it, if any.
+    ///
+    /// That is while one livepatch is enabled, or that is reversed. [`None`] if the object is a
+    /// module that is being loaded or unloaded, and this livepatch is enabled already: then,
+    /// usually, no livepatch takes over from another. It is [`None`], too, if one still does: what
+    /// is needed then has to be [`set`](Self::set) by the callback for `vmlinux`.
+    #[inline]
+    pub fn previous(&self, object: &Object<'_>) -> Option<Previous<T>> {
+        if object.in_transit() {
+            return None;
+        }
+        // SAFETY: The core's lock is held, and a transition is under way.
+        let state = unsafe { bindings::klp_get_prev_state(self.id()) };
+        if state.is_null() {
+            return None;
+        }
+        Some(Previous {
+            // SAFETY: The core has returned a state.
+            version: unsafe { (*state).version },
+            // SAFETY: What has an id with `T` in it, is set by `set()`, if at all, maybe in another
+            // module, whose type is the same, since it is `Lasting`.
+            data: unsafe { shared(state) },
+        })
+    }
+
+    #[inline]
+    fn id(&self) -> usize {
+        if is_plain::<T>() {
+            self.id
+        } else {
+            identity::typed::<T>(self.id)
+        }
+    }
+}
+
+/// Nothing to remember, and so nothing to confuse.
+#[inline]
+const fn is_plain<T>() -> bool {
+    size_of::<T>() == 0 && !core::mem::needs_drop::<T>()
+}
+
+/// What is remembered with a state.
+///
+/// # Safety
+///
+/// `state` is null or a state whose data, unless `T` is plain, is null or was an [`Arc<T>`]. Nobody
+/// changes it meanwhile.
+#[inline]
+unsafe fn shared<T: 'static>(state: *mut bindings::klp_state) -> Option<Arc<T>> {
+    if state.is_null() || is_plain::<T>() {
         return None;
     }
-    let current = current?;
-    host::patches(locked)
-        .take_while(|patch| !core::ptr::eq(*patch, current))
-        .filter_map(|patch| get(patch.states(), id))
-        .last()
+    // SAFETY: By the requirements.
+    let data = unsafe { (*state).data };
+    // SAFETY: By the requirements. The state keeps its share.
+    (!data.is_null()).then(|| unsafe { Arc::<T>::borrow(data) }.into())
 }
 
-/// Whether a new patch can deal with what the enabled ones have modified.
-pub(crate) fn is_compatible(patch: &Patch, locked: &Locked) -> bool {
-    host::patches(locked).flat_map(Patch::states).all(|old| {
-        let own = get(patch.states(), old.id()).map(State::version);
-        model::state::is_compatible(patch.replaces(), own, old.version())
-    })
+/// A state, as a livepatch before this one has it.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::livepatch::{
+///     Object,
+///     State, //
+/// };
+///
+/// static LIMIT: State<u64> = State::new(1, 2);
+///
+/// /// The limit that an earlier livepatch found, if it is one that knew what it is.
+/// fn original(object: &Object<'_>) -> Option<u64> {
+///     let previous = LIMIT.previous(object)?;
+///     (previous.version() > 0).then(|| previous.data().map(|limit| *limit))?
+/// }
+/// ```
+pub struct Previous<T> {
+    version: c_uint,
+    data: Option<Arc<T>>,
+}
+
+impl<T> Previous<T> {
+    /// Its version.
+    #[inline]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// What is remembered with it.
+    #[inline]
+    pub fn data(self) -> Option<Arc<T>> {
+        self.data
+    }
+}
+
+/// A state of any type, as `module_livepatch!` declares it.
+///
+/// # Safety
+///
+/// The id in the declaration is not 0, and tells of which type the data is that anybody stores with
+/// a state of that id. The declaration has no data.
+#[doc(hidden)]
+pub unsafe trait Declared: Sync {
+    /// For the core.
+    fn declaration(&self) -> bindings::klp_state;
+
+    /// Drops what is remembered.
+    ///
+    /// # Safety
+    ///
+    /// `state` is where the declaration is. Nobody else uses it, or will.
+    unsafe fn clear(&self, state: *mut bindings::klp_state);
+}
+
+// SAFETY: `new()` does not take 0, nor does `typed()` make it. The id has `T` in it, or there is
+// never data. It is null here.
+unsafe impl<T: Lasting> Declared for State<T> {
+    fn declaration(&self) -> bindings::klp_state {
+        bindings::klp_state {
+            id: self.id(),
+            version: self.version,
+            data: core::ptr::null_mut::<c_void>(),
+        }
+    }
+
+    unsafe fn clear(&self, state: *mut bindings::klp_state) {
+        // SAFETY: By the requirements.
+        let data = unsafe { core::mem::replace(&mut (*state).data, core::ptr::null_mut()) };
+        if !data.is_null() {
+            // SAFETY: `set()` has stored it.
+            drop(unsafe { Arc::<T>::from_foreign(data) });
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 //! The rules of live patching, explored and tested in user space.
 //!
-//! The rules are not here: `rust/kernel/livepatch/model.rs` and its folder are compiled as they
-//! are, and so are their KUnit tests.
+//! The rules are not here: `kernel/livepatch/model/` is compiled as it
+//! is, and so are its KUnit tests.
 //!
 //! | file | is |
 //! |---|---|
@@ -11,14 +11,13 @@
 //! | `interleavings` | the rules on that machine, in all interleavings, also without each barrier |
 //! | `parsers` | the parsers of names, against one written from the C core's formats |
 
-#[path = "../../../../../rust/kernel/livepatch"]
-mod livepatch {
-    // Some of it only the kernel needs.
-    #[allow(dead_code)]
-    pub(crate) mod model;
-    #[cfg(test)]
-    mod tests;
-}
+// Some of it only the kernel needs.
+#[allow(dead_code)]
+#[path = "../../../../../kernel/livepatch/model/mod.rs"]
+mod model;
+#[cfg(test)]
+#[path = "../../../../../kernel/livepatch/tests/mod.rs"]
+mod tests;
 
 #[cfg(test)]
 mod interleavings;

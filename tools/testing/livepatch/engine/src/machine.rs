@@ -44,7 +44,7 @@ pub(crate) mod tasks;
 pub(crate) mod text;
 pub(crate) mod transition;
 
-use crate::livepatch::model::TaskState;
+use crate::model::TaskState;
 use faults::Faults;
 use loom::sync::{
     atomic::{

@@ -8,7 +8,7 @@
 
 mod reference;
 
-use crate::livepatch::model::names;
+use crate::model::names;
 use proptest::{
     collection::vec,
     prelude::*,

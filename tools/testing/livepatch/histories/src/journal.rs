@@ -7,19 +7,19 @@ use std::{
     fmt, //
 };
 
-use crate::livepatch::{
-    model::{
-        Callback,
-        Event,
-        Notice,
-        PatchHost, //
-    },
-    tests::machine::{
+use crate::{
+    machine::{
         Entry,
         Machine,
         Object,
         Patch, //
     },
+    model::{
+        Callback,
+        Event,
+        Notice,
+        PatchHost, //
+    }, //
 };
 
 /// How far the transition is that the log tells of.

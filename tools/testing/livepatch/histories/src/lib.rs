@@ -2,8 +2,8 @@
 
 //! The rules of live patching, driven through thousands of random histories.
 //!
-//! The rules are not here: `rust/kernel/livepatch/model.rs` and its folder are compiled as they
-//! are, with the simulated machine of their KUnit tests. What is here says what live patching
+//! The rules are not here: `kernel/livepatch/model/` is compiled as it
+//! is, with the simulated machine of their KUnit tests. What is here says what live patching
 //! promises, without knowing how it is done, and compares after every step.
 //!
 //! | file | is |
@@ -17,18 +17,15 @@
 //!
 //! `PROPTEST_CASES=n` sets the number of histories.
 
-#[path = "../../../../../rust/kernel/livepatch"]
-mod livepatch {
-    // Some of it only the kernel needs.
-    #[allow(dead_code)]
-    pub(crate) mod model;
-    // Their tests are run with the engine's.
-    #[cfg(test)]
-    pub(crate) mod tests {
-        #[allow(dead_code)]
-        pub(crate) mod machine;
-    }
-}
+// Some of it only the kernel needs.
+#[allow(dead_code)]
+#[path = "../../../../../kernel/livepatch/model/mod.rs"]
+mod model;
+// The tests on this machine are run with the engine's.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../../../../kernel/livepatch/tests/machine/mod.rs"]
+mod machine;
 
 #[cfg(test)]
 mod journal;

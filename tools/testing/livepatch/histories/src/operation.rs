@@ -18,7 +18,7 @@ use std::{
 };
 
 use crate::{
-    livepatch::tests::machine::{
+    machine::{
         CPUS,
         FUNCTIONS,
         MODULES,

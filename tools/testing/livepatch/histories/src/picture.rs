@@ -4,14 +4,8 @@
 
 use std::fmt::Debug;
 
-use crate::livepatch::{
-    model::{
-        func::FuncState,
-        PatchHost,
-        TaskHost,
-        TaskState, //
-    },
-    tests::machine::{
+use crate::{
+    machine::{
         Func,
         Function,
         Indexed,
@@ -26,6 +20,12 @@ use crate::livepatch::{
         PATCHES,
         TASKS, //
     },
+    model::{
+        func::FuncState,
+        PatchHost,
+        TaskHost,
+        TaskState, //
+    }, //
 };
 
 #[derive(PartialEq, Debug)]

@@ -13,7 +13,7 @@ use std::collections::{
 };
 
 use crate::{
-    livepatch::tests::machine::{
+    machine::{
         CPUS,
         FUNCTIONS,
         MODULES, //
@@ -22,7 +22,7 @@ use crate::{
         Who,
         FUNCTIONS_EACH,
         THREADS, //
-    },
+    }, //
 };
 
 /// Whose code for a function: a patch's, or the kernel's own.

@@ -7,18 +7,16 @@ use crate::{
         Journal,
         Said, //
     },
-    livepatch::{
-        model::transition,
-        tests::machine::{
-            Machine,
-            Module,
-            Patch,
-            Task,
-            CPUS,
-            MODULES,
-            TASKS, //
-        },
+    machine::{
+        Machine,
+        Module,
+        Patch,
+        Task,
+        CPUS,
+        MODULES,
+        TASKS, //
     },
+    model::enable,
     operation::{
         Operation,
         Who,
@@ -31,7 +29,7 @@ use crate::{
         Installed,
         Passed,
         Promise, //
-    },
+    }, //
 };
 
 mod check;
@@ -227,7 +225,7 @@ impl World {
         self.machine.retry.set(None);
         self.machine.hurried.set(false);
         self.machine.leaving.set(leaving.map(task));
-        transition::try_complete(&self.machine, Patch(t.patch));
+        enable::try_complete(&self.machine, Patch(t.patch));
         let passed = self.promise.pass(leaving);
         if let Some(who) = leaving {
             self.put(who);

@@ -9,16 +9,16 @@ pub(super) use super::departures::*;
 
 use super::spawn;
 use crate::{
-    livepatch::model::{
-        Host,
-        TaskHost,
-        TaskState, //
-    },
     machine::{
         driver,
         life::Life,
         transition::Transition,
         Machine, //
+    },
+    model::{
+        Host,
+        TaskHost,
+        TaskState, //
     }, //
 };
 use loom::thread::JoinHandle;

@@ -7,7 +7,7 @@ use super::{
     transition::Transition,
     Machine, //
 };
-use crate::livepatch::model::{
+use crate::model::{
     enable,
     patch::{
         patch_object,
@@ -48,7 +48,7 @@ pub(crate) fn start_before_pushing(host: &Transition) {
     transition::start(host, host.patch);
     push_funcs(host);
     host.set_enabled(host.patch, true);
-    transition::try_complete(host, host.patch);
+    enable::try_complete(host, host.patch);
 }
 
 fn push_funcs(host: &Transition) {
@@ -67,7 +67,7 @@ pub(crate) fn disable_by_force(host: &Transition) {
     disable(host);
     if host.under_way() {
         enable::force(host, host.patch).expect("nothing fails");
-        transition::try_complete(host, host.patch);
+        enable::try_complete(host, host.patch);
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn reverse(host: &Transition) {
     if host.under_way() {
         let enabled = host.enabled(host.patch);
         enable::set_enabled(host, host.patch, !enabled).expect("nothing fails");
-        transition::try_complete(host, host.patch);
+        enable::try_complete(host, host.patch);
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn settle(host: &Transition) {
 pub(crate) fn finish(host: &Transition) {
     let machine = &host.tasks().machine;
     if host.under_way() {
-        transition::try_complete(host, host.patch);
+        enable::try_complete(host, host.patch);
     }
     if host.under_way() {
         machine.note(|| "the transition does not complete".into());

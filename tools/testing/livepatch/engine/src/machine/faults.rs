@@ -18,23 +18,23 @@ use std::{
 const SOURCES: [(&str, &str); 5] = [
     (
         "model/enable.rs",
-        include_str!("../../../../../../rust/kernel/livepatch/model/enable.rs"),
+        include_str!("../../../../../../kernel/livepatch/model/enable.rs"),
     ),
     (
         "model/transition.rs",
-        include_str!("../../../../../../rust/kernel/livepatch/model/transition.rs"),
+        include_str!("../../../../../../kernel/livepatch/model/transition.rs"),
     ),
     (
         "model/redirect.rs",
-        include_str!("../../../../../../rust/kernel/livepatch/model/redirect.rs"),
+        include_str!("../../../../../../kernel/livepatch/model/redirect.rs"),
     ),
     (
         "model/patch.rs",
-        include_str!("../../../../../../rust/kernel/livepatch/model/patch.rs"),
+        include_str!("../../../../../../kernel/livepatch/model/patch.rs"),
     ),
     (
         "model/text.rs",
-        include_str!("../../../../../../rust/kernel/livepatch/model/text.rs"),
+        include_str!("../../../../../../kernel/livepatch/model/text.rs"),
     ),
 ];
 

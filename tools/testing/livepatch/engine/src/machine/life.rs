@@ -15,7 +15,7 @@ use super::{
     },
     Machine, //
 };
-use crate::livepatch::model::{
+use crate::model::{
     transition,
     Way, //
 };

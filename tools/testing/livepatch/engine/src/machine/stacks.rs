@@ -6,17 +6,17 @@ use super::{
     tasks::Tasks,
     Size, //
 };
-use crate::livepatch::model::{
+use crate::model::{
+    blocker::{
+        self,
+        Changing,
+        Code, //
+    },
     func::{
         Change,
         FuncState, //
     },
     redirect,
-    stack::{
-        self,
-        Changing,
-        Code, //
-    },
     TaskHost,
     TaskState, //
 };
@@ -183,13 +183,13 @@ impl Stacks {
                 let below = (below != END).then(|| Self::code(function, self.version(below)));
                 let new = Self::code(function, self.version(func));
                 Changing {
-                    code: stack::changing(patching, new, Self::code(function, 0), below),
+                    code: blocker::changing(patching, new, Self::code(function, 0), below),
                     order,
                     name: function,
                 }
             })
             .collect();
-        stack::sort(&mut index);
+        blocker::sort(&mut index);
         index
     }
 
@@ -200,13 +200,13 @@ impl Stacks {
             let function = func % self.functions;
             let location = Self::code(function, 0).start;
             Changing {
-                code: stack::in_handler(location, 4),
+                code: blocker::in_handler(location, 4),
                 order,
                 name: function,
             }
         });
         let mut handlers: Vec<_> = handlers.collect();
-        stack::sort(&mut handlers);
+        blocker::sort(&mut handlers);
         handlers
     }
 }

@@ -8,8 +8,8 @@ use super::{
     stacks::Version,
     Machine, //
 };
-use crate::livepatch::model::{
-    stack,
+use crate::model::{
+    blocker,
     Blocker,
     TaskHost,
     TaskState,
@@ -289,9 +289,9 @@ impl TaskHost for Tasks {
         let patching = self.target() == TaskState::Patched;
         let index = self.machine.stacks.index(patch, patching);
         let stack = self.task(task).stack();
-        let found = stack::find_blocker(&stack, &index).or_else(|| {
+        let found = blocker::find_blocker(&stack, &index).or_else(|| {
             let handlers = self.machine.stacks.handlers(patch);
-            stack::find_blocker(&stack, &handlers)
+            blocker::find_blocker(&stack, &handlers)
         });
         found.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }

@@ -14,7 +14,7 @@ use super::{
     Machine,
     Size, //
 };
-use crate::livepatch::model::TextHost;
+use crate::model::TextHost;
 use loom::sync::atomic::{
     AtomicBool,
     Ordering::Relaxed, //

@@ -14,7 +14,7 @@ use super::{
     },
     Machine, //
 };
-use crate::livepatch::model::{
+use crate::model::{
     func::{
         Change,
         FuncState, //

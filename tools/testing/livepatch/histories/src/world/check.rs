@@ -10,17 +10,15 @@ use super::{
 };
 use crate::{
     journal::Stage,
-    livepatch::{
-        model::{
-            PatchHost,
-            TaskState, //
-        },
-        tests::machine::{
-            Function,
-            Patch,
-            FUNCTIONS,
-            PATCHES, //
-        },
+    machine::{
+        Function,
+        Patch,
+        FUNCTIONS,
+        PATCHES, //
+    },
+    model::{
+        PatchHost,
+        TaskState, //
     },
     operation::Who,
     promise::{

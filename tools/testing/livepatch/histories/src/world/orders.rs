@@ -8,21 +8,19 @@ use super::{
     World, //
 };
 use crate::{
-    livepatch::{
-        model::{
-            enable,
-            modules, //
-        },
-        tests::machine::{
-            Errno,
-            Function,
-            Machine,
-            Module,
-            Patch,
-            BROKEN,
-            EBUSY,
-            EINVAL, //
-        },
+    machine::{
+        Errno,
+        Function,
+        Machine,
+        Module,
+        Patch,
+        BROKEN,
+        EBUSY,
+        EINVAL, //
+    },
+    model::{
+        enable,
+        modules, //
     },
     operation::{
         Fails,
@@ -31,7 +29,7 @@ use crate::{
     promise::{
         home,
         Installed, //
-    },
+    }, //
 };
 
 impl World {

@@ -4,26 +4,24 @@
 
 use super::World;
 use crate::{
-    livepatch::{
-        model::{
-            stack::Code,
-            transition,
-            Way, //
-        },
-        tests::machine::{
-            asleep_in,
-            asleep_in_call,
-            helper,
-            original,
-            replacement,
-            Function,
-            Patch,
-            Place,
-            Task,
-            CPUS,
-            ELSEWHERE,
-            TASKS, //
-        },
+    machine::{
+        asleep_in,
+        asleep_in_call,
+        helper,
+        original,
+        replacement,
+        Function,
+        Patch,
+        Place,
+        Task,
+        CPUS,
+        ELSEWHERE,
+        TASKS, //
+    },
+    model::{
+        blocker::Code,
+        transition,
+        Way, //
     },
     operation::Who,
     promise::{
@@ -32,7 +30,7 @@ use crate::{
         Doing,
         Frame,
         Life, //
-    },
+    }, //
 };
 
 /// The machine's name for a task.

@@ -8,22 +8,20 @@ use super::{
     World, //
 };
 use crate::{
-    livepatch::{
-        model::{
-            text,
-            TextHost, //
-        },
-        tests::machine::{
-            Patch,
-            PATCHES, //
-        },
+    machine::{
+        Patch,
+        PATCHES, //
+    },
+    model::{
+        text,
+        TextHost, //
     },
     operation::Who,
     promise::{
         Doing,
         Life,
         Task, //
-    },
+    }, //
 };
 
 impl World {

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Functions enter ftrace, and leave it, together.
+
+use crate::edge::{
+    abi::Func,
+    ftrace::{
+        self,
+        FtraceError,
+        Ops, //
+    },
+    func_stacks::{
+        self,
+        FuncStack, //
+    },
+    log::{
+        warn_on_once,
+        Text, //
+    },
+    mutex::Locked,
+    tasks, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    warn_on, //
+};
+
+/// The functions that are to enter ftrace.
+#[derive(Default)]
+pub(crate) struct Batch<'a> {
+    /// There are some, and this is what they enter by.
+    ops: Option<Arc<Ops>>,
+    locations: KVVec<usize>,
+    funcs: KVVec<(&'a Func, &'a FuncStack)>,
+    /// A func that ftrace cannot reach; there is none after it.
+    unreachable: Option<&'a Func>,
+}
+
+impl<'a> Batch<'a> {
+    /// The stack of the function that `func` changes, which must have been found; noted here if
+    /// ftrace does not call the handler for it yet.
+    pub(crate) fn stack(&mut self, func: &'a Func, locked: &'a Locked) -> Result<&'a FuncStack> {
+        let old = func.old_address(locked);
+        if warn_on!(old.is_none()) {
+            return Err(EINVAL);
+        }
+        let Some(location) = old.and_then(ftrace::location) else {
+            self.unreachable = Some(func);
+            return Err(EINVAL);
+        };
+        let stack = match func_stacks::find(location, locked) {
+            Some(stack) => stack,
+            None => func_stacks::insert(location, locked)?,
+        };
+        if stack.ops(locked).is_none() {
+            // All or nothing: what is noted in part would enter ftrace and never leave, or the
+            // reverse.
+            self.locations.reserve(1, GFP_KERNEL)?;
+            self.funcs.reserve(1, GFP_KERNEL)?;
+            let ops = match self.ops.take() {
+                Some(ops) => ops,
+                None => Ops::new()?,
+            };
+            self.ops = Some(ops.clone());
+            self.locations.push(location, GFP_KERNEL)?;
+            self.funcs.push((func, stack), GFP_KERNEL)?;
+            stack.set_ops(Some(ops), locked);
+        }
+        Ok(stack)
+    }
+
+    /// Finds out which function ftrace has refused: the first without which it takes those before.
+    ///
+    /// Each try waits for RCU tasks. So there is none if the error says nothing about a function,
+    /// as when memory is short: the first one stands for all then.
+    fn find_refused(
+        &mut self,
+        mut why: FtraceError,
+        locked: &Locked,
+    ) -> Option<(&'a Func, FtraceError)> {
+        let (mut taken, mut refused) = (0, self.locations.len());
+        while why.is_of_a_function() && taken < refused.saturating_sub(1) {
+            let middle = taken.midpoint(refused);
+            match try_out(self.locations.get_mut(..middle)?, locked) {
+                Ok(()) => taken = middle,
+                Err(reason) if reason.is_of_a_function() => (refused, why) = (middle, reason),
+                Err(_) => break,
+            }
+        }
+        let (func, _) = self.funcs.get(taken)?;
+        Some((func, why))
+    }
+}
+
+fn try_out(locations: &mut [usize], locked: &Locked) -> Result<(), FtraceError> {
+    let ops = Ops::new().map_err(FtraceError::Filter)?;
+    ops.enter(locations, locked)?;
+    ops.leave(locked).map_err(|error| {
+        ops.abandon();
+        FtraceError::Register(error)
+    })
+}
+
+/// Has ftrace call the handler for the functions of a batch. Sleeps.
+pub(crate) fn enter(mut batch: Batch<'_>, locked: &Locked) -> Result {
+    let entered = match &batch.ops {
+        Some(ops) => ops.enter(&mut batch.locations, locked),
+        None => Ok(()),
+    };
+    if let Err(why) = entered {
+        for (_, stack) in &batch.funcs {
+            stack.set_ops(None, locked);
+        }
+        return Err(report(batch.find_refused(why, locked)));
+    }
+    if let Some(func) = batch.unreachable {
+        pr_err!(
+            "failed to find location for function '{}'\n",
+            Text(func.name())
+        );
+    }
+    Ok(())
+}
+
+/// Says which function was refused.
+fn report(refused: Option<(&Func, FtraceError)>) -> Error {
+    let Some((func, why)) = refused else {
+        return EINVAL;
+    };
+    let (what, error) = match why {
+        FtraceError::Filter(error) => ("set ftrace filter", error),
+        FtraceError::Register(error) => ("register ftrace handler", error),
+    };
+    pr_err!(
+        "failed to {} for function '{}' ({})\n",
+        what,
+        Text(func.name()),
+        error.to_errno()
+    );
+    error
+}
+
+/// Milliseconds until functions that could not leave ftrace are tried again.
+const RETRY_DELAY: u32 = 1_000;
+
+/// Takes the functions that are left without a func out of ftrace. Sleeps.
+///
+/// When this returns, every task that was ready to run when such a function lost its last func has
+/// gone to sleep or to user space. The caller can go on to free the things that only these tasks
+/// used.
+///
+/// What cannot leave now, for want of memory, runs the original function, and is tried again later.
+/// Returns whether there is nothing of that kind.
+pub(crate) fn leave(locked: &Locked) -> bool {
+    let mut awaited = true;
+    let result = take_out(locked, &mut awaited);
+    func_stacks::shed(locked);
+    if !awaited {
+        tasks::wait_for_runnable_tasks();
+    }
+    let short = result == Err(ENOMEM);
+    if short {
+        ftrace::leave_later(RETRY_DELAY);
+    }
+    warn_on_once!(result.is_err() && !short);
+    !short
+}
+
+/// Takes functions out of ftrace, those that have entered together at a time. Only for a part of
+/// them does that need memory.
+///
+/// `awaited` says whether ftrace has waited for the tasks that were on their way through these
+/// functions. It waits when all leave, and not for a part of them.
+///
+/// When ftrace has shut itself down, it lets nothing leave. The functions are forgotten here then,
+/// as what they enter by is abandoned: a func that is pushed later must not take them for entered.
+fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
+    let mut result = Ok(());
+    let is_left = |stack: &&FuncStack| stack.is_empty(locked);
+    // A function that ftrace has forgotten, like one in the init code of a module, leaves with any
+    // other.
+    let is_forgotten =
+        |stack: &&FuncStack| ftrace::location(stack.location()) != Some(stack.location());
+    let leaves = |stack: &&FuncStack| is_left(stack) || is_forgotten(stack);
+    while let Some(ops) = func_stacks::all(locked)
+        .filter(is_left)
+        .find_map(|stack| stack.ops(locked))
+    {
+        let together = || {
+            let same = |other: Arc<Ops>| Arc::ptr_eq(&ops, &other);
+            func_stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
+        };
+        let all = together().all(|stack| leaves(&stack));
+        let left = if all {
+            ops.leave(locked)
+        } else {
+            warn_on_once!(together().filter(is_left).any(|stack| is_forgotten(&stack)));
+            keep(&ops, together().filter(|stack| !leaves(stack)), locked)
+        };
+        *awaited = all && left.is_ok();
+        match left {
+            Err(ENOMEM) => return left,
+            Err(_) => {
+                ops.abandon();
+                result = left;
+            }
+            Ok(()) => {}
+        }
+        for stack in together().filter(leaves) {
+            stack.set_ops(None, locked);
+        }
+    }
+    result
+}
+
+fn keep<'a>(ops: &Ops, staying: impl Iterator<Item = &'a FuncStack>, locked: &Locked) -> Result {
+    let mut locations = KVVec::new();
+    for stack in staying {
+        locations.push(stack.location(), GFP_KERNEL)?;
+    }
+    ops.keep(&mut locations, locked)
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What livepatch modules share with the kernel.
+//!
+//! [`Patch`], [`Object`], [`Func`] and [`State`] are views of `struct klp_patch`, `klp_object`,
+//! `klp_func` and `klp_state` (`include/linux/livepatch.h`). Their layout is module ABI, so it is
+//! bindgen's. A module fills in the external fields and passes the patch to `klp_enable_patch()`;
+//! the internal ones are this core's.
+//!
+//! A view is only ever made of a structure that a module has passed in or that this core has
+//! allocated. The external fields do not change from then on, and need no lock. Internal fields
+//! and lists are protected by `klp_mutex`: the methods that use them take a [`Locked`] to prove
+//! it. The exceptions, which the ftrace handler and sysfs read without it, are stored and loaded
+//! as volatile, which is what `WRITE_ONCE()` and `READ_ONCE()` are: the `kernel` crate's atomics
+//! would call C functions that can be traced.
+
+mod func;
+mod module;
+mod object;
+mod patch;
+
+pub(crate) use self::{
+    func::{
+        release_func,
+        Func,
+        FuncName, //
+    },
+    module::Module,
+    object::{
+        release_object,
+        Object, //
+    },
+    patch::Patch, //
+};
+
+use core::{
+    ffi::CStr,
+    iter, //
+};
+use kernel::{
+    bindings,
+    ffi::c_char,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// The string at `ptr`, or `None` if that is null.
+///
+/// # Safety
+///
+/// `ptr` is null or points to a string that lives and does not change as long as `'a`.
+unsafe fn string<'a>(ptr: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: By the safety requirement.
+    (!ptr.is_null()).then(|| unsafe { CStr::from_char_ptr(ptr) })
+}
+
+/// Whether `/sys/kernel/livepatch` is there.
+pub(crate) fn sysfs_ready() -> bool {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_sysfs_ready() }
+}
+
+/// Copies a name for as long as the nop or object that bears it lives.
+fn copy_name(name: &CStr) -> Result<*const c_char> {
+    // SAFETY: `name` is a string.
+    let copy = unsafe { bindings::kstrdup(name.as_char_ptr(), bindings::GFP_KERNEL) };
+    if copy.is_null() {
+        Err(ENOMEM)
+    } else {
+        Ok(copy)
+    }
+}
+
+/// Frees a name that was copied by [`copy_name`].
+///
+/// # Safety
+///
+/// `name` is null or comes from [`copy_name`], and is not used any more.
+unsafe fn drop_name(name: *const c_char) {
+    // SAFETY: By the safety requirement.
+    unsafe { bindings::kfree(name.cast()) };
+}
+
+/// The entries of an array that a module has made, up to the one that ends it.
+///
+/// # Safety
+///
+/// `first` is null or points to an array that has an entry of which `ends` is true, and that lives
+/// as long as `'a`. `T` is a transparent view of its entries.
+unsafe fn entries<'a, T: 'a>(
+    first: *mut T,
+    ends: impl Fn(&T) -> bool,
+) -> impl Iterator<Item = &'a T> {
+    let mut next = first;
+    iter::from_fn(move || {
+        // SAFETY: By the safety requirement, and `next` has not passed the end.
+        let entry = unsafe { next.as_ref() }.filter(|entry| !ends(entry))?;
+        // SAFETY: `next` is not the end of the array.
+        next = unsafe { next.add(1) };
+        Some(entry)
+    })
+}
+
+/// A system state that a patch modifies, beyond code.
+#[repr(transparent)]
+pub(crate) struct State(Opaque<bindings::klp_state>);
+
+impl State {
+    /// The states in a patch's array.
+    ///
+    /// # Safety
+    ///
+    /// `states` is null or points to an array that ends with an entry whose identifier is zero, and
+    /// that lives and does not change as long as `'a`.
+    pub(crate) unsafe fn all<'a>(
+        states: *mut bindings::klp_state,
+    ) -> impl Iterator<Item = &'a Self> {
+        // SAFETY: By the safety requirement; the view is transparent.
+        unsafe { entries(states.cast(), |state: &Self| state.id() == 0) }
+    }
+
+    /// The state itself, for C.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::klp_state {
+        self.0.get()
+    }
+
+    /// What identifies the state across patches; never zero.
+    pub(crate) fn id(&self) -> usize {
+        // SAFETY: The state is in a patch's array, and does not change.
+        unsafe { (*self.as_ptr()).id }
+    }
+
+    /// The version of the change.
+    pub(crate) fn version(&self) -> u32 {
+        // SAFETY: The state is in a patch's array, and does not change.
+        unsafe { (*self.as_ptr()).version }
+    }
+}

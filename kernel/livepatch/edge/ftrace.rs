@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! ftrace, which calls the handler for the functions that are patched.
+
+use crate::edge::{
+    mutex::Locked,
+    tasks, //
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*,
+    sync::Arc,
+    types::Opaque, //
+};
+
+/// Where ftrace patches the function at `address`, if it can.
+pub(crate) fn location(address: usize) -> Option<usize> {
+    // SAFETY: No requirements.
+    let location = unsafe { bindings::ftrace_location(address) };
+    (location != 0).then_some(location)
+}
+
+/// Calls `ftrace::leave()` in about that many milliseconds, if that is not arranged already.
+pub(crate) fn leave_later(delay: u32) {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_leave_ftrace_later(delay) };
+}
+
+/// What ftrace refused to do.
+pub(crate) enum FtraceError {
+    /// To know of one of the functions.
+    Filter(Error),
+    /// To call the handler for them.
+    Register(Error),
+}
+
+impl FtraceError {
+    /// Whether one of the functions is the reason: another user has it ([`EBUSY`]), or ftrace does
+    /// not know it ([`EINVAL`]).
+    pub(crate) fn is_of_a_function(&self) -> bool {
+        let (Self::Filter(error) | Self::Register(error)) = *self;
+        error == EBUSY || error == EINVAL
+    }
+}
+
+/// Functions that enter ftrace together: a `struct ftrace_ops`.
+///
+/// # Invariants
+///
+/// It was initialized, and when it is dropped ftrace does not know of it: [`Ops::abandon`] keeps
+/// one that ftrace may know of from being dropped. Used under `klp_mutex`.
+pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
+
+impl Ops {
+    /// Without functions yet.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let ops = Arc::new(Self(Opaque::zeroed()), GFP_KERNEL)?;
+        // INVARIANT: It is initialized here, where it stays.
+        // SAFETY: Nobody else uses it yet.
+        unsafe { bindings::klp_ftrace_init(ops.0.get()) };
+        Ok(ops)
+    }
+
+    /// Makes these locations the filter, of which there is one at least: none would mean all.
+    fn set_filter(&self, locations: &mut [usize]) -> Result {
+        let count = u32::try_from(locations.len()).map_err(|_| EINVAL)?;
+        if count == 0 {
+            return Err(EINVAL);
+        }
+        let ips = locations.as_mut_ptr();
+        // SAFETY: By the type invariants; the array has `count` elements, and `usize` is C's
+        // `unsigned long`. Nothing is removed, and the filter begins anew.
+        to_result(unsafe { bindings::ftrace_set_filter_ips(self.0.get(), ips, count, 0, 1) })
+    }
+
+    /// Has ftrace call the handler for the functions at these locations, of which there is one at
+    /// least. Once, and if it fails nothing has changed. Sleeps.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        locations: &mut [usize],
+        _: &Locked,
+    ) -> Result<(), FtraceError> {
+        self.set_filter(locations).map_err(FtraceError::Filter)?;
+        // SAFETY: By the type invariants.
+        to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
+            // INVARIANT: ftrace may have looked at it, for a moment.
+            tasks::synchronize();
+            if error == ENODEV {
+                // INVARIANT: ftrace may have shut itself down in the middle.
+                self.abandon();
+            }
+            FtraceError::Register(error)
+        })
+    }
+
+    /// Has ftrace stop calling the handler for all functions that have entered but these, of which
+    /// there is one at least. Needs memory, and sleeps; if it fails, nothing has changed.
+    ///
+    /// The filter is set as a whole, because ftrace does not take the location of a function out of
+    /// a filter that it does not know any more. If one stayed, and other code came to have a
+    /// function there, ftrace would find its books wrong, and shut itself down.
+    ///
+    /// Unlike [`Ops::leave`], this does not let a BPF trampoline know that the function is not
+    /// redirected any more: ftrace does that when an `ftrace_ops` is unregistered, and does not
+    /// export it. The trampoline goes on to call the function by its address, which is slower than
+    /// it could be, and right.
+    pub(crate) fn keep(&self, locations: &mut [usize], _: &Locked) -> Result {
+        self.set_filter(locations)
+    }
+
+    /// Keeps the memory for ever, because ftrace does not let go of it.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        core::mem::forget(self.clone());
+    }
+
+    /// Has ftrace stop calling the handler for all of them, and waits until it does not. Needs no
+    /// memory. It only fails if ftrace has shut itself down, and is to be abandoned then.
+    pub(crate) fn leave(&self, _: &Locked) -> Result {
+        // SAFETY: By the type invariants.
+        to_result(unsafe { bindings::unregister_ftrace_function(self.0.get()) })
+    }
+}
+
+impl Drop for Ops {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, ftrace has forgotten all but the filter.
+        unsafe { bindings::ftrace_free_filter(self.0.get()) };
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The code that the transition in progress changes, by address.
+//!
+//! Tasks check their own stacks in `__schedule()`, where no lock can be taken, while modules come
+//! and go. So they do not look at the patch's lists but at an index that never changes: a new one
+//! is published in its place, and the old one retired.
+
+use crate::{
+    edge::{
+        abi::{
+            FuncName,
+            Patch, //
+        },
+        ftrace,
+        func_stacks,
+        mutex::Locked,
+        retired::{
+            Link,
+            Retired, //
+        }, //
+    },
+    model::{
+        blocker::{
+            self,
+            Changing, //
+        },
+        TaskState, //
+    }, //
+};
+use core::ptr;
+use kernel::{
+    bindings,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    }, //
+};
+
+/// The changing code for both directions, so that a reversal needs no memory.
+pub(crate) struct Index {
+    patching: KVVec<Changing<FuncName>>,
+    unpatching: KVVec<Changing<FuncName>>,
+    /// The handlers of all these functions, for tasks that may be in one.
+    handlers: KVVec<Changing<FuncName>>,
+    /// For [`RETIRED`].
+    link: *mut Index,
+}
+
+/// The size in bytes of the call of an ftrace handler.
+const CALL_SIZE: usize = bindings::MCOUNT_INSN_SIZE as usize;
+
+/// The published index, or null while there is no transition. Stored under `klp_mutex`.
+static INDEX: Atomic<*mut Index> = Atomic::new(ptr::null_mut());
+
+impl Index {
+    fn new(patch: &Patch, locked: &Locked) -> Result<Self> {
+        let mut index = Self {
+            patching: KVVec::new(),
+            unpatching: KVVec::new(),
+            handlers: KVVec::new(),
+            link: ptr::null_mut(),
+        };
+        let patched = patch.objects(locked).filter(|o| o.patched(locked));
+        for func in patched.flat_map(|object| object.funcs(locked)) {
+            let name = FuncName::of(func);
+            let (old, new) = (func.original(locked), func.new_code(locked));
+            let location = ftrace::location(old.start);
+            let below = location
+                .and_then(|location| func_stacks::below(func, location, locked))
+                .map(|below| below.new_code(locked));
+            let order = index.patching.len();
+            if let Some(location) = location {
+                let code = blocker::in_handler(location, CALL_SIZE);
+                index
+                    .handlers
+                    .push(Changing { code, order, name }, GFP_KERNEL)?;
+            }
+            for (list, patching) in [(&mut index.patching, true), (&mut index.unpatching, false)] {
+                let code = blocker::changing(patching, new, old, below);
+                list.push(Changing { code, order, name }, GFP_KERNEL)?;
+            }
+        }
+        blocker::sort(&mut index.patching);
+        blocker::sort(&mut index.unpatching);
+        blocker::sort(&mut index.handlers);
+        Ok(index)
+    }
+}
+
+/// Indexes that nobody finds any more.
+pub(crate) static RETIRED: Retired<Index> = Retired::new();
+
+// SAFETY: The field has no other use.
+unsafe impl Link for Index {
+    unsafe fn link(this: *mut Self) -> *mut *mut Self {
+        // SAFETY: By the safety requirement.
+        unsafe { &raw mut (*this).link }
+    }
+}
+
+fn replace(index: *mut Index, locked: &Locked) {
+    let old = INDEX.load(Relaxed);
+    // Orders the writes to the index before it can be found: pairs with the load in
+    // `find_blocker()`.
+    INDEX.store(index, Release);
+    if !old.is_null() {
+        // SAFETY: It comes from `publish()`, nobody finds it any more, and those who had found it
+        // had preemption disabled.
+        unsafe { RETIRED.push(old, locked) };
+    }
+}
+
+/// Makes an index of `patch`, the one in transition, whose funcs are on their stacks. Sleeps.
+pub(crate) fn publish(patch: &Patch, locked: &Locked) -> Result {
+    let index = KBox::new(Index::new(patch, locked)?, GFP_KERNEL)?;
+    replace(KBox::into_raw(index), locked);
+    Ok(())
+}
+
+/// Removes the index: nobody has to look for functions any more.
+pub(crate) fn withdraw(locked: &Locked) {
+    replace(ptr::null_mut(), locked);
+}
+
+/// The name of a function that a transition to `target` changes and that has an address of
+/// `stack` inside it, or, of a task that is `runnable`, its handler. Preemption is disabled.
+pub(crate) fn find_blocker(target: TaskState, stack: &[usize], runnable: bool) -> Option<FuncName> {
+    let index = INDEX.load(Acquire);
+    // SAFETY: It is null, or comes from `publish()` and lives while preemption is disabled.
+    let index = unsafe { index.as_ref() }?;
+    let changing = match target {
+        TaskState::Patched => &index.patching,
+        TaskState::Unpatched | TaskState::Idle => &index.unpatching,
+    };
+    let blocker = blocker::find_blocker(stack, changing);
+    if blocker.is_none() && runnable {
+        return blocker::find_blocker(stack, &index.handlers);
+    }
+    blocker
+}

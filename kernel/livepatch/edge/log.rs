@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What `pr_*!` and `warn_on!` of the `kernel` crate lack.
+
+use core::ffi::CStr;
+use kernel::{
+    bindings,
+    fmt,
+    prelude::*, //
+};
+
+/// Tells the log, at debug level, how far the transition of the patch called `name` is.
+pub(crate) fn debug_transition(event: bindings::klp_debug_event, name: &CStr, patching: bool) {
+    // SAFETY: `name` is a string.
+    unsafe { bindings::klp_debug_transition(event, name.as_char_ptr(), patching) };
+}
+
+/// A string for messages, as it is.
+///
+/// `CStr` itself shows what is not printable ASCII escaped, which `%s` does not do. What is not
+/// UTF-8 has to stay escaped: Rust's formatting takes no other bytes.
+pub(crate) struct Text<'a>(pub(crate) &'a CStr);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.to_bytes().utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            for byte in chunk.invalid() {
+                f.write_fmt(fmt!("\\x{byte:02x}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Warns with a backtrace, the first time that the condition is true; evaluates to the condition.
+macro_rules! warn_on_once {
+    ($condition:expr) => {{
+        static WARNED: ::kernel::sync::atomic::Atomic<i32> = ::kernel::sync::atomic::Atomic::new(0);
+        let condition: bool = $condition;
+        if condition && WARNED.xchg(1, ::kernel::sync::atomic::Relaxed) == 0 {
+            ::kernel::warn_on!(true);
+        }
+        condition
+    }};
+}
+pub(crate) use warn_on_once;

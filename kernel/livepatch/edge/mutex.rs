@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! `klp_mutex`, which protects patches, objects, funcs, their lists, the func stacks, and the
+//! transition.
+
+use core::ops::Deref;
+use kernel::{
+    bindings,
+    sync::lock::{
+        mutex::MutexBackend,
+        Guard,
+        Lock, //
+    }, //
+};
+
+/// Proof that `klp_mutex` is held.
+///
+/// # Invariants
+///
+/// The mutex is held while a value is borrowed.
+pub(crate) struct Locked(());
+
+/// `klp_mutex`, held until this is dropped.
+pub(crate) struct LockedGuard {
+    locked: Locked,
+    _guard: Guard<'static, (), MutexBackend>,
+}
+
+impl Deref for LockedGuard {
+    type Target = Locked;
+
+    fn deref(&self) -> &Locked {
+        &self.locked
+    }
+}
+
+/// Takes `klp_mutex`. Sleeps.
+pub(crate) fn lock() -> LockedGuard {
+    // SAFETY: The mutex is statically initialized, and lives for ever.
+    let mutex = unsafe { Lock::<(), MutexBackend>::from_raw(&raw mut bindings::klp_mutex) };
+    // INVARIANT: `_guard` holds the mutex as long as `locked` can be borrowed.
+    LockedGuard {
+        _guard: mutex.lock(),
+        locked: Locked(()),
+    }
+}
+
+impl Locked {
+    /// The proof, for code that runs inside a section that holds the mutex without having been
+    /// passed the proof: callbacks.
+    ///
+    /// # Safety
+    ///
+    /// What the caller goes on to use is kept from changing as the mutex would.
+    pub(crate) unsafe fn assume<'a>() -> &'a Self {
+        // INVARIANT: By the safety requirement.
+        &Locked(())
+    }
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Tasks: their state, their flag, their stacks, and where they all are.
+
+use crate::{
+    edge::abi::FuncName,
+    model::TaskState, //
+};
+use core::{
+    ops::Range,
+    ptr,
+    slice, //
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    sync::atomic::Atomic,
+    task::Task, //
+};
+
+/// The state that tasks switch to. Stored under `klp_mutex`; tasks that switch themselves load it
+/// without, after their pending flag, and so does the handler of a task that no transition has
+/// found, after a func's `transition`.
+pub(crate) static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
+
+/// A task; lives during the visit or call it was passed to.
+#[derive(Clone, Copy)]
+pub(crate) struct TaskRef(*mut bindings::task_struct);
+
+impl TaskRef {
+    /// The task at `ptr`.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` points to a task that lives as long as the value and its copies are used.
+    pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
+        Self(ptr)
+    }
+
+    /// The calling task.
+    pub(crate) fn current() -> Self {
+        Self(Task::current_raw())
+    }
+
+    /// Whether the task is the caller.
+    pub(crate) fn is_current(self) -> bool {
+        self.0 == Self::current().0
+    }
+
+    /// The task itself, for C.
+    pub(crate) fn as_ptr(self) -> *mut bindings::task_struct {
+        self.0
+    }
+
+    /// Whether it is an idle task, or plays one.
+    pub(crate) fn is_idle(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { (&raw const (*self.0).flags).read_volatile() & bindings::PF_IDLE != 0 }
+    }
+
+    /// Whether the task has come so far in `do_exit()` that it can be off the task list.
+    pub(crate) fn is_exiting(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { (&raw const (*self.0).exit_state).read_volatile() != 0 }
+    }
+
+    /// The function that a kernel thread was created to run.
+    pub(crate) fn thread_function(self) -> Option<usize> {
+        // SAFETY: The task lives.
+        let function = unsafe { bindings::kthread_func(self.0) } as usize;
+        (function != 0).then_some(function)
+    }
+
+    /// The number of the last look at all tasks that has seen this one outside: see
+    /// [`TextHost::begin_look`]. Only the work that lets go of modules uses it.
+    ///
+    /// [`TextHost::begin_look`]: crate::livepatch::model::TextHost::begin_look
+    pub(crate) fn look(self) -> usize {
+        // SAFETY: The task lives.
+        unsafe { (&raw const (*self.0).klp_look).read_volatile() }
+    }
+
+    /// Sets what [`TaskRef::look`] returns.
+    pub(crate) fn set_look(self, look: usize) {
+        // SAFETY: The task lives.
+        unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
+    }
+
+    fn state_word(self) -> *mut c_int {
+        // SAFETY: The task lives.
+        unsafe { &raw mut (*self.0).patch_state }
+    }
+
+    /// `patch_state`, which the task itself, the task that checks it while it is still, and the
+    /// ftrace handler use without a common lock.
+    #[inline(always)]
+    pub(crate) fn state(self) -> TaskState {
+        // SAFETY: The task lives.
+        TaskState::from_raw(unsafe { self.state_word().read_volatile() })
+    }
+
+    /// Sets what [`TaskRef::state`] reads.
+    pub(crate) fn set_state(self, state: TaskState) {
+        // SAFETY: The task lives.
+        unsafe { self.state_word().write_volatile(state as c_int) };
+    }
+
+    /// Whether `TIF_PATCH_PENDING` is set.
+    pub(crate) fn pending(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_pending(self.0) }
+    }
+
+    /// Sets or clears `TIF_PATCH_PENDING`.
+    pub(crate) fn set_pending(self, pending: bool) {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_set_pending(self.0, pending) };
+    }
+
+    /// Clears `TIF_PATCH_PENDING`; a full barrier if it was set.
+    pub(crate) fn test_and_clear_pending(self) -> bool {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_test_and_clear_pending(self.0) }
+    }
+
+    /// Whether a CPU runs the task, and the caller is not it.
+    pub(crate) fn runs_elsewhere(self) -> bool {
+        // SAFETY: The task lives.
+        !self.is_current() && unsafe { bindings::task_curr(self.0) } != 0
+    }
+
+    /// Whether the task is the caller or waits for a CPU; others sleep. To be asked while it is
+    /// still.
+    pub(crate) fn is_runnable(self) -> bool {
+        // SAFETY: The task lives.
+        self.is_current() || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
+    }
+
+    /// Calls `body` with the task kept still, which is to say that it is the caller, or its
+    /// runqueue or `pi_lock` is held, and preemption disabled. Returns what `body` returns, or the
+    /// scheduler's error.
+    pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {
+        /// # Safety
+        ///
+        /// `body` points to an `Option<F>`.
+        unsafe extern "C" fn call<F: FnOnce() -> c_int>(
+            _: *mut bindings::task_struct,
+            body: *mut c_void,
+        ) -> c_int {
+            // SAFETY: By the safety requirement.
+            let body = unsafe { &mut *body.cast::<Option<F>>() };
+            body.take()
+                .map_or(bindings::EINVAL.cast_signed(), |body| body())
+        }
+
+        let mut body = Some(body);
+        // SAFETY: The task lives, and `call` gets what it expects, once.
+        unsafe { bindings::klp_call_still(self.0, Some(call::<F>), (&raw mut body).cast()) }
+    }
+
+    /// The return addresses on the task's stack, or an error if it cannot be told for sure.
+    ///
+    /// Preemption is disabled, and the task is still. The slice is this CPU's buffer: `body` must
+    /// not come here again.
+    pub(crate) fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
+        let mut entries = ptr::null_mut();
+        // SAFETY: The task lives.
+        let count = unsafe { bindings::klp_task_stack(self.0, &mut entries) };
+        to_result(count)?;
+        // SAFETY: That many entries of the buffer, which lives for ever, have been written, and
+        // the callers of this keep preemption disabled. `usize` is C's `unsigned long`.
+        Ok(body(unsafe {
+            slice::from_raw_parts(entries.cast(), count as usize)
+        }))
+    }
+
+    /// Whether a word on the task's stack or in its registers is an address in `text` that
+    /// `wanted` accepts. It may be left over from something that is done.
+    ///
+    /// The task is still, and does not run.
+    pub(crate) fn points_into<F>(self, text: &Range<usize>, mut wanted: F) -> bool
+    where
+        F: FnMut(usize) -> bool,
+    {
+        /// # Safety
+        ///
+        /// `wanted` points to an `F`.
+        unsafe extern "C" fn call<F: FnMut(usize) -> bool>(
+            address: c_ulong,
+            wanted: *mut c_void,
+        ) -> bool {
+            // SAFETY: By the safety requirement.
+            let wanted = unsafe { &mut *wanted.cast::<F>() };
+            wanted(address)
+        }
+
+        let wanted = (&raw mut wanted).cast();
+        let (start, size) = (text.start, text.len());
+        // SAFETY: The task lives and is still, and `call` gets what it expects.
+        unsafe { bindings::klp_task_points_into(self.0, start, size, Some(call::<F>), wanted) }
+    }
+
+    /// Makes the idle task pass through its loop.
+    pub(crate) fn wake_idle(self) {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_wake_idle(self.0) };
+    }
+
+    /// Wakes the task: a kernel thread by a wake-up, any other by a signal that is not delivered.
+    pub(crate) fn nudge(self) {
+        // SAFETY: The task lives.
+        unsafe { bindings::klp_task_nudge(self.0) };
+    }
+
+    /// Tells the log, at debug level, why the task did not switch. `func` goes with `EADDRINUSE`.
+    /// Preemption is disabled, or `klp_mutex` is held.
+    pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
+        let func = func.map_or(ptr::null(), FuncName::as_ptr);
+        // SAFETY: The task lives, and `func` is null or a string: the index that it comes from
+        // stays while preemption is disabled, or who would replace it is locked out.
+        unsafe { bindings::klp_try_switch_task(self.0, err, func) };
+    }
+}
+
+/// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
+/// that have left it and can still run.
+pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
+    /// # Safety
+    ///
+    /// `task` points to a task that lives during the call, and `visit` to an `F`.
+    unsafe extern "C" fn call<F: FnMut(TaskRef)>(
+        task: *mut bindings::task_struct,
+        visit: *mut c_void,
+    ) {
+        // SAFETY: By the safety requirement.
+        let visit = unsafe { &mut *visit.cast::<F>() };
+        visit(TaskRef(task));
+    }
+
+    // SAFETY: `call` gets what it expects.
+    unsafe { bindings::klp_visit_tasks(Some(call::<F>), (&raw mut visit).cast()) };
+}
+
+/// Visits the idle task of every possible CPU, with whether the CPU is online.
+pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
+    /// # Safety
+    ///
+    /// `task` points to a task that lives during the call, and `visit` to an `F`.
+    unsafe extern "C" fn call<F: FnMut(TaskRef, bool)>(
+        task: *mut bindings::task_struct,
+        online: bool,
+        visit: *mut c_void,
+    ) {
+        // SAFETY: By the safety requirement.
+        let visit = unsafe { &mut *visit.cast::<F>() };
+        visit(TaskRef(task), online);
+    }
+
+    // SAFETY: `call` gets what it expects.
+    unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
+}
+
+/// Calls `body` on one online CPU after the other, until it returns true. The task that ran on that
+/// CPU does not run meanwhile. Sleeps.
+pub(crate) fn on_each_cpu<F: FnMut() -> bool>(mut body: F) {
+    /// # Safety
+    ///
+    /// `body` points to an `F`.
+    unsafe extern "C" fn call<F: FnMut() -> bool>(body: *mut c_void) -> bool {
+        // SAFETY: By the safety requirement.
+        let body = unsafe { &mut *body.cast::<F>() };
+        body()
+    }
+
+    // SAFETY: `call` gets what it expects. The calls come one after the other, and this waits for
+    // the last: there is one reference to `body` at a time, and it does not outlive it.
+    unsafe { bindings::klp_on_each_cpu(Some(call::<F>), (&raw mut body).cast()) };
+}
+
+/// Runs `body` while no CPU goes online or offline. Sleeps.
+pub(crate) fn with_cpus_fixed(body: impl FnOnce()) {
+    // SAFETY: Process context, and unlocked below.
+    unsafe { bindings::klp_cpus_read_lock() };
+    body();
+    // SAFETY: Locked above.
+    unsafe { bindings::klp_cpus_read_unlock() };
+}
+
+/// Whether the architecture can tell the stack of a task for sure.
+pub(crate) fn reliable_stack_available() -> bool {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_reliable_stack_available() }
+}
+
+/// Lets `__schedule()` try to switch the calling task, or stops that. Sleeps.
+pub(crate) fn set_sched_switching(on: bool) {
+    // SAFETY: No requirements.
+    unsafe { bindings::klp_set_sched_switching(on) };
+}
+
+/// Waits until every CPU has left the sections without preemption that it was in, even where RCU
+/// is not watching. Sleeps.
+pub(crate) fn synchronize() {
+    // SAFETY: Process context.
+    unsafe { bindings::klp_synchronize_transition() };
+}
+
+/// Waits until every task that was ready to run has gone to sleep or to user space of its own
+/// accord: RCU tasks. Sleeps.
+pub(crate) fn wait_for_runnable_tasks() {
+    // SAFETY: Process context.
+    unsafe { bindings::klp_synchronize_runnable_tasks() };
+}

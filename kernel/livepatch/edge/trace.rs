@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The tracepoints.
+//!
+//! What they mean is in `include/trace/events/livepatch.h`. One that nobody uses is an instruction
+//! that does nothing; the ftrace handler has none.
+
+// What `declare_trace!` puts into its unsafe block are the names of arguments, and nothing else.
+#![allow(clippy::macro_metavars_in_unsafe)]
+
+use crate::{
+    edge::{
+        abi::{
+            FuncName,
+            Patch, //
+        },
+        tasks::TaskRef, //
+    },
+    model::{
+        Blocker,
+        Step,
+        Tally,
+        TaskState,
+        Turn,
+        Way, //
+    }, //
+};
+use core::ptr;
+use kernel::{
+    bindings,
+    ffi::{
+        c_char,
+        c_int, //
+    },
+    jump_label::static_branch_unlikely,
+    tracepoint::declare_trace, //
+};
+
+declare_trace! {
+    /// # Safety
+    ///
+    /// `patch` points to a patch that lives, and so does its module.
+    unsafe fn klp_patch_enable(patch: *const bindings::klp_patch);
+
+    /// # Safety
+    ///
+    /// As [`klp_patch_enable`].
+    unsafe fn klp_patch_disable(patch: *const bindings::klp_patch);
+
+    /// # Safety
+    ///
+    /// As [`klp_patch_enable`], both.
+    unsafe fn klp_patch_replace(patch: *const bindings::klp_patch, by: *const bindings::klp_patch);
+
+    /// # Safety
+    ///
+    /// `task` points to a task that lives.
+    unsafe fn klp_task_switched(
+        task: *const bindings::task_struct,
+        target: c_int,
+        way: bindings::klp_switch_way,
+    );
+
+    /// # Safety
+    ///
+    /// `task` points to a task that lives, and `func` is null or a string.
+    unsafe fn klp_task_blocked(
+        task: *const bindings::task_struct,
+        target: c_int,
+        reason: bindings::klp_block_reason,
+        func: *const c_char,
+        err: c_int,
+    );
+}
+
+/// Something happens to a patch.
+pub(crate) fn patch(patch: &Patch, turn: Turn<&Patch>) {
+    let patch = patch.as_ptr();
+    // SAFETY: These are patches, and their modules outlive them.
+    unsafe {
+        match turn {
+            Turn::Enabled => klp_patch_enable(patch),
+            Turn::Disabled => klp_patch_disable(patch),
+            Turn::ReplacedBy(by) => klp_patch_replace(patch, by.as_ptr()),
+        }
+    }
+}
+
+/// A task has switched to `state`.
+pub(crate) fn switched(task: TaskRef, state: TaskState, way: Way) {
+    let way = match way {
+        Way::StackCheck => bindings::klp_switch_way_KLP_WAY_STACK_CHECK,
+        Way::Schedule => bindings::klp_switch_way_KLP_WAY_SCHEDULE,
+        Way::KernelExit => bindings::klp_switch_way_KLP_WAY_KERNEL_EXIT,
+        Way::IdleLoop => bindings::klp_switch_way_KLP_WAY_IDLE_LOOP,
+        Way::Offline => bindings::klp_switch_way_KLP_WAY_OFFLINE,
+        Way::Fork => bindings::klp_switch_way_KLP_WAY_FORK,
+        Way::Forced => bindings::klp_switch_way_KLP_WAY_FORCED,
+    };
+    // SAFETY: The task lives.
+    unsafe { klp_task_switched(task.as_ptr(), state as c_int, way) };
+}
+
+/// A task cannot switch to `target`. Preemption is disabled, or `klp_mutex` is held.
+pub(crate) fn blocked(task: TaskRef, target: TaskState, why: Blocker<FuncName>) {
+    let reason = match why {
+        Blocker::Running => bindings::klp_block_reason_KLP_REASON_RUNNING,
+        Blocker::UnreliableStack => bindings::klp_block_reason_KLP_REASON_UNRELIABLE_STACK,
+        Blocker::SleepsOn(_) => bindings::klp_block_reason_KLP_REASON_FUNCTION,
+        Blocker::NoReliableStack => bindings::klp_block_reason_KLP_REASON_NO_RELIABLE_STACKS,
+        Blocker::Other(_) => bindings::klp_block_reason_KLP_REASON_ERROR,
+    };
+    let (func, err) = match why {
+        Blocker::SleepsOn(name) => (name.as_ptr(), 0),
+        Blocker::Other(err) => (ptr::null(), err),
+        _ => (ptr::null(), 0),
+    };
+    // SAFETY: The task lives, and `func` is null or a string: the index that it comes from stays
+    // while preemption is disabled, or who would replace it is locked out.
+    unsafe { klp_task_blocked(task.as_ptr(), target as c_int, reason, func, err) };
+}
+
+/// The tracepoints of transitions, which all have the same arguments.
+///
+/// Not with `declare_trace!`, because counting tasks is not for nothing: whether somebody wants to
+/// know is asked before.
+macro_rules! transition_tracepoints {
+    ($($step:ident: $tracepoint:ident, $call:ident;)*) => {
+        /// Whether anybody traces this step of transitions.
+        pub(crate) fn wants(step: Step) -> bool {
+            match step {
+                // SAFETY: These are static keys.
+                $(Step::$step => unsafe {
+                    static_branch_unlikely!(
+                        bindings::$tracepoint,
+                        bindings::tracepoint,
+                        key
+                    )
+                },)*
+            }
+        }
+
+        /// A transition to `target` takes a step, `elapsed` milliseconds after its start.
+        pub(crate) fn transition(
+            patch: &Patch,
+            step: Step,
+            target: TaskState,
+            tally: Tally,
+            elapsed: u64,
+        ) {
+            let (patch, target) = (patch.as_ptr(), target as c_int);
+            let Tally { waiting, tasks } = tally;
+            match step {
+                // SAFETY: This is a patch, and its module outlives it.
+                $(Step::$step => unsafe {
+                    bindings::$call(patch, target, waiting, tasks, elapsed)
+                },)*
+            }
+        }
+    };
+}
+
+transition_tracepoints! {
+    Start: __tracepoint_klp_transition_start, rust_do_trace_klp_transition_start;
+    Reverse: __tracepoint_klp_transition_reverse, rust_do_trace_klp_transition_reverse;
+    Force: __tracepoint_klp_transition_force, rust_do_trace_klp_transition_force;
+    Complete: __tracepoint_klp_transition_complete, rust_do_trace_klp_transition_complete;
+}

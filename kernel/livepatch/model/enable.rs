@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The life of a patch: from being passed in, through being enabled and disabled, to being freed.
+//!
+//! To be enabled is a logical statement about a patch. What it takes to make it true is patching
+//! objects ([`patch`]) and a transition of the tasks ([`transition`]).
+
+use super::{
+    patch::{
+        self,
+        Circumstance, //
+    },
+    replace,
+    transition,
+    Callback,
+    Host,
+    Notice,
+    PatchHost,
+    Refusal,
+    TaskState,
+    Turn, //
+};
+
+/// Enables a patch that has just been passed in. Sleeps.
+///
+/// If it fails, the patch has been released; it is the caller who frees it. Relocations that were
+/// written for loaded modules stay written: they are in the patch's own module, which goes away
+/// when its init function fails.
+pub(crate) fn enable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
+    prepare(host, patch)
+        .and_then(|()| begin(host, patch))
+        .inspect_err(|_| host.release_patch(patch))
+}
+
+/// Publishes a patch, and resolves what it changes in the objects that are loaded.
+fn prepare<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
+    host.publish_patch(patch)?;
+    if host.replaces(patch) {
+        replace::add_nops(host, patch)?;
+    }
+    for object in host.objects(patch) {
+        host.publish_object(patch, object)?;
+        for func in host.funcs(object) {
+            host.publish_func(object, func)?;
+        }
+        if host.loaded(object) {
+            host.resolve(patch, object)?;
+        }
+    }
+    host.add_patch(patch);
+    Ok(())
+}
+
+/// Makes a prepared patch enabled: patches what is loaded, and starts the transition.
+fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
+    if host.transition_patch().is_some() {
+        return Err(Refusal::Busy.into());
+    }
+    host.notify(Notice::Enabling(patch));
+    transition::init(host, patch, TaskState::Patched);
+
+    // Orders the stores to the funcs' `transition` before those that put them on the func stacks:
+    // pairs with the first read barrier in `redirect()`.
+    host.write_barrier();
+
+    if let Err(error) = patch_loaded(host, patch) {
+        host.notify(Notice::EnableFailed(patch));
+        transition::cancel(host, patch);
+        return Err(error);
+    }
+    host.trace_patch(patch, Turn::Enabled);
+    transition::start(host, patch);
+    host.set_enabled(patch, true);
+    try_complete(host, patch);
+    Ok(())
+}
+
+fn patch_loaded<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
+    for object in host.objects(patch) {
+        if host.loaded(object) {
+            patch::pre_patch(host, object)?;
+            patch::patch_object(host, object, Circumstance::InTransition)
+                .inspect_err(|_| host.notify(Notice::PatchFailed(object)))?;
+        }
+    }
+    host.publish_index(patch)
+}
+
+/// The administrator wants a patch to be enabled or disabled. Sleeps.
+///
+/// In a transition of the patch that is its reversal. Otherwise only an enabled patch can become
+/// disabled: one that is not has been disabled or replaced, and is about to be freed.
+pub(crate) fn set_enabled<H: Host>(
+    host: &H,
+    patch: H::Patch,
+    enabled: bool,
+) -> Result<(), H::Error> {
+    if host.enabled(patch) == enabled {
+        return Err(Refusal::Invalid.into());
+    }
+    if host.transition_patch() == Some(patch) {
+        transition::reverse(host, patch);
+        return Ok(());
+    }
+    if enabled {
+        return Err(Refusal::Invalid.into());
+    }
+    disable(host, patch)
+}
+
+/// Starts to disable an enabled patch.
+fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
+    if host.transition_patch().is_some() {
+        return Err(Refusal::Busy.into());
+    }
+    host.publish_index(patch)?;
+    transition::init(host, patch, TaskState::Unpatched);
+
+    for object in host.objects(patch) {
+        if host.patched(object) {
+            patch::call(host, object, Callback::PreUnpatch);
+        }
+    }
+
+    host.trace_patch(patch, Turn::Disabled);
+    transition::start(host, patch);
+    host.set_enabled(patch, false);
+    try_complete(host, patch);
+    Ok(())
+}
+
+/// The administrator wants the transition of a patch to end. Sleeps.
+pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
+    if host.transition_patch() != Some(patch) {
+        return Err(Refusal::Invalid.into());
+    }
+    transition::force(host, patch);
+    Ok(())
+}
+
+/// Goes on with the transition of `patch`. If that completes it, frees the patches that are of no
+/// more use. Sleeps.
+pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
+    if transition::pass(host, patch) {
+        retire(host, patch);
+    }
+}
+
+/// Frees what the transition of `patch`, which is complete, has made useless: the patch itself if
+/// it is disabled, what it has replaced otherwise.
+fn retire<H: PatchHost>(host: &H, patch: H::Patch) {
+    let free = |patch| {
+        host.release_patch(patch);
+        host.free_later(patch);
+    };
+    if !host.enabled(patch) {
+        free(patch);
+    } else if host.replaces(patch) {
+        while let Some(older) = replace::replaced(host, patch).next() {
+            free(older);
+        }
+    }
+}

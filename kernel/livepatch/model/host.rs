@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What the rules ask of the machine that they run on.
+//!
+//! [`TaskHost`] is all that a task needs to switch itself, without `klp_mutex`. [`PatchHost`] is
+//! the patches, with their objects and funcs, and [`Host`] the transition between them; everything
+//! in these two is used with `klp_mutex` held. [`TextHost`] is the rest of a patch's life, in which
+//! only its module is left. In the kernel they are the scheduler, the unwinder,
+//! ftrace, sysfs; in user space a simulated machine.
+
+use super::{
+    func::{
+        Change,
+        FuncState, //
+    },
+    Blocker,
+    Callback,
+    Event,
+    Expectation,
+    Notice,
+    Refusal,
+    Step,
+    Tally,
+    TaskState,
+    Turn,
+    Way, //
+};
+
+/// What switching a task takes.
+pub(crate) trait TaskHost {
+    /// A task, idle tasks included. It lives as long as the visit or call it is passed to.
+    type Task: Copy;
+    /// What names a func in messages.
+    type Name: Copy;
+
+    /// The state that tasks switch to.
+    fn target(&self) -> TaskState;
+    /// The task that calls.
+    fn current(&self) -> Self::Task;
+    /// The set of functions that `task` uses.
+    fn state(&self, task: Self::Task) -> TaskState;
+    /// Sets what [`TaskHost::state`] reads, as one store.
+    fn set_state(&self, task: Self::Task, state: TaskState);
+    /// Whether `task` still has to switch; `TIF_PATCH_PENDING`.
+    fn pending(&self, task: Self::Task) -> bool;
+    /// Sets or clears what [`TaskHost::pending`] reads. Implies no ordering.
+    fn set_pending(&self, task: Self::Task, pending: bool);
+    /// Clears what [`TaskHost::pending`] reads and returns what it was; a full barrier if it was
+    /// set.
+    fn test_and_clear_pending(&self, task: Self::Task) -> bool;
+
+    /// Whether the stack of a task that does not run can be told for sure.
+    fn have_reliable_stack(&self) -> bool;
+    /// Runs `body` while `task` keeps its place: it is the caller itself, or it is kept from
+    /// starting to run. Fails if the host cannot arrange that.
+    fn with_task_still(
+        &self,
+        task: Self::Task,
+        body: impl FnOnce() -> Result<(), Blocker<Self::Name>>,
+    ) -> Result<(), Blocker<Self::Name>>;
+    /// Whether `task` is on a CPU other than the caller's own.
+    fn runs_elsewhere(&self, task: Self::Task) -> bool;
+    /// Looks for functions that are about to change on the stack of `task`, inside
+    /// [`TaskHost::with_task_still`].
+    fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
+    /// Logs at debug level, and traces, why `task` did not switch when a pass looked at it. Must
+    /// not sleep.
+    fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
+    /// Tells who traces it that `task` has switched to `state`. Must not sleep, and may be called
+    /// inside [`TaskHost::with_task_still`].
+    fn trace_switch(&self, task: Self::Task, state: TaskState, way: Way);
+    /// `smp_rmb()`.
+    fn read_barrier(&self);
+
+    /// Adds to the number of tasks that are known not to have switched, and returns the sum; one
+    /// read-modify-write, a full barrier.
+    fn add_stragglers(&self, more: i32) -> i32;
+    /// Sets that number.
+    fn set_stragglers(&self, count: i32);
+    /// Has [`super::enable::try_complete`] called at once; from any context that a task
+    /// switches itself in.
+    fn hurry(&self);
+    /// Whether to look at the tasks once each second and at no other time.
+    fn retries_each_second(&self) -> bool;
+}
+
+/// The patches, their objects and funcs, and the func stacks.
+///
+/// A query changes nothing. Everything else may sleep.
+pub(crate) trait PatchHost {
+    /// A patch that has been passed in.
+    type Patch: Copy + PartialEq;
+    /// An object of a patch: vmlinux or a module.
+    type Object: Copy;
+    /// A func of an object.
+    type Func: Copy;
+    /// A set of functions of an object.
+    type Functions;
+    /// A module that comes or goes.
+    type Module: Copy;
+    /// The func stack of one function of the kernel.
+    type Stack: Copy;
+    /// The functions that are to enter ftrace together.
+    type Batch: Default;
+    /// What can go wrong.
+    type Error: Copy + From<Refusal>;
+
+    /// The patches that are enabled or in transition, in the order of their loading.
+    fn patches(&self) -> impl Iterator<Item = Self::Patch>;
+    /// Puts a patch at the end of [`PatchHost::patches`].
+    fn add_patch(&self, patch: Self::Patch);
+    /// The patch in transition.
+    fn transition_patch(&self) -> Option<Self::Patch>;
+    /// Sets what [`PatchHost::transition_patch`] returns.
+    fn set_transition_patch(&self, patch: Option<Self::Patch>);
+    /// Whether the patch replaces all others.
+    fn replaces(&self, patch: Self::Patch) -> bool;
+    /// The logical statement: is the patch enabled?
+    fn enabled(&self, patch: Self::Patch) -> bool;
+    /// Sets what [`PatchHost::enabled`] returns.
+    fn set_enabled(&self, patch: Self::Patch, enabled: bool);
+    /// A task may be inside the patch's functions when its transition is over.
+    fn set_forced(&self, patch: Self::Patch);
+    /// Makes the patch visible to the administrator.
+    fn publish_patch(&self, patch: Self::Patch) -> Result<(), Self::Error>;
+    /// Takes the patch off [`PatchHost::patches`], if it is there, and lets go of its objects and
+    /// funcs, which are on no stack.
+    fn release_patch(&self, patch: Self::Patch);
+    /// Has a released patch depart, without `klp_mutex`: [`super::text`] ends its life.
+    fn free_later(&self, patch: Self::Patch);
+
+    /// The objects of a patch, loaded or not.
+    fn objects(&self, patch: Self::Patch) -> impl Iterator<Item = Self::Object>;
+    /// Whether two objects of different patches are the same.
+    fn same_object(&self, one: Self::Object, other: Self::Object) -> bool;
+    /// Adds an object to hold nops to a patch: the same as one of another patch.
+    fn add_nop_object(
+        &self,
+        patch: Self::Patch,
+        like: Self::Object,
+    ) -> Result<Self::Object, Self::Error>;
+    /// Whether the object holds nothing but nops, and goes with them.
+    fn is_nop_object(&self, object: Self::Object) -> bool;
+    /// Whether there is code to patch.
+    fn loaded(&self, object: Self::Object) -> bool;
+    /// Whether the object's funcs are on the func stacks.
+    fn patched(&self, object: Self::Object) -> bool;
+    /// Sets what [`PatchHost::patched`] returns.
+    fn set_patched(&self, object: Self::Object, patched: bool);
+    /// Finds out whether the object is loaded, and makes it visible to the administrator.
+    fn publish_object(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
+    /// Finds the functions of a loaded object, and writes the relocations that wait for it. If the
+    /// function fails, none of them is written.
+    fn resolve(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
+    /// Undoes [`PatchHost::resolve`]'s relocations.
+    fn clear_relocations(&self, patch: Self::Patch, object: Self::Object);
+    /// Runs a callback, if the patch has it. Only [`Callback::PrePatch`] may fail.
+    fn call(&self, object: Self::Object, callback: Callback) -> Result<(), Self::Error>;
+    /// Whether [`Callback::PostUnpatch`] is owed.
+    fn owes_post_unpatch(&self, object: Self::Object) -> bool;
+    /// Sets what [`PatchHost::owes_post_unpatch`] returns.
+    fn set_owes_post_unpatch(&self, object: Self::Object, owes: bool);
+
+    /// Whether an object is this module.
+    fn is_module(&self, object: Self::Object, module: Self::Module) -> bool;
+    /// Whether new patches find the module.
+    fn set_patchable(&self, module: Self::Module, patchable: bool);
+    /// The module is there: the object is loaded.
+    fn attach(&self, object: Self::Object, module: Self::Module);
+    /// The module is not there any more; its functions are forgotten.
+    fn detach(&self, object: Self::Object);
+
+    /// The funcs of an object.
+    fn funcs(&self, object: Self::Object) -> impl Iterator<Item = Self::Func>;
+    /// The functions that an object's funcs change now.
+    fn functions(&self, object: Self::Object) -> Result<Self::Functions, Self::Error>;
+    /// Whether the function that a func of the same object changes, in another patch, is one of
+    /// them.
+    fn among(&self, functions: &Self::Functions, func: Self::Func) -> bool;
+    /// Adds a nop to an object, for the function that a func of another patch changes.
+    fn add_nop(&self, object: Self::Object, like: Self::Func) -> Result<(), Self::Error>;
+    /// Lets go of the nops of a patch and of the objects that hold nothing else.
+    fn release_nops(&self, patch: Self::Patch);
+    /// Whether the func stands for the original function.
+    fn is_nop(&self, func: Self::Func) -> bool;
+    /// Checks the func, and makes it visible to the administrator.
+    fn publish_func(&self, object: Self::Object, func: Self::Func) -> Result<(), Self::Error>;
+    /// The func's two booleans.
+    fn func_state(&self, func: Self::Func) -> FuncState;
+    /// Makes a change that [`FuncState::after`] allows, and nothing else; returns whether it does.
+    fn change(&self, func: Self::Func, change: Change) -> bool;
+
+    /// The stack of the function that a resolved func changes, noted in `batch` if it is new to
+    /// ftrace.
+    fn stack(&self, func: Self::Func, batch: &mut Self::Batch) -> Result<Self::Stack, Self::Error>;
+    /// Puts a func on top of a stack; from now on the handler sees it.
+    fn push(&self, func: Self::Func, stack: Self::Stack);
+    /// Takes a func off its stack. Handlers may use it until [`PatchHost::reclaim`] returns.
+    fn pop(&self, func: Self::Func);
+    /// Has ftrace call the handler for the functions of a batch, in one update.
+    fn enter_ftrace(&self, batch: Self::Batch) -> Result<(), Self::Error>;
+    /// Has ftrace stop calling it for all functions whose stack is empty, in one update, and waits
+    /// until every task that was ready to run has gone to sleep or to user space, if there was one.
+    fn leave_ftrace(&self);
+    /// Lets tasks look for the functions that `patch`, in transition, changes now: those of its
+    /// patched objects, and the funcs below them on their stacks.
+    fn publish_index(&self, patch: Self::Patch) -> Result<(), Self::Error>;
+    /// Nobody has to look for functions any more.
+    fn withdraw_index(&self);
+    /// Waits until every CPU has left the sections without preemption that it was in, where RCU is
+    /// not watching included: handlers and switching tasks that began before are done after it.
+    fn synchronize(&self);
+    /// [`PatchHost::synchronize`], and frees what only those can still have used: stacks that have
+    /// left ftrace, indexes that were withdrawn or replaced.
+    fn reclaim(&self);
+
+    /// Tells the log of patches and objects.
+    fn notify(&self, notice: Notice<Self::Patch, Self::Object, Self::Error>);
+    /// Tells who traces it what happens to a patch.
+    fn trace_patch(&self, patch: Self::Patch, turn: Turn<Self::Patch>);
+    /// Warns, the first time, that an expectation does not hold.
+    fn expect(&self, what: Expectation, holds: bool);
+}
+
+/// The machine that a transition runs on.
+pub(crate) trait Host: PatchHost {
+    /// How tasks are switched.
+    type Tasks: TaskHost;
+
+    /// How tasks are switched.
+    fn tasks(&self) -> &Self::Tasks;
+    /// Sets what [`TaskHost::target`] reads, as one store.
+    fn set_target(&self, target: TaskState);
+    /// The transition starts, or turns round, now: see [`Host::elapsed`] and [`Host::nudges`].
+    fn restart_clock(&self);
+    /// Milliseconds since [`Host::restart_clock`].
+    fn elapsed(&self) -> u64;
+    /// How often tasks were nudged since [`Host::restart_clock`].
+    fn nudges(&self) -> u64;
+    /// Sets what [`Host::nudges`] returns.
+    fn set_nudges(&self, nudges: u64);
+
+    /// Visits every thread of every process; tasks are neither created nor freed meanwhile.
+    fn for_each_task(&self, visit: impl FnMut(TaskOf<Self>));
+    /// Visits the idle task of every possible CPU, with whether that CPU is online.
+    ///
+    /// CPUs come and go meanwhile, except inside [`Host::with_cpus_fixed`].
+    fn for_each_idle_task(&self, visit: impl FnMut(TaskOf<Self>, bool));
+    /// Runs `body` while no CPU goes online or offline.
+    fn with_cpus_fixed(&self, body: impl FnOnce());
+    /// Makes an idle task pass through its loop, where it switches.
+    fn wake_idle(&self, task: TaskOf<Self>);
+    /// Wakes a task that sleeps interruptibly, so that it passes through a switching point: a
+    /// kernel thread by a wake-up, any other by a signal that is not delivered.
+    fn nudge(&self, task: TaskOf<Self>);
+    /// Lets `__schedule()` try to switch the calling task, or stops that.
+    fn set_sched_switching(&self, on: bool);
+    /// Has [`super::enable::try_complete`] called again after so many milliseconds, about.
+    fn retry_after(&self, delay: u64);
+    /// `smp_wmb()`.
+    fn write_barrier(&self);
+
+    /// Tells the log how the transition of a patch goes on.
+    fn say(&self, patch: Self::Patch, event: Event);
+    /// Tells who traces it how far the transition of a patch is. `count` walks over all tasks:
+    /// only for who wants to know.
+    fn trace_transition(&self, patch: Self::Patch, step: Step, count: impl FnOnce() -> Tally);
+}
+
+/// The tasks, for as long as one of them may be in the text of a departing patch. Such a patch has
+/// been released, and its module has not.
+///
+/// Used without `klp_mutex`, by one caller at a time.
+pub(crate) trait TextHost {
+    /// A departing patch.
+    type Patch: Copy;
+    /// How tasks are kept still.
+    type Tasks: TaskHost;
+
+    /// How tasks are kept still.
+    fn tasks(&self) -> &Self::Tasks;
+
+    /// How many patches depart.
+    fn count_departing(&self) -> usize;
+    /// Takes the first of them.
+    fn take_departing(&self) -> Option<Self::Patch>;
+    /// Puts one behind the others.
+    fn add_departing(&self, patch: Self::Patch);
+    /// Ends it all: the patch's module can be unloaded, with the patch.
+    fn put_module(&self, patch: Self::Patch);
+    /// Whether [`PatchHost::set_forced`] was called for the patch.
+    fn forced(&self, patch: Self::Patch) -> bool;
+
+    /// Waits until every task that was ready to run has gone to sleep or to user space of its own
+    /// accord.
+    fn wait_for_runnable_tasks(&self);
+    /// Visits every task that can run, but for idle tasks.
+    fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
+    /// Calls `body` on one online CPU after the other, until it returns true.
+    fn on_each_cpu(&self, body: impl FnMut() -> bool);
+
+    /// From now on no task has been seen outside, new tasks as little as their parents.
+    fn begin_look(&self);
+    /// Whether the task, or a parent before it forked, has been seen outside.
+    fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task) -> bool;
+    /// Notes that it has.
+    fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task);
+    /// Whether the task is in the patch's text, or its stack leads there. Inside
+    /// [`TaskHost::with_task_still`], of a task that does not run elsewhere.
+    fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task) -> bool;
+}
+
+/// A task of a host.
+type TaskOf<H> = <<H as Host>::Tasks as TaskHost>::Task;

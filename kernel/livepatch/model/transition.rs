@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! How the tasks of a running system move from one set of functions to the other.
+//!
+//! A transition has a target state. [`init`] gives every task the opposite state, then lets every
+//! func of the patch begin; [`start`] asks every task to switch. A task switches when its stack
+//! holds no function that changes, checked while it is still ([`switch_task`]), or where it is in
+//! no function at all: leaving the kernel and in the idle loop ([`update`]).
+//! [`pass`] walks over all tasks until none is left, then [`complete`] makes the new state
+//! the only one. A transition can turn round at any time before that ([`reverse`]), be given up
+//! before it started ([`cancel`]), or be ended without regard to what the tasks do ([`force`]).
+//!
+//! The functions that a task runs on itself are [`update`], [`sched_switch`] and [`fork`];
+//! they hold no `klp_mutex`. All others do.
+
+use super::{
+    func::Change,
+    patch::{
+        self,
+        Circumstance,
+        Which, //
+    },
+    replace,
+    Blocker,
+    Callback,
+    Event,
+    Expectation,
+    Host,
+    Step,
+    Tally,
+    TaskHost,
+    TaskState,
+    Turn,
+    Way, //
+};
+use core::iter;
+
+/// Milliseconds after which the remaining tasks are nudged, and again after as many more.
+const NUDGE_INTERVAL: u64 = 15_000;
+
+/// The longest time between two passes over the tasks, in milliseconds.
+const LONGEST_DELAY: u64 = 1_000;
+
+/// The shortest time between two passes over the tasks, in milliseconds.
+const SHORTEST_DELAY: u64 = 10;
+
+/// More than there can be tasks, also twice.
+const MANY: i32 = 1 << 29;
+
+/// Prepares a transition to `target`: every task is in the opposite state, every func begins.
+///
+/// Nothing has changed for any task yet. To be followed by pushing or keeping the funcs, and by
+/// [`start`] or [`cancel`].
+pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
+    let tasks = host.tasks();
+    host.expect(Expectation::NoTransition, tasks.target() == TaskState::Idle);
+    host.set_transition_patch(Some(patch));
+
+    // Without effect until tasks are asked to switch.
+    host.set_target(target);
+    host.say(patch, Event::Initializing);
+
+    let prepare = |task| {
+        host.expect(
+            Expectation::TaskIsIdle,
+            tasks.state(task) == TaskState::Idle,
+        );
+        tasks.set_state(task, target.opposite());
+    };
+    host.for_each_task(prepare);
+    host.for_each_idle_task(|task, _| prepare(task));
+
+    // Orders the stores to the tasks' states before those to the funcs' `transition`: pairs with
+    // the second read barrier in `redirect()`, which must not find a task idle.
+    host.write_barrier();
+
+    // When patching, the handler does not see the funcs yet; when unpatching it does, and from now
+    // on looks at the tasks, which all say what the handler did before.
+    change_funcs(host, patch, Change::Begin);
+}
+
+fn change_funcs<H: Host>(host: &H, patch: H::Patch, change: Change) {
+    for object in host.objects(patch) {
+        for func in host.funcs(object) {
+            let legal = host.change(func, change);
+            host.expect(Expectation::FuncInTransition, legal);
+        }
+    }
+}
+
+/// Asks every task that is not in the target state to switch to it.
+pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
+    let tasks = host.tasks();
+    host.expect(
+        Expectation::TransitionToStart,
+        tasks.target() != TaskState::Idle,
+    );
+    host.trace_transition(patch, Step::Start, || tally(host));
+    host.say(patch, Event::Starting);
+
+    // Until the first pass has counted them, nobody is the last.
+    tasks.set_stragglers(MANY);
+
+    // Orders all that a task must see once it has switched before the stores to the tasks' pending
+    // flags: pairs with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
+    // That is
+    // 1. the store to the target, in `init()` or `reverse()`: a task must not switch to another;
+    // 2. the stores to the funcs' `transition`, in `init()`: the task's handlers would take a func
+    //    that is being removed for a settled one;
+    // 3. the stores that put funcs on stacks, after `init()`: the task's handlers would find some
+    //    of the funcs and not the others. Where a function enters ftrace as well, that orders, too;
+    //    where an older patch has it there already, nothing else does.
+    host.write_barrier();
+
+    let ask = |task| {
+        if tasks.state(task) != tasks.target() {
+            tasks.set_pending(task, true);
+        }
+    };
+    host.for_each_task(ask);
+    host.for_each_idle_task(|task, _| ask(task));
+
+    host.set_sched_switching(true);
+    host.restart_clock();
+}
+
+/// Counts the tasks.
+fn tally<H: Host>(host: &H) -> Tally {
+    let tasks = host.tasks();
+    let mut tally = Tally::default();
+    let mut count = |task| {
+        tally.tasks = tally.tasks.saturating_add(1);
+        if tasks.state(task) != tasks.target() {
+            tally.waiting = tally.waiting.saturating_add(1);
+        }
+    };
+    host.for_each_task(&mut count);
+    host.for_each_idle_task(|task, _| count(task));
+    tally
+}
+
+/// Tries to switch the tasks that have not yet; completes the transition if none is left, or
+/// arranges for another pass. Returns whether the transition is complete.
+///
+/// The last of the tasks that are left, when it switches itself, asks for that other try at once.
+/// Those that cannot ask are found by looking again: often at first, then less and less so.
+pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
+    let tasks = host.tasks();
+    host.expect(
+        Expectation::TransitionToComplete,
+        tasks.target() != TaskState::Idle,
+    );
+
+    // As long as they are being counted, nobody is the last.
+    let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
+    let mut left = 0i32;
+    host.for_each_task(|task| {
+        if !try_switch(tasks, task) {
+            left = left.saturating_add(1);
+        }
+    });
+
+    // An offline CPU's idle task runs nothing, and no CPU comes online meanwhile.
+    host.with_cpus_fixed(|| {
+        host.for_each_idle_task(|task, online| {
+            if online {
+                if !try_switch(tasks, task) {
+                    left = left.saturating_add(1);
+                    host.wake_idle(task);
+                }
+            } else {
+                switch(tasks, task, Way::Offline);
+            }
+        });
+    });
+
+    let counted = left.wrapping_sub(before).wrapping_sub(MANY);
+    let waiting = tasks.add_stragglers(counted);
+
+    if left == 0 {
+        host.set_sched_switching(false);
+        host.trace_transition(patch, Step::Complete, || tally(host));
+        complete(host, patch);
+        return true;
+    }
+
+    let elapsed = host.elapsed();
+    if elapsed / NUDGE_INTERVAL > host.nudges() {
+        wake_stragglers(host, patch);
+        host.set_nudges(elapsed / NUDGE_INTERVAL);
+    }
+    host.retry_after(if tasks.retries_each_second() {
+        LONGEST_DELAY
+    } else if waiting <= 0 {
+        // They have all switched since they were looked at.
+        0
+    } else {
+        // As long as it has taken already, within limits.
+        elapsed.clamp(SHORTEST_DELAY, LONGEST_DELAY)
+    });
+    false
+}
+
+/// Makes the target state the only one: no patch is in transition any more.
+fn complete<H: Host>(host: &H, patch: H::Patch) {
+    let tasks = host.tasks();
+    let target = tasks.target();
+    host.say(patch, Event::Completing);
+
+    // No task has yet to switch, so none will look for functions on its stack.
+    host.withdraw_index();
+
+    if target == TaskState::Patched {
+        if host.replaces(patch) {
+            replace::unpatch_replaced(host, patch);
+        }
+    } else {
+        // Every task uses the functions from before, so the new ones can go.
+        let this = iter::once(patch);
+        patch::unpatch_objects(host, this, Which::All, Circumstance::InTransition);
+
+        // A handler that still sees a func of this patch must also see it in transition, or it
+        // would choose it.
+        host.reclaim();
+    }
+
+    change_funcs(host, patch, Change::End);
+
+    if target == TaskState::Patched {
+        // A handler that saw a func in transition has looked at its task before that becomes idle.
+        // No handler sees a nop any more, so that callbacks find none of them in sysfs.
+        host.reclaim();
+        if host.replaces(patch) {
+            host.release_nops(patch);
+        }
+    }
+
+    let settle = |task| {
+        host.expect(Expectation::NoTaskIsPending, !tasks.pending(task));
+        tasks.set_state(task, TaskState::Idle);
+    };
+    host.for_each_task(settle);
+    host.for_each_idle_task(|task, _| settle(task));
+
+    for object in host.objects(patch) {
+        if host.loaded(object) {
+            match target {
+                TaskState::Patched => patch::call(host, object, Callback::PostPatch),
+                TaskState::Unpatched => patch::post_unpatch(host, object),
+                TaskState::Idle => {}
+            }
+        }
+    }
+    host.say(patch, Event::Complete);
+    host.set_target(TaskState::Idle);
+    host.set_transition_patch(None);
+}
+
+/// Gives up a transition between [`init`] and [`start`]: no task has switched.
+pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
+    if host.tasks().target() != TaskState::Patched {
+        host.expect(Expectation::TransitionToCancel, false);
+        return;
+    }
+    host.say(patch, Event::Canceling);
+    host.set_target(TaskState::Unpatched);
+    complete(host, patch);
+}
+
+/// Turns a transition round: tasks that have switched are asked to switch back.
+pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
+    let tasks = host.tasks();
+    host.trace_transition(patch, Step::Reverse, || tally(host));
+    host.say(patch, Event::Reversing);
+
+    // No task may switch to the old target from here on: neither one that has yet to look at its
+    // flag, nor one that has already and is about to read the target. The wait also covers tasks in
+    // their last `__schedule()`, for which the opposite of the target is the side that they are on.
+    host.for_each_task(|task| tasks.set_pending(task, false));
+    host.for_each_idle_task(|task, _| tasks.set_pending(task, false));
+    host.synchronize();
+
+    let enabled = !host.enabled(patch);
+    let turn = match enabled {
+        true => Turn::Enabled,
+        false => Turn::Disabled,
+    };
+    host.trace_patch(patch, turn);
+    host.set_enabled(patch, enabled);
+    host.set_target(tasks.target().opposite());
+    start(host, patch);
+
+    // The pass that is arranged already may be a second away.
+    if !tasks.retries_each_second() {
+        tasks.hurry();
+    }
+}
+
+/// Ends the transition by decree: every task is taken to be in the target state.
+///
+/// Tasks may be inside a function that changes, so consistency is the administrator's business;
+/// the patches that would be freed stay for ever.
+pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
+    let tasks = host.tasks();
+    host.trace_transition(patch, Step::Force, || tally(host));
+    host.say(patch, Event::Forcing);
+    host.for_each_task(|task| update(tasks, task, Way::Forced));
+    host.for_each_idle_task(|task, _| update(tasks, task, Way::Forced));
+
+    if tasks.target() == TaskState::Unpatched {
+        host.set_forced(patch);
+    } else if host.replaces(patch) {
+        for other in host.patches().filter(|&other| other != patch) {
+            host.set_forced(other);
+        }
+    }
+
+    // The last task to be switched asks for a pass as well, but only if the count of stragglers is
+    // exact. It is too high if a task has ended without having switched.
+    if !tasks.retries_each_second() {
+        tasks.hurry();
+    }
+}
+
+/// Switches `task`, which is the caller's own or does not run, if it has been asked to.
+///
+/// Called where a task is in no function that could be patched: on the way out of the kernel and
+/// in the idle loop. The caller has preemption disabled, so that [`Host::synchronize`] waits for
+/// it.
+pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
+    // A full barrier if the flag was set. It orders the load of the flag before
+    // 1. the load of the target,
+    // 2. the loads in a handler that runs later on this CPU:
+    // pairs with the write barrier in `start()`.
+    if tasks.test_and_clear_pending(task) {
+        let target = tasks.target();
+        tasks.set_state(task, target);
+        tasks.trace_switch(task, target, way);
+        switched_itself(tasks);
+    }
+}
+
+/// A task that may have been found not to have switched has done so now.
+fn switched_itself<T: TaskHost>(tasks: &T) {
+    // A full barrier: who sees that this was the last one sees its state, too.
+    if tasks.add_stragglers(-1) <= 0 && !tasks.retries_each_second() {
+        tasks.hurry();
+    }
+}
+
+/// Lets the calling task switch, from `__schedule()`, if it has been asked to and its stack allows.
+///
+/// The caller has preemption disabled: [`Host::synchronize`] waits for it, and no other CPU checks
+/// this task's stack, because it runs.
+pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
+    let task = tasks.current();
+    if !tasks.pending(task) {
+        return;
+    }
+
+    // Orders the load of the flag before the load of the target, and before the loads in the task's
+    // later handlers: pairs with the write barrier in `start()`.
+    tasks.read_barrier();
+
+    // Only passes report the task if it cannot switch: a kernel thread can go to sleep here many
+    // times a second, and a console may not even keep up with one that prints to it.
+    if switch_task(tasks, task, Way::Schedule).is_ok() {
+        switched_itself(tasks);
+    }
+}
+
+/// A task forks: `child`, which does not run yet, starts where its parent `current` is.
+///
+/// Serialised with the walks over the task list by the caller's `tasklist_lock`; `current` cannot
+/// switch itself meanwhile, being here. The flag was copied with the thread info a while ago, and
+/// the parent may have switched since.
+///
+/// A signal can still make the fork fail after this. The switch of a child that never runs is
+/// traced then: there is no hook any later, and no walk finds the child.
+pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
+    let parent = tasks.current();
+    let (before, state) = (tasks.state(child), tasks.state(parent));
+    tasks.set_pending(child, tasks.pending(parent));
+    tasks.set_state(child, state);
+    if state != before && state != TaskState::Idle && state == tasks.target() {
+        tasks.trace_switch(child, state, Way::Fork);
+    }
+}
+
+/// Tries to switch `task` in a pass over the tasks, and reports why it cannot.
+fn try_switch<T: TaskHost>(tasks: &T, task: T::Task) -> bool {
+    match switch_task(tasks, task, Way::StackCheck) {
+        Ok(()) => true,
+        Err(why) => {
+            tasks.report_blocker(task, why);
+            false
+        }
+    }
+}
+
+/// Switches `task` to the target state if its stack, looked at while it is still, allows.
+pub(crate) fn switch_task<T: TaskHost>(
+    tasks: &T,
+    task: T::Task,
+    way: Way,
+) -> Result<(), Blocker<T::Name>> {
+    if tasks.state(task) == tasks.target() {
+        return Ok(());
+    }
+    if !tasks.have_reliable_stack() {
+        return Err(Blocker::NoReliableStack);
+    }
+    tasks.with_task_still(task, || {
+        if tasks.runs_elsewhere(task) {
+            return Err(Blocker::Running);
+        }
+        tasks.check_stack(task)?;
+        switch(tasks, task, way);
+        Ok(())
+    })
+}
+
+/// Switches a task that is known to be still, unless it has done so itself.
+fn switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
+    let target = tasks.target();
+    tasks.set_pending(task, false);
+    if tasks.state(task) != target {
+        tasks.set_state(task, target);
+        tasks.trace_switch(task, target, way);
+    }
+}
+
+/// Wakes the tasks that have not switched after all this time.
+///
+/// A task may switch between the look at its flag and the wake-up; it is then woken for nothing.
+fn wake_stragglers<H: Host>(host: &H, patch: H::Patch) {
+    let tasks = host.tasks();
+    if host.nudges() == 0 {
+        host.say(patch, Event::Signaling);
+    }
+    host.for_each_task(|task| {
+        if tasks.pending(task) {
+            host.nudge(task);
+        }
+    });
+}

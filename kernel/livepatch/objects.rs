@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The objects of a patch: their names, their modules, and where their functions are.
+
+use crate::{
+    edge::{
+        abi::{
+            Func,
+            Module,
+            Object,
+            Patch, //
+        },
+        mutex::Locked, //
+    },
+    model::blocker::Code,
+    relocs,
+    symbols::{
+        self,
+        Sizes, //
+    }, //
+};
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// Checks the name of an object of a patch that is passed in, looks for its module, and creates
+/// its directory in sysfs. Sleeps.
+pub(crate) fn publish(patch: &Patch, object: &Object, locked: &Locked) -> Result {
+    if let Some(name) = object.name() {
+        if name.count_bytes() >= bindings::KLP_OBJECT_NAME_LEN as usize {
+            return Err(EINVAL);
+        }
+        Module::with_patchable(name, locked, |module| {
+            object.set_module(Some(module), locked)
+        });
+    }
+    object.publish(patch)
+}
+
+/// Checks a func of a patch that is passed in, and creates its directory in sysfs. Sleeps.
+pub(crate) fn publish_func(object: &Object, func: &Func) -> Result {
+    if !func.is_nop() && !func.has_new() {
+        return Err(EINVAL);
+    }
+    if func.name().count_bytes() >= bindings::KLP_FUNC_NAME_LEN as usize {
+        return Err(EINVAL);
+    }
+    func.publish(object)
+}
+
+/// Finds the functions of a loaded object, old and new, and writes the relocations that wait for
+/// it. If the function fails, no relocation is written. Sleeps.
+pub(crate) fn resolve(patch: &Patch, object: &Object, locked: &Locked) -> Result {
+    relocs::write_for_object(patch, object)?;
+    find_functions(patch, object, locked).inspect_err(|_| relocs::clear_for_object(patch, object))
+}
+
+fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
+    let wanted = object.funcs(locked);
+    let found = symbols::search(
+        object.name(),
+        wanted.map(|func| (func.name(), func.position())),
+    )?;
+    let original = Sizes::new(object.module(locked))?;
+    let replacement = Sizes::new(Some(patch.module()))?;
+    for (func, search) in object.funcs(locked).zip(found) {
+        let start = symbols::result(search, object.name(), func.name())?;
+        let Some(size) = original.size(start) else {
+            pr_err!("kallsyms size lookup failed for '{}'\n", func.name());
+            return Err(ENOENT);
+        };
+        func.set_original(Code { start, size }, locked);
+        let Some(size) = replacement.size(func.new_address()) else {
+            pr_err!(
+                "kallsyms size lookup failed for '{}' replacement\n",
+                func.name()
+            );
+            return Err(ENOENT);
+        };
+        func.set_new_size(size, locked);
+    }
+    Ok(())
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! This kernel, as the rules see it: its patches, their objects and funcs, and the func stacks.
+//!
+//! What happens to them is decided in [`model::patch`], [`model::enable`], [`model::replace`] and
+//! [`model::modules`]; here is what that means.
+//!
+//! [`model::patch`]: super::model::patch
+//! [`model::enable`]: super::model::enable
+//! [`model::replace`]: super::model::replace
+//! [`model::modules`]: super::model::modules
+
+use crate::{
+    batch,
+    edge::{
+        abi::{
+            Func,
+            Module,
+            Object,
+            Patch, //
+        },
+        func_stacks::{
+            self,
+            FuncStack, //
+        },
+        index,
+        mutex::Locked,
+        patches,
+        tasks,
+        trace,
+        work, //
+    },
+    model::{
+        func::{
+            Change,
+            FuncState, //
+        },
+        Callback,
+        Expectation,
+        Notice,
+        PatchHost,
+        Refusal,
+        Turn, //
+    },
+    objects,
+    relocs, //
+};
+use core::ffi::CStr;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+    warn_on, //
+};
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid => EINVAL,
+            Refusal::Busy => EBUSY,
+        }
+    }
+}
+
+/// What tells the functions of an object apart: name and position.
+type Function<'a> = (&'a CStr, usize);
+
+fn function(func: &Func) -> Function<'_> {
+    // Position 0, for a unique name, is the first.
+    (func.name(), func.position().max(1))
+}
+
+/// This kernel, with `klp_mutex` held.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel<'a>(pub(crate) &'a Locked);
+
+impl<'a> PatchHost for Kernel<'a> {
+    type Patch = &'a Patch;
+    type Object = &'a Object;
+    type Func = &'a Func;
+    type Functions = KVVec<Function<'a>>;
+    type Module = &'a Module;
+    type Stack = &'a FuncStack;
+    type Batch = batch::Batch<'a>;
+    type Error = Error;
+
+    fn patches(&self) -> impl Iterator<Item = &'a Patch> {
+        patches::INSTALLED.iter(self.0)
+    }
+
+    fn add_patch(&self, patch: &'a Patch) {
+        patches::INSTALLED.add(patch, self.0);
+    }
+
+    fn transition_patch(&self) -> Option<&'a Patch> {
+        patches::transition_patch(self.0)
+    }
+
+    fn set_transition_patch(&self, patch: Option<&'a Patch>) {
+        patches::set_transition_patch(patch, self.0);
+    }
+
+    fn replaces(&self, patch: &'a Patch) -> bool {
+        patch.replaces()
+    }
+
+    fn enabled(&self, patch: &'a Patch) -> bool {
+        patch.enabled()
+    }
+
+    fn set_enabled(&self, patch: &'a Patch, enabled: bool) {
+        patch.set_enabled(enabled, self.0);
+    }
+
+    fn set_forced(&self, patch: &'a Patch) {
+        patch.set_forced(self.0);
+    }
+
+    fn publish_patch(&self, patch: &'a Patch) -> Result {
+        patch.publish()
+    }
+
+    fn release_patch(&self, patch: &'a Patch) {
+        patches::remove(patch, self.0);
+        patch.release_objects(self.0);
+    }
+
+    fn free_later(&self, patch: &'a Patch) {
+        work::queue_free(patch);
+    }
+
+    fn objects(&self, patch: &'a Patch) -> impl Iterator<Item = &'a Object> {
+        patch.objects(self.0)
+    }
+
+    fn same_object(&self, one: &'a Object, other: &'a Object) -> bool {
+        one.name() == other.name()
+    }
+
+    fn add_nop_object(&self, patch: &'a Patch, like: &'a Object) -> Result<&'a Object> {
+        patch.add_nop_object(like.name(), self.0)
+    }
+
+    fn is_nop_object(&self, object: &'a Object) -> bool {
+        object.is_nop_object()
+    }
+
+    fn loaded(&self, object: &'a Object) -> bool {
+        object.is_loaded(self.0)
+    }
+
+    fn patched(&self, object: &'a Object) -> bool {
+        object.patched(self.0)
+    }
+
+    fn set_patched(&self, object: &'a Object, patched: bool) {
+        object.set_patched(patched, self.0);
+    }
+
+    fn publish_object(&self, patch: &'a Patch, object: &'a Object) -> Result {
+        objects::publish(patch, object, self.0)
+    }
+
+    fn resolve(&self, patch: &'a Patch, object: &'a Object) -> Result {
+        objects::resolve(patch, object, self.0)
+    }
+
+    fn clear_relocations(&self, patch: &'a Patch, object: &'a Object) {
+        relocs::clear_for_object(patch, object);
+    }
+
+    fn call(&self, object: &'a Object, callback: Callback) -> Result {
+        object.call(callback, self.0)
+    }
+
+    fn owes_post_unpatch(&self, object: &'a Object) -> bool {
+        object.owes_post_unpatch(self.0)
+    }
+
+    fn set_owes_post_unpatch(&self, object: &'a Object, owes: bool) {
+        object.set_owes_post_unpatch(owes, self.0);
+    }
+
+    fn is_module(&self, object: &'a Object, module: &'a Module) -> bool {
+        object.name() == Some(module.name())
+    }
+
+    fn set_patchable(&self, module: &'a Module, patchable: bool) {
+        module.set_patchable(patchable, self.0);
+    }
+
+    fn attach(&self, object: &'a Object, module: &'a Module) {
+        object.set_module(Some(module), self.0);
+    }
+
+    fn detach(&self, object: &'a Object) {
+        object.set_module(None, self.0);
+        for func in object.funcs(self.0) {
+            func.clear_original(self.0);
+        }
+    }
+
+    fn funcs(&self, object: &'a Object) -> impl Iterator<Item = &'a Func> {
+        object.funcs(self.0)
+    }
+
+    fn functions(&self, object: &'a Object) -> Result<KVVec<Function<'a>>> {
+        let mut functions = KVVec::new();
+        for func in object.funcs(self.0) {
+            functions.push(function(func), GFP_KERNEL)?;
+        }
+        functions.sort_unstable();
+        Ok(functions)
+    }
+
+    fn among(&self, functions: &KVVec<Function<'a>>, func: &'a Func) -> bool {
+        functions.binary_search(&function(func)).is_ok()
+    }
+
+    fn add_nop(&self, object: &'a Object, like: &'a Func) -> Result {
+        object.add_nop(like, self.0)
+    }
+
+    fn release_nops(&self, patch: &'a Patch) {
+        patch.release_nops(self.0);
+    }
+
+    fn is_nop(&self, func: &'a Func) -> bool {
+        func.is_nop()
+    }
+
+    fn publish_func(&self, object: &'a Object, func: &'a Func) -> Result {
+        objects::publish_func(object, func)
+    }
+
+    fn func_state(&self, func: &'a Func) -> FuncState {
+        func.state(self.0)
+    }
+
+    fn change(&self, func: &'a Func, change: Change) -> bool {
+        func.change(change, self.0)
+    }
+
+    fn stack(&self, func: &'a Func, batch: &mut batch::Batch<'a>) -> Result<&'a FuncStack> {
+        batch.stack(func, self.0)
+    }
+
+    fn push(&self, func: &'a Func, stack: &'a FuncStack) {
+        stack.push(func, self.0);
+    }
+
+    fn pop(&self, func: &'a Func) {
+        func_stacks::remove(func, self.0);
+    }
+
+    fn enter_ftrace(&self, batch: batch::Batch<'a>) -> Result {
+        batch::enter(batch, self.0)
+    }
+
+    fn leave_ftrace(&self) {
+        batch::leave(self.0);
+    }
+
+    fn publish_index(&self, patch: &'a Patch) -> Result {
+        index::publish(patch, self.0)
+    }
+
+    fn withdraw_index(&self) {
+        index::withdraw(self.0);
+    }
+
+    fn synchronize(&self) {
+        tasks::synchronize();
+    }
+
+    fn reclaim(&self) {
+        let stacks = func_stacks::RETIRED.take(self.0);
+        let indexes = index::RETIRED.take(self.0);
+        tasks::synchronize();
+        stacks.free();
+        indexes.free();
+    }
+
+    fn notify(&self, notice: Notice<&'a Patch, &'a Object, Error>) {
+        match notice {
+            Notice::Enabling(patch) => pr_notice!("enabling patch '{}'\n", patch.name()),
+            Notice::EnableFailed(patch) => {
+                pr_warn!("failed to enable patch '{}'\n", patch.name());
+            }
+            Notice::PrePatchFailed(object) => pr_warn!(
+                "pre-patch callback failed for object '{}'\n",
+                object.display_name()
+            ),
+            Notice::PatchFailed(object) => {
+                pr_warn!("failed to patch object '{}'\n", object.display_name());
+            }
+            Notice::ResolveFailed(patch, object, error) => pr_warn!(
+                "failed to initialize patch '{}' for module '{}' ({})\n",
+                patch.name(),
+                object.display_name(),
+                error.to_errno()
+            ),
+            Notice::Applying(patch, object) => pr_notice!(
+                "applying patch '{}' to loading module '{}'\n",
+                patch.name(),
+                object.display_name()
+            ),
+            Notice::ApplyFailed(patch, object, error) => pr_warn!(
+                "failed to apply patch '{}' to module '{}' ({})\n",
+                patch.name(),
+                object.display_name(),
+                error.to_errno()
+            ),
+            Notice::Refusing(patch, object) => {
+                let (patch, module) = (patch.name(), object.display_name());
+                pr_warn!(
+                    "patch '{patch}' failed for module '{0}', refusing to load module '{0}'\n",
+                    module
+                );
+            }
+            Notice::Reverting(patch, object) => pr_notice!(
+                "reverting patch '{}' on unloading module '{}'\n",
+                patch.name(),
+                object.display_name()
+            ),
+        }
+    }
+
+    fn trace_patch(&self, patch: &'a Patch, turn: Turn<&'a Patch>) {
+        trace::patch(patch, turn);
+    }
+
+    fn expect(&self, what: Expectation, holds: bool) {
+        static WARNED: [Atomic<i32>; Expectation::COUNT] =
+            [const { Atomic::new(0) }; Expectation::COUNT];
+
+        if holds {
+            return;
+        }
+        let warned = WARNED.get(what as usize);
+        if warned.is_some_and(|warned| warned.xchg(1, Relaxed) == 0) {
+            pr_warn!("unexpected: not {what:?}\n");
+            warn_on!(true);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What tests do to the machine, and what they look at.
+
+use super::{
+    Entry,
+    Func,
+    Function,
+    Machine,
+    Module,
+    Object,
+    Patch,
+    Place,
+    Presence,
+    Task,
+    LOG,
+    TASKS,
+    VMLINUX, //
+};
+use crate::model::{
+    enable::try_complete,
+    TaskState, //
+};
+
+impl Machine {
+    /// Puts a task somewhere.
+    pub(crate) fn put(&self, task: Task, place: Place) {
+        self.task(task, |task| task.place = place);
+    }
+
+    pub(crate) fn state_of(&self, task: Task) -> TaskState {
+        self.task(task, |task| task.state)
+    }
+
+    pub(crate) fn is_pending(&self, task: Task) -> bool {
+        self.task(task, |task| task.pending)
+    }
+
+    /// How often a task was woken or signaled.
+    pub(crate) fn nudges_of(&self, task: Task) -> u64 {
+        self.task(task, |task| task.nudges)
+    }
+
+    /// The time comes for another pass over the tasks; false if none was arranged.
+    pub(crate) fn try_again(&self, patch: Patch) -> bool {
+        let Some(delay) = self.retry.take() else {
+            return false;
+        };
+        self.elapsed.set(self.elapsed.get() + delay);
+        try_complete(self, patch);
+        true
+    }
+
+    pub(crate) fn set_current(&self, task: Task) {
+        self.state.borrow_mut().current = task;
+    }
+
+    pub(crate) fn set_online(&self, cpu: usize, online: bool) {
+        self.state.borrow_mut().online[cpu] = online;
+    }
+
+    /// Makes another thread, with what a copy of its parent's thread info has in it.
+    pub(crate) fn copy_thread(&self, parent: Task) -> Task {
+        let copy = self.task(parent, |task| *task);
+        let threads = &mut self.state.borrow_mut().threads;
+        let free = threads.iter().position(|t| t.presence == Presence::None);
+        let child = free.unwrap_or(TASKS);
+        threads[child] = copy;
+        Task::Thread(child)
+    }
+
+    /// Takes a thread off the task list, or puts it there again.
+    pub(crate) fn set_listed(&self, task: Task, listed: bool) {
+        self.task(task, |task| {
+            task.presence = if listed {
+                Presence::Listed
+            } else {
+                Presence::Unlisted
+            };
+        });
+    }
+
+    /// A thread leaves the task list, and goes on.
+    pub(crate) fn begin_exit(&self, task: Task) {
+        self.task(task, |task| task.presence = Presence::Exiting);
+    }
+
+    /// It leaves the list of exiting tasks as well, and keeps preemption disabled from then on.
+    pub(crate) fn end_exit(&self, task: Task) {
+        self.task(task, |task| task.presence = Presence::Ending);
+    }
+
+    /// Whether there is no such thread.
+    pub(crate) fn is_dead(&self, task: Task) -> bool {
+        self.task(task, |task| task.presence == Presence::None)
+    }
+
+    pub(crate) fn is_forced(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.forced)
+    }
+
+    /// Whether the administrator sees the patch.
+    pub(crate) fn is_published(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.published)
+    }
+
+    /// How many objects and funcs a patch has, nops included.
+    pub(crate) fn extent(&self, patch: Patch) -> (usize, usize) {
+        self.patch(patch, |patch| {
+            let objects = &patch.objects[..patch.count];
+            (patch.count, objects.iter().map(|o| o.count).sum())
+        })
+    }
+
+    /// Whether ftrace calls the handler for a function.
+    pub(crate) fn is_traced(&self, function: Function) -> bool {
+        self.state.borrow().stacks[function.0].traced
+    }
+
+    /// Whether a module has been announced and not gone.
+    pub(crate) fn is_patchable(&self, module: Module) -> bool {
+        self.state.borrow().patchable[module.0]
+    }
+
+    /// Whether the patch's relocations for an object are written.
+    pub(crate) fn is_relocated(&self, object: Object) -> bool {
+        self.object(object, |object| object.relocated)
+    }
+
+    /// What has happened since the last look; nothing if that was too much to keep.
+    pub(crate) fn log(&self) -> impl Iterator<Item = Entry> {
+        let mut state = self.state.borrow_mut();
+        let kept = core::mem::replace(&mut state.logged, 0) <= LOG;
+        let log = core::mem::replace(&mut state.log, [None; LOG]);
+        log.into_iter().flatten().filter(move |_| kept)
+    }
+
+    /// Whether exactly this has happened since the last look.
+    pub(crate) fn happened(&self, expected: &[Entry]) -> bool {
+        let kept = self.state.borrow().logged <= LOG;
+        self.log().eq(expected.iter().copied()) && kept
+    }
+
+    /// Whether everything fits together, whatever has happened.
+    pub(crate) fn is_sane(&self) -> bool {
+        let state = self.state.borrow();
+        let on_stack = |func: Func, function: Function| {
+            let stack = &state.stacks[function.0];
+            stack.funcs[..stack.len].contains(&Some(func))
+        };
+        let mut sane = !self.warned.get();
+        for (number, patch) in state.patches.iter().enumerate() {
+            let patch_id = Patch(number);
+            let moving = state.transition == Some(patch_id);
+            for (place, object) in patch.objects[..patch.count].iter().enumerate() {
+                sane &= !object.patched || object.loaded;
+                sane &= object.relocated == (object.loaded && object.module != VMLINUX);
+                for (n, func) in object.funcs[..object.count].iter().enumerate() {
+                    let id = Func(Object(patch_id, place), n);
+                    // On a stack exactly if it says so, in transition exactly if its patch is.
+                    sane &= func.state.patched() == on_stack(id, func.function);
+                    sane &= func.state.patched() == object.patched;
+                    sane &= func.state.transition() == moving;
+                }
+            }
+        }
+        for stack in &state.stacks {
+            sane &= stack.traced == (stack.len != 0);
+        }
+        let idle = state.transition.is_none();
+        let threads = state.threads.iter();
+        let threads = threads.filter(|task| task.presence.is_visited());
+        for task in threads.chain(&state.idle) {
+            sane &= (task.state == TaskState::Idle) == idle;
+            sane &= !task.pending || task.state != state.target;
+            sane &= !task.untold;
+        }
+        sane &= (state.target == TaskState::Idle) == idle;
+        sane && state.index.is_some() != idle
+    }
+}

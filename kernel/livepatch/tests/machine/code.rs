@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which code runs: what a call reaches, and what the index finds on a stack.
+
+use super::{
+    Func,
+    Function,
+    Indexed,
+    Machine,
+    Patch,
+    Task,
+    PATCHES, //
+};
+use crate::model::{
+    blocker::{
+        self,
+        Changing,
+        Code, //
+    },
+    redirect,
+    PatchHost,
+    TaskHost,
+    TaskState, //
+};
+use core::ops::Range;
+
+/// The code of a function of the kernel.
+pub(crate) fn original(function: Function) -> Code {
+    Code {
+        start: 0x10_0000 + function.0 * 0x1000,
+        size: 0x100,
+    }
+}
+
+/// The text of a patch's module.
+pub(super) fn text(patch: Patch) -> Range<usize> {
+    let start = 0x100_0000 * (patch.0 + 1);
+    start..start + 0x100_0000
+}
+
+/// The code that a patch has for a function.
+pub(crate) fn replacement(patch: Patch, function: Function) -> Code {
+    Code {
+        start: text(patch).start + function.0 * 0x1000,
+        size: 0x80,
+    }
+}
+
+/// Whether an address is in the code that any patch has for a function.
+pub(super) fn is_replacement(function: Function, address: usize) -> bool {
+    (0..PATCHES).any(|patch| {
+        let code = replacement(Patch(patch), function);
+        (code.start..code.start + code.size).contains(&address)
+    })
+}
+
+/// Code of a patch that is no func's. Its new functions jump there.
+pub(crate) fn helper(patch: Patch) -> Code {
+    Code {
+        start: text(patch).start + 0x80_0000,
+        size: 0x80,
+    }
+}
+
+/// One call of one function by one task.
+struct View<'a> {
+    machine: &'a Machine,
+    task: Task,
+    function: Function,
+}
+
+impl redirect::Stack for View<'_> {
+    type Func = Func;
+
+    fn top(&self) -> Option<Func> {
+        let state = self.machine.state.borrow();
+        let stack = &state.stacks[self.function.0];
+        stack.funcs[..stack.len].last().copied().flatten()
+    }
+
+    fn below(&self, func: Func) -> Option<Func> {
+        self.machine.below(func, self.function)
+    }
+
+    fn in_transition(&self, func: Func) -> bool {
+        self.machine.func_state(func).transition()
+    }
+
+    fn is_nop(&self, func: Func) -> bool {
+        self.machine.is_nop(func)
+    }
+
+    fn task_state(&self) -> TaskState {
+        self.machine.state_of(self.task)
+    }
+
+    fn read_barrier(&self) {}
+
+    fn target_of_idle(&self) -> TaskState {
+        self.machine.must_hold(!self.machine.is_visited(self.task));
+        self.machine.target()
+    }
+}
+
+impl Machine {
+    /// Whose code a task's call of a function reaches: a patch's, or the original.
+    pub(crate) fn reaches(&self, task: Task, function: Function) -> Option<Patch> {
+        redirect::redirect(&View {
+            machine: self,
+            task,
+            function,
+        })
+        .map(|func| func.0 .0)
+    }
+
+    fn below(&self, func: Func, function: Function) -> Option<Func> {
+        let state = self.state.borrow();
+        let stack = &state.stacks[function.0];
+        let place = stack.funcs[..stack.len]
+            .iter()
+            .position(|f| *f == Some(func))?;
+        stack.funcs[..place].last().copied().flatten()
+    }
+
+    /// The code that the index has for a func.
+    pub(super) fn changing(&self, func: Func, function: Function) -> Indexed {
+        let code = |func: Func| {
+            if self.is_nop(func) {
+                original(function)
+            } else {
+                replacement(func.0 .0, function)
+            }
+        };
+        let below = self.below(func, function).map(code);
+        let changing =
+            |patching| blocker::changing(patching, code(func), original(function), below);
+        Indexed {
+            patching: changing(true),
+            unpatching: changing(false),
+        }
+    }
+
+    /// The name of a function on the stack, looked up in an index of one entry each.
+    pub(super) fn blocker(&self, address: usize) -> Option<Function> {
+        let state = self.state.borrow();
+        let index = state.index?;
+        index.iter().enumerate().find_map(|(number, indexed)| {
+            let indexed = (*indexed)?;
+            let changing = Changing {
+                code: if state.target == TaskState::Patched {
+                    indexed.patching
+                } else {
+                    indexed.unpatching
+                },
+                order: 0,
+                name: Function(number),
+            };
+            blocker::find_blocker(&[address], &[changing])
+        })
+    }
+}

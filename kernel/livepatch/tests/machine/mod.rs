@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A simulated machine for the rules to run on: a few patches, functions, tasks and modules, with
+//! everything that happens to them in plain sight.
+//!
+//! One thread drives it, so that a test says exactly what happens when. It allocates nothing: the
+//! same file is compiled into the kernel and in user space, where there is room for more.
+
+mod ask;
+mod code;
+mod look;
+mod patches;
+mod place;
+mod tasks;
+mod text;
+mod trace;
+
+pub(crate) use code::{
+    helper,
+    original,
+    replacement, //
+};
+pub(crate) use place::{
+    asleep_in,
+    asleep_in_call,
+    Place,
+    ELSEWHERE, //
+};
+
+use crate::model::{
+    blocker::Code,
+    func::FuncState,
+    Callback,
+    Event,
+    Notice,
+    Refusal,
+    TaskState,
+    Way, //
+};
+use core::cell::{
+    Cell,
+    RefCell, //
+};
+
+// Small, because the kernel's tests have it on their stacks.
+#[cfg(CONFIG_KUNIT)]
+mod size {
+    pub(crate) const TASKS: usize = 4;
+    pub(crate) const CPUS: usize = 2;
+    pub(crate) const PATCHES: usize = 3;
+    pub(crate) const OBJECTS: usize = 2;
+    pub(crate) const FUNCS: usize = 3;
+    pub(crate) const MODULES: usize = 3;
+    pub(crate) const FUNCTIONS: usize = 4;
+    pub(crate) const LOG: usize = 20;
+}
+#[cfg(not(CONFIG_KUNIT))]
+mod size {
+    pub(crate) const TASKS: usize = 256;
+    pub(crate) const CPUS: usize = 4;
+    pub(crate) const PATCHES: usize = 8;
+    pub(crate) const OBJECTS: usize = 4;
+    pub(crate) const FUNCS: usize = 64;
+    pub(crate) const MODULES: usize = 4;
+    pub(crate) const FUNCTIONS: usize = 64;
+    pub(crate) const LOG: usize = 256;
+}
+pub(crate) use size::*;
+
+pub(crate) use self::trace::Traced;
+
+/// A patch, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Patch(pub(crate) usize);
+
+/// An object of a patch, by its place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Object(pub(crate) Patch, pub(crate) usize);
+
+/// A func of an object, by its place there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Func(pub(crate) Object, pub(crate) usize);
+
+/// What objects are: vmlinux or a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Module(pub(crate) usize);
+
+/// The kernel itself.
+pub(crate) const VMLINUX: Module = Module(0);
+
+/// A function of the kernel, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Function(pub(crate) usize);
+
+/// A task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Task {
+    /// A thread of a process.
+    Thread(usize),
+    /// The idle task of a CPU.
+    Idle(usize),
+}
+
+/// What the machine fails with when it is told to.
+pub(crate) const BROKEN: i32 = -5;
+pub(crate) const EINVAL: i32 = -22;
+pub(crate) const EBUSY: i32 = -16;
+
+/// An error, as the kernel numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Errno(pub(crate) i32);
+
+impl From<Refusal> for Errno {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid => Self(EINVAL),
+            Refusal::Busy => Self(EBUSY),
+        }
+    }
+}
+
+/// What has happened, in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entry {
+    /// A message of a transition.
+    Said(Patch, Event),
+    /// A message of a patch or object.
+    Noticed(Notice<Patch, Object, Errno>),
+    /// A callback was run.
+    Called(Object, Callback),
+    /// That many functions have entered ftrace together.
+    Entered(usize),
+    /// That many functions have left ftrace together.
+    Left(usize),
+    /// A patch was freed.
+    Freed(Patch),
+    /// The reference to its module was dropped.
+    Put(Patch),
+}
+
+#[derive(Clone, Copy)]
+struct FuncData {
+    function: Function,
+    state: FuncState,
+    nop: bool,
+}
+
+#[derive(Clone, Copy)]
+struct ObjectData {
+    module: Module,
+    loaded: bool,
+    patched: bool,
+    dynamic: bool,
+    owes: bool,
+    /// The patch's relocations for the module are written.
+    relocated: bool,
+    funcs: [FuncData; FUNCS],
+    count: usize,
+}
+
+#[derive(Clone, Copy)]
+struct PatchData {
+    replaces: bool,
+    enabled: bool,
+    forced: bool,
+    published: bool,
+    /// There is a reference to its module.
+    held: bool,
+    objects: [ObjectData; OBJECTS],
+    count: usize,
+}
+
+/// Whether there is a thread, and which list has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// There is none.
+    None,
+    /// It is a copy that has not run yet, on no list.
+    Unlisted,
+    /// It is on the task list.
+    Listed,
+    /// It exits, and is on the list of tasks that do.
+    Exiting,
+    /// It is on no list any more: preemption stays disabled until it is dead.
+    Ending,
+}
+
+impl Presence {
+    /// Whether walks over the tasks find the thread.
+    fn is_visited(self) -> bool {
+        matches!(self, Self::Listed | Self::Exiting)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TaskData {
+    presence: Presence,
+    state: TaskState,
+    pending: bool,
+    place: Place,
+    nudges: u64,
+    /// It has switched, and nobody who traces that was told.
+    untold: bool,
+    /// How it switched, the last time.
+    way: Option<Way>,
+    /// The last look that has seen it outside of a patch's text.
+    look: u32,
+}
+
+/// What an index has for a function: the code that changes on the way to a patch, and back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Indexed {
+    patching: Code,
+    unpatching: Code,
+}
+
+/// One func stack, the first func at the bottom.
+#[derive(Clone, Copy)]
+struct FuncStack {
+    funcs: [Option<Func>; PATCHES],
+    len: usize,
+    traced: bool,
+}
+
+struct State {
+    patches: [PatchData; PATCHES],
+    order: [Patch; PATCHES],
+    installed: usize,
+    transition: Option<Patch>,
+    target: TaskState,
+    threads: [TaskData; TASKS],
+    idle: [TaskData; CPUS],
+    online: [bool; CPUS],
+    current: Task,
+    stacks: [FuncStack; FUNCTIONS],
+    patchable: [bool; MODULES],
+    index: Option<[Option<Indexed>; FUNCTIONS]>,
+    /// Handlers may still see a func that is off its stack, or in a transition that is over.
+    unreclaimed: bool,
+    departing: [Patch; PATCHES],
+    departing_count: usize,
+    look: u32,
+    /// The CPU on which something else runs in place of its tasks.
+    taken: Option<usize>,
+    log: [Option<Entry>; LOG],
+    logged: usize,
+    traces: [Option<Traced>; trace::TRACES],
+}
+
+/// The machine.
+pub(crate) struct Machine {
+    state: RefCell<State>,
+    /// The architecture can tell stacks.
+    pub(crate) reliable_stacks: Cell<bool>,
+    /// Another pass has been asked for, after so many milliseconds.
+    pub(crate) retry: Cell<Option<u64>>,
+    /// Another pass has been asked for by a task that switched.
+    pub(crate) hurried: Cell<bool>,
+    /// Only one pass each second.
+    pub(crate) each_second: Cell<bool>,
+    /// Milliseconds since the transition started.
+    pub(crate) elapsed: Cell<u64>,
+    pub(crate) rounds_of_nudges: Cell<u64>,
+    pub(crate) stragglers: Cell<i32>,
+    pub(crate) sched_switching: Cell<bool>,
+    /// Something happened that cannot be.
+    pub(crate) warned: Cell<bool>,
+    /// How many times a task was reported that could not switch.
+    pub(crate) reports: Cell<usize>,
+    /// A pre-patch callback of this module fails.
+    pub(crate) unwilling: Cell<Option<Module>>,
+    /// How many calls that can fail succeed before one fails.
+    pub(crate) failing_after: Cell<Option<u32>>,
+    /// An idle CPU was woken.
+    pub(crate) woken: Cell<Option<Task>>,
+    /// A task that leaves the kernel when the next pass has looked at it.
+    pub(crate) leaving: Cell<Option<Task>>,
+    /// Called during the next wait for runnable tasks.
+    pub(crate) during_wait: Cell<Option<fn(&Machine)>>,
+    /// Called when the tasks have been looked at from the first CPU.
+    pub(crate) after_cpu: Cell<Option<fn(&Machine)>>,
+    /// A task that is on another CPU whenever it is looked for on one.
+    pub(crate) evasive: Cell<Option<Task>>,
+}
+
+impl Machine {
+    /// A machine with so many tasks, all asleep where nobody patches, and no module.
+    pub(crate) fn new(tasks: usize) -> Self {
+        let func = FuncData {
+            function: Function(0),
+            state: FuncState::new(false, false),
+            nop: false,
+        };
+        let object = ObjectData {
+            module: VMLINUX,
+            loaded: false,
+            patched: false,
+            dynamic: false,
+            owes: false,
+            relocated: false,
+            funcs: [func; FUNCS],
+            count: 0,
+        };
+        let patch = PatchData {
+            replaces: false,
+            enabled: false,
+            forced: false,
+            published: false,
+            held: false,
+            objects: [object; OBJECTS],
+            count: 0,
+        };
+        let task = TaskData {
+            presence: Presence::None,
+            state: TaskState::Idle,
+            pending: false,
+            place: ELSEWHERE,
+            nudges: 0,
+            untold: false,
+            way: None,
+            look: 0,
+        };
+        let stack = FuncStack {
+            funcs: [None; PATCHES],
+            len: 0,
+            traced: false,
+        };
+        let mut threads = [task; TASKS];
+        for thread in threads.iter_mut().take(tasks) {
+            thread.presence = Presence::Listed;
+        }
+        Self {
+            state: RefCell::new(State {
+                patches: [patch; PATCHES],
+                order: [Patch(0); PATCHES],
+                installed: 0,
+                transition: None,
+                target: TaskState::Idle,
+                threads,
+                idle: [task; CPUS],
+                online: [true; CPUS],
+                current: Task::Thread(0),
+                stacks: [stack; FUNCTIONS],
+                patchable: [false; MODULES],
+                index: None,
+                unreclaimed: false,
+                departing: [Patch(0); PATCHES],
+                departing_count: 0,
+                look: 0,
+                taken: None,
+                log: [None; LOG],
+                logged: 0,
+                traces: [None; trace::TRACES],
+            }),
+            reliable_stacks: Cell::new(true),
+            retry: Cell::new(None),
+            hurried: Cell::new(false),
+            each_second: Cell::new(false),
+            elapsed: Cell::new(0),
+            rounds_of_nudges: Cell::new(0),
+            stragglers: Cell::new(0),
+            sched_switching: Cell::new(false),
+            warned: Cell::new(false),
+            reports: Cell::new(0),
+            unwilling: Cell::new(None),
+            failing_after: Cell::new(None),
+            woken: Cell::new(None),
+            leaving: Cell::new(None),
+            during_wait: Cell::new(None),
+            after_cpu: Cell::new(None),
+            evasive: Cell::new(None),
+        }
+    }
+
+    /// Describes a patch: which functions it changes in which module.
+    pub(crate) fn describe(
+        &self,
+        patch: Patch,
+        replaces: bool,
+        objects: &[(Module, &[Function])],
+    ) -> Patch {
+        let mut state = self.state.borrow_mut();
+        let data = &mut state.patches[patch.0];
+        data.replaces = replaces;
+        data.enabled = false;
+        data.forced = false;
+        data.published = false;
+        data.held = true;
+        data.count = objects.len();
+        for (object, &(module, functions)) in data.objects.iter_mut().zip(objects) {
+            object.module = module;
+            object.loaded = module == VMLINUX;
+            object.patched = false;
+            object.dynamic = false;
+            object.owes = false;
+            object.relocated = false;
+            object.count = functions.len();
+            for (func, &function) in object.funcs.iter_mut().zip(functions) {
+                func.function = function;
+                func.state = FuncState::new(false, false);
+                func.nop = false;
+            }
+        }
+        patch
+    }
+
+    fn object<R>(&self, object: Object, look: impl FnOnce(&mut ObjectData) -> R) -> R {
+        let mut state = self.state.borrow_mut();
+        look(&mut state.patches[object.0 .0].objects[object.1])
+    }
+
+    fn func<R>(&self, func: Func, look: impl FnOnce(&mut FuncData) -> R) -> R {
+        self.object(func.0, |object| look(&mut object.funcs[func.1]))
+    }
+
+    fn patch<R>(&self, patch: Patch, look: impl FnOnce(&mut PatchData) -> R) -> R {
+        look(&mut self.state.borrow_mut().patches[patch.0])
+    }
+
+    fn task<R>(&self, task: Task, look: impl FnOnce(&mut TaskData) -> R) -> R {
+        let mut state = self.state.borrow_mut();
+        look(match task {
+            Task::Thread(number) => &mut state.threads[number],
+            Task::Idle(cpu) => &mut state.idle[cpu],
+        })
+    }
+
+    fn record(&self, entry: Entry) {
+        let mut state = self.state.borrow_mut();
+        let next = state.logged;
+        if let Some(place) = state.log.get_mut(next) {
+            *place = Some(entry);
+        }
+        state.logged += 1;
+    }
+
+    /// A call that fails if the machine has been told so.
+    fn attempt(&self) -> Result<(), Errno> {
+        match self.failing_after.get() {
+            Some(0) => {
+                self.failing_after.set(None);
+                Err(Errno(BROKEN))
+            }
+            Some(n) => {
+                self.failing_after.set(Some(n - 1));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Something must hold, whatever the rules do.
+    fn must_hold(&self, holds: bool) {
+        if !holds {
+            self.warned.set(true);
+        }
+    }
+
+    /// Handlers that could see a func as it was before must be done by now.
+    fn expect_reclaimed(&self) {
+        let unreclaimed = self.state.borrow().unreclaimed;
+        self.must_hold(!unreclaimed);
+    }
+
+    /// Whether a func on a stack is in transition.
+    fn func_in_transition(&self) -> bool {
+        let state = self.state.borrow();
+        let mut funcs = state.stacks.iter().flat_map(|s| &s.funcs[..s.len]);
+        funcs.any(|func| {
+            func.is_some_and(|func| {
+                let object = &state.patches[func.0 .0 .0].objects[func.0 .1];
+                object.funcs[func.1].state.transition()
+            })
+        })
+    }
+
+    /// Whether walks over the tasks find the task.
+    fn is_visited(&self, task: Task) -> bool {
+        match task {
+            Task::Thread(_) => self.task(task, |task| task.presence.is_visited()),
+            Task::Idle(_) => true,
+        }
+    }
+
+    /// Whether a task on a list, or an idle task, does not know of a transition.
+    fn task_is_idle(&self) -> bool {
+        let state = self.state.borrow();
+        let threads = state.threads.iter();
+        let mut threads = threads.filter(|task| task.presence.is_visited());
+        let idle = |task: &TaskData| task.state == TaskState::Idle;
+        threads.any(idle) || state.idle.iter().any(idle)
+    }
+}

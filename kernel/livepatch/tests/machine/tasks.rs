@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The tasks of the machine, and the transition, as the rules see them.
+
+use super::{
+    Entry,
+    Function,
+    Machine,
+    Patch,
+    Place,
+    Task,
+    TaskData,
+    Traced,
+    TASKS, //
+};
+use crate::model::{
+    transition,
+    Blocker,
+    Event,
+    Host,
+    Step,
+    Tally,
+    TaskHost,
+    TaskState,
+    Way, //
+};
+
+impl TaskHost for Machine {
+    type Task = Task;
+    type Name = Function;
+
+    fn target(&self) -> TaskState {
+        self.state.borrow().target
+    }
+
+    fn current(&self) -> Task {
+        self.state.borrow().current
+    }
+
+    fn state(&self, task: Task) -> TaskState {
+        self.state_of(task)
+    }
+
+    fn set_state(&self, task: Task, state: TaskState) {
+        if state == TaskState::Idle {
+            // No handler may find the task idle by a func in transition.
+            self.expect_reclaimed();
+            self.must_hold(!self.func_in_transition());
+        }
+        self.note_switch(task, state);
+        self.task(task, |task| task.state = state);
+    }
+
+    fn pending(&self, task: Task) -> bool {
+        self.is_pending(task)
+    }
+
+    fn set_pending(&self, task: Task, pending: bool) {
+        self.task(task, |task| task.pending = pending);
+    }
+
+    fn test_and_clear_pending(&self, task: Task) -> bool {
+        self.task(task, |task| core::mem::replace(&mut task.pending, false))
+    }
+
+    fn have_reliable_stack(&self) -> bool {
+        self.reliable_stacks.get()
+    }
+
+    fn with_task_still(
+        &self,
+        _: Task,
+        body: impl FnOnce() -> Result<(), Blocker<Function>>,
+    ) -> Result<(), Blocker<Function>> {
+        body()
+    }
+
+    fn runs_elsewhere(&self, task: Task) -> bool {
+        let runs = |task: &TaskData| matches!(task.place, Place::Running | Place::RunningIn(..));
+        task != self.current() && self.task(task, |task| runs(task)) && !self.is_taken_off(task)
+    }
+
+    fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
+        let (outer, inner) = match self.task(task, |task| task.place) {
+            // Who is on the way to a function has the address of its handler on the stack.
+            Place::Asleep(address) | Place::Arriving(address) => (None, address),
+            Place::Nested(outer, inner) => (Some(outer), inner),
+            Place::Running | Place::RunningIn(..) => return Ok(()),
+            Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),
+        };
+        let blocker = outer.and_then(|address| self.blocker(address));
+        let blocker = blocker.or_else(|| self.blocker(inner));
+        blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
+    }
+
+    fn report_blocker(&self, _: Task, _: Blocker<Function>) {
+        self.reports.set(self.reports.get() + 1);
+    }
+
+    fn trace_switch(&self, task: Task, state: TaskState, way: Way) {
+        self.told_of_switch(task, state, way);
+    }
+
+    fn read_barrier(&self) {}
+
+    fn add_stragglers(&self, more: i32) -> i32 {
+        self.stragglers.set(self.stragglers.get() + more);
+        self.stragglers.get()
+    }
+
+    fn set_stragglers(&self, count: i32) {
+        self.stragglers.set(count);
+    }
+
+    fn hurry(&self) {
+        self.hurried.set(true);
+    }
+
+    fn retries_each_second(&self) -> bool {
+        self.each_second.get()
+    }
+}
+
+impl Host for Machine {
+    type Tasks = Self;
+
+    fn tasks(&self) -> &Self {
+        self
+    }
+
+    fn set_target(&self, target: TaskState) {
+        self.state.borrow_mut().target = target;
+    }
+
+    fn restart_clock(&self) {
+        self.elapsed.set(0);
+        self.rounds_of_nudges.set(0);
+    }
+
+    fn elapsed(&self) -> u64 {
+        self.elapsed.get()
+    }
+
+    fn nudges(&self) -> u64 {
+        self.rounds_of_nudges.get()
+    }
+
+    fn set_nudges(&self, nudges: u64) {
+        self.rounds_of_nudges.set(nudges);
+    }
+
+    fn for_each_task(&self, mut visit: impl FnMut(Task)) {
+        for task in (0..TASKS).map(Task::Thread) {
+            if self.is_visited(task) {
+                visit(task);
+            }
+        }
+        if let Some(task) = self.leaving.take() {
+            transition::update(self, task, Way::KernelExit);
+        }
+    }
+
+    fn for_each_idle_task(&self, mut visit: impl FnMut(Task, bool)) {
+        let online = self.state.borrow().online;
+        for (cpu, online) in online.into_iter().enumerate() {
+            visit(Task::Idle(cpu), online);
+        }
+    }
+
+    fn with_cpus_fixed(&self, body: impl FnOnce()) {
+        body();
+    }
+
+    fn wake_idle(&self, task: Task) {
+        self.woken.set(Some(task));
+    }
+
+    fn nudge(&self, task: Task) {
+        self.task(task, |task| task.nudges += 1);
+    }
+
+    fn set_sched_switching(&self, on: bool) {
+        self.sched_switching.set(on);
+    }
+
+    fn retry_after(&self, delay: u64) {
+        self.retry.set(Some(delay));
+    }
+
+    fn write_barrier(&self) {}
+
+    fn say(&self, patch: Patch, event: Event) {
+        self.record(Entry::Said(patch, event));
+    }
+
+    fn trace_transition(&self, patch: Patch, step: Step, count: impl FnOnce() -> Tally) {
+        // To count is not to pass over the tasks.
+        let leaving = self.leaving.take();
+        let tally = count();
+        self.leaving.set(leaving);
+        self.keep_trace(Traced::Stepped(patch, step, tally));
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The texts of patches, and the tasks that are in them.
+
+use super::{
+    code,
+    Entry,
+    Machine,
+    Object,
+    Patch,
+    Place,
+    Presence,
+    Task,
+    TaskData,
+    TASKS, //
+};
+use crate::model::{
+    PatchHost,
+    TaskHost,
+    TextHost, //
+};
+use core::ops::Range;
+
+impl TaskData {
+    /// Whether the task can run code in there, or come back to it.
+    fn is_inside(&self, text: &Range<usize>) -> bool {
+        let runs = !matches!(self.presence, Presence::None | Presence::Unlisted);
+        let arrives = matches!(self.place, Place::Arriving(address) if text.contains(&address));
+        runs && (arrives || self.place.shows(text))
+    }
+}
+
+impl TextHost for Machine {
+    type Patch = Patch;
+    type Tasks = Self;
+
+    fn tasks(&self) -> &Self {
+        self
+    }
+
+    fn count_departing(&self) -> usize {
+        self.state.borrow().departing_count
+    }
+
+    fn take_departing(&self) -> Option<Patch> {
+        let mut state = self.state.borrow_mut();
+        let count = state.departing_count;
+        let first = *state.departing[..count].first()?;
+        state.departing.copy_within(1..count, 0);
+        state.departing_count -= 1;
+        Some(first)
+    }
+
+    fn add_departing(&self, patch: Patch) {
+        let mut state = self.state.borrow_mut();
+        let end = state.departing_count;
+        state.departing[end] = patch;
+        state.departing_count += 1;
+    }
+
+    fn put_module(&self, patch: Patch) {
+        let text = code::text(patch);
+        let inhabited = {
+            let state = self.state.borrow();
+            state.threads.iter().any(|task| task.is_inside(&text))
+        };
+        self.must_hold(!inhabited);
+        self.must_hold(self.patch(patch, |patch| core::mem::replace(&mut patch.held, false)));
+        self.record(Entry::Put(patch));
+    }
+
+    fn forced(&self, patch: Patch) -> bool {
+        self.is_forced(patch)
+    }
+
+    fn wait_for_runnable_tasks(&self) {
+        self.let_tasks_arrive(|_| true);
+        if let Some(happen) = self.during_wait.take() {
+            happen(self);
+        }
+    }
+
+    fn for_each_task(&self, mut visit: impl FnMut(Task)) {
+        let tasks = (0..TASKS).map(Task::Thread);
+        tasks
+            .filter(|&task| self.is_visited(task))
+            .for_each(&mut visit);
+    }
+
+    fn on_each_cpu(&self, mut body: impl FnMut() -> bool) {
+        let online = self.state.borrow().online;
+        for (cpu, _) in online.into_iter().enumerate().filter(|&(_, online)| online) {
+            self.state.borrow_mut().taken = Some(cpu);
+            let done = body();
+            self.state.borrow_mut().taken = None;
+            if done {
+                return;
+            }
+            if let Some(happen) = self.after_cpu.take() {
+                happen(self);
+            }
+        }
+    }
+
+    fn begin_look(&self) {
+        self.state.borrow_mut().look += 1;
+    }
+
+    fn seen_outside(&self, task: Task) -> bool {
+        let look = self.state.borrow().look;
+        self.task(task, |task| task.look == look)
+    }
+
+    fn set_seen_outside(&self, task: Task) {
+        let look = self.state.borrow().look;
+        self.task(task, |task| task.look = look);
+    }
+
+    fn is_in_text(&self, patch: Patch, task: Task) -> bool {
+        // The stack of a task that runs says nothing.
+        self.must_hold(!self.runs_elsewhere(task));
+        self.task(task, |task| task.place.shows(&code::text(patch)))
+    }
+}
+
+impl Machine {
+    pub(super) fn depart(&self, patch: Patch) {
+        self.must_hold(self.is_held(patch));
+        self.add_departing(patch);
+    }
+
+    /// Whether the CPU that the thread was on runs something else now.
+    pub(super) fn is_taken_off(&self, task: Task) -> bool {
+        let state = self.state.borrow();
+        let Task::Thread(number) = task else {
+            return false;
+        };
+        if self.evasive.get() == Some(task) {
+            return false;
+        }
+        // Threads are spread over the CPUs that are online.
+        let online = state
+            .online
+            .iter()
+            .enumerate()
+            .filter(|(_, online)| **online);
+        let place = number % online.clone().count().max(1);
+        online.clone().nth(place).map(|(cpu, _)| cpu) == state.taken && state.taken.is_some()
+    }
+
+    /// Tasks that are on their way to some addresses go on, until they sleep there.
+    pub(super) fn let_tasks_arrive(&self, awaited: impl Fn(usize) -> bool) {
+        for task in &mut self.state.borrow_mut().threads {
+            match task.place {
+                Place::Arriving(address) if awaited(address) => {
+                    task.place = Place::Asleep(address);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The last callback of an object undoes what its new functions need: no task is on the way to
+    /// one, unless that is what handlers of a function still do.
+    pub(super) fn expect_arrived(&self, object: Object) {
+        for func in self.funcs(object) {
+            let function = self.func(func, |func| func.function);
+            let state = self.state.borrow();
+            let arrives = |task: &TaskData| {
+                let there = |address| code::is_replacement(function, address);
+                matches!(task.place, Place::Arriving(address) if there(address))
+            };
+            let left = !state.stacks[function.0].traced && state.threads.iter().any(arrives);
+            drop(state);
+            self.must_hold(!left);
+        }
+    }
+
+    /// Whether the patch's module cannot be unloaded.
+    pub(crate) fn is_held(&self, patch: Patch) -> bool {
+        self.patch(patch, |patch| patch.held)
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! KUnit tests of the [`model`](super::model), which need no support for live patching.
+//!
+//! Each file reads as the specification of one rule. [`machine`] is the machine that they happen
+//! on. By hand:
+//!
+//! ```text
+//! tools/testing/kunit/kunit.py run --kunitconfig=kernel/livepatch
+//! ```
+
+mod blocker;
+mod func;
+mod machine;
+mod modules;
+mod names;
+mod patch;
+mod redirect;
+mod relocs;
+mod replace;
+mod retry;
+mod shadow;
+mod state;
+mod symbols;
+mod task;
+mod text;
+mod trace;
+mod transition;

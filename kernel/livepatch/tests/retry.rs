@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! When the tasks that have not switched are looked at again, and when they are signaled.
+
+#[kernel::macros::kunit_tests(rust_livepatch_retry)]
+mod tests {
+    use crate::{
+        model::{
+            enable::{
+                self,
+                try_complete, //
+            },
+            transition::{
+                self,
+                sched_switch,
+                update, //
+            },
+            Event,
+            PatchHost,
+            TaskState,
+            Way, //
+        },
+        tests::machine::{
+            asleep_in,
+            original,
+            Entry,
+            Function,
+            Machine,
+            Patch,
+            Task,
+            ELSEWHERE,
+            VMLINUX, //
+        }, //
+    };
+
+    const PATCH: Patch = Patch(0);
+    const FUNCTION: Function = Function(1);
+    const TASKS: usize = 4;
+    const LAST: Task = Task::Thread(TASKS - 1);
+
+    /// `PATCH` is being enabled, and waits for that many tasks, the last ones.
+    fn patching(waiting: usize) -> Machine {
+        let machine = Machine::new(TASKS);
+        machine.describe(PATCH, false, &[(VMLINUX, &[FUNCTION])]);
+        for number in TASKS - waiting..TASKS {
+            machine.put(Task::Thread(number), asleep_in(original(FUNCTION)));
+        }
+        assert!(enable::enable(&machine, PATCH).is_ok());
+        assert_eq!(machine.transition_patch(), Some(PATCH));
+        let _ = machine.log();
+        machine
+    }
+
+    #[test]
+    fn signals_after_15_seconds_and_every_15_after() {
+        for each_second in [false, true] {
+            let machine = patching(1);
+            machine.each_second.set(each_second);
+            while machine.elapsed.get() < 60_000 {
+                assert!(machine.try_again(PATCH));
+                assert_eq!(machine.nudges_of(LAST), machine.elapsed.get() / 15_000);
+            }
+            assert_eq!(machine.nudges_of(Task::Thread(0)), 0);
+            // It is said once.
+            assert!(machine.happened(&[Entry::Said(PATCH, Event::Signaling)]));
+        }
+    }
+
+    #[test]
+    fn retries_come_less_and_less_often() {
+        let machine = patching(1);
+        let mut passes = 0;
+        while machine.elapsed.get() < 1_280 {
+            assert_eq!(machine.retry.get(), Some(machine.elapsed.get().max(10)));
+            assert!(machine.try_again(PATCH));
+            passes += 1;
+        }
+        assert_eq!(passes, 8);
+        for _ in 0..3 {
+            assert_eq!(machine.retry.get(), Some(1_000));
+            assert!(machine.try_again(PATCH));
+        }
+    }
+
+    #[test]
+    fn retries_come_each_second_where_that_is_wanted() {
+        let machine = patching(1);
+        machine.each_second.set(true);
+        for _ in 0..20 {
+            assert!(machine.try_again(PATCH));
+            assert_eq!(machine.retry.get(), Some(1_000));
+        }
+        // And not when the last one switches itself.
+        update(&machine, LAST, Way::KernelExit);
+        assert!(!machine.hurried.get());
+    }
+
+    #[test]
+    fn last_straggler_that_switches_itself_asks_for_a_pass() {
+        let machine = patching(2);
+        update(&machine, Task::Thread(TASKS - 2), Way::KernelExit);
+        assert!(!machine.hurried.get());
+        update(&machine, LAST, Way::KernelExit);
+        assert!(machine.hurried.get());
+        try_complete(&machine, PATCH);
+        assert!(machine.transition_patch().is_none());
+    }
+
+    #[test]
+    fn before_they_are_counted_nobody_is_the_last() {
+        let machine = Machine::new(TASKS);
+        machine.describe(PATCH, false, &[(VMLINUX, &[FUNCTION])]);
+        transition::init(&machine, PATCH, TaskState::Patched);
+        transition::start(&machine, PATCH);
+        for number in 0..TASKS {
+            update(&machine, Task::Thread(number), Way::KernelExit);
+        }
+        assert!(!machine.hurried.get());
+    }
+
+    #[test]
+    fn reversal_asks_for_a_pass() {
+        for each_second in [false, true] {
+            let machine = patching(1);
+            machine.each_second.set(each_second);
+            assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
+            assert_eq!(machine.hurried.get(), !each_second);
+            machine.hurried.set(false);
+            // Those who switch back meanwhile do not.
+            update(&machine, Task::Thread(0), Way::KernelExit);
+            update(&machine, Task::Thread(1), Way::KernelExit);
+            assert!(!machine.hurried.get());
+        }
+    }
+
+    #[test]
+    fn straggler_that_switches_in_schedule_asks_for_a_pass() {
+        let machine = patching(1);
+        machine.set_current(LAST);
+        // Not as long as it has not switched.
+        sched_switch(&machine);
+        assert!(!machine.hurried.get());
+        machine.put(LAST, ELSEWHERE);
+        sched_switch(&machine);
+        assert!(machine.hurried.get());
+    }
+
+    #[test]
+    fn straggler_that_is_found_to_have_switched_is_not_waited_for() {
+        let machine = patching(1);
+        machine.leaving.set(Some(LAST));
+        assert!(machine.try_again(PATCH));
+        // Not by itself, as long as they are being counted.
+        assert!(!machine.hurried.get());
+        assert_eq!(machine.retry.get(), Some(0));
+        assert!(machine.try_again(PATCH));
+        assert!(machine.transition_patch().is_none());
+    }
+
+    #[test]
+    fn forced_transition_is_not_waited_for() {
+        for each_second in [false, true] {
+            let machine = patching(1);
+            machine.each_second.set(each_second);
+            assert!(enable::force(&machine, PATCH).is_ok());
+            assert_eq!(machine.hurried.get(), !each_second);
+        }
+    }
+
+    #[test]
+    fn forced_transition_is_not_waited_for_if_a_straggler_is_gone() {
+        let machine = patching(2);
+        // It ends without having switched, and is counted until the next pass.
+        machine.set_listed(LAST, false);
+        assert!(enable::force(&machine, PATCH).is_ok());
+        assert!(machine.stragglers.get() > 0);
+        assert!(machine.hurried.get());
+        assert!(machine.try_again(PATCH));
+        assert!(machine.transition_patch().is_none());
+    }
+
+    #[test]
+    fn signaled_task_that_switches_ends_it() {
+        let machine = patching(1);
+        while machine.nudges_of(LAST) == 0 {
+            assert!(machine.try_again(PATCH));
+        }
+        // The signal takes it to user space.
+        update(&machine, LAST, Way::KernelExit);
+        assert!(machine.try_again(PATCH));
+        assert!(machine.transition_patch().is_none());
+    }
+}

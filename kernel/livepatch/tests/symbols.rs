@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Which of several symbols of the same name is meant, and how far a symbol reaches.
+
+#[kernel::macros::kunit_tests(rust_livepatch_symbols)]
+mod tests {
+    use crate::model::symbols::{
+        size,
+        Failure,
+        Search, //
+    };
+
+    /// What a search finds among symbols at these addresses, and how many it looks at.
+    fn find(position: usize, addresses: &[usize]) -> (Result<usize, Failure>, usize) {
+        let mut search = Search::new(position);
+        assert_eq!(search.position(), position);
+        let over = addresses.iter().position(|&address| search.see(address));
+        let seen = over.map_or(addresses.len(), |place| place + 1);
+        (search.result(), seen)
+    }
+
+    #[test]
+    fn the_only_one_is_meant() {
+        assert_eq!(find(0, &[10]), (Ok(10), 1));
+        assert_eq!(find(1, &[10]), (Ok(10), 1));
+    }
+
+    #[test]
+    fn none_is_not_found() {
+        for position in 0..3 {
+            assert_eq!(find(position, &[]), (Err(Failure::NotFound), 0));
+        }
+    }
+
+    #[test]
+    fn two_are_ambiguous() {
+        assert_eq!(find(0, &[10, 20]), (Err(Failure::Ambiguous), 2));
+        assert_eq!(find(0, &[10, 20, 30]), (Err(Failure::Ambiguous), 2));
+    }
+
+    #[test]
+    fn position_tells_which() {
+        assert_eq!(find(1, &[10, 20, 30]), (Ok(10), 1));
+        assert_eq!(find(2, &[10, 20, 30]), (Ok(20), 2));
+        assert_eq!(find(3, &[10, 20, 30]), (Ok(30), 3));
+    }
+
+    #[test]
+    fn position_out_of_range() {
+        assert_eq!(find(2, &[10]), (Err(Failure::TooFew), 1));
+        assert_eq!(find(usize::MAX, &[10, 20]), (Err(Failure::TooFew), 2));
+    }
+
+    #[test]
+    fn what_comes_after_is_not_seen() {
+        let mut search = Search::new(1);
+        assert!(search.see(10));
+        assert!(search.see(20));
+        assert_eq!(search.result(), Ok(10));
+        assert_eq!(search.position(), 1);
+    }
+
+    const SYMBOLS: [usize; 5] = [0x100, 0x140, 0x140, 0x180, 0x900];
+
+    #[test]
+    fn symbol_reaches_to_the_next() {
+        assert_eq!(size(0x100, &SYMBOLS, 0x100..0x200), Some(0x40));
+        assert_eq!(size(0x140, &SYMBOLS, 0x100..0x200), Some(0x40));
+    }
+
+    #[test]
+    fn last_symbol_reaches_to_the_end_of_the_region() {
+        assert_eq!(size(0x180, &SYMBOLS, 0x100..0x200), Some(0x80));
+        assert_eq!(size(0x900, &SYMBOLS, 0x800..0x910), Some(0x10));
+    }
+
+    #[test]
+    fn address_inside_belongs_to_the_symbol_before_it() {
+        assert_eq!(size(0x13f, &SYMBOLS, 0x100..0x200), Some(0x40));
+        assert_eq!(size(0x1ff, &SYMBOLS, 0x100..0x200), Some(0x80));
+    }
+
+    #[test]
+    fn symbol_of_another_region_does_not_count() {
+        assert_eq!(size(0x850, &SYMBOLS, 0x800..0x910), None);
+        assert_eq!(size(0x50, &SYMBOLS, 0..0x60), None);
+        assert_eq!(size(0x50, &[], 0..0x60), None);
+    }
+}
