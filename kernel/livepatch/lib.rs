@@ -73,6 +73,7 @@ mod modules;
 mod objects;
 mod patch;
 mod relocs;
+mod report;
 mod shadow;
 mod state;
 mod symbols;

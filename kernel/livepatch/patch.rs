@@ -27,7 +27,6 @@ use crate::{
         mutex::Locked,
         patches,
         tasks,
-        trace,
         work, //
     },
     model::{
@@ -36,14 +35,15 @@ use crate::{
             FuncState, //
         },
         Callback,
+        Event,
         Expectation,
-        Notice,
+        ModuleHost,
         PatchHost,
-        Refusal,
-        Turn, //
+        Refusal, //
     },
     objects,
-    relocs, //
+    relocs,
+    report, //
 };
 use core::ffi::CStr;
 use kernel::{
@@ -81,7 +81,6 @@ impl<'a> PatchHost for Kernel<'a> {
     type Object = &'a Object;
     type Func = &'a Func;
     type Functions = KVVec<Function<'a>>;
-    type Module = &'a Module;
     type Stack = &'a FuncStack;
     type Batch = batch::Batch<'a>;
     type Error = Error;
@@ -167,10 +166,6 @@ impl<'a> PatchHost for Kernel<'a> {
         objects::resolve(patch, object, self.0)
     }
 
-    fn clear_relocations(&self, patch: &'a Patch, object: &'a Object) {
-        relocs::clear_for_object(patch, object);
-    }
-
     fn call(&self, object: &'a Object, callback: Callback) -> Result {
         object.call(callback, self.0)
     }
@@ -181,25 +176,6 @@ impl<'a> PatchHost for Kernel<'a> {
 
     fn set_owes_post_unpatch(&self, object: &'a Object, owes: bool) {
         object.set_owes_post_unpatch(owes, self.0);
-    }
-
-    fn is_module(&self, object: &'a Object, module: &'a Module) -> bool {
-        object.name() == Some(module.name())
-    }
-
-    fn set_patchable(&self, module: &'a Module, patchable: bool) {
-        module.set_patchable(patchable, self.0);
-    }
-
-    fn attach(&self, object: &'a Object, module: &'a Module) {
-        object.set_module(Some(module), self.0);
-    }
-
-    fn detach(&self, object: &'a Object) {
-        object.set_module(None, self.0);
-        for func in object.funcs(self.0) {
-            func.clear_original(self.0);
-        }
     }
 
     fn funcs(&self, object: &'a Object) -> impl Iterator<Item = &'a Func> {
@@ -283,53 +259,8 @@ impl<'a> PatchHost for Kernel<'a> {
         indexes.free();
     }
 
-    fn notify(&self, notice: Notice<&'a Patch, &'a Object, Error>) {
-        match notice {
-            Notice::Enabling(patch) => pr_notice!("enabling patch '{}'\n", patch.name()),
-            Notice::EnableFailed(patch) => {
-                pr_warn!("failed to enable patch '{}'\n", patch.name());
-            }
-            Notice::PrePatchFailed(object) => pr_warn!(
-                "pre-patch callback failed for object '{}'\n",
-                object.display_name()
-            ),
-            Notice::PatchFailed(object) => {
-                pr_warn!("failed to patch object '{}'\n", object.display_name());
-            }
-            Notice::ResolveFailed(patch, object, error) => pr_warn!(
-                "failed to initialize patch '{}' for module '{}' ({})\n",
-                patch.name(),
-                object.display_name(),
-                error.to_errno()
-            ),
-            Notice::Applying(patch, object) => pr_notice!(
-                "applying patch '{}' to loading module '{}'\n",
-                patch.name(),
-                object.display_name()
-            ),
-            Notice::ApplyFailed(patch, object, error) => pr_warn!(
-                "failed to apply patch '{}' to module '{}' ({})\n",
-                patch.name(),
-                object.display_name(),
-                error.to_errno()
-            ),
-            Notice::Refusing(patch, object) => {
-                let (patch, module) = (patch.name(), object.display_name());
-                pr_warn!(
-                    "patch '{patch}' failed for module '{0}', refusing to load module '{0}'\n",
-                    module
-                );
-            }
-            Notice::Reverting(patch, object) => pr_notice!(
-                "reverting patch '{}' on unloading module '{}'\n",
-                patch.name(),
-                object.display_name()
-            ),
-        }
-    }
-
-    fn trace_patch(&self, patch: &'a Patch, turn: Turn<&'a Patch>) {
-        trace::patch(patch, turn);
+    fn tell(&self, event: Event<&'a Patch, &'a Object, Error>) {
+        report::event(self, event);
     }
 
     fn expect(&self, what: Expectation, holds: bool) {
@@ -343,6 +274,33 @@ impl<'a> PatchHost for Kernel<'a> {
         if warned.is_some_and(|warned| warned.xchg(1, Relaxed) == 0) {
             pr_warn!("unexpected: not {what:?}\n");
             warn_on!(true);
+        }
+    }
+}
+
+impl<'a> ModuleHost for Kernel<'a> {
+    type Module = &'a Module;
+
+    fn is_module(&self, object: &'a Object, module: &'a Module) -> bool {
+        object.name() == Some(module.name())
+    }
+
+    fn set_patchable(&self, module: &'a Module, patchable: bool) {
+        module.set_patchable(patchable, self.0);
+    }
+
+    fn attach(&self, object: &'a Object, module: &'a Module) {
+        object.set_module(Some(module), self.0);
+    }
+
+    fn clear_relocations(&self, patch: &'a Patch, object: &'a Object) {
+        relocs::clear_for_object(patch, object);
+    }
+
+    fn detach(&self, object: &'a Object) {
+        object.set_module(None, self.0);
+        for func in object.funcs(self.0) {
+            func.clear_original(self.0);
         }
     }
 }

@@ -7,36 +7,28 @@
 
 use crate::{
     edge::{
-        abi::{
-            FuncName,
-            Patch, //
-        },
+        abi::FuncName,
         index,
-        log,
         mutex,
         tasks::{
             self,
             TaskRef, //
         },
-        trace,
         work, //
     },
     model::{
         self,
         Blocker,
-        Event,
         Host,
+        Outcome,
         PatchHost,
-        Step,
-        Tally,
         TaskHost,
-        TaskState,
-        Way, //
+        TaskState, //
     },
-    patch::Kernel, //
+    patch::Kernel,
+    report, //
 };
 use kernel::{
-    bindings,
     prelude::*,
     sync::{
         atomic::{
@@ -126,20 +118,8 @@ impl TaskHost for Tasks {
             .map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
-    fn report_blocker(&self, task: TaskRef, why: Blocker<Self::Name>) {
-        trace::blocked(task, self.target(), why);
-        let (err, func) = match why {
-            Blocker::NoReliableStack => return,
-            Blocker::Running => (EBUSY.to_errno(), None),
-            Blocker::UnreliableStack => (EINVAL.to_errno(), None),
-            Blocker::SleepsOn(name) => (EADDRINUSE.to_errno(), Some(name)),
-            Blocker::Other(err) => (err, None),
-        };
-        task.report(err, func);
-    }
-
-    fn trace_switch(&self, task: TaskRef, state: TaskState, way: Way) {
-        trace::switched(task, state, way);
+    fn report(&self, task: TaskRef, outcome: Outcome<FuncName>) {
+        report::task(task, self.target(), outcome);
     }
 
     fn read_barrier(&self) {
@@ -221,33 +201,6 @@ impl Host for Kernel<'_> {
 
     fn write_barrier(&self) {
         smp_mb(Write);
-    }
-
-    fn say(&self, patch: &Patch, event: Event) {
-        let name = patch.name();
-        let patching = Tasks.target() == TaskState::Patched;
-        let direction = if patching { "patching" } else { "unpatching" };
-        let debug = |event| log::debug_transition(event, name, patching);
-        match event {
-            Event::Initializing => debug(bindings::klp_debug_event_KLP_DEBUG_INITIALIZING),
-            Event::Completing => debug(bindings::klp_debug_event_KLP_DEBUG_COMPLETING),
-            Event::Canceling => debug(bindings::klp_debug_event_KLP_DEBUG_CANCELING),
-            Event::Reversing => debug(bindings::klp_debug_event_KLP_DEBUG_REVERSING),
-            Event::Starting => pr_notice!("'{name}': starting {direction} transition\n"),
-            Event::Complete => pr_notice!("'{name}': {direction} complete\n"),
-            Event::Signaling => pr_notice!("signaling remaining tasks\n"),
-            Event::Forcing => pr_warn!("forcing remaining tasks to the patched state\n"),
-        }
-    }
-
-    fn trace_transition(&self, patch: &Patch, step: Step, count: impl FnOnce() -> Tally) {
-        if trace::wants(step) {
-            let elapsed = match step {
-                Step::Start => 0,
-                Step::Reverse | Step::Force | Step::Complete => self.elapsed(),
-            };
-            trace::transition(patch, step, Tasks.target(), count(), elapsed);
-        }
     }
 }
 

@@ -18,10 +18,8 @@ use crate::{
     },
     model::{
         Blocker,
-        Step,
         Tally,
         TaskState,
-        Turn,
         Way, //
     }, //
 };
@@ -73,17 +71,22 @@ declare_trace! {
     );
 }
 
-/// Something happens to a patch.
-pub(crate) fn patch(patch: &Patch, turn: Turn<&Patch>) {
-    let patch = patch.as_ptr();
+/// A patch becomes enabled.
+pub(crate) fn enabled(patch: &Patch) {
+    // SAFETY: This is a patch, and its module outlives it.
+    unsafe { klp_patch_enable(patch.as_ptr()) };
+}
+
+/// A patch becomes disabled.
+pub(crate) fn disabled(patch: &Patch) {
+    // SAFETY: This is a patch, and its module outlives it.
+    unsafe { klp_patch_disable(patch.as_ptr()) };
+}
+
+/// A patch becomes disabled because the patch `by` has replaced it.
+pub(crate) fn replaced(patch: &Patch, by: &Patch) {
     // SAFETY: These are patches, and their modules outlive them.
-    unsafe {
-        match turn {
-            Turn::Enabled => klp_patch_enable(patch),
-            Turn::Disabled => klp_patch_disable(patch),
-            Turn::ReplacedBy(by) => klp_patch_replace(patch, by.as_ptr()),
-        }
-    }
+    unsafe { klp_patch_replace(patch.as_ptr(), by.as_ptr()) };
 }
 
 /// A task has switched to `state`.
@@ -122,47 +125,40 @@ pub(crate) fn blocked(task: TaskRef, target: TaskState, why: Blocker<FuncName>) 
 
 /// The tracepoints of transitions, which all have the same arguments.
 ///
-/// Not with `declare_trace!`, because counting tasks is not for nothing: whether somebody wants to
-/// know is asked before.
+/// `declare_trace!` does not serve here, because tasks are only counted for a tracepoint that is in
+/// use.
 macro_rules! transition_tracepoints {
-    ($($step:ident: $tracepoint:ident, $call:ident;)*) => {
-        /// Whether anybody traces this step of transitions.
-        pub(crate) fn wants(step: Step) -> bool {
-            match step {
-                // SAFETY: These are static keys.
-                $(Step::$step => unsafe {
-                    static_branch_unlikely!(
-                        bindings::$tracepoint,
-                        bindings::tracepoint,
-                        key
-                    )
-                },)*
+    ($($(#[$doc:meta])* $name:ident: $tracepoint:ident, $call:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// `facts` counts the tasks, and returns the milliseconds since the transition started.
+            pub(crate) fn $name(
+                patch: &Patch,
+                target: TaskState,
+                facts: impl FnOnce() -> (Tally, u64),
+            ) {
+                // SAFETY: This is the static key of a tracepoint.
+                if unsafe {
+                    static_branch_unlikely!(bindings::$tracepoint, bindings::tracepoint, key)
+                } {
+                    let (Tally { waiting, tasks }, elapsed) = facts();
+                    let (patch, target) = (patch.as_ptr(), target as c_int);
+                    // SAFETY: This is a patch, and its module outlives it.
+                    unsafe { bindings::$call(patch, target, waiting, tasks, elapsed) };
+                }
             }
-        }
-
-        /// A transition to `target` takes a step, `elapsed` milliseconds after its start.
-        pub(crate) fn transition(
-            patch: &Patch,
-            step: Step,
-            target: TaskState,
-            tally: Tally,
-            elapsed: u64,
-        ) {
-            let (patch, target) = (patch.as_ptr(), target as c_int);
-            let Tally { waiting, tasks } = tally;
-            match step {
-                // SAFETY: This is a patch, and its module outlives it.
-                $(Step::$step => unsafe {
-                    bindings::$call(patch, target, waiting, tasks, elapsed)
-                },)*
-            }
-        }
+        )*
     };
 }
 
 transition_tracepoints! {
-    Start: __tracepoint_klp_transition_start, rust_do_trace_klp_transition_start;
-    Reverse: __tracepoint_klp_transition_reverse, rust_do_trace_klp_transition_reverse;
-    Force: __tracepoint_klp_transition_force, rust_do_trace_klp_transition_force;
-    Complete: __tracepoint_klp_transition_complete, rust_do_trace_klp_transition_complete;
+    /// Tasks are about to be asked to switch.
+    transition_start: __tracepoint_klp_transition_start, rust_do_trace_klp_transition_start;
+    /// The target of a transition is about to change.
+    transition_reverse: __tracepoint_klp_transition_reverse, rust_do_trace_klp_transition_reverse;
+    /// Tasks are about to be switched by decree.
+    transition_force: __tracepoint_klp_transition_force, rust_do_trace_klp_transition_force;
+    /// All tasks have switched.
+    transition_complete: __tracepoint_klp_transition_complete, rust_do_trace_klp_transition_complete;
 }

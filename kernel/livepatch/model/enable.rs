@@ -13,12 +13,11 @@ use super::{
     replace,
     transition,
     Callback,
+    Event,
     Host,
-    Notice,
     PatchHost,
     Refusal,
-    TaskState,
-    Turn, //
+    TaskState, //
 };
 
 /// Enables a patch that has just been passed in. Sleeps.
@@ -56,7 +55,7 @@ fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     if host.transition_patch().is_some() {
         return Err(Refusal::Busy.into());
     }
-    host.notify(Notice::Enabling(patch));
+    host.tell(Event::Enabling(patch));
     transition::init(host, patch, TaskState::Patched);
 
     // Orders the stores to the funcs' `transition` before those that put them on the func stacks:
@@ -64,11 +63,11 @@ fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     host.write_barrier();
 
     if let Err(error) = patch_loaded(host, patch) {
-        host.notify(Notice::EnableFailed(patch));
+        host.tell(Event::EnableFailed(patch));
         transition::cancel(host, patch);
         return Err(error);
     }
-    host.trace_patch(patch, Turn::Enabled);
+    host.tell(Event::Enabled(patch));
     transition::start(host, patch);
     host.set_enabled(patch, true);
     try_complete(host, patch);
@@ -80,7 +79,7 @@ fn patch_loaded<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error>
         if host.loaded(object) {
             patch::pre_patch(host, object)?;
             patch::patch_object(host, object, Circumstance::InTransition)
-                .inspect_err(|_| host.notify(Notice::PatchFailed(object)))?;
+                .inspect_err(|_| host.tell(Event::PatchFailed(object)))?;
         }
     }
     host.publish_index(patch)
@@ -122,7 +121,7 @@ fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
         }
     }
 
-    host.trace_patch(patch, Turn::Disabled);
+    host.tell(Event::Disabled(patch));
     transition::start(host, patch);
     host.set_enabled(patch, false);
     try_complete(host, patch);

@@ -3,8 +3,9 @@
 //! What the rules ask of the machine that they run on.
 //!
 //! [`TaskHost`] is all that a task needs to switch itself, without `klp_mutex`. [`PatchHost`] is
-//! the patches, with their objects and funcs, and [`Host`] the transition between them; everything
-//! in these two is used with `klp_mutex` held. [`TextHost`] is the rest of a patch's life, in which
+//! the patches, with their objects and funcs, [`ModuleHost`] the modules that come and go under
+//! them, and [`Host`] the transition between them; everything in these three is used with
+//! `klp_mutex` held. [`TextHost`] is the rest of a patch's life, in which
 //! only its module is left. In the kernel they are the scheduler, the unwinder,
 //! ftrace, sysfs; in user space a simulated machine.
 
@@ -17,13 +18,9 @@ use super::{
     Callback,
     Event,
     Expectation,
-    Notice,
+    Outcome,
     Refusal,
-    Step,
-    Tally,
-    TaskState,
-    Turn,
-    Way, //
+    TaskState, //
 };
 
 /// What switching a task takes.
@@ -63,12 +60,9 @@ pub(crate) trait TaskHost {
     /// Looks for functions that are about to change on the stack of `task`, inside
     /// [`TaskHost::with_task_still`].
     fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
-    /// Logs at debug level, and traces, why `task` did not switch when a pass looked at it. Must
-    /// not sleep.
-    fn report_blocker(&self, task: Self::Task, why: Blocker<Self::Name>);
-    /// Tells who traces it that `task` has switched to `state`. Must not sleep, and may be called
-    /// inside [`TaskHost::with_task_still`].
-    fn trace_switch(&self, task: Self::Task, state: TaskState, way: Way);
+    /// Reports that `task` has switched, or why it could not when a pass looked at it. Must not
+    /// sleep. A switch may be reported inside [`TaskHost::with_task_still`].
+    fn report(&self, task: Self::Task, outcome: Outcome<Self::Name>);
     /// `smp_rmb()`.
     fn read_barrier(&self);
 
@@ -96,8 +90,6 @@ pub(crate) trait PatchHost {
     type Func: Copy;
     /// A set of functions of an object.
     type Functions;
-    /// A module that comes or goes.
-    type Module: Copy;
     /// The func stack of one function of the kernel.
     type Stack: Copy;
     /// The functions that are to enter ftrace together.
@@ -152,23 +144,12 @@ pub(crate) trait PatchHost {
     /// Finds the functions of a loaded object, and writes the relocations that wait for it. If the
     /// function fails, none of them is written.
     fn resolve(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
-    /// Undoes [`PatchHost::resolve`]'s relocations.
-    fn clear_relocations(&self, patch: Self::Patch, object: Self::Object);
     /// Runs a callback, if the patch has it. Only [`Callback::PrePatch`] may fail.
     fn call(&self, object: Self::Object, callback: Callback) -> Result<(), Self::Error>;
     /// Whether [`Callback::PostUnpatch`] is owed.
     fn owes_post_unpatch(&self, object: Self::Object) -> bool;
     /// Sets what [`PatchHost::owes_post_unpatch`] returns.
     fn set_owes_post_unpatch(&self, object: Self::Object, owes: bool);
-
-    /// Whether an object is this module.
-    fn is_module(&self, object: Self::Object, module: Self::Module) -> bool;
-    /// Whether new patches find the module.
-    fn set_patchable(&self, module: Self::Module, patchable: bool);
-    /// The module is there: the object is loaded.
-    fn attach(&self, object: Self::Object, module: Self::Module);
-    /// The module is not there any more; its functions are forgotten.
-    fn detach(&self, object: Self::Object);
 
     /// The funcs of an object.
     fn funcs(&self, object: Self::Object) -> impl Iterator<Item = Self::Func>;
@@ -214,12 +195,27 @@ pub(crate) trait PatchHost {
     /// left ftrace, indexes that were withdrawn or replaced.
     fn reclaim(&self);
 
-    /// Tells the log of patches and objects.
-    fn notify(&self, notice: Notice<Self::Patch, Self::Object, Self::Error>);
-    /// Tells who traces it what happens to a patch.
-    fn trace_patch(&self, patch: Self::Patch, turn: Turn<Self::Patch>);
+    /// Reports what happens to a patch.
+    fn tell(&self, event: Event<Self::Patch, Self::Object, Self::Error>);
     /// Warns, the first time, that an expectation does not hold.
     fn expect(&self, what: Expectation, holds: bool);
+}
+
+/// The modules that come and go under enabled patches.
+pub(crate) trait ModuleHost: PatchHost {
+    /// A module that comes or goes.
+    type Module: Copy;
+
+    /// Whether an object is this module.
+    fn is_module(&self, object: Self::Object, module: Self::Module) -> bool;
+    /// Whether new patches find the module.
+    fn set_patchable(&self, module: Self::Module, patchable: bool);
+    /// The module is there: the object is loaded.
+    fn attach(&self, object: Self::Object, module: Self::Module);
+    /// Undoes the relocations that [`PatchHost::resolve`] has written.
+    fn clear_relocations(&self, patch: Self::Patch, object: Self::Object);
+    /// The module is not there any more; its functions are forgotten.
+    fn detach(&self, object: Self::Object);
 }
 
 /// The machine that a transition runs on.
@@ -259,12 +255,6 @@ pub(crate) trait Host: PatchHost {
     fn retry_after(&self, delay: u64);
     /// `smp_wmb()`.
     fn write_barrier(&self);
-
-    /// Tells the log how the transition of a patch goes on.
-    fn say(&self, patch: Self::Patch, event: Event);
-    /// Tells who traces it how far the transition of a patch is. `count` walks over all tasks:
-    /// only for who wants to know.
-    fn trace_transition(&self, patch: Self::Patch, step: Step, count: impl FnOnce() -> Tally);
 }
 
 /// The tasks, for as long as one of them may be in the text of a departing patch. Such a patch has

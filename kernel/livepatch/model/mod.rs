@@ -45,6 +45,7 @@ pub(crate) mod transition;
 
 pub(crate) use self::host::{
     Host,
+    ModuleHost,
     PatchHost,
     TaskHost,
     TextHost, //
@@ -118,30 +119,6 @@ pub(crate) enum Way {
     Forced,
 }
 
-/// What is traced of a patch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Turn<P> {
-    /// It becomes enabled.
-    Enabled,
-    /// It becomes disabled.
-    Disabled,
-    /// It becomes disabled because this patch has replaced it.
-    ReplacedBy(P),
-}
-
-/// What is traced of a transition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Step {
-    /// Tasks are about to be asked to switch.
-    Start,
-    /// The target is about to change.
-    Reverse,
-    /// Tasks are about to be switched by decree.
-    Force,
-    /// All tasks have switched.
-    Complete,
-}
-
 /// A count of tasks, idle tasks included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tally {
@@ -149,27 +126,6 @@ pub(crate) struct Tally {
     pub(crate) waiting: u32,
     /// All of them.
     pub(crate) tasks: u32,
-}
-
-/// What a transition says of itself, in the order in which it happens.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Event {
-    /// Task and func states are being prepared. Debug level.
-    Initializing,
-    /// Tasks may switch from now on.
-    Starting,
-    /// The direction changes. Debug level.
-    Reversing,
-    /// It ends before any task could switch. Debug level.
-    Canceling,
-    /// All tasks have switched. Debug level.
-    Completing,
-    /// The transition is over.
-    Complete,
-    /// Tasks that have not switched for a long time are being woken.
-    Signaling,
-    /// The administrator ends it without regard to what the tasks are doing.
-    Forcing,
 }
 
 /// Why the rules refuse to do something; the host has an error of its own for each.
@@ -213,29 +169,72 @@ impl Expectation {
     pub(crate) const COUNT: usize = Self::CallbackSucceeds as usize + 1;
 }
 
-/// What there is to say of patches and objects, beyond their transitions.
+/// Everything that the rules report of patches and transitions. The host decides which of it is
+/// logged and which is traced.
 ///
 /// `P`, `O` and `E` are a host's patches, objects and errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Notice<P, O, E> {
+pub(crate) enum Event<P, O, E> {
     /// A patch is about to be enabled.
     Enabling(P),
-    /// It cannot be; what was done is undone.
+    /// The patch cannot be enabled; everything that was done for it is undone.
     EnableFailed(P),
-    /// A pre-patch callback does not want the object to be patched.
+    /// A pre-patch callback refuses to have its object patched.
     PrePatchFailed(O),
     /// The object cannot be patched.
     PatchFailed(O),
+    /// The patch becomes enabled.
+    Enabled(P),
+    /// The patch becomes disabled.
+    Disabled(P),
+    /// The patch becomes disabled because another one has replaced it.
+    Replaced {
+        /// The patch that becomes disabled.
+        patch: P,
+        /// The patch that has taken its place.
+        by: P,
+    },
+
     /// Symbols or relocations of a patch for a module that is coming cannot be resolved.
     ResolveFailed(P, O, E),
     /// A patch is about to be applied to a module that is coming.
     Applying(P, O),
-    /// It cannot be.
+    /// The patch cannot be applied.
     ApplyFailed(P, O, E),
     /// Therefore the module is refused.
     Refusing(P, O),
     /// A patch is about to be reverted on a module that is going.
     Reverting(P, O),
+
+    /// Task and func states are being prepared for a transition.
+    Initializing(P),
+    /// Tasks are about to be asked to switch.
+    Starting(P),
+    /// The target of the transition is about to change.
+    Reversing(P),
+    /// The transition ends before any task could switch.
+    Canceling(P),
+    /// Tasks that have not switched for a long time are about to be woken up.
+    Signaling,
+    /// Tasks are about to be switched by decree.
+    Forcing(P),
+    /// All tasks have switched.
+    Switched(P),
+    /// The target state is about to become the only one.
+    Completing(P),
+    /// The transition is over.
+    Complete(P),
+}
+
+/// What became of an attempt to switch a task.
+///
+/// `N` is the name of a func.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome<N> {
+    /// The task has switched to this state.
+    Switched(TaskState, Way),
+    /// The task cannot switch.
+    Blocked(Blocker<N>),
 }
 
 /// The callbacks that a patch has for an object.

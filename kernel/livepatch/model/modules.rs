@@ -8,12 +8,12 @@ use super::{
         Circumstance, //
     },
     Callback,
-    Notice,
-    PatchHost, //
+    Event,
+    ModuleHost, //
 };
 
 /// Applies the enabled patches to a module that is being loaded, or none and fails. Sleeps.
-pub(crate) fn coming<H: PatchHost>(host: &H, module: H::Module) -> Result<(), H::Error> {
+pub(crate) fn coming<H: ModuleHost>(host: &H, module: H::Module) -> Result<(), H::Error> {
     // New patches find the module from now on.
     host.set_patchable(module, true);
 
@@ -23,7 +23,7 @@ pub(crate) fn coming<H: PatchHost>(host: &H, module: H::Module) -> Result<(), H:
         };
         host.attach(object, module);
         if let Err(error) = arrive(host, patch, object) {
-            host.notify(Notice::Refusing(patch, object));
+            host.tell(Event::Refusing(patch, object));
             host.set_patchable(module, false);
             host.detach(object);
             leave_all(host, module, Some(patch));
@@ -34,24 +34,24 @@ pub(crate) fn coming<H: PatchHost>(host: &H, module: H::Module) -> Result<(), H:
 }
 
 /// Reverts the enabled patches on a module that is being unloaded. Sleeps.
-pub(crate) fn going<H: PatchHost>(host: &H, module: H::Module) {
+pub(crate) fn going<H: ModuleHost>(host: &H, module: H::Module) {
     // New patches do not find the module any more.
     host.set_patchable(module, false);
     leave_all(host, module, None);
 }
 
-fn find_object<H: PatchHost>(host: &H, patch: H::Patch, module: H::Module) -> Option<H::Object> {
+fn find_object<H: ModuleHost>(host: &H, patch: H::Patch, module: H::Module) -> Option<H::Object> {
     host.objects(patch)
         .find(|&object| host.is_module(object, module))
 }
 
 /// Applies one patch to the module that its object is attached to.
-fn arrive<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) -> Result<(), H::Error> {
+fn arrive<H: ModuleHost>(host: &H, patch: H::Patch, object: H::Object) -> Result<(), H::Error> {
     let when = Circumstance::of(host, patch);
 
     host.resolve(patch, object)
-        .inspect_err(|&error| host.notify(Notice::ResolveFailed(patch, object, error)))?;
-    host.notify(Notice::Applying(patch, object));
+        .inspect_err(|&error| host.tell(Event::ResolveFailed(patch, object, error)))?;
+    host.tell(Event::Applying(patch, object));
     // An architecture may refuse to write a relocation twice, and the module may be loaded again.
     patch_coming(host, patch, object, when)
         .inspect_err(|_| host.clear_relocations(patch, object))?;
@@ -64,7 +64,7 @@ fn arrive<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) -> Result<
 }
 
 /// Patches the functions of a module that is coming, or none and fails.
-fn patch_coming<H: PatchHost>(
+fn patch_coming<H: ModuleHost>(
     host: &H,
     patch: H::Patch,
     object: H::Object,
@@ -81,13 +81,13 @@ fn patch_coming<H: PatchHost>(
         })
         .inspect_err(|&error| {
             host.reclaim();
-            host.notify(Notice::ApplyFailed(patch, object, error));
+            host.tell(Event::ApplyFailed(patch, object, error));
             patch::post_unpatch(host, object);
         })
 }
 
 /// Reverts all patches, or those before `end`, on the module.
-fn leave_all<H: PatchHost>(host: &H, module: H::Module, end: Option<H::Patch>) {
+fn leave_all<H: ModuleHost>(host: &H, module: H::Module, end: Option<H::Patch>) {
     for patch in host.patches().take_while(|&patch| Some(patch) != end) {
         if let Some(object) = find_object(host, patch, module) {
             leave(host, patch, object);
@@ -96,7 +96,7 @@ fn leave_all<H: PatchHost>(host: &H, module: H::Module, end: Option<H::Patch>) {
 }
 
 /// Reverts one patch on the module.
-fn leave<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) {
+fn leave<H: ModuleHost>(host: &H, patch: H::Patch, object: H::Object) {
     let when = Circumstance::of(host, patch);
 
     // The callback was run at the start of the transition, if that is to unpatch; if not, the
@@ -104,7 +104,7 @@ fn leave<H: PatchHost>(host: &H, patch: H::Patch, object: H::Object) {
     if when == Circumstance::Settled {
         patch::call(host, object, Callback::PreUnpatch);
     }
-    host.notify(Notice::Reverting(patch, object));
+    host.tell(Event::Reverting(patch, object));
     patch::unpatch_object(host, object, when);
     if when == Circumstance::InTransition {
         // Without memory, the old index stays: some task may switch later than it could.

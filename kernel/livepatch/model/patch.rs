@@ -10,8 +10,8 @@
 use super::{
     func::Change,
     Callback,
+    Event,
     Expectation,
-    Notice,
     PatchHost,
     Refusal, //
 };
@@ -143,7 +143,7 @@ pub(super) fn unpatch_objects<H: PatchHost>(
 pub(super) fn pre_patch<H: PatchHost>(host: &H, object: H::Object) -> Result<(), H::Error> {
     let result = host.call(object, Callback::PrePatch);
     host.set_owes_post_unpatch(object, result.is_ok());
-    result.inspect_err(|_| host.notify(Notice::PrePatchFailed(object)))
+    result.inspect_err(|_| host.tell(Event::PrePatchFailed(object)))
 }
 
 /// Runs a callback that cannot fail.

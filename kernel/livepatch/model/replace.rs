@@ -12,8 +12,8 @@ use super::{
         Circumstance,
         Which, //
     },
-    PatchHost,
-    Turn, //
+    Event,
+    PatchHost, //
 };
 use core::iter;
 
@@ -55,7 +55,10 @@ pub(crate) fn add_nops<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H:
 pub(crate) fn unpatch_replaced<H: PatchHost>(host: &H, patch: H::Patch) {
     for older in replaced(host, patch) {
         host.set_enabled(older, false);
-        host.trace_patch(older, Turn::ReplacedBy(patch));
+        host.tell(Event::Replaced {
+            patch: older,
+            by: patch,
+        });
     }
     let older = replaced(host, patch);
     patch::unpatch_objects(host, older, Which::All, Circumstance::Settled);

@@ -26,11 +26,10 @@ use super::{
     Event,
     Expectation,
     Host,
-    Step,
+    Outcome,
     Tally,
     TaskHost,
     TaskState,
-    Turn,
     Way, //
 };
 use core::iter;
@@ -58,7 +57,7 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
 
     // Without effect until tasks are asked to switch.
     host.set_target(target);
-    host.say(patch, Event::Initializing);
+    host.tell(Event::Initializing(patch));
 
     let prepare = |task| {
         host.expect(
@@ -95,8 +94,7 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
         Expectation::TransitionToStart,
         tasks.target() != TaskState::Idle,
     );
-    host.trace_transition(patch, Step::Start, || tally(host));
-    host.say(patch, Event::Starting);
+    host.tell(Event::Starting(patch));
 
     // Until the first pass has counted them, nobody is the last.
     tasks.set_stragglers(MANY);
@@ -124,8 +122,8 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     host.restart_clock();
 }
 
-/// Counts the tasks.
-fn tally<H: Host>(host: &H) -> Tally {
+/// Counts the tasks, for a host that reports how far a transition is.
+pub(crate) fn tally<H: Host>(host: &H) -> Tally {
     let tasks = host.tasks();
     let mut tally = Tally::default();
     let mut count = |task| {
@@ -179,14 +177,14 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
 
     if left == 0 {
         host.set_sched_switching(false);
-        host.trace_transition(patch, Step::Complete, || tally(host));
+        host.tell(Event::Switched(patch));
         complete(host, patch);
         return true;
     }
 
     let elapsed = host.elapsed();
     if elapsed / NUDGE_INTERVAL > host.nudges() {
-        wake_stragglers(host, patch);
+        wake_stragglers(host);
         host.set_nudges(elapsed / NUDGE_INTERVAL);
     }
     host.retry_after(if tasks.retries_each_second() {
@@ -205,7 +203,7 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
 fn complete<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     let target = tasks.target();
-    host.say(patch, Event::Completing);
+    host.tell(Event::Completing(patch));
 
     // No task has yet to switch, so none will look for functions on its stack.
     host.withdraw_index();
@@ -251,7 +249,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
             }
         }
     }
-    host.say(patch, Event::Complete);
+    host.tell(Event::Complete(patch));
     host.set_target(TaskState::Idle);
     host.set_transition_patch(None);
 }
@@ -262,7 +260,7 @@ pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
         host.expect(Expectation::TransitionToCancel, false);
         return;
     }
-    host.say(patch, Event::Canceling);
+    host.tell(Event::Canceling(patch));
     host.set_target(TaskState::Unpatched);
     complete(host, patch);
 }
@@ -270,8 +268,7 @@ pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
 /// Turns a transition round: tasks that have switched are asked to switch back.
 pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    host.trace_transition(patch, Step::Reverse, || tally(host));
-    host.say(patch, Event::Reversing);
+    host.tell(Event::Reversing(patch));
 
     // No task may switch to the old target from here on: neither one that has yet to look at its
     // flag, nor one that has already and is about to read the target. The wait also covers tasks in
@@ -281,11 +278,10 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     host.synchronize();
 
     let enabled = !host.enabled(patch);
-    let turn = match enabled {
-        true => Turn::Enabled,
-        false => Turn::Disabled,
-    };
-    host.trace_patch(patch, turn);
+    host.tell(match enabled {
+        true => Event::Enabled(patch),
+        false => Event::Disabled(patch),
+    });
     host.set_enabled(patch, enabled);
     host.set_target(tasks.target().opposite());
     start(host, patch);
@@ -302,8 +298,7 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
 /// the patches that would be freed stay for ever.
 pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
-    host.trace_transition(patch, Step::Force, || tally(host));
-    host.say(patch, Event::Forcing);
+    host.tell(Event::Forcing(patch));
     host.for_each_task(|task| update(tasks, task, Way::Forced));
     host.for_each_idle_task(|task, _| update(tasks, task, Way::Forced));
 
@@ -335,7 +330,7 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     if tasks.test_and_clear_pending(task) {
         let target = tasks.target();
         tasks.set_state(task, target);
-        tasks.trace_switch(task, target, way);
+        tasks.report(task, Outcome::Switched(target, way));
         switched_itself(tasks);
     }
 }
@@ -383,7 +378,7 @@ pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     tasks.set_pending(child, tasks.pending(parent));
     tasks.set_state(child, state);
     if state != before && state != TaskState::Idle && state == tasks.target() {
-        tasks.trace_switch(child, state, Way::Fork);
+        tasks.report(child, Outcome::Switched(state, Way::Fork));
     }
 }
 
@@ -392,7 +387,7 @@ fn try_switch<T: TaskHost>(tasks: &T, task: T::Task) -> bool {
     match switch_task(tasks, task, Way::StackCheck) {
         Ok(()) => true,
         Err(why) => {
-            tasks.report_blocker(task, why);
+            tasks.report(task, Outcome::Blocked(why));
             false
         }
     }
@@ -426,17 +421,17 @@ fn switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     tasks.set_pending(task, false);
     if tasks.state(task) != target {
         tasks.set_state(task, target);
-        tasks.trace_switch(task, target, way);
+        tasks.report(task, Outcome::Switched(target, way));
     }
 }
 
 /// Wakes the tasks that have not switched after all this time.
 ///
 /// A task may switch between the look at its flag and the wake-up; it is then woken for nothing.
-fn wake_stragglers<H: Host>(host: &H, patch: H::Patch) {
+fn wake_stragglers<H: Host>(host: &H) {
     let tasks = host.tasks();
     if host.nudges() == 0 {
-        host.say(patch, Event::Signaling);
+        host.tell(Event::Signaling);
     }
     host.for_each_task(|task| {
         if tasks.pending(task) {

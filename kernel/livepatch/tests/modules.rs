@@ -14,7 +14,7 @@ mod tests {
             transition::switch_task,
             Blocker,
             Callback,
-            Notice,
+            Event,
             PatchHost,
             Way, //
         },
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(machine.reaches(TASK, DRIVERS), Some(PATCH));
         assert!(machine.is_sane());
         assert!(machine.happened(&[
-            Entry::Noticed(Notice::Applying(PATCH, DRIVER)),
+            Entry::Told(Event::Applying(PATCH, DRIVER)),
             Entry::Called(DRIVER, Callback::PrePatch),
             Entry::Entered(1),
             Entry::Called(DRIVER, Callback::PostPatch),
@@ -188,7 +188,7 @@ mod tests {
         assert!(machine.is_sane());
         assert!(machine.happened(&[
             Entry::Called(DRIVER, Callback::PreUnpatch),
-            Entry::Noticed(Notice::Reverting(PATCH, DRIVER)),
+            Entry::Told(Event::Reverting(PATCH, DRIVER)),
             Entry::Left(1),
             Entry::Called(DRIVER, Callback::PostUnpatch),
         ]));
@@ -273,10 +273,10 @@ mod tests {
         assert!(!machine.is_patchable(MODULE));
         assert!(machine.is_sane());
         assert!(machine.happened(&[
-            Entry::Noticed(Notice::Applying(PATCH, DRIVER)),
+            Entry::Told(Event::Applying(PATCH, DRIVER)),
             Entry::Called(DRIVER, Callback::PrePatch),
-            Entry::Noticed(Notice::PrePatchFailed(DRIVER)),
-            Entry::Noticed(Notice::Refusing(PATCH, DRIVER)),
+            Entry::Told(Event::PrePatchFailed(DRIVER)),
+            Entry::Told(Event::Refusing(PATCH, DRIVER)),
         ]));
         // The patch goes on without it.
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(PATCH));

@@ -16,7 +16,7 @@ mod tests {
                 Circumstance, //
             },
             Callback,
-            Notice,
+            Event,
             PatchHost, //
         },
         tests::machine::{
@@ -190,7 +190,7 @@ mod tests {
         // After publishing the patch, two objects and three funcs, resolving one, one stack.
         machine.failing_after.set(Some(8));
         assert!(enable::enable(&machine, PATCH).is_err());
-        let named = Entry::Noticed(Notice::PatchFailed(KERNEL));
+        let named = Entry::Told(Event::PatchFailed(KERNEL));
         assert!(machine.log().any(|entry| entry == named));
     }
 

@@ -62,7 +62,7 @@ mod tests {
             }
             assert_eq!(machine.nudges_of(Task::Thread(0)), 0);
             // It is said once.
-            assert!(machine.happened(&[Entry::Said(PATCH, Event::Signaling)]));
+            assert!(machine.happened(&[Entry::Told(Event::Signaling)]));
         }
     }
 

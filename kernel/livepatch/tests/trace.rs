@@ -15,10 +15,9 @@ mod tests {
                 sched_switch,
                 update, //
             },
+            Event,
             PatchHost,
-            Step,
             Tally,
-            Turn,
             Way, //
         },
         tests::machine::{
@@ -30,7 +29,6 @@ mod tests {
             Patch,
             Place,
             Task,
-            Traced,
             CPUS,
             ELSEWHERE,
             VMLINUX, //
@@ -70,12 +68,12 @@ mod tests {
     fn patching_is_traced() {
         let machine = patching();
         assert!(machine.was_traced(&[
-            Traced::Turned(PATCH, Turn::Enabled),
-            Traced::Stepped(PATCH, Step::Start, all()),
+            (Event::Enabled(PATCH), None),
+            (Event::Starting(PATCH), Some(all())),
         ]));
         machine.put(TASK, ELSEWHERE);
         try_complete(&machine, PATCH);
-        assert!(machine.was_traced(&[Traced::Stepped(PATCH, Step::Complete, tally(0))]));
+        assert!(machine.was_traced(&[(Event::Switched(PATCH), Some(tally(0)))]));
     }
 
     #[test]
@@ -86,9 +84,9 @@ mod tests {
         let _ = machine.was_traced(&[]);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
         assert!(machine.was_traced(&[
-            Traced::Turned(PATCH, Turn::Disabled),
-            Traced::Stepped(PATCH, Step::Start, all()),
-            Traced::Stepped(PATCH, Step::Complete, tally(0)),
+            (Event::Disabled(PATCH), None),
+            (Event::Starting(PATCH), Some(all())),
+            (Event::Switched(PATCH), Some(tally(0))),
         ]));
     }
 
@@ -98,18 +96,18 @@ mod tests {
         let _ = machine.was_traced(&[]);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
         assert!(machine.was_traced(&[
-            Traced::Stepped(PATCH, Step::Reverse, tally(1)),
-            Traced::Turned(PATCH, Turn::Disabled),
+            (Event::Reversing(PATCH), Some(tally(1))),
+            (Event::Disabled(PATCH), None),
             // The others have to go back.
-            Traced::Stepped(PATCH, Step::Start, tally(THREADS + CPUS - 1)),
+            (Event::Starting(PATCH), Some(tally(THREADS + CPUS - 1))),
         ]));
 
         // And again, with all of them still where they were.
         assert!(enable::set_enabled(&machine, PATCH, true).is_ok());
         assert!(machine.was_traced(&[
-            Traced::Stepped(PATCH, Step::Reverse, tally(THREADS + CPUS - 1)),
-            Traced::Turned(PATCH, Turn::Enabled),
-            Traced::Stepped(PATCH, Step::Start, tally(1)),
+            (Event::Reversing(PATCH), Some(tally(THREADS + CPUS - 1))),
+            (Event::Enabled(PATCH), None),
+            (Event::Starting(PATCH), Some(tally(1))),
         ]));
     }
 
@@ -118,7 +116,7 @@ mod tests {
         let machine = patching();
         let _ = machine.was_traced(&[]);
         assert!(enable::force(&machine, PATCH).is_ok());
-        assert!(machine.was_traced(&[Traced::Stepped(PATCH, Step::Force, tally(1))]));
+        assert!(machine.was_traced(&[(Event::Forcing(PATCH), Some(tally(1)))]));
         assert_eq!(machine.way_of(TASK), Some(Way::Forced));
         assert_eq!(machine.way_of(WORKER), Some(Way::StackCheck));
         assert!(machine.is_sane());
@@ -133,10 +131,16 @@ mod tests {
         machine.describe(NEXT, true, &[(VMLINUX, &[FUNCTION])]);
         assert!(enable::enable(&machine, NEXT).is_ok());
         assert!(machine.was_traced(&[
-            Traced::Turned(NEXT, Turn::Enabled),
-            Traced::Stepped(NEXT, Step::Start, all()),
-            Traced::Stepped(NEXT, Step::Complete, tally(0)),
-            Traced::Turned(PATCH, Turn::ReplacedBy(NEXT)),
+            (Event::Enabled(NEXT), None),
+            (Event::Starting(NEXT), Some(all())),
+            (Event::Switched(NEXT), Some(tally(0))),
+            (
+                Event::Replaced {
+                    patch: PATCH,
+                    by: NEXT
+                },
+                None
+            ),
         ]));
     }
 

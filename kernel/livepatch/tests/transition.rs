@@ -13,7 +13,6 @@ mod tests {
             transition::update,
             Callback,
             Event,
-            Notice,
             PatchHost,
             TaskHost,
             TaskState::{
@@ -35,6 +34,7 @@ mod tests {
             Patch,
             Place,
             Task,
+            Told,
             EBUSY,
             EINVAL,
             ELSEWHERE,
@@ -106,8 +106,8 @@ mod tests {
             && machine.is_sane()
     }
 
-    const fn said(event: Event) -> Entry {
-        Entry::Said(PATCH, event)
+    fn said(event: fn(Patch) -> Told) -> Entry {
+        Entry::Told(event(PATCH))
     }
 
     const fn called(callback: Callback) -> Entry {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(machine.retry.get(), None);
         assert!(!machine.sched_switching.get());
         assert!(machine.happened(&[
-            Entry::Noticed(Notice::Enabling(PATCH)),
+            Entry::Told(Event::Enabling(PATCH)),
             said(Event::Initializing),
             called(Callback::PrePatch),
             Entry::Entered(1),
@@ -300,11 +300,11 @@ mod tests {
         assert!(enable::enable(&machine, PATCH).is_err());
         assert!(is_gone(&machine));
         assert!(machine.happened(&[
-            Entry::Noticed(Notice::Enabling(PATCH)),
+            Entry::Told(Event::Enabling(PATCH)),
             said(Event::Initializing),
             called(Callback::PrePatch),
-            Entry::Noticed(Notice::PrePatchFailed(OBJECT)),
-            Entry::Noticed(Notice::EnableFailed(PATCH)),
+            Entry::Told(Event::PrePatchFailed(OBJECT)),
+            Entry::Told(Event::EnableFailed(PATCH)),
             said(Event::Canceling),
             said(Event::Completing),
             said(Event::Complete),

@@ -32,7 +32,6 @@ use crate::model::{
     func::FuncState,
     Callback,
     Event,
-    Notice,
     Refusal,
     TaskState,
     Way, //
@@ -119,13 +118,14 @@ impl From<Refusal> for Errno {
     }
 }
 
+/// What the rules report of patches and transitions.
+pub(crate) type Told = Event<Patch, Object, Errno>;
+
 /// What has happened, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Entry {
-    /// A message of a transition.
-    Said(Patch, Event),
-    /// A message of a patch or object.
-    Noticed(Notice<Patch, Object, Errno>),
+    /// The rules have reported an event that is logged.
+    Told(Told),
     /// A callback was run.
     Called(Object, Callback),
     /// That many functions have entered ftrace together.

@@ -14,7 +14,7 @@ use super::{
     Object,
     Patch,
     Presence,
-    Traced,
+    Told,
     BROKEN,
     FUNCTIONS,
     VMLINUX, //
@@ -25,17 +25,16 @@ use crate::model::{
         FuncState, //
     },
     Callback,
+    Event,
     Expectation,
-    Notice,
-    PatchHost,
-    Turn, //
+    ModuleHost,
+    PatchHost, //
 };
 
 impl PatchHost for Machine {
     type Patch = Patch;
     type Object = Object;
     type Func = Func;
-    type Module = Module;
     type Functions = [bool; FUNCTIONS];
     type Stack = Function;
     type Batch = usize;
@@ -168,13 +167,6 @@ impl PatchHost for Machine {
         Ok(())
     }
 
-    fn clear_relocations(&self, _: Patch, object: Object) {
-        self.expect_reclaimed();
-        self.must_hold(!self.patched(object));
-        self.must_hold(self.is_relocated(object));
-        self.object(object, |object| object.relocated = false);
-    }
-
     fn call(&self, object: Object, callback: Callback) -> Result<(), Errno> {
         // Where the last callback after patching looks, there are only the patch's own funcs.
         let has_nops = self.funcs(object).any(|func| self.is_nop(func));
@@ -203,25 +195,6 @@ impl PatchHost for Machine {
 
     fn set_owes_post_unpatch(&self, object: Object, owes: bool) {
         self.object(object, |object| object.owes = owes);
-    }
-
-    fn is_module(&self, object: Object, module: Module) -> bool {
-        module != VMLINUX && self.object(object, |object| object.module) == module
-    }
-
-    fn set_patchable(&self, module: Module, patchable: bool) {
-        self.state.borrow_mut().patchable[module.0] = patchable;
-    }
-
-    fn attach(&self, object: Object, _: Module) {
-        self.object(object, |object| object.loaded = true);
-    }
-
-    fn detach(&self, object: Object) {
-        self.expect_reclaimed();
-        self.must_hold(!self.patched(object));
-        self.must_hold(!self.is_relocated(object));
-        self.object(object, |object| object.loaded = false);
     }
 
     fn funcs(&self, object: Object) -> impl Iterator<Item = Func> {
@@ -394,15 +367,51 @@ impl PatchHost for Machine {
         self.state.borrow_mut().unreclaimed = false;
     }
 
-    fn notify(&self, notice: Notice<Patch, Object, Errno>) {
-        self.record(Entry::Noticed(notice));
-    }
-
-    fn trace_patch(&self, patch: Patch, turn: Turn<Patch>) {
-        self.keep_trace(Traced::Turned(patch, turn));
+    fn tell(&self, event: Told) {
+        match event {
+            Event::Enabled(_) | Event::Disabled(_) | Event::Replaced { .. } => {
+                self.keep_trace(event, None);
+            }
+            Event::Switched(_) => self.count_and_trace(event),
+            Event::Starting(_) | Event::Reversing(_) | Event::Forcing(_) => {
+                self.count_and_trace(event);
+                self.record(Entry::Told(event));
+            }
+            _ => self.record(Entry::Told(event)),
+        }
     }
 
     fn expect(&self, _: Expectation, holds: bool) {
         self.must_hold(holds);
+    }
+}
+
+impl ModuleHost for Machine {
+    type Module = Module;
+
+    fn is_module(&self, object: Object, module: Module) -> bool {
+        module != VMLINUX && self.object(object, |object| object.module) == module
+    }
+
+    fn set_patchable(&self, module: Module, patchable: bool) {
+        self.state.borrow_mut().patchable[module.0] = patchable;
+    }
+
+    fn attach(&self, object: Object, _: Module) {
+        self.object(object, |object| object.loaded = true);
+    }
+
+    fn clear_relocations(&self, _: Patch, object: Object) {
+        self.expect_reclaimed();
+        self.must_hold(!self.patched(object));
+        self.must_hold(self.is_relocated(object));
+        self.object(object, |object| object.relocated = false);
+    }
+
+    fn detach(&self, object: Object) {
+        self.expect_reclaimed();
+        self.must_hold(!self.patched(object));
+        self.must_hold(!self.is_relocated(object));
+        self.object(object, |object| object.loaded = false);
     }
 }

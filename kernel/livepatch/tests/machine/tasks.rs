@@ -3,23 +3,18 @@
 //! The tasks of the machine, and the transition, as the rules see them.
 
 use super::{
-    Entry,
     Function,
     Machine,
-    Patch,
     Place,
     Task,
     TaskData,
-    Traced,
     TASKS, //
 };
 use crate::model::{
     transition,
     Blocker,
-    Event,
     Host,
-    Step,
-    Tally,
+    Outcome,
     TaskHost,
     TaskState,
     Way, //
@@ -93,12 +88,11 @@ impl TaskHost for Machine {
         blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
-    fn report_blocker(&self, _: Task, _: Blocker<Function>) {
-        self.reports.set(self.reports.get() + 1);
-    }
-
-    fn trace_switch(&self, task: Task, state: TaskState, way: Way) {
-        self.told_of_switch(task, state, way);
+    fn report(&self, task: Task, outcome: Outcome<Function>) {
+        match outcome {
+            Outcome::Switched(state, way) => self.told_of_switch(task, state, way),
+            Outcome::Blocked(_) => self.reports.set(self.reports.get() + 1),
+        }
     }
 
     fn read_barrier(&self) {}
@@ -188,16 +182,4 @@ impl Host for Machine {
     }
 
     fn write_barrier(&self) {}
-
-    fn say(&self, patch: Patch, event: Event) {
-        self.record(Entry::Said(patch, event));
-    }
-
-    fn trace_transition(&self, patch: Patch, step: Step, count: impl FnOnce() -> Tally) {
-        // To count is not to pass over the tasks.
-        let leaving = self.leaving.take();
-        let tally = count();
-        self.leaving.set(leaving);
-        self.keep_trace(Traced::Stepped(patch, step, tally));
-    }
 }

@@ -4,36 +4,37 @@
 
 use super::{
     Machine,
-    Patch,
-    Task, //
+    Task,
+    Told, //
 };
 use crate::model::{
-    Step,
+    transition::tally,
     Tally,
     TaskHost,
     TaskState,
-    Turn,
     Way, //
 };
 
 /// How many traces of patches and transitions are kept.
 pub(super) const TRACES: usize = 8;
 
-/// What is traced of patches and transitions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Traced {
-    /// A patch becomes enabled or disabled.
-    Turned(Patch, Turn<Patch>),
-    /// A transition takes a step.
-    Stepped(Patch, Step, Tally),
-}
+/// An event that is traced, and the count of tasks that goes with it.
+pub(crate) type Traced = (Told, Option<Tally>);
 
 impl Machine {
-    pub(super) fn keep_trace(&self, traced: Traced) {
+    pub(super) fn keep_trace(&self, event: Told, tally: Option<Tally>) {
         let mut state = self.state.borrow_mut();
         if let Some(place) = state.traces.iter_mut().find(|place| place.is_none()) {
-            *place = Some(traced);
+            *place = Some((event, tally));
         }
+    }
+
+    pub(super) fn count_and_trace(&self, event: Told) {
+        // To count is not to pass over the tasks.
+        let leaving = self.leaving.take();
+        let tally = tally(self);
+        self.leaving.set(leaving);
+        self.keep_trace(event, Some(tally));
     }
 
     /// A task is about to be in `state`. If that is a switch it has to be told, once.

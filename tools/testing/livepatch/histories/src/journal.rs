@@ -12,12 +12,12 @@ use crate::{
         Entry,
         Machine,
         Object,
-        Patch, //
+        Patch,
+        Told, //
     },
     model::{
         Callback,
         Event,
-        Notice,
         PatchHost, //
     }, //
 };
@@ -146,34 +146,13 @@ impl Journal {
     fn entry(&mut self, machine: &Machine, entry: Entry, said: &mut Said) -> Result<(), String> {
         let asked = self.asked.take();
         match entry {
-            Entry::Said(patch, event) => self.event(patch, event, said),
+            Entry::Told(event) => self.event(machine, event, asked, said),
             Entry::Called(object, callback) => {
                 let key = (object.0 .0, machine.module_of(object).0);
                 self.callback(key, callback)?;
                 if callback == Callback::PrePatch {
                     self.asked = Some(object);
                 }
-                Ok(())
-            }
-            Entry::Noticed(notice) => {
-                *match notice {
-                    Notice::Enabling(_) => &mut said.enabling,
-                    Notice::EnableFailed(_) => &mut said.enable_failed,
-                    Notice::PrePatchFailed(object) => {
-                        if asked != Some(object) {
-                            return Err("it was not asked".into());
-                        }
-                        let key = (object.0 .0, machine.module_of(object).0);
-                        self.stages.remove(&key);
-                        &mut said.pre_patch_failed
-                    }
-                    Notice::PatchFailed(_) => &mut said.patch_failed,
-                    Notice::ResolveFailed(..) => &mut said.resolve_failed,
-                    Notice::Applying(..) => &mut said.applying,
-                    Notice::ApplyFailed(..) => &mut said.apply_failed,
-                    Notice::Refusing(..) => &mut said.refusing,
-                    Notice::Reverting(..) => &mut said.reverting,
-                } += 1;
                 Ok(())
             }
             Entry::Entered(_) | Entry::Left(_) => Ok(()),
@@ -188,17 +167,72 @@ impl Journal {
         }
     }
 
-    fn event(&mut self, patch: Patch, event: Event, said: &mut Said) -> Result<(), String> {
-        let next = match (self.phase, event) {
-            (Phase::None, Event::Initializing) => Phase::Initializing,
-            (Phase::Initializing, Event::Starting) => Phase::Running,
-            (Phase::Initializing, Event::Canceling) => Phase::Canceling,
-            (Phase::Running, Event::Reversing) => Phase::Reversing,
-            (Phase::Reversing, Event::Starting) => Phase::Running,
-            (Phase::Running, Event::Signaling | Event::Forcing) => Phase::Running,
-            (Phase::Running | Phase::Canceling, Event::Completing) => Phase::Completing,
-            (Phase::Completing, Event::Complete) => Phase::None,
-            (phase, _) => return Err(format!("after {phase:?}")),
+    fn event(
+        &mut self,
+        machine: &Machine,
+        event: Told,
+        asked: Option<Object>,
+        said: &mut Said,
+    ) -> Result<(), String> {
+        self.follow(event)?;
+        *match event {
+            Event::Enabling(_) => &mut said.enabling,
+            Event::EnableFailed(_) => &mut said.enable_failed,
+            Event::PrePatchFailed(object) => {
+                if asked != Some(object) {
+                    return Err("it was not asked".into());
+                }
+                let key = (object.0 .0, machine.module_of(object).0);
+                self.stages.remove(&key);
+                &mut said.pre_patch_failed
+            }
+            Event::PatchFailed(_) => &mut said.patch_failed,
+            Event::ResolveFailed(..) => &mut said.resolve_failed,
+            Event::Applying(..) => &mut said.applying,
+            Event::ApplyFailed(..) => &mut said.apply_failed,
+            Event::Refusing(..) => &mut said.refusing,
+            Event::Reverting(..) => &mut said.reverting,
+            Event::Starting(_) => &mut said.starting,
+            Event::Reversing(_) => &mut said.reversing,
+            Event::Canceling(_) => &mut said.canceling,
+            Event::Signaling => &mut said.signaling,
+            Event::Forcing(_) => &mut said.forcing,
+            Event::Complete(_) => &mut said.complete,
+            Event::Initializing(_) | Event::Completing(_) => return Ok(()),
+            Event::Enabled(_)
+            | Event::Disabled(_)
+            | Event::Replaced { .. }
+            | Event::Switched(_) => return Err("it is traced, not logged".into()),
+        } += 1;
+        Ok(())
+    }
+
+    /// The events of a transition come in order, and are of one patch.
+    fn follow(&mut self, event: Told) -> Result<(), String> {
+        let (next, patch) = match (self.phase, event) {
+            (Phase::None, Event::Initializing(patch)) => (Phase::Initializing, patch),
+            (Phase::Initializing, Event::Starting(patch)) => (Phase::Running, patch),
+            (Phase::Initializing, Event::Canceling(patch)) => (Phase::Canceling, patch),
+            (Phase::Running, Event::Reversing(patch)) => (Phase::Reversing, patch),
+            (Phase::Reversing, Event::Starting(patch)) => (Phase::Running, patch),
+            (Phase::Running, Event::Forcing(patch)) => (Phase::Running, patch),
+            (Phase::Running, Event::Signaling) => return Ok(()),
+            (Phase::Running | Phase::Canceling, Event::Completing(patch)) => {
+                (Phase::Completing, patch)
+            }
+            (Phase::Completing, Event::Complete(patch)) => (Phase::None, patch),
+            (
+                phase,
+                Event::Initializing(_)
+                | Event::Starting(_)
+                | Event::Reversing(_)
+                | Event::Canceling(_)
+                | Event::Signaling
+                | Event::Forcing(_)
+                | Event::Completing(_)
+                | Event::Complete(_),
+            ) => return Err(format!("after {phase:?}")),
+            _ => return Ok(()),
         };
         if self.phase == Phase::None {
             self.patch = Some(patch);
@@ -206,15 +240,6 @@ impl Journal {
             return Err(format!("of another patch than {:?}", self.patch));
         }
         self.phase = next;
-        *match event {
-            Event::Starting => &mut said.starting,
-            Event::Reversing => &mut said.reversing,
-            Event::Canceling => &mut said.canceling,
-            Event::Signaling => &mut said.signaling,
-            Event::Forcing => &mut said.forcing,
-            Event::Complete => &mut said.complete,
-            Event::Initializing | Event::Completing => return Ok(()),
-        } += 1;
         Ok(())
     }
 

@@ -11,9 +11,9 @@ use super::{
 use crate::model::{
     blocker,
     Blocker,
+    Outcome,
     TaskHost,
-    TaskState,
-    Way, //
+    TaskState, //
 };
 use loom::sync::{
     atomic::{
@@ -296,13 +296,8 @@ impl TaskHost for Tasks {
         found.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
-    fn report_blocker(&self, task: TaskId, why: Blocker<Version>) {
-        self.machine.log(|| format!("task {task}: {why:?}"));
-    }
-
-    fn trace_switch(&self, task: TaskId, state: TaskState, way: Way) {
-        self.machine
-            .log(|| format!("task {task}: {state:?}, {way:?}"));
+    fn report(&self, task: TaskId, outcome: Outcome<Version>) {
+        self.machine.log(|| format!("task {task}: {outcome:?}"));
     }
 
     #[track_caller]

@@ -23,13 +23,9 @@ use crate::model::{
     Event,
     Expectation,
     Host,
-    Notice,
     PatchHost,
     Refusal,
-    Step,
-    Tally,
-    TaskState,
-    Turn, //
+    TaskState, //
 };
 use loom::sync::atomic::{
     fence,
@@ -79,7 +75,6 @@ impl PatchHost for Transition {
     type Patch = usize;
     type Object = usize;
     type Func = FuncId;
-    type Module = ();
     type Functions = ();
     type Stack = ();
     type Batch = ();
@@ -168,8 +163,6 @@ impl PatchHost for Transition {
         Ok(())
     }
 
-    fn clear_relocations(&self, _: usize, _: usize) {}
-
     fn call(&self, patch: usize, callback: Callback) -> Result<(), Refusal> {
         self.machine().log(|| format!("{callback:?}"));
         if callback == Callback::PostUnpatch && self.machine().books().leaves_ftrace {
@@ -183,16 +176,6 @@ impl PatchHost for Transition {
     }
 
     fn set_owes_post_unpatch(&self, _: usize, _: bool) {}
-
-    fn is_module(&self, _: usize, (): ()) -> bool {
-        false
-    }
-
-    fn set_patchable(&self, (): (), _: bool) {}
-
-    fn attach(&self, _: usize, (): ()) {}
-
-    fn detach(&self, _: usize) {}
 
     fn funcs(&self, object: usize) -> impl Iterator<Item = FuncId> {
         self.machine().stacks.of_patch(object)
@@ -292,11 +275,10 @@ impl PatchHost for Transition {
         self.synchronize();
     }
 
-    fn notify(&self, notice: Notice<usize, usize, Refusal>) {
-        self.machine().log(|| format!("{notice:?}"));
+    // Tasks are not counted here: that would be one more walk over them to explore.
+    fn tell(&self, event: Event<usize, usize, Refusal>) {
+        self.machine().log(|| format!("{event:?}"));
     }
-
-    fn trace_patch(&self, _: usize, _: Turn<usize>) {}
 
     fn expect(&self, what: Expectation, holds: bool) {
         if !holds {
@@ -371,11 +353,4 @@ impl Host for Transition {
             fence(Release);
         }
     }
-
-    fn say(&self, patch: usize, event: Event) {
-        self.machine().log(|| format!("{patch}: {event:?}"));
-    }
-
-    // Nobody traces, so nobody counts: that would be one more walk over the tasks to explore.
-    fn trace_transition(&self, _: usize, _: Step, _: impl FnOnce() -> Tally) {}
 }
