@@ -320,8 +320,8 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
 /// Switches `task`, which is the caller's own or does not run, if it has been asked to.
 ///
 /// Called where a task is in no function that could be patched: on the way out of the kernel and
-/// in the idle loop. The caller has preemption disabled, so that [`Host::synchronize`] waits for
-/// it.
+/// in the idle loop. The caller has preemption disabled, so that
+/// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it.
 pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     // A full barrier if the flag was set. It orders the load of the flag before
     // 1. the load of the target,
@@ -345,7 +345,8 @@ fn switched_itself<T: TaskHost>(tasks: &T) {
 
 /// Lets the calling task switch, from `__schedule()`, if it has been asked to and its stack allows.
 ///
-/// The caller has preemption disabled: [`Host::synchronize`] waits for it, and no other CPU checks
+/// The caller has preemption disabled:
+/// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it. No other CPU checks
 /// this task's stack, because it runs.
 pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     let task = tasks.current();
