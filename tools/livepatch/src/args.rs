@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command line: what it asks for, and what is wrong with it.
+//! The parser of the command line, and the help texts.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::name;
 use crate::options::{Command, OptionSpec, Options, COMMANDS, OPTIONS};
 
-/// What the command line asks for.
+/// The request that a command line makes.
 pub enum Request {
     Run(Options),
     Help(Option<Command>),
@@ -35,14 +35,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
             b"-V" | b"--version" => return Ok(Request::Version),
             _ => {
                 let (option, attached) = find_option(bytes)?;
-                let value = match (option.value, attached) {
+                let value = match (option.value.word(), attached) {
                     (None, None) => OsString::new(),
                     (None, Some(_)) => {
                         return Err(Failure::usage(format!("--{} takes no value", option.long)))
                     }
                     (Some(_), Some(value)) => value,
-                    (Some(what), None) => arguments.next().ok_or_else(|| {
-                        Failure::usage(format!("--{}: {what} is missing", option.long))
+                    (Some(word), None) => arguments.next().ok_or_else(|| {
+                        Failure::usage(format!("--{}: {word} is missing", option.long))
                     })?,
                 };
                 given.push((option, value));
@@ -67,7 +67,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
                 option.long
             )));
         }
-        options.set(option, &value)?;
+        option.set(&mut options, &value)?;
     }
     check_operands(&options)?;
     if options.command == Command::Help {
@@ -77,7 +77,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     Ok(Request::Run(options))
 }
 
-/// The option, and what is attached to it: `--long=value`, `-svalue`.
+/// Finds the option, and the value attached to it: `--long=value`, `-svalue`.
 fn find_option(bytes: &[u8]) -> Result<(&'static OptionSpec, Option<OsString>), Failure> {
     let attached = |value: &[u8]| Some(OsString::from_vec(value.to_vec()));
     let unknown = || {
@@ -138,7 +138,7 @@ fn check_operands(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The text of `klpctl help [COMMAND]`.
+/// Returns the text of `klpctl help [COMMAND]`.
 pub fn help(command: Option<Command>) -> String {
     use std::fmt::Write as _;
 
@@ -165,12 +165,15 @@ pub fn help(command: Option<Command>) -> String {
                 .collect::<String>()
         ),
     };
-    for option in &OPTIONS {
+    for option in OPTIONS {
         if command.is_none_or(|command| option.commands.contains(&command)) {
             let short = option
                 .short
                 .map_or("    ".to_owned(), |s| format!("-{s}, "));
-            let value = option.value.map_or(String::new(), |v| format!(" {v}"));
+            let value = option
+                .value
+                .word()
+                .map_or(String::new(), |word| format!(" {word}"));
             let _ = writeln!(
                 text,
                 "  {:33} {}",

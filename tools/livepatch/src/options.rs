@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands and options that there are.
+//! The tables of commands and options.
 //!
-//! Parsing and help are made from these tables; a test holds the manual page and the completion
-//! against them.
+//! Adding an option takes a row in [`OPTIONS`] and a field in [`Options`]. The command line, the
+//! help texts and the errors come from the tables; a test compares the manual page and the
+//! completion with them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,8 +14,9 @@ use std::time::Duration;
 use crate::exit::Failure;
 use crate::name;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Command {
+    #[default]
     Status,
     List,
     Why,
@@ -33,141 +35,160 @@ pub struct CommandSpec {
     pub command: Command,
     pub name: &'static str,
     pub operands: &'static str,
-    /// The least and the greatest number of operands.
+    /// The smallest and the largest number of operands.
     pub count: (usize, usize),
     pub about: &'static str,
 }
 
-const fn spec(
-    command: Command,
-    name: &'static str,
-    operands: &'static str,
-    count: (usize, usize),
-    about: &'static str,
-) -> CommandSpec {
+const ANY: usize = usize::MAX;
+
+pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
-        command,
-        name,
-        operands,
-        count,
-        about,
+        command: Command::Status,
+        name: "status",
+        operands: "",
+        count: (0, 0),
+        about: "what state the patches are in (the default)",
+    },
+    CommandSpec {
+        command: Command::List,
+        name: "list",
+        operands: "",
+        count: (0, 0),
+        about: "the patches in stack order, and which serves what",
+    },
+    CommandSpec {
+        command: Command::Why,
+        name: "why",
+        operands: "[PATCH]",
+        count: (0, 1),
+        about: "the tasks that hold the transition or a module up, and why",
+    },
+    CommandSpec {
+        command: Command::Wait,
+        name: "wait",
+        operands: "[PATCH]",
+        count: (0, 1),
+        about: "wait for the transition to end",
+    },
+    CommandSpec {
+        command: Command::Load,
+        name: "load",
+        operands: "FILE [PARAM=VALUE...]...",
+        count: (1, ANY),
+        about: "load livepatch modules, and wait",
+    },
+    CommandSpec {
+        command: Command::Unload,
+        name: "unload",
+        operands: "[PATCH...]",
+        count: (0, ANY),
+        about: "disable patches, and unload their modules",
+    },
+    CommandSpec {
+        command: Command::Enable,
+        name: "enable",
+        operands: "PATCH",
+        count: (1, 1),
+        about: "turn a patch round that is being disabled",
+    },
+    CommandSpec {
+        command: Command::Disable,
+        name: "disable",
+        operands: "PATCH",
+        count: (1, 1),
+        about: "disable a patch, or turn it round",
+    },
+    CommandSpec {
+        command: Command::Force,
+        name: "force",
+        operands: "[PATCH]",
+        count: (0, 1),
+        about: "end the transition without its safety",
+    },
+    CommandSpec {
+        command: Command::Watch,
+        name: "watch",
+        operands: "",
+        count: (0, 0),
+        about: "a live view of the transition",
+    },
+    CommandSpec {
+        command: Command::Report,
+        name: "report",
+        operands: "",
+        count: (0, 0),
+        about: "write everything to a tar file for --root",
+    },
+    CommandSpec {
+        command: Command::Help,
+        name: "help",
+        operands: "[COMMAND]",
+        count: (0, 1),
+        about: "what there is to know of a command",
+    },
+];
+
+pub struct OptionSpec {
+    pub long: &'static str,
+    pub short: Option<char>,
+    pub value: Value,
+    /// The commands that take the option.
+    pub commands: &'static [Command],
+    pub about: &'static str,
+}
+
+/// The kind of value that an option takes, and the field that the option sets.
+pub enum Value {
+    /// The option takes no value. It sets the field to true.
+    Flag(Field<bool>),
+    Seconds(Field<Option<Duration>>),
+    Number(Field<Option<usize>>),
+    Dir(Field<Option<PathBuf>>),
+    File(Field<Option<PathBuf>>),
+}
+
+type Field<T> = fn(&mut Options) -> &mut T;
+
+impl Value {
+    /// Returns the word for the value in help texts and errors, or `None` for a flag.
+    pub fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Flag(_) => None,
+            Self::Seconds(_) => Some("SECONDS"),
+            Self::Number(_) => Some("N"),
+            Self::Dir(_) => Some("DIR"),
+            Self::File(_) => Some("FILE"),
+        }
+    }
+
+    /// Sets the field. Returns `None` if this kind of value cannot be read from the text.
+    fn set(&self, options: &mut Options, text: &OsStr) -> Option<()> {
+        match self {
+            Self::Flag(field) => *field(options) = true,
+            Self::Seconds(field) => {
+                let seconds: f64 = text.to_str()?.parse().ok()?;
+                *field(options) = Some(Duration::try_from_secs_f64(seconds).ok()?);
+            }
+            Self::Number(field) => *field(options) = Some(text.to_str()?.parse().ok()?),
+            Self::Dir(field) | Self::File(field) => *field(options) = Some(text.into()),
+        }
+        Some(())
     }
 }
 
-const ANY: usize = usize::MAX;
-
-pub const COMMANDS: [CommandSpec; 12] = [
-    spec(
-        Command::Status,
-        "status",
-        "",
-        (0, 0),
-        "what state the patches are in (the default)",
-    ),
-    spec(
-        Command::List,
-        "list",
-        "",
-        (0, 0),
-        "the patches in stack order, and which serves what",
-    ),
-    spec(
-        Command::Why,
-        "why",
-        "[PATCH]",
-        (0, 1),
-        "the tasks that hold the transition or a module up, and why",
-    ),
-    spec(
-        Command::Wait,
-        "wait",
-        "[PATCH]",
-        (0, 1),
-        "wait for the transition to end",
-    ),
-    spec(
-        Command::Load,
-        "load",
-        "FILE [PARAM=VALUE...]...",
-        (1, ANY),
-        "load livepatch modules, and wait",
-    ),
-    spec(
-        Command::Unload,
-        "unload",
-        "[PATCH...]",
-        (0, ANY),
-        "disable patches, and unload their modules",
-    ),
-    spec(
-        Command::Enable,
-        "enable",
-        "PATCH",
-        (1, 1),
-        "turn a patch round that is being disabled",
-    ),
-    spec(
-        Command::Disable,
-        "disable",
-        "PATCH",
-        (1, 1),
-        "disable a patch, or turn it round",
-    ),
-    spec(
-        Command::Force,
-        "force",
-        "[PATCH]",
-        (0, 1),
-        "end the transition without its safety",
-    ),
-    spec(
-        Command::Watch,
-        "watch",
-        "",
-        (0, 0),
-        "a live view of the transition",
-    ),
-    spec(
-        Command::Report,
-        "report",
-        "",
-        (0, 0),
-        "write everything to a tar file for --root",
-    ),
-    spec(
-        Command::Help,
-        "help",
-        "[COMMAND]",
-        (0, 1),
-        "what there is to know of a command",
-    ),
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Opt {
-    Json,
-    Root,
-    StuckAfter,
-    Verbose,
-    Limit,
-    Timeout,
-    RevertOnTimeout,
-    All,
-    Yes,
-    DryRun,
-    Interval,
-    Count,
-    Output,
-}
-
-pub struct OptionSpec {
-    option: Opt,
-    pub long: &'static str,
-    pub short: Option<char>,
-    /// What its value is called.
-    pub value: Option<&'static str>,
-    pub commands: &'static [Command],
-    pub about: &'static str,
+impl OptionSpec {
+    /// Sets the option's field. A flag ignores the text.
+    pub fn set(&self, options: &mut Options, text: &OsStr) -> Result<(), Failure> {
+        self.value.set(options, text).ok_or_else(|| {
+            Failure::usage(format!(
+                "--{}: '{}' is not understood; it takes {}",
+                self.long,
+                name::escape(text.as_bytes()),
+                self.value.word().unwrap_or_default()
+            ))
+        })
+    }
 }
 
 const EVERY: &[Command] = &[
@@ -198,164 +219,120 @@ const WAITS: &[Command] = &[
     Command::Disable,
 ];
 
-const fn opt(
-    option: Opt,
-    long: &'static str,
-    short: Option<char>,
-    value: Option<&'static str>,
-    commands: &'static [Command],
-    about: &'static str,
-) -> OptionSpec {
+pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
-        option,
-        long,
-        short,
-        value,
-        commands,
-        about,
-    }
-}
-
-pub const OPTIONS: [OptionSpec; 13] = [
-    opt(Opt::Json, "json", None, None, EVERY, "answer in JSON"),
-    opt(
-        Opt::Root,
-        "root",
-        None,
-        Some("DIR"),
-        EVERY,
-        "read a captured tree, changing nothing",
-    ),
-    opt(
-        Opt::StuckAfter,
-        "stuck-after",
-        None,
-        Some("SECONDS"),
-        EVERY,
-        "from when a transition counts as stuck (60)",
-    ),
-    opt(
-        Opt::Verbose,
-        "verbose",
-        Some('v'),
-        None,
-        &[Command::List],
-        "sympos and state of each function",
-    ),
-    opt(
-        Opt::Limit,
-        "limit",
-        Some('n'),
-        Some("N"),
-        &[Command::Why],
-        "show so many tasks at most",
-    ),
-    opt(
-        Opt::Timeout,
-        "timeout",
-        Some('t'),
-        Some("SECONDS"),
-        WAITS,
-        "wait so long (60; wait: for ever), 0 not at all",
-    ),
-    opt(
-        Opt::RevertOnTimeout,
-        "revert-on-timeout",
-        None,
-        None,
-        &[Command::Load],
-        "take the patch back if it takes longer",
-    ),
-    opt(
-        Opt::All,
-        "all",
-        None,
-        None,
-        &[Command::Unload],
-        "all patches, the last one first",
-    ),
-    opt(
-        Opt::Yes,
-        "yes",
-        Some('y'),
-        None,
-        &[Command::Force],
-        "do not ask",
-    ),
-    opt(
-        Opt::DryRun,
-        "dry-run",
-        None,
-        None,
-        CHANGES,
-        "only say what would be done",
-    ),
-    opt(
-        Opt::Interval,
-        "interval",
-        Some('i'),
-        Some("SECONDS"),
-        &[Command::Watch],
-        "look so often (1)",
-    ),
-    opt(
-        Opt::Count,
-        "count",
-        Some('c'),
-        Some("N"),
-        &[Command::Watch],
-        "end after so many looks",
-    ),
-    opt(
-        Opt::Output,
-        "output",
-        Some('o'),
-        Some("FILE"),
-        &[Command::Report],
-        "the tar file; - is standard output",
-    ),
+        long: "json",
+        short: None,
+        value: Value::Flag(|options| &mut options.json),
+        commands: EVERY,
+        about: "answer in JSON",
+    },
+    OptionSpec {
+        long: "root",
+        short: None,
+        value: Value::Dir(|options| &mut options.root),
+        commands: EVERY,
+        about: "read a captured tree, changing nothing",
+    },
+    OptionSpec {
+        long: "stuck-after",
+        short: None,
+        value: Value::Seconds(|options| &mut options.stuck_after),
+        commands: EVERY,
+        about: "from when a transition counts as stuck (60)",
+    },
+    OptionSpec {
+        long: "verbose",
+        short: Some('v'),
+        value: Value::Flag(|options| &mut options.verbose),
+        commands: &[Command::List],
+        about: "sympos and state of each function",
+    },
+    OptionSpec {
+        long: "limit",
+        short: Some('n'),
+        value: Value::Number(|options| &mut options.limit),
+        commands: &[Command::Why],
+        about: "show so many tasks at most",
+    },
+    OptionSpec {
+        long: "timeout",
+        short: Some('t'),
+        value: Value::Seconds(|options| &mut options.timeout),
+        commands: WAITS,
+        about: "wait so long (60; wait: for ever), 0 not at all",
+    },
+    OptionSpec {
+        long: "revert-on-timeout",
+        short: None,
+        value: Value::Flag(|options| &mut options.revert_on_timeout),
+        commands: &[Command::Load],
+        about: "take the patch back if it takes longer",
+    },
+    OptionSpec {
+        long: "all",
+        short: None,
+        value: Value::Flag(|options| &mut options.all),
+        commands: &[Command::Unload],
+        about: "all patches, the last one first",
+    },
+    OptionSpec {
+        long: "yes",
+        short: Some('y'),
+        value: Value::Flag(|options| &mut options.yes),
+        commands: &[Command::Force],
+        about: "do not ask",
+    },
+    OptionSpec {
+        long: "dry-run",
+        short: None,
+        value: Value::Flag(|options| &mut options.dry_run),
+        commands: CHANGES,
+        about: "only say what would be done",
+    },
+    OptionSpec {
+        long: "interval",
+        short: Some('i'),
+        value: Value::Seconds(|options| &mut options.interval),
+        commands: &[Command::Watch],
+        about: "look so often (1)",
+    },
+    OptionSpec {
+        long: "count",
+        short: Some('c'),
+        value: Value::Number(|options| &mut options.count),
+        commands: &[Command::Watch],
+        about: "end after so many looks",
+    },
+    OptionSpec {
+        long: "output",
+        short: Some('o'),
+        value: Value::File(|options| &mut options.output),
+        commands: &[Command::Report],
+        about: "the tar file; - is standard output",
+    },
 ];
 
-#[derive(Clone, Debug)]
+/// A parsed command line.
+///
+/// An option that is not given is false or `None`. The command that uses a `None` has the default.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub command: Command,
     pub operands: Vec<OsString>,
     pub json: bool,
     pub root: Option<PathBuf>,
-    pub stuck_after: Duration,
+    pub stuck_after: Option<Duration>,
     pub verbose: bool,
     pub limit: Option<usize>,
-    /// `None`: the command's own.
     pub timeout: Option<Duration>,
     pub revert_on_timeout: bool,
     pub all: bool,
     pub yes: bool,
     pub dry_run: bool,
-    pub interval: Duration,
+    pub interval: Option<Duration>,
     pub count: Option<usize>,
     pub output: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            command: Command::Status,
-            operands: Vec::new(),
-            json: false,
-            root: None,
-            stuck_after: Duration::from_secs(60),
-            verbose: false,
-            limit: None,
-            timeout: None,
-            revert_on_timeout: false,
-            all: false,
-            yes: false,
-            dry_run: false,
-            interval: Duration::from_secs(1),
-            count: None,
-            output: None,
-        }
-    }
 }
 
 impl Options {
@@ -365,37 +342,47 @@ impl Options {
             .find(|spec| spec.command == self.command)
             .unwrap_or(&COMMANDS[0])
     }
+}
 
-    pub fn set(&mut self, option: &OptionSpec, value: &OsStr) -> Result<(), Failure> {
-        let wrong = || {
-            Failure::usage(format!(
-                "--{}: '{}' is not understood; it takes {}",
-                option.long,
-                name::escape(value.as_bytes()),
-                option.value.unwrap_or_default()
-            ))
-        };
-        let seconds = || {
-            let seconds: f64 = value.to_str()?.parse().ok()?;
-            Duration::try_from_secs_f64(seconds).ok()
-        };
-        let number = || value.to_str()?.parse().ok();
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-        match option.option {
-            Opt::Json => self.json = true,
-            Opt::Root => self.root = Some(value.into()),
-            Opt::StuckAfter => self.stuck_after = seconds().ok_or_else(wrong)?,
-            Opt::Verbose => self.verbose = true,
-            Opt::Limit => self.limit = Some(number().ok_or_else(wrong)?),
-            Opt::Timeout => self.timeout = Some(seconds().ok_or_else(wrong)?),
-            Opt::RevertOnTimeout => self.revert_on_timeout = true,
-            Opt::All => self.all = true,
-            Opt::Yes => self.yes = true,
-            Opt::DryRun => self.dry_run = true,
-            Opt::Interval => self.interval = seconds().ok_or_else(wrong)?,
-            Opt::Count => self.count = Some(number().ok_or_else(wrong)?),
-            Opt::Output => self.output = Some(value.into()),
+    #[test]
+    fn an_option_sets_the_field_of_its_name_and_no_other() {
+        let before = format!("{:?}", Options::default());
+        for option in OPTIONS {
+            let (old, new) = match option.value {
+                Value::Flag(_) => ("false", "true"),
+                Value::Seconds(_) => ("None", "Some(7s)"),
+                Value::Number(_) => ("None", "Some(7)"),
+                Value::Dir(_) | Value::File(_) => ("None", "Some(\"7\")"),
+            };
+            let field = option.long.replace('-', "_");
+            let expected = before.replace(&format!(" {field}: {old}"), &format!(" {field}: {new}"));
+
+            let mut options = Options::default();
+            option.set(&mut options, OsStr::new("7")).unwrap();
+            assert_eq!(format!("{options:?}"), expected);
         }
-        Ok(())
+    }
+
+    #[test]
+    fn an_error_names_the_option_and_the_kind_of_value() {
+        for option in OPTIONS {
+            let word = match option.value {
+                Value::Flag(_) | Value::Dir(_) | Value::File(_) => continue,
+                Value::Seconds(_) => "SECONDS",
+                Value::Number(_) => "N",
+            };
+            let error = option.set(&mut Options::default(), OsStr::new("-1\n"));
+            assert_eq!(
+                error.unwrap_err().message,
+                format!(
+                    "--{}: '-1\\x0a' is not understood; it takes {word}",
+                    option.long
+                )
+            );
+        }
     }
 }

@@ -11,12 +11,12 @@ use crate::options::{COMMANDS, OPTIONS};
 fn the_manual_page_knows_every_command_and_option() {
     // In roff a dash is \-.
     let page = read_source("klpctl.8").replace("\\-", "-");
-    for spec in &COMMANDS {
+    for spec in COMMANDS {
         let entries = [format!(".B {}\n", spec.name), format!(".BR {} ", spec.name)];
         let found = entries.iter().any(|entry| page.contains(entry));
         assert!(found, "{}", spec.name);
     }
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let name = format!("--{}", option.long);
         assert!(page.contains(&name), "{name}");
     }
@@ -25,11 +25,11 @@ fn the_manual_page_knows_every_command_and_option() {
 #[test]
 fn the_completion_knows_every_command_and_option() {
     let script = read_source("klpctl.bash-completion");
-    for spec in &COMMANDS {
+    for spec in COMMANDS {
         let mut words = script.split(|c: char| !c.is_ascii_alphabetic());
         assert!(words.any(|word| word == spec.name), "{}", spec.name);
     }
-    for option in &OPTIONS {
+    for option in OPTIONS {
         let name = format!("--{}", option.long);
         assert!(script.contains(&name), "{name}");
     }
@@ -39,7 +39,7 @@ fn the_completion_knows_every_command_and_option() {
 fn help_is_there_for_everything() {
     let answer = klpctl(&["--help"]);
     assert_eq!(answer.exit, Exit::Done);
-    for spec in &COMMANDS {
+    for spec in COMMANDS {
         assert!(answer.out.contains(&format!("  {} ", spec.name)));
         let help = klpctl(&["help", spec.name]);
         assert_eq!(help.exit, Exit::Done);

@@ -16,6 +16,7 @@ mod why;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -27,7 +28,10 @@ use crate::sysfs;
 use crate::system::System;
 use crate::term::Term;
 
-/// What a command works with.
+/// A transition that has run for this long counts as stuck, unless `--stuck-after` is given.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// The options, the system and the output that a command works with.
 pub struct Context<'a> {
     pub options: &'a Options,
     pub root: Root,
@@ -61,7 +65,8 @@ impl Context<'_> {
         if let Some(reason) = sysfs::unsupported(&self.root) {
             return Err(Failure::new(Exit::Nothing, reason));
         }
-        System::look(&self.root, self.options.stuck_after)
+        let stuck_after = self.options.stuck_after.unwrap_or(STUCK_AFTER);
+        System::look(&self.root, stuck_after)
             .map_err(|error| Failure::error(format!("cannot read {}: {error}", sysfs::FOLDER)))
     }
 

@@ -3,6 +3,7 @@
 //! `klpctl watch`
 
 use std::thread;
+use std::time::Duration;
 
 use super::{status, wait, Context, Outcome};
 use crate::exit::{Exit, Failure};
@@ -11,6 +12,9 @@ use crate::present;
 use crate::system::System;
 use crate::term;
 use crate::why;
+
+/// The time between two looks, unless `--interval` is given.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let mut looks = 0;
@@ -32,7 +36,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         if context.options.count.is_some_and(|count| looks >= count) {
             return Ok(Exit::of(&system));
         }
-        thread::sleep(context.options.interval);
+        thread::sleep(context.options.interval.unwrap_or(INTERVAL));
     }
 }
 
