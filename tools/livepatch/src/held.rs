@@ -7,12 +7,14 @@
 //! never if the transition was forced. Neither says which it is, nor that it is not another user's
 //! reference; but a stack shows whether a task is there.
 
+use crate::advice;
+use crate::blockers::Blocker;
+use crate::evidence::{Evidence, Reason};
 use crate::name::Name;
-use crate::proc::{self, Frame, Stack, Stacks, Task};
+use crate::proc::{self, Frame, Stacks, Task};
 use crate::root::Root;
 use crate::sysfs::Module;
 use crate::system::System;
-use crate::why::{self, Blocker, Evidence, Reason};
 
 /// A module that is held.
 #[derive(Debug)]
@@ -52,17 +54,10 @@ fn is_of(frame: &Frame, module: &Module) -> bool {
     frame.module.as_ref() == Some(&module.name)
 }
 
-fn frames(task: &Task) -> &[Frame] {
-    match &task.stack {
-        Stack::Frames(frames) => frames,
-        Stack::Denied | Stack::Unknown => &[],
-    }
-}
-
 fn holders(tasks: &[Task], module: &Module) -> Vec<Blocker> {
     let mut holders: Vec<_> = tasks
         .iter()
-        .filter(|task| frames(task).iter().any(|frame| is_of(frame, module)))
+        .filter(|task| task.frames().iter().any(|frame| is_of(frame, module)))
         .map(|task| {
             let own = is_own_thread(task, module);
             (own, holder(task.clone(), module, own))
@@ -75,20 +70,17 @@ fn holders(tasks: &[Task], module: &Module) -> Vec<Blocker> {
 /// Whether it is a thread that runs a function of the module from its beginning, which is to end
 /// with the module. No core waits for it.
 fn is_own_thread(task: &Task, module: &Module) -> bool {
-    let mut pairs = frames(task).windows(2);
+    let mut pairs = task.frames().windows(2);
     task.kthread
         && pairs.any(|pair| is_of(&pair[0], module) && pair[1].function.as_bytes() == b"kthread")
 }
 
 fn holder(task: Task, module: &Module, own: bool) -> Blocker {
-    let marks = frames(&task).iter().map(|f| is_of(f, module)).collect();
-    let mut advice = Vec::new();
-    if own {
-        advice.push("it is a thread of the module itself, which is not waited for".to_owned());
-    } else {
-        advice.push("wait until it has left this code".to_owned());
-        advice.extend(why::end(&task));
-    }
+    let marks = task.frames().iter().map(|f| is_of(f, module)).collect();
+    let advice = match own {
+        true => vec!["it is a thread of the module itself, which is not waited for".to_owned()],
+        false => advice::to_leave(&task),
+    };
 
     Blocker {
         task,

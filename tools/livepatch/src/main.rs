@@ -12,8 +12,11 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod advice;
 mod args;
+mod blockers;
 mod commands;
+mod evidence;
 mod exit;
 mod held;
 mod json;
@@ -31,7 +34,6 @@ mod term;
 #[path = "../tests/mod.rs"]
 mod tests;
 mod trace;
-mod why;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};

@@ -2,13 +2,14 @@
 
 //! The same things said in JSON by several commands: patches, tasks, ages.
 
+use crate::blockers::Blocker;
+use crate::evidence::{Evidence, Reason};
 use crate::held::Held;
 use crate::json::Json;
 use crate::proc::{Frame, Progress, Stack, TaskId};
 use crate::sysfs::{Hold, Module};
 use crate::system::{Age, PatchStatus, State, System};
 use crate::term;
-use crate::why::{Blocker, Reason};
 
 /// The members that describe a patch in every answer.
 pub fn patch_members(system: &System, status: &PatchStatus) -> Vec<(&'static str, Json)> {
@@ -170,4 +171,30 @@ pub fn progress_text(progress: &Progress) -> String {
         progress.done(),
         progress.total
     )
+}
+
+/// `on function cmdline_proc_show of vmlinux (says the kernel)`
+pub fn reason_text(blocker: &Blocker) -> String {
+    let text = match &blocker.reason {
+        Reason::Function {
+            function,
+            object,
+            version: None,
+        } => format!("on function {function} of {object}"),
+        Reason::Function {
+            function,
+            object,
+            version: Some(version),
+        } => format!("on function {function} of {object}, in the version of {version}"),
+        Reason::PatchCode { version } => format!("in code of {version}"),
+        Reason::Running => "running".to_owned(),
+        Reason::Unreliable => "its stack is unreliable".to_owned(),
+        Reason::Nothing => "no function that changes is on its stack".to_owned(),
+        Reason::Unseen => "its stack cannot be seen".to_owned(),
+    };
+    match (blocker.evidence, &blocker.reason) {
+        (Evidence::Kernel, _) => format!("{text} (says the kernel)"),
+        (Evidence::Guess, Reason::Unreliable) => format!("{text}, it seems: it breaks off"),
+        _ => text,
+    }
 }

@@ -203,6 +203,16 @@ pub struct Task {
     pub unit: Option<Name>,
 }
 
+impl Task {
+    /// Returns the frames of the stack, or none if the stack cannot be read.
+    pub fn frames(&self) -> &[Frame] {
+        match &self.stack {
+            Stack::Frames(frames) => frames,
+            Stack::Denied | Stack::Unknown => &[],
+        }
+    }
+}
+
 fn stack(root: &Root, id: TaskId) -> Stack {
     match root.read(folder(root, id) + "/stack") {
         Ok(content) => match parse_stack(&content) {

@@ -5,7 +5,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{why as why_command, Context, Outcome};
+use super::{why, Context, Outcome};
+use crate::blockers;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
@@ -13,7 +14,6 @@ use crate::present;
 use crate::sysfs;
 use crate::system::State;
 use crate::term;
-use crate::why;
 
 /// How long commands wait that have started a transition, by default.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -113,12 +113,12 @@ fn show(
     let Some(progress) = system.progress.as_ref() else {
         return Ok(());
     };
-    let worst = why::worst(&context.root, &system);
+    let worst = blockers::worst(&context.root, &system);
     let blocked = worst.as_ref().map_or(String::new(), |blocker| {
         format!(
             ", waiting for {} {}",
             present::task_name(&blocker.task.comm, blocker.task.id),
-            why::describe(&blocker.reason, blocker.evidence)
+            present::reason_text(blocker)
         )
     });
     let news = format!("{patch}: {}{blocked}", present::progress_text(progress));
@@ -158,7 +158,7 @@ pub fn timed_out(context: &mut Context<'_>) -> Outcome {
         let line = context.term.alarm("The transition has not ended in time.");
         writeln!(context.out, "{line}")?;
     }
-    why_command::answer(context, &system, None)?;
+    why::answer(context, &system, None)?;
     // It may have ended just now.
     Ok(match Exit::of(&system) {
         exit @ (Exit::Transition | Exit::Stuck) => exit,
@@ -204,7 +204,7 @@ fn held(context: &mut Context<'_>, name: &Name) -> Result<(), Failure> {
         let line = "The module has not become free in time.";
         writeln!(context.out, "{}", context.term.alarm(line))?;
     }
-    why_command::answer(context, &system, Some(name))?;
+    why::answer(context, &system, Some(name))?;
     Err(Failure::error(format!(
         "module {name} is still held ({})",
         present::references(module)

@@ -6,12 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::{status, wait, Context, Outcome};
+use crate::blockers;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::present;
 use crate::system::System;
 use crate::term;
-use crate::why;
 
 /// The time between two looks, unless `--interval` is given.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 
 /// One line for each look: what `status` says, and the blockers.
 fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    let blockers = why::blockers(&context.root, system);
+    let blockers = blockers::find(&context.root, system);
     let mut members = status::members(system);
     members.push(("blockers", blockers.iter().map(present::blocker).collect()));
     let document = Json::document(context.options.spec().name, members);
@@ -66,7 +66,7 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
         present::progress_text(progress)
     )?;
 
-    let blockers = why::blockers(&context.root, system);
+    let blockers = blockers::find(&context.root, system);
     let room = context
         .term
         .height
@@ -76,7 +76,7 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
         let line = format!(
             "{}: {}",
             present::task_name(&blocker.task.comm, blocker.task.id),
-            why::describe(&blocker.reason, blocker.evidence)
+            present::reason_text(blocker)
         );
         let line = match context.term.live {
             true => context.term.fit(&line),

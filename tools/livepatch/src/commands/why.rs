@@ -3,6 +3,7 @@
 //! `klpctl why`
 
 use super::{status, Context, Outcome};
+use crate::blockers::{self, Blocker};
 use crate::exit::{Exit, Failure};
 use crate::held::{self, Held};
 use crate::json::Json;
@@ -13,7 +14,6 @@ use crate::root::Root;
 use crate::system::{PatchStatus, State, System};
 use crate::term;
 use crate::trace::Told;
-use crate::why::{self, Blocker};
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
@@ -52,7 +52,7 @@ impl<'a> Answer<'a> {
             .moving()
             .filter(|status| named.is_none_or(|name| name == &status.patch.name));
         let (blockers, told) = match moving {
-            Some(_) => why::blockers_for_sure(root, system),
+            Some(_) => blockers::find_and_ask(root, system),
             None => (Vec::new(), Told::default()),
         };
 
@@ -214,7 +214,7 @@ fn print_blocker(context: &mut Context<'_>, blocker: &Blocker) -> Result<(), Fai
         term.strong(&present::task_name(&task.comm, task.id)),
         present::task_state(task.state)
     )?;
-    let reason = why::describe(&blocker.reason, blocker.evidence);
+    let reason = present::reason_text(blocker);
     writeln!(context.out, "  {}", term.strong(&reason))?;
     match &task.stack {
         Stack::Frames(frames) => {
