@@ -2,12 +2,12 @@
 
 //! The commands, one module each, and what they share.
 
+mod enabled;
 mod force;
 mod list;
 mod load;
 mod report;
 mod status;
-mod switch;
 mod unload;
 pub mod wait;
 mod watch;
@@ -49,8 +49,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         Command::Wait => wait::run(context),
         Command::Load => load::run(context),
         Command::Unload => unload::run(context),
-        Command::Enable => switch::enable(context),
-        Command::Disable => switch::disable(context),
+        Command::Enable => enabled::enable(context),
+        Command::Disable => enabled::disable(context),
         Command::Force => force::run(context),
         Command::Watch => watch::run(context),
         Command::Report => report::run(context),

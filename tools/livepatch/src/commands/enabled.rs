@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `klpctl enable` and `klpctl disable`
+//! `klpctl enable` and `klpctl disable`, which write to `enabled` in sysfs
 
 use super::wait::{self, Goal};
 use super::{Context, Outcome};
@@ -18,14 +18,14 @@ pub fn enable(context: &mut Context<'_>) -> Outcome {
              again: klpctl unload {patch}"
         )));
     };
-    switch(context, &patch, status.patch.enabled, true)
+    set(context, &patch, status.patch.enabled, true)
 }
 
 pub fn disable(context: &mut Context<'_>) -> Outcome {
     let (system, patch) = prepare(context)?;
 
     match system.find(&patch) {
-        Some(status) => switch(context, &patch, status.patch.enabled, false),
+        Some(status) => set(context, &patch, status.patch.enabled, false),
         None => wait::finish(context, &patch, Goal::Disabled),
     }
 }
@@ -43,7 +43,7 @@ fn prepare(context: &mut Context<'_>) -> Result<(System, Name), Failure> {
 
 /// Writes to `enabled`, which starts a transition or turns the one of this patch round, and
 /// waits. If it says so already, there is only the waiting.
-fn switch(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bool) -> Outcome {
+fn set(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bool) -> Outcome {
     if now != Some(wanted) {
         let value = if wanted { "1" } else { "0" };
         context.act(&Action::write(patch, "enabled", value))?;
