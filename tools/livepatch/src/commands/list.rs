@@ -3,10 +3,10 @@
 //! `klpctl list`
 
 use super::{status, Context, Outcome};
+use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
-use crate::present;
 use crate::sysfs::{self, Function, Object, Order, Patch, Serving};
 use crate::system::{State, System};
 use crate::term;
@@ -30,7 +30,7 @@ fn patches(system: &System) -> Vec<Patch> {
 fn members(system: &System) -> Vec<(&'static str, Json)> {
     let all = patches(system);
     let patches = system.patches.iter().map(|status| {
-        let mut members = present::patch_members(system, status);
+        let mut members = describe::patch_members(system, status);
         let objects = status.patch.objects.iter().map(|o| object(&all, o));
         members.push(("objects", objects.collect()));
         Json::Object(members)
@@ -40,8 +40,8 @@ fn members(system: &System) -> Vec<(&'static str, Json)> {
         ("system", system.word().into()),
         ("order", system.order.word().into()),
         ("patches", patches.collect()),
-        ("disabled", present::disabled(system)),
-        ("notes", present::notes(system)),
+        ("disabled", describe::disabled(system)),
+        ("notes", describe::notes(system)),
     ]
 }
 
@@ -80,7 +80,7 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     };
     // Those of disabled patches are in no order, and have nothing to serve.
     let disabled = system.disabled.iter().map(|module| {
-        let state = present::disabled_state(module);
+        let state = describe::disabled_state(module);
         let mut cells = vec!["-".to_owned(), module.name.to_string(), state];
         cells.resize(6, "-".to_owned());
         cells

@@ -3,9 +3,9 @@
 //! `klpctl status`
 
 use super::{Context, Outcome};
+use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
-use crate::present;
 use crate::sysfs::{Hold, Module};
 use crate::system::{PatchStatus, State, System};
 use crate::term;
@@ -24,7 +24,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 
 pub fn members(system: &System) -> Vec<(&'static str, Json)> {
     let patches = system.patches.iter().map(|status| {
-        let mut members = present::patch_members(system, status);
+        let mut members = describe::patch_members(system, status);
         members.push(("objects", status.patch.objects.len().into()));
         members.push(("functions", status.patch.function_count().into()));
         Json::Object(members)
@@ -35,8 +35,8 @@ pub fn members(system: &System) -> Vec<(&'static str, Json)> {
         ("exit", Json::Number(Exit::of(system) as i64)),
         ("order", system.order.word().into()),
         ("patches", patches.collect()),
-        ("disabled", present::disabled(system)),
-        ("notes", present::notes(system)),
+        ("disabled", describe::disabled(system)),
+        ("notes", describe::notes(system)),
     ]
 }
 
@@ -56,7 +56,7 @@ pub fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> 
             .chain(system.disabled.iter().map(|_| State::Disabled))
             .collect();
         let disabled = system.disabled.iter().map(|module| {
-            let mut cells = vec![module.name.to_string(), present::disabled_state(module)];
+            let mut cells = vec![module.name.to_string(), describe::disabled_state(module)];
             cells.resize(6, "-".to_owned());
             cells
         });
@@ -118,7 +118,7 @@ pub fn print_module(context: &mut Context<'_>, module: &Module) -> Result<(), Fa
         Some(Hold::Held) => format!(
             "{name} is not applied, but its module is held ({}); klpctl why {name} names the tasks \
              in its code",
-            present::references(module)
+            describe::references(module)
         ),
         Some(Hold::Free) => format!(
             "{name} is not applied, and its module is free; klpctl unload {name} removes it"

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::{why, Context, Outcome};
 use crate::blockers;
+use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
-use crate::present;
 use crate::sysfs;
 use crate::system::State;
 use crate::term;
@@ -117,11 +117,11 @@ fn show(
     let blocked = worst.as_ref().map_or(String::new(), |blocker| {
         format!(
             ", waiting for {} {}",
-            present::task_name(&blocker.task.comm, blocker.task.id),
-            present::reason_text(blocker)
+            describe::task_name(&blocker.task.comm, blocker.task.id),
+            describe::reason_text(blocker)
         )
     });
-    let news = format!("{patch}: {}{blocked}", present::progress_text(progress));
+    let news = format!("{patch}: {}{blocked}", describe::progress_text(progress));
 
     if context.term.live && !context.options.json {
         let bar = bar(progress.done(), progress.total, 20);
@@ -137,8 +137,8 @@ fn show(
         let members = vec![
             ("patch", patch.into()),
             ("seconds", Json::Seconds(elapsed.as_secs_f64())),
-            ("tasks", present::tasks(progress)),
-            ("worst", worst.as_ref().map(present::blocker).into()),
+            ("tasks", describe::tasks(progress)),
+            ("worst", worst.as_ref().map(describe::blocker).into()),
         ];
         context.event("progress", members, &news)?;
     }
@@ -207,7 +207,7 @@ fn held(context: &mut Context<'_>, name: &Name) -> Result<(), Failure> {
     why::answer(context, &system, Some(name))?;
     Err(Failure::error(format!(
         "module {name} is still held ({})",
-        present::references(module)
+        describe::references(module)
     )))
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::{status, wait, Context, Outcome};
 use crate::blockers;
+use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
-use crate::present;
 use crate::system::System;
 use crate::term;
 
@@ -44,7 +44,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     let blockers = blockers::find(&context.root, system);
     let mut members = status::members(system);
-    members.push(("blockers", blockers.iter().map(present::blocker).collect()));
+    members.push(("blockers", blockers.iter().map(describe::blocker).collect()));
     let document = Json::document(context.options.spec().name, members);
 
     writeln!(context.out, "{document}")?;
@@ -63,7 +63,7 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     writeln!(
         context.out,
         "\n[{bar}] {}\n",
-        present::progress_text(progress)
+        describe::progress_text(progress)
     )?;
 
     let blockers = blockers::find(&context.root, system);
@@ -75,8 +75,8 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     for blocker in blockers.iter().take(room) {
         let line = format!(
             "{}: {}",
-            present::task_name(&blocker.task.comm, blocker.task.id),
-            present::reason_text(blocker)
+            describe::task_name(&blocker.task.comm, blocker.task.id),
+            describe::reason_text(blocker)
         );
         let line = match context.term.live {
             true => context.term.fit(&line),

@@ -4,11 +4,11 @@
 
 use super::{status, Context, Outcome};
 use crate::blockers::{self, Blocker};
+use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::held::{self, Held};
 use crate::json::Json;
 use crate::name::Name;
-use crate::present;
 use crate::proc::Stack;
 use crate::root::Root;
 use crate::system::{PatchStatus, State, System};
@@ -67,17 +67,17 @@ impl<'a> Answer<'a> {
     pub fn members(&self, system: &System) -> Vec<(&'static str, Json)> {
         let patch = self
             .moving
-            .map(|status| Json::Object(present::patch_members(system, status)));
+            .map(|status| Json::Object(describe::patch_members(system, status)));
 
         vec![
             ("system", system.word().into()),
             ("patch", patch.into()),
             (
                 "blockers",
-                self.blockers.iter().map(present::blocker).collect(),
+                self.blockers.iter().map(describe::blocker).collect(),
             ),
-            ("held", self.held.iter().map(present::held).collect()),
-            ("notes", present::notes(system)),
+            ("held", self.held.iter().map(describe::held).collect()),
+            ("notes", describe::notes(system)),
         ]
     }
 }
@@ -136,7 +136,7 @@ fn print(
 
     write!(context.out, "{}: {word}{direction}{age}", moving.patch.name)?;
     match &system.progress {
-        Some(progress) => writeln!(context.out, "; {}", present::progress_text(progress))?,
+        Some(progress) => writeln!(context.out, "; {}", describe::progress_text(progress))?,
         None => writeln!(context.out)?,
     }
 
@@ -165,8 +165,8 @@ fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure>
         context.out,
         "{}: {} ({}); {tasks}",
         module.name,
-        present::disabled_state(module),
-        present::references(module)
+        describe::disabled_state(module),
+        describe::references(module)
     )?;
     print_blockers(context, &held.tasks)?;
     if held.unreadable > 0 {
@@ -211,10 +211,10 @@ fn print_blocker(context: &mut Context<'_>, blocker: &Blocker) -> Result<(), Fai
     writeln!(
         context.out,
         "{}, {kind}, {}",
-        term.strong(&present::task_name(&task.comm, task.id)),
-        present::task_state(task.state)
+        term.strong(&describe::task_name(&task.comm, task.id)),
+        describe::task_state(task.state)
     )?;
-    let reason = present::reason_text(blocker);
+    let reason = describe::reason_text(blocker);
     writeln!(context.out, "  {}", term.strong(&reason))?;
     match &task.stack {
         Stack::Frames(frames) => {

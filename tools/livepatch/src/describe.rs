@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The same things said in JSON by several commands: patches, tasks, ages.
+//! The descriptions of patches, modules and tasks that several commands share, in JSON and in text.
 
 use crate::blockers::Blocker;
 use crate::evidence::{Evidence, Reason};
