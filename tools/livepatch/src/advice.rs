@@ -6,9 +6,8 @@
 //! wait for. The other lines are actions that the administrator may take.
 
 use crate::evidence::Reason;
-use crate::kmsg::Direction;
 use crate::proc::Task;
-use crate::sysfs::VMLINUX;
+use crate::sysfs::{Direction, VMLINUX};
 use crate::trace::Told;
 
 /// Returns the advice for a task that has to switch.

@@ -10,10 +10,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::kmsg::{Direction, Verdict};
+use crate::kmsg::Verdict;
 use crate::name::Name;
 use crate::proc::{Frame, Stack, Task};
-use crate::sysfs::{Function, Patch, VMLINUX};
+use crate::sysfs::{Direction, Function, Patch, VMLINUX};
 use crate::system::System;
 
 /// The reason why a task holds a transition, or a module, up.

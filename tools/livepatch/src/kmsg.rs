@@ -13,21 +13,7 @@ use std::time::Duration;
 
 use crate::name::Name;
 use crate::root::{ReadError, Root};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Patching,
-    Unpatching,
-}
-
-impl Direction {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Patching => "patching",
-            Self::Unpatching => "unpatching",
-        }
-    }
-}
+use crate::sysfs::Direction;
 
 /// The kernel's reason for not switching a task.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -47,10 +47,35 @@ impl Patch {
         self.objects.iter().map(|o| o.functions.len()).sum()
     }
 
+    /// Returns the direction of the patch's transition, or `None` if the patch is not in transition.
+    pub fn direction(&self) -> Option<Direction> {
+        match (self.transition, self.enabled) {
+            (Some(true), Some(true)) => Some(Direction::Patching),
+            (Some(true), Some(false)) => Some(Direction::Unpatching),
+            _ => None,
+        }
+    }
+
     pub fn has_function(&self, object: &Name, function: &Function) -> bool {
         self.objects
             .iter()
             .any(|o| &o.name == object && o.functions.contains(function))
+    }
+}
+
+/// The direction of a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Patching,
+    Unpatching,
+}
+
+impl Direction {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Patching => "patching",
+            Self::Unpatching => "unpatching",
+        }
     }
 }
 

@@ -8,11 +8,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::kmsg::{Direction, Log};
+use crate::kmsg::Log;
 use crate::name::Name;
 use crate::proc::{self, PatchState, Progress};
 use crate::root::{ReadError, Root};
-use crate::sysfs::{self, Hold, Livepatches, Module, Order, Patch};
+use crate::sysfs::{self, Direction, Hold, Livepatches, Module, Order, Patch};
 
 /// The vocabulary, for a patch and for the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl System {
         let patches: Vec<_> = patches
             .into_iter()
             .map(|patch| {
-                let direction = direction(&patch);
+                let direction = patch.direction();
                 let age = direction.and_then(|d| age(root, &patch.name, d, &log, now, uptime));
                 status(patch, direction, age, &log, stuck_after)
             })
@@ -212,15 +212,6 @@ pub fn target(direction: Direction) -> PatchState {
     match direction {
         Direction::Patching => PatchState::Patched,
         Direction::Unpatching => PatchState::Unpatched,
-    }
-}
-
-/// That of the transition which the patch is in.
-fn direction(patch: &Patch) -> Option<Direction> {
-    match (patch.transition, patch.enabled) {
-        (Some(true), Some(true)) => Some(Direction::Patching),
-        (Some(true), Some(false)) => Some(Direction::Unpatching),
-        _ => None,
     }
 }
 

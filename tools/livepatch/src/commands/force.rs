@@ -9,8 +9,8 @@ use super::wait::{self, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
-use crate::kmsg::Direction;
 use crate::name::Name;
+use crate::sysfs::Direction;
 use crate::system::{PatchStatus, System};
 use crate::term;
 
