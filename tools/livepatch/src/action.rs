@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What changes the system. Everything that does passes here.
+//! The actions that change the state of live patching. No other code does.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -21,7 +21,7 @@ pub enum Action {
         parameters: Vec<OsString>,
     },
     Remove(Name),
-    /// Writing to a file of a patch.
+    /// A write to a file of a patch.
     Write {
         patch: Name,
         file: &'static str,
@@ -41,7 +41,7 @@ impl Action {
     pub fn run(&self) -> Result<(), Failure> {
         match self {
             Self::Insert { file, parameters } => {
-                // As the path it is, even if it begins with a dash.
+                // A path that begins with a dash must not look like an option.
                 let file = match file.components().count() {
                     1 if file.is_relative() => Path::new(".").join(file),
                     _ => file.clone(),
@@ -53,7 +53,7 @@ impl Action {
             }
             Self::Write { patch, file, value } => {
                 let path = sysfs::folder_of(patch).join(file);
-                // Opened the way a shell does it, which sets the file's time: see System::look().
+                // The flags are those of a shell, which set the file's time: see System::look().
                 let written = fs::OpenOptions::new()
                     .write(true)
                     .truncate(true)
@@ -76,7 +76,7 @@ impl Action {
     }
 }
 
-/// As a shell would have it.
+/// Shows the shell command for the action.
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,8 +95,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// What a module's file says of itself: its name, and whether it is a livepatch. `None` if there
-/// is no modinfo to ask or it cannot read the file.
+/// Returns the name of the module in a file, and whether it is a livepatch. Returns `None` if
+/// modinfo is missing or cannot read the file.
 pub fn module_info(file: &Path) -> Option<(Name, bool)> {
     let field = |name: &str| {
         let output = tool(Command::new("modinfo").args(["-F", name]).arg(file)).ok()?;

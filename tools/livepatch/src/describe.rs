@@ -64,7 +64,7 @@ pub fn disabled(system: &System) -> Json {
         .collect()
 }
 
-/// The state of a patch that is gone, and of its module.
+/// Returns the state of a patch that is gone and, if it is known, that of its module.
 pub fn disabled_state(module: &Module) -> String {
     let word = State::Disabled.word();
     match module.hold() {
@@ -142,7 +142,7 @@ fn frame_json(frame: &Frame, blocking: bool) -> Json {
     ])
 }
 
-/// `kworker/0:2 (43)`; a thread of a process with its own ID.
+/// `kworker/0:2 (43)`, or with the thread's ID if it differs: `cat (41, thread 43)`
 pub fn task_name(comm: &crate::name::Name, id: TaskId) -> String {
     if id.pid == id.tid {
         format!("{comm} ({})", id.pid)
@@ -151,7 +151,7 @@ pub fn task_name(comm: &crate::name::Name, id: TaskId) -> String {
     }
 }
 
-/// What a task's state is in words.
+/// Returns the words for the letter of a task's state.
 pub fn task_state(state: char) -> &'static str {
     match state {
         'R' => "running",

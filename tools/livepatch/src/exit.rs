@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How klpctl ends: the exit codes that scripts rely on, and errors.
+//! The exit codes that scripts rely on, and the errors.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use crate::system::{State, System};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// What was asked is so; for questions: all patches are applied.
+    /// The command has done its work. For a question: all patches are applied.
     Done = 0,
     Error = 1,
     Usage = 2,
@@ -33,7 +33,7 @@ impl Exit {
     }
 }
 
-/// Why a command could not do what it should.
+/// The error that ends a command.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
@@ -63,10 +63,10 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Of writing the answer.
+/// The error of writing the answer.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        // Whoever closes the pipe has read enough, and wants no message.
+        // A reader that closes the pipe has read enough, and expects no message.
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::error(""),
             _ => Self::error(format!("cannot write: {error}")),

@@ -2,10 +2,10 @@
 
 //! Modules that are held although their patch is gone, and the tasks in their code.
 //!
-//! When a patch is disabled or replaced it leaves sysfs. The Rust core keeps a reference to its
-//! module until no task can be in the module's code. The C core drops the reference at once, or
-//! never if the transition was forced. Neither says which it is, nor that it is not another user's
-//! reference; but a stack shows whether a task is there.
+//! A patch that is disabled or replaced leaves sysfs. The Rust core keeps a reference to its module
+//! until no task can be in the module's code. The C core drops the reference at once, or never if
+//! the transition was forced. Sysfs does not show whether a reference is the core's or that of
+//! another user of the module, but a stack shows whether its task is in the module's code.
 
 use crate::advice;
 use crate::blockers::Blocker;
@@ -20,14 +20,14 @@ use crate::system::System;
 #[derive(Debug)]
 pub struct Held<'a> {
     pub module: &'a Module,
-    /// Those with a frame of the module on their stack, the most useful first.
+    /// The tasks that have a frame of the module on their stack, the most useful first.
     pub tasks: Vec<Blocker>,
-    /// The number of stacks that may not be read.
+    /// The number of stacks that klpctl may not read.
     pub unreadable: usize,
 }
 
-/// Finds the held modules, or the one of that name, and the tasks in their code. If there is such a
-/// module, this looks at the stacks of all tasks, once.
+/// Finds the held modules and the tasks in their code, or only the module of that name. If there is
+/// such a module, the function reads the stacks of all tasks once.
 pub fn look<'a>(root: &Root, system: &'a System, named: Option<&Name>) -> Vec<Held<'a>> {
     let modules: Vec<&Module> = system
         .held()
@@ -67,8 +67,8 @@ fn holders(tasks: &[Task], module: &Module) -> Vec<Blocker> {
     holders.into_iter().map(|(_, holder)| holder).collect()
 }
 
-/// Whether it is a thread that runs a function of the module from its beginning, which is to end
-/// with the module. No core waits for it.
+/// Whether the task is a thread that has run a function of the module from the start, and ends with
+/// the module. Neither core waits for such a thread.
 fn is_own_thread(task: &Task, module: &Module) -> bool {
     let mut pairs = task.frames().windows(2);
     task.kthread

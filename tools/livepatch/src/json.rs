@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! JSON, as much of it as is written here.
+//! A writer of JSON.
 
 use std::fmt;
 
 use crate::name::Name;
 
-/// The version of what `--json` writes; raised when a member changes its meaning or goes.
+/// The version of the output of `--json`. It is raised when a member goes or changes its meaning.
 pub const SCHEMA: &str = "klpctl/1";
 
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub enum Json {
     Null,
     Bool(bool),
     Number(i64),
-    /// Seconds, to the millisecond.
+    /// Seconds, printed to the millisecond.
     Seconds(f64),
     Text(String),
     Array(Vec<Json>),
@@ -22,14 +22,14 @@ pub enum Json {
 }
 
 impl Json {
-    /// A whole document: what it is, and its members.
+    /// Makes a whole document from the command's name and the members.
     pub fn document(command: &str, members: Vec<(&'static str, Json)>) -> Self {
         let mut all = vec![("schema", SCHEMA.into()), ("command", command.into())];
         all.extend(members);
         Self::Object(all)
     }
 
-    /// Over several lines, for a reader.
+    /// Formats the document on several lines, for a person.
     pub fn pretty(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
@@ -37,7 +37,7 @@ impl Json {
         text
     }
 
-    /// `indent` is `None` for everything on one line.
+    /// Writes the value on one line if `indent` is `None`, else indented by so many levels.
     fn write(&self, out: &mut dyn fmt::Write, indent: Option<usize>) -> fmt::Result {
         match self {
             Self::Null => out.write_str("null"),
@@ -101,7 +101,7 @@ fn write_text(out: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-/// On one line.
+/// Writes the value on one line.
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(f, None)
@@ -138,7 +138,7 @@ impl From<String> for Json {
     }
 }
 
-/// A name is escaped here as it is in text: JSON has no place for bytes that are not UTF-8.
+/// Escapes a name as text output does, since JSON cannot hold bytes that are not UTF-8.
 impl From<&Name> for Json {
     fn from(name: &Name) -> Self {
         Self::Text(name.to_string())

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel itself said of its transitions: when they started, how they ended, and why it
+//! The kernel's own messages about its transitions: when they started, how they ended, and why it
 //! could not switch a task.
 //!
-//! The source is the kernel log, `/dev/kmsg`, which both cores write the same words to. It names
-//! blocked tasks only while dynamic debug is on for `klp_try_switch_task`; see
-//! [`trace`](crate::trace) for another source of that.
+//! The source is the kernel log, `/dev/kmsg`. Both cores write the same messages to it. The log
+//! names blocked tasks only while dynamic debug is on for `klp_try_switch_task`. The tracepoint in
+//! [`trace`](crate::trace) is another source of that.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
@@ -20,7 +20,7 @@ use crate::sysfs::Direction;
 pub enum Verdict {
     Running,
     Unreliable,
-    /// Sleeping on this function.
+    /// The task sleeps in this function.
     Function(Name),
 }
 
@@ -32,11 +32,11 @@ enum Event {
     Blocked(u32, Verdict),
 }
 
-/// The latest transition of a patch that the log knows of.
+/// The latest transition of a patch in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     pub direction: Direction,
-    /// Since boot, when the kernel started in this direction.
+    /// The time since boot at which the kernel started in this direction.
     pub started: Duration,
     pub complete: bool,
     pub forced: bool,
@@ -45,7 +45,7 @@ pub struct Transition {
 #[derive(Debug, Default)]
 pub struct Log {
     transitions: HashMap<Name, Transition>,
-    /// Of the transition that runs, by thread ID: the last word on each, and when it was said.
+    /// The last message on each task in the running transition, and its time, by thread ID.
     blocked: HashMap<u32, (Duration, Verdict)>,
 }
 
@@ -54,8 +54,8 @@ impl Log {
         self.transitions.get(patch)
     }
 
-    /// What the kernel says of a task at the moment, `now` after boot. It repeats itself every
-    /// second, so what is older was true once, but may not be any more.
+    /// Returns the kernel's verdict on a task if it is fresh; `now` is the time since boot. The
+    /// kernel repeats the message every second, so an older one may no longer be true.
     pub fn blocked(&self, tid: u32, now: Duration) -> Option<&Verdict> {
         const FRESH: Duration = Duration::from_secs(5);
 
@@ -107,8 +107,8 @@ impl Log {
     }
 }
 
-/// The records of the log. The device gives one for each read; a captured file holds one on each
-/// line.
+/// Reads the records of the log. The device returns one record for each read. A captured file has
+/// one record on each line.
 pub fn records(root: &Root) -> Result<Vec<Vec<u8>>, ReadError> {
     if !root.is_live() {
         let content = root.read("/dev/kmsg")?;
@@ -122,10 +122,11 @@ pub fn records(root: &Root) -> Result<Vec<Vec<u8>>, ReadError> {
         match device.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => records.push(buffer[..length].to_vec()),
-            // The end, for now.
+            // The device has no further record yet.
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Records were overwritten before we came to them; the next read has the oldest.
+            // The kernel has overwritten records before they were read. The next read returns the
+            // oldest.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             Err(error) => return Err(error.into()),
         }
@@ -133,7 +134,7 @@ pub fn records(root: &Root) -> Result<Vec<Vec<u8>>, ReadError> {
     Ok(records)
 }
 
-/// The message in a record `priority,sequence,microseconds,flags;message`, and its time.
+/// Returns the time and the text of a record `priority,sequence,microseconds,flags;message`.
 pub fn message(record: &[u8]) -> Option<(Duration, &str)> {
     let semicolon = record.iter().position(|&b| b == b';')?;
     let prefix = std::str::from_utf8(&record[..semicolon]).ok()?;
@@ -171,7 +172,7 @@ fn patch_event(text: &str) -> Option<Event> {
     })
 }
 
-/// `klp_try_switch_task: COMM:TID is running` and the like, where COMM may hold anything.
+/// `klp_try_switch_task: COMM:TID is running` and the like. COMM may contain any byte.
 fn task_event(text: &str) -> Option<Event> {
     let text = text.strip_prefix("klp_try_switch_task: ")?;
     let (task, verdict) = if let Some(task) = text.strip_suffix(" is running") {

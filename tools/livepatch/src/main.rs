@@ -2,12 +2,13 @@
 
 //! klpctl: shows and changes the state of kernel live patching.
 //!
-//! It reads sysfs, procfs and the kernel log, all by way of [`root`], and makes of them a
-//! [`system::System`], once for an answer. The [`commands`] say it in text or JSON. What changes
-//! the system goes through [`action`]; [`trace`] makes a trace instance for the moment that it
-//! listens. Nothing else touches the machine.
+//! The tool reads sysfs, procfs and the kernel log, all by way of [`root`], and builds a
+//! [`system::System`] from them, once for each answer. [`blockers`] finds the tasks that hold a
+//! transition up, and [`held`] those that hold a module. The [`commands`] print the answer as text
+//! or JSON. Every change of the patches goes through [`action`]. [`trace`] creates a trace
+//! instance, and removes it.
 //!
-//! Documentation/livepatch/klpctl.rst is about its use.
+//! Documentation/livepatch/klpctl.rst describes the use of the tool.
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// All of it but the process.
+/// Runs klpctl without the process around it, so that tests can call it.
 fn run(
     arguments: impl IntoIterator<Item = OsString>,
     term: Term,
@@ -119,7 +120,7 @@ fn report_failure(
     if failure.message.is_empty() {
         return;
     }
-    // If these cannot be written either, there is nobody left to tell.
+    // A failure to write the message cannot be reported either.
     if let Some(command) = json_for {
         let members = vec![
             ("error", failure.message.as_str().into()),

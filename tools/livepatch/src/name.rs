@@ -2,8 +2,8 @@
 
 //! Names that the kernel reports.
 //!
-//! A task may call itself anything, and a captured tree may hold anything, so a name is bytes.
-//! The only way to show one escapes whatever could change the state of a terminal.
+//! A task may give itself any name, and a captured tree may have any name in it, so that a name is
+//! bytes. The only way to show one escapes every byte that could change the state of a terminal.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -42,15 +42,16 @@ impl From<&OsStr> for Name {
     }
 }
 
-/// Escaped: letters and digits of any script, the printable part of ASCII. Any other byte is
-/// `\xNN`, as in the kernel log, and a backslash is doubled, so that this can be undone.
+/// Escapes the name. Letters and digits of any script and the printable part of ASCII stay. A
+/// backslash is doubled, so that the escaping can be undone. Any other byte is `\xNN`, as in the
+/// kernel log.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&escape(&self.0))
     }
 }
 
-/// What [`Name`] shows for these bytes.
+/// Escapes bytes as [`Name`] does.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
 

@@ -2,8 +2,8 @@
 
 //! Tasks, as procfs shows them.
 //!
-//! A look at all tasks costs one file for each; the other files are read for tasks that hold a
-//! transition or a module up, and each of them once.
+//! A look at all tasks reads one file for each task. The other files are read once, and only for
+//! tasks that hold a transition or a module up.
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -21,20 +21,20 @@ pub struct TaskId {
 /// `/proc/PID/task/TID/patch_state`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchState {
-    /// Not in a transition.
+    /// The task is not in a transition.
     Idle,
     Unpatched,
     Patched,
 }
 
-/// How far the tasks are on their way to one state.
+/// The progress of the tasks towards one state.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    /// Tasks that take part in the transition.
+    /// The number of tasks that take part in the transition.
     pub total: usize,
-    /// Those that have not switched yet, in the order of their IDs.
+    /// The tasks that have not switched yet, in the order of their IDs.
     pub waiting: Vec<TaskId>,
-    /// Tasks whose state may not be read.
+    /// The number of tasks that klpctl may not read the state of.
     pub denied: usize,
 }
 
@@ -50,7 +50,7 @@ impl Progress {
     }
 }
 
-/// Looks at every task's state.
+/// Reads the state of every task.
 pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> {
     let pids = root.numbers("/proc")?;
     let mut progress = Progress::default();
@@ -62,9 +62,9 @@ pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> 
     Ok(progress)
 }
 
-/// Does something to parts of a list at the same time, and returns what comes of each, in order.
+/// Calls a function on parts of a list at the same time. Returns the results in the list's order.
 pub fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
-    /// A thread of its own is not worth it for a few files.
+    /// A thread does not pay off for fewer files.
     const FEWEST: usize = 256;
 
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -103,7 +103,7 @@ fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
 fn for_each_task(root: &Root, pids: &[u32], mut visit: impl FnMut(TaskId)) {
     for &pid in pids {
         let tasks = format!("/proc/{pid}/task");
-        // Most processes have one thread. The number of links tells, and spares a walk.
+        // Most processes have one thread. The number of links shows it without a walk.
         let tids = match root.links(&tasks) {
             Ok(3) if root.is_live() => vec![pid],
             _ => root.numbers(&tasks).unwrap_or_default(),
@@ -114,16 +114,16 @@ fn for_each_task(root: &Root, pids: &[u32], mut visit: impl FnMut(TaskId)) {
     }
 }
 
-/// What a look at the stacks of all tasks has found.
+/// The result of reading the stacks of all tasks.
 #[derive(Debug, Default)]
 pub struct Stacks {
-    /// Tasks with a stack as it was wanted, in the order of their IDs.
+    /// The tasks with a wanted stack, in the order of their IDs.
     pub found: Vec<Task>,
-    /// Tasks whose stack may not be read.
+    /// The number of tasks that klpctl may not read the stack of.
     pub denied: usize,
 }
 
-/// Looks at every task's stack.
+/// Reads the stack of every task.
 pub fn stacks(root: &Root, wanted: impl Fn(&[Frame]) -> bool + Sync) -> Result<Stacks, ReadError> {
     let pids = root.numbers("/proc")?;
     let mut stacks = Stacks::default();
@@ -151,8 +151,9 @@ fn stacks_of(root: &Root, pids: &[u32], wanted: impl Fn(&[Frame]) -> bool) -> St
     stacks
 }
 
-/// Where a task's files are. The first thread's are in two places, and the kernel makes the folders
-/// on the way when somebody looks; reports have the longer path alone.
+/// Returns the directory of a task's files. The files of a process's first thread exist in two
+/// places. The kernel creates the directories of a longer path at the first look, so the shorter
+/// path is cheaper. A report has the longer path alone.
 fn folder(root: &Root, TaskId { pid, tid }: TaskId) -> String {
     match tid == pid && root.is_live() {
         true => format!("/proc/{pid}"),
@@ -188,7 +189,7 @@ pub enum Stack {
     Unknown,
 }
 
-/// What there is to know of a task that holds a transition or a module up.
+/// A task that holds a transition or a module up.
 #[derive(Clone, Debug)]
 pub struct Task {
     pub id: TaskId,
@@ -197,7 +198,7 @@ pub struct Task {
     pub state: char,
     pub kthread: bool,
     pub stack: Stack,
-    /// Where it sleeps, if the stack cannot say.
+    /// The function that the task sleeps in, if the stack cannot be read.
     pub wchan: Option<Name>,
     /// The systemd unit of a user task.
     pub unit: Option<Name>,
@@ -224,12 +225,12 @@ fn stack(root: &Root, id: TaskId) -> Stack {
     }
 }
 
-/// Everything about one task; `None` if it has exited.
+/// Reads all about one task. Returns `None` if the task has exited.
 pub fn task(root: &Root, id: TaskId) -> Option<Task> {
     task_with(root, id, stack(root, id))
 }
 
-/// The same, of a task whose stack was read before.
+/// Reads all about one task but the stack, which the caller has read.
 fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
     let folder = PathBuf::from(folder(root, id));
     let stat = root.read(folder.join("stat")).ok()?;
@@ -257,8 +258,8 @@ fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
     })
 }
 
-/// `pid (comm) state ppid pgrp session tty_nr tpgid flags ...`, where comm may hold anything,
-/// parentheses and newlines too.
+/// `pid (comm) state ppid pgrp session tty_nr tpgid flags ...`, where comm may contain any byte,
+/// also parentheses and newlines.
 fn parse_stat(content: &[u8]) -> Option<(Name, char, bool)> {
     const PF_KTHREAD: u64 = 0x0020_0000;
 
@@ -300,7 +301,7 @@ fn parse_stack(content: &[u8]) -> Vec<Frame> {
         .collect()
 }
 
-/// A function, or 0 for a task that does not sleep or may not be looked at.
+/// A function, or 0 if the task does not sleep or klpctl may not look at it.
 fn parse_wchan(content: Vec<u8>) -> Option<Name> {
     match content.trim_ascii() {
         b"" | b"0" => None,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where `/sys`, `/proc` and `/dev` are: the running machine's, or those of a captured tree.
+//! The place of `/sys`, `/proc` and `/dev`: the running system's, or that of a captured tree.
 //!
-//! What is read here may vanish at any time: a task exits, a patch is removed. That is an answer
-//! like any other, so it has a name of its own among the errors.
+//! A file may vanish at any time, because a task exits or a patch is removed. Callers treat that as
+//! an answer, so [`ReadError`] has a variant for it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Nothing that is read whole has a good reason to be longer.
+/// The limit for files that are read whole. None of them has a reason to be longer.
 const LONGEST: u64 = 4 << 20;
 
 const ESRCH: i32 = 3;
@@ -21,9 +21,9 @@ const ENODEV: i32 = 19;
 
 #[derive(Debug)]
 pub enum ReadError {
-    /// It is not there, or not any more.
+    /// The file does not exist, or no longer.
     Gone,
-    /// It is there, but not for us.
+    /// The file exists, but klpctl may not read it.
     Denied,
     Other(io::Error),
 }
@@ -32,7 +32,7 @@ impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         match (error.kind(), error.raw_os_error()) {
             (io::ErrorKind::NotFound | io::ErrorKind::NotADirectory, _) => Self::Gone,
-            // What procfs and sysfs say when the task or the kobject went after the open().
+            // Procfs and sysfs return these if the task or the kobject goes after the open().
             (_, Some(ESRCH | ENODEV)) => Self::Gone,
             (io::ErrorKind::PermissionDenied, _) => Self::Denied,
             _ => Self::Other(error),
@@ -59,7 +59,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// The running machine.
+    /// Returns the root of the running system.
     pub fn live() -> Self {
         Self {
             dir: PathBuf::from("/"),
@@ -67,7 +67,7 @@ impl Root {
         }
     }
 
-    /// A tree captured elsewhere.
+    /// Returns the root of a tree that was captured elsewhere.
     pub fn captured(dir: &Path) -> Self {
         Self {
             dir: dir.to_path_buf(),
@@ -79,14 +79,14 @@ impl Root {
         self.live
     }
 
-    /// The path of an absolute `path` in this tree.
+    /// Returns the place of an absolute `path` in this tree.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.dir.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// Opens a file. What is there need not be a file: a FIFO or the like in a captured tree must
-    /// not hold us up.
+    /// Opens a file without waiting. A captured tree may have a FIFO or the like in the file's
+    /// place.
     fn open(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = self.path(path);
         #[cfg(test)]
@@ -95,26 +95,26 @@ impl Root {
     }
 
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
-        // Most files fit, and are read at once.
+        // Most files fit, and take one read.
         let mut content = Vec::with_capacity(4096);
         let file = self.open(path)?;
         file.take(LONGEST).read_to_end(&mut content)?;
         Ok(content)
     }
 
-    /// The beginning of a file, in one read: what takes few bytes for each of many tasks.
+    /// Reads the start of a file in one read, for small files that many tasks have.
     pub fn read_start<'a>(&self, path: impl AsRef<Path>, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
         let length = self.open(path)?.read(buffer)?;
         Ok(&buffer[..length])
     }
 
-    /// A file that holds one number.
+    /// Reads a file that contains one number.
     pub fn read_number<T: std::str::FromStr>(&self, path: impl AsRef<Path>) -> Option<T> {
         let content = self.read(path).ok()?;
         std::str::from_utf8(&content).ok()?.trim().parse().ok()
     }
 
-    /// A file that holds 0 or 1.
+    /// Reads a file that contains 0 or 1.
     pub fn read_flag(&self, path: impl AsRef<Path>) -> Option<bool> {
         match self.read_number::<u8>(path)? {
             0 => Some(false),
@@ -123,12 +123,13 @@ impl Root {
         }
     }
 
-    /// The kernel log for reading record by record; on a live machine the device.
+    /// Opens the kernel log. On a live system it is the device, which returns one record for each
+    /// read.
     pub fn open_log(&self) -> Result<File> {
         self.open("/dev/kmsg")
     }
 
-    /// The names of the folders in a folder, sorted.
+    /// Returns the names of the directories in a directory, sorted.
     pub fn folders(&self, path: impl AsRef<Path>) -> Result<Vec<OsString>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.path(path))? {
@@ -141,7 +142,7 @@ impl Root {
         Ok(names)
     }
 
-    /// The names in a folder that are decimal numbers, as IDs of tasks are, in no order.
+    /// Returns the names in a directory that are decimal numbers, as IDs of tasks are, in no order.
     pub fn numbers(&self, path: impl AsRef<Path>) -> Result<Vec<u32>> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(self.path(path))? {
@@ -162,15 +163,16 @@ impl Root {
         fs::metadata(self.path(path)).ok()?.modified().ok()
     }
 
-    /// The number of links of a folder, which procfs makes 2 and one for each folder in it.
+    /// Returns the number of links of a directory. In procfs it is 2 and one for each directory in
+    /// it.
     pub fn links(&self, path: impl AsRef<Path>) -> Result<u64> {
         Ok(fs::metadata(self.path(path))?.nlink())
     }
 }
 
-/// Opens a file for reading that may be no file.
+/// Opens a file for reading, without waiting for a writer if it is a FIFO.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
-    // The same on every architecture that has live patching.
+    // The value is the same on every architecture with live patching.
     const O_NONBLOCK: i32 = 0o4000;
 
     OpenOptions::new()
@@ -179,7 +181,7 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Which files were opened, so that tests can count.
+/// A record of the opened files, so that tests can count them.
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -191,7 +193,7 @@ pub mod tests {
         OPENED.lock().unwrap().push(path.to_path_buf());
     }
 
-    /// Those in this folder, since the last time that this was asked.
+    /// Returns the files in this directory that were opened since the last call.
     pub fn opened(folder: &Path) -> Vec<PathBuf> {
         let mut opened = OPENED.lock().unwrap();
         let (ours, others) = opened.drain(..).partition(|path| path.starts_with(folder));

@@ -2,7 +2,7 @@
 
 //! The livepatches, as sysfs shows them: Documentation/ABI/testing/sysfs-kernel-livepatch.
 //!
-//! Files that newer kernels have and older ones do not (`stack_order`, `replace`, `patched`) are
+//! Newer kernels have files that older ones lack: `stack_order`, `replace`, `patched`. They are
 //! optional here.
 
 use std::collections::HashMap;
@@ -15,13 +15,13 @@ use crate::root::{ReadError, Root};
 
 pub const FOLDER: &str = "/sys/kernel/livepatch";
 
-/// What sysfs calls the kernel proper, as an object.
+/// The name of the kernel proper, as an object, in sysfs.
 pub const VMLINUX: &[u8] = b"vmlinux";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     pub name: Name,
-    /// Which of the object's symbols of that name it is, from 1.
+    /// The position among the object's symbols of that name, from 1.
     pub sympos: Option<u32>,
 }
 
@@ -79,17 +79,17 @@ impl Direction {
     }
 }
 
-/// A module that carries a livepatch: what `/proc/modules` says of it.
+/// A module that carries a livepatch, from `/proc/modules`.
 #[derive(Clone, Debug)]
 pub struct Module {
     pub name: Name,
-    /// `None` if the kernel does not count them.
+    /// The number of references, or `None` if the kernel does not count them.
     pub references: Option<u32>,
 }
 
 impl Module {
-    /// Whether the module can be unloaded now that its patch is gone. `None` if the kernel does not
-    /// say.
+    /// Whether the module can be unloaded now that its patch is gone, or `None` if the kernel does
+    /// not count references.
     pub fn hold(&self) -> Option<Hold> {
         self.references.map(|references| match references {
             0 => Hold::Free,
@@ -116,13 +116,13 @@ impl Hold {
     }
 }
 
-/// How the order of the patches was found.
+/// The source of the order of the patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// From `stack_order`.
+    /// The files `stack_order`.
     Kernel,
-    /// From the order in which the modules were loaded, which is the same: a patch is enabled
-    /// when its module is loaded, once.
+    /// The order in which the modules were loaded. It is the same order, because a patch is enabled
+    /// once, when its module is loaded.
     Modules,
     Unknown,
 }
@@ -139,10 +139,10 @@ impl Order {
 
 #[derive(Debug)]
 pub struct Livepatches {
-    /// Lowest first.
+    /// In stack order, the lowest first.
     pub patches: Vec<Patch>,
     pub order: Order,
-    /// Livepatch modules that are loaded, but whose patch is not.
+    /// Livepatch modules that are still loaded, but have no patch in sysfs any more.
     pub disabled: Vec<Module>,
 }
 
@@ -150,14 +150,15 @@ pub fn folder_of(patch: &Name) -> PathBuf {
     Path::new(FOLDER).join(patch.as_os_str())
 }
 
-/// The file with the number of a module's references.
+/// Returns the file with the number of a module's references.
 pub fn references_of(module: &Name) -> PathBuf {
     Path::new("/sys/module")
         .join(module.as_os_str())
         .join("refcnt")
 }
 
-/// Why there is nothing to be seen of live patching; the answer for a user.
+/// Returns the reason if live patching or sysfs is missing, as a text for the user, or `None` if
+/// neither is.
 pub fn unsupported(root: &Root) -> Option<String> {
     if root.exists(FOLDER) {
         None
@@ -170,7 +171,7 @@ pub fn unsupported(root: &Root) -> Option<String> {
     }
 }
 
-/// All livepatches. One that disappears meanwhile is left out.
+/// Reads all livepatches. The list leaves out a patch that disappears meanwhile.
 pub fn livepatches(root: &Root) -> Result<Livepatches, ReadError> {
     let mut patches = Vec::new();
     for name in root.folders(FOLDER)? {
@@ -212,7 +213,7 @@ fn patch(root: &Root, name: &OsStr) -> Option<Patch> {
         objects,
     };
 
-    // Its files go before its folder does.
+    // The files of a patch disappear before its directory does.
     (patch.enabled.is_some() || root.exists(folder.join("enabled"))).then_some(patch)
 }
 
@@ -227,7 +228,7 @@ fn object(root: &Root, patch: &Path, name: &OsStr) -> Option<Object> {
     })
 }
 
-/// A function's folder is named `function,sympos`.
+/// The directory of a function is named `function,sympos`.
 fn function(folder: &OsStr) -> Function {
     let bytes = folder.as_bytes();
     let parsed = bytes.iter().rposition(|&b| b == b',').and_then(|comma| {
@@ -247,8 +248,8 @@ fn function(folder: &OsStr) -> Function {
     }
 }
 
-/// The loaded modules that carry livepatches, the oldest first. The kernel marks them
-/// with the taint `K`.
+/// Reads the loaded modules that carry livepatches, the oldest first. The kernel marks them with
+/// the taint `K`.
 fn livepatch_modules(root: &Root) -> Vec<Module> {
     let Ok(content) = root.read("/proc/modules") else {
         return Vec::new();
@@ -295,17 +296,17 @@ fn sort(patches: &mut [Patch], modules: &[Module]) -> Order {
     Order::Unknown
 }
 
-/// Who serves a function.
+/// The patches that serve a function.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Serving<'a> {
-    /// The patch whose code a task runs; `None` is the original code. During a transition, that
-    /// of tasks that have switched.
+    /// The patch that serves the function, or `None` if the original code does. During a transition
+    /// this is true for tasks that have switched.
     pub now: Option<&'a Name>,
-    /// During a transition, that of tasks that have not, if it differs.
+    /// During a transition, the same for tasks that have not switched, if it differs.
     pub before: Option<Option<&'a Name>>,
 }
 
-/// Which patch serves a function. `patches` are in order.
+/// Finds the patches that serve a function. `patches` are in stack order.
 pub fn serving<'a>(patches: &'a [Patch], object: &Name, function: &Function) -> Serving<'a> {
     let candidates = || {
         patches.iter().rev().filter(|patch| {

@@ -2,9 +2,9 @@
 
 //! The state of the system in the words that klpctl uses for it.
 //!
-//! Everything is derived from what can be read at the moment; what cannot be known is not said.
-//! In particular sysfs does not tell when a transition started nor that one was forced. The
-//! kernel log does, as long as it reaches back.
+//! All of it is derived from files at one moment. Sysfs does not show when a transition started,
+//! nor that one was forced. The kernel log does, as long as it reaches back. klpctl leaves
+//! out facts that no file shows.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,20 +14,20 @@ use crate::proc::{self, PatchState, Progress};
 use crate::root::{ReadError, Root};
 use crate::sysfs::{self, Direction, Hold, Livepatches, Module, Order, Patch};
 
-/// The vocabulary, for a patch and for the system.
+/// The state of a patch, or of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// All tasks run the new code.
     Applied,
-    /// As applied, but the transition was forced.
+    /// All tasks run the new code, but the transition was forced.
     Forced,
     Applying,
     Reverting,
     /// Applying or reverting for longer than it should take.
     Stuck,
-    /// Its module is loaded, but the patch is not applied.
+    /// The module is loaded, but the patch is not applied.
     Disabled,
-    /// Its files cannot be read.
+    /// The files of the patch cannot be read.
     Unknown,
 }
 
@@ -44,7 +44,8 @@ impl State {
         }
     }
 
-    /// The system is in the state of the patch that wants the most attention.
+    /// The system has the state of the patch with the largest weight, which needs the most
+    /// attention.
     fn weight(self) -> u8 {
         match self {
             Self::Disabled => 0,
@@ -57,11 +58,11 @@ impl State {
     }
 }
 
-/// For how long a transition has been running.
+/// The time that a transition has been running for.
 #[derive(Clone, Copy, Debug)]
 pub struct Age {
     pub elapsed: Duration,
-    /// It may have been longer.
+    /// The transition may have started earlier.
     pub at_least: bool,
     pub source: &'static str,
 }
@@ -70,30 +71,30 @@ pub struct Age {
 pub struct PatchStatus {
     pub patch: Patch,
     pub state: State,
-    /// Of the transition it is in.
+    /// The direction of the patch's transition, or `None` if it is not in transition.
     pub direction: Option<Direction>,
     pub age: Option<Age>,
 }
 
 #[derive(Debug)]
 pub struct System {
-    /// Lowest first.
+    /// In stack order, the lowest first.
     pub patches: Vec<PatchStatus>,
     pub order: Order,
     pub disabled: Vec<Module>,
-    /// Of the one transition there can be at a time.
+    /// The progress of the transition. There can be one at a time.
     pub progress: Option<Progress>,
-    /// What could not be learnt, and why.
+    /// The facts that klpctl could not learn, each with the reason.
     pub notes: Vec<String>,
     pub log: Log,
-    /// The time of all this,
+    /// The time of the look by the wall clock.
     pub now: Option<SystemTime>,
-    /// and by the kernel's clock.
+    /// The time of the look since boot.
     pub uptime: Option<Duration>,
 }
 
 impl System {
-    /// Takes a look at everything. The error is that of reading the folder of all patches.
+    /// Looks at everything. Returns an error if the directory of all patches cannot be read.
     pub fn look(root: &Root, stuck_after: Duration) -> Result<Self, ReadError> {
         let Livepatches {
             patches,
@@ -174,7 +175,7 @@ impl System {
         }
     }
 
-    /// The patch in transition.
+    /// Returns the patch in transition.
     pub fn moving(&self) -> Option<&PatchStatus> {
         self.patches.iter().find(|p| p.direction.is_some())
     }
@@ -187,13 +188,13 @@ impl System {
         self.disabled.iter().find(|module| &module.name == name)
     }
 
-    /// The modules of patches that are gone which cannot be unloaded.
+    /// Returns the modules of patches that are gone which cannot be unloaded.
     pub fn held(&self) -> impl Iterator<Item = &Module> {
         let modules = self.disabled.iter();
         modules.filter(|module| module.hold() == Some(Hold::Held))
     }
 
-    /// `None` if no patch is applied or on its way.
+    /// Returns the state of the system, or `None` if there is no patch in sysfs.
     pub fn state(&self) -> Option<State> {
         self.patches
             .iter()
@@ -201,13 +202,13 @@ impl System {
             .max_by_key(|state| state.weight())
     }
 
-    /// The word for the system.
+    /// Returns the word for the state of the system.
     pub fn word(&self) -> &'static str {
         self.state().map_or("none", State::word)
     }
 }
 
-/// The state of a task that has switched.
+/// Returns the state of a task that has switched.
 pub fn target(direction: Direction) -> PatchState {
     match direction {
         Direction::Patching => PatchState::Patched,
@@ -244,12 +245,13 @@ fn status(
     }
 }
 
-/// How long a patch has been in transition.
+/// Finds out how long a patch has been in transition.
 ///
-/// The log has the moment. Without it there is a lower bound for a patch that is being applied:
-/// sysfs makes the inode of the patch's folder when somebody first looks at it, and the patch was
-/// on its way by then. If it was reversed meanwhile, opening `enabled` for writing in the usual
-/// way left its mark there. Nothing like that is certain for a patch that is being reverted.
+/// The log has the start. Without the log there is a lower bound for a patch that is being applied:
+/// sysfs creates the inode of the patch's directory at the first look, when the patch was on its
+/// way already. If an administrator reversed the patch meanwhile, the usual way to open `enabled`
+/// for writing has set the time of that file. There is no such bound for a patch that is being
+/// reverted.
 fn age(
     root: &Root,
     patch: &Name,

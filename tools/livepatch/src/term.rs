@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How answers look: colours where there is a terminal that wants them, tables, times.
+//! The look of answers: colours for terminals that want them, tables, times.
 
 use std::io::IsTerminal;
 use std::time::{Duration, SystemTime};
 
 use crate::system::{Age, State};
 
-/// What is known of the terminal.
+/// The properties of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Term {
     /// Standard output is a terminal.
@@ -18,7 +18,7 @@ pub struct Term {
 }
 
 impl Term {
-    /// No terminal: a pipe, a file, a test.
+    /// The properties of a pipe, a file or a test.
     pub const NONE: Self = Self {
         live: false,
         colour: false,
@@ -30,7 +30,7 @@ impl Term {
         let variable = |name| std::env::var_os(name);
         let number = |name| variable(name).and_then(|v| v.to_str()?.parse().ok());
         let live = std::io::stdout().is_terminal();
-        // https://no-color.org: set and not empty.
+        // https://no-color.org: the variable is set and not empty.
         let unwanted = variable("NO_COLOR").is_some_and(|v| !v.is_empty())
             || variable("TERM").is_some_and(|v| v == "dumb");
 
@@ -61,7 +61,7 @@ impl Term {
         self.paint("1;31", text)
     }
 
-    /// `text` in the colour of a state.
+    /// Returns `text` in the colour of a state.
     pub fn state(&self, state: Option<State>, text: &str) -> String {
         match state {
             Some(State::Applied) => self.paint("32", text),
@@ -71,14 +71,14 @@ impl Term {
         }
     }
 
-    /// The part of a line that fits.
+    /// Returns the part of a line that fits.
     pub fn fit(&self, line: &str) -> String {
         line.chars().take(self.width.saturating_sub(1)).collect()
     }
 }
 
-/// Lines of cells, in columns as wide as their widest cell. `paint` colours a padded cell by its
-/// row, from 0 below the heading, and its column.
+/// Formats lines of cells, in columns as wide as their widest cell. `paint` colours a padded cell
+/// by its row, from 0 below the heading, and its column.
 pub fn table(
     heading: &[&str],
     rows: &[Vec<String>],
@@ -141,7 +141,7 @@ pub fn age(age: &Age) -> String {
     }
 }
 
-/// When something began that began so long before `now`, in UTC: `2026-11-23T10:00:00Z`.
+/// Returns the time that is `age` before `now`, in UTC: `2026-11-23T10:00:00Z`.
 pub fn timestamp(now: SystemTime, age: Duration) -> Option<String> {
     let time = now.checked_sub(age)?;
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
@@ -156,8 +156,8 @@ pub fn timestamp(now: SystemTime, age: Duration) -> Option<String> {
     ))
 }
 
-/// The date so many days after 1970-01-01, counted in years that begin with March, so that the
-/// leap day is a year's last.
+/// Returns the date so many days after 1970-01-01. The calculation counts years from March, so that
+/// the leap day is the last day of a year.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

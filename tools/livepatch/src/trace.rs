@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's word on blocked tasks, by the tracepoint `livepatch:klp_task_blocked`.
+//! The kernel's reasons for blocked tasks, from the tracepoint `livepatch:klp_task_blocked`.
 //!
-//! It says the same as the kernel log does, see [`kmsg`](crate::kmsg), without dynamic debug, and
-//! only while somebody listens. So this listens, for as long as it takes the kernel to look at the
-//! tasks again, in a trace instance of its own, in nobody's way. In a captured tree there is what
-//! was heard when it was captured.
+//! The event has the reasons that the kernel log has, see [`kmsg`](crate::kmsg), without dynamic
+//! debug. The kernel only emits it while a tracer listens. klpctl creates an instance of
+//! its own, listens until the kernel has looked at the tasks again, and removes the instance. Other
+//! users of tracing do not notice it. A captured tree has the events from the time of the capture.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -22,22 +22,22 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 const EVENT: &str = "events/livepatch/klp_task_blocked";
 const INSTANCE: &str = "klpctl-";
 
-/// Where a report keeps what was heard.
+/// The file in a report that has the events.
 pub const KEPT: &str = "/sys/kernel/tracing/klp_task_blocked";
 
-/// The kernel looks once a second at least, or nearly so.
+/// The longest time to listen. The kernel looks at the tasks about once a second.
 const LONGEST: Duration = Duration::from_millis(1800);
 const POLL: Duration = Duration::from_millis(20);
 
-/// The size of a CPU's buffer where nobody sets it.
+/// The default size of a CPU's buffer.
 const USUAL_KB: usize = 1408;
 
-/// What the kernel has said.
+/// The kernel's reasons, as far as klpctl has received them.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// Its last word on each task, by thread ID, and in which words.
+    /// The last reason for each task with the text of the event, by thread ID.
     words: HashMap<u32, (Verdict, Vec<u8>)>,
-    /// Whether it could be heard at all.
+    /// Whether klpctl could listen at all.
     pub listened: bool,
 }
 
@@ -46,7 +46,7 @@ impl Told {
         self.words.get(&tid).map(|(verdict, _)| verdict)
     }
 
-    /// What [`kept`] reads.
+    /// Returns the text that [`kept`] reads.
     pub fn to_text(&self) -> Vec<u8> {
         let mut words: Vec<_> = self.words.iter().collect();
         words.sort_by_key(|&(tid, _)| tid);
@@ -65,7 +65,7 @@ impl Told {
     }
 }
 
-/// What was heard when the tree was captured.
+/// Reads the events that a captured tree has.
 pub fn kept(root: &Root) -> Told {
     let mut told = Told::default();
     if let Ok(content) = root.read(KEPT) {
@@ -75,8 +75,8 @@ pub fn kept(root: &Root) -> Told {
     told
 }
 
-/// Listens until the kernel has said something of all of these tasks, but not for long. It may
-/// speak of `waiting` tasks.
+/// Listens until the kernel has given a reason for each of the tasks, but not for long. It may emit
+/// an event for each of `waiting` tasks.
 pub fn listen(tids: &HashSet<u32>, waiting: usize) -> Told {
     let mut told = Told::default();
     if let Some(instance) = Instance::new(Path::new(TRACEFS), waiting) {
@@ -85,11 +85,12 @@ pub fn listen(tids: &HashSet<u32>, waiting: usize) -> Told {
     told
 }
 
-/// A trace instance, which goes with this.
+/// A trace instance, which is removed on drop.
 struct Instance(PathBuf);
 
 impl Instance {
-    /// One in which the event is on; `None` if there is no such event, or not for us.
+    /// Creates an instance with the event enabled. Returns `None` if there is no such event, or no
+    /// permission.
     fn new(tracefs: &Path, waiting: usize) -> Option<Self> {
         if !tracefs.join(EVENT).is_dir() {
             return None;
@@ -100,8 +101,8 @@ impl Instance {
         fs::create_dir(&path).ok()?;
         let instance = Self(path);
 
-        // An event takes less than a hundred bytes, and all can be on one CPU. But each CPU has a
-        // buffer of this size, so it is never more than what anybody's tracing takes.
+        // An event takes less than a hundred bytes, and all events can be on one CPU. Each CPU has
+        // a buffer of this size, so the size stays within the default.
         let kilobytes = (64 + waiting / 8).min(USUAL_KB);
         instance.write("buffer_size_kb", &kilobytes.to_string())?;
         instance.write(&format!("{EVENT}/enable"), "1")?;
@@ -116,7 +117,8 @@ impl Instance {
         file.write_all(text.as_bytes()).ok()
     }
 
-    /// Whether it can be read.
+    /// Reads events until every task has one, or for [`LONGEST`]. Returns whether the instance is
+    /// readable.
     fn read(&self, told: &mut Told, tids: &HashSet<u32>) -> bool {
         let Ok(mut pipe) = root::open_without_waiting(&self.0.join("trace_pipe")) else {
             return false;
@@ -131,7 +133,7 @@ impl Instance {
                 Ok(length) => {
                     rest.extend_from_slice(&buffer[..length]);
                     let mut lines = rest.split(|&b| b == b'\n');
-                    // What follows the last newline is not a line yet.
+                    // The text after the last newline is not a line yet.
                     let unfinished = lines.next_back().unwrap_or_default().to_vec();
                     lines.for_each(|line| told.add(line));
                     rest = unfinished;
@@ -151,7 +153,7 @@ impl Drop for Instance {
     }
 }
 
-/// Removes the instances of those who were killed while they listened.
+/// Removes the instances of klpctl processes that were killed while they listened.
 fn remove_leftovers(instances: &Path) {
     for entry in fs::read_dir(instances).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -162,9 +164,9 @@ fn remove_leftovers(instances: &Path) {
     }
 }
 
-/// `... klp_task_blocked: pid=TID target=WORD reason=WORD func=NAME err=N comm=...`, as it is in a
-/// trace or, without what is before the event's name, in a report. The names of tasks are too
-/// short to hold that name.
+/// `... klp_task_blocked: pid=TID target=WORD reason=WORD func=NAME err=N comm=...`, as in a trace.
+/// A report has the text from the event's name on. The name of a task is too short to contain the
+/// event's name.
 fn parse(line: &[u8]) -> Option<(u32, Verdict, &[u8])> {
     const NAME: &[u8] = b"klp_task_blocked: ";
 
@@ -246,7 +248,7 @@ mod tests {
         fs::create_dir_all(&instances).unwrap();
         assert!(Instance::new(&folder, 1).is_none());
 
-        // With it, an instance is made, and goes again, whatever is wrong with it.
+        // With the event, the instance is created, and removed when the rest fails.
         fs::create_dir_all(folder.join(EVENT)).unwrap();
         fs::create_dir(instances.join("klpctl-0")).unwrap();
         fs::create_dir(instances.join("other")).unwrap();

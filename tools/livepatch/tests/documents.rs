@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is documented is what is there.
+//! The manual page, the completion and the help texts have every command and option.
 
 use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::exit::Exit;
@@ -76,7 +76,7 @@ fn assert_json(text: &str) {
     assert_eq!(rest.map(str::trim), Some(""), "{text}");
 }
 
-/// What follows a JSON value.
+/// Returns the rest of the text after a JSON value.
 fn value(text: &str) -> Option<&str> {
     let text = text.trim_start();
     match text.chars().next()? {

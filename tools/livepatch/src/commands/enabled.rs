@@ -41,8 +41,8 @@ fn prepare(context: &mut Context<'_>) -> Result<(System, Name), Failure> {
     Ok((system, patch))
 }
 
-/// Writes to `enabled`, which starts a transition or turns the one of this patch round, and
-/// waits. If it says so already, there is only the waiting.
+/// Writes to `enabled`, and waits for the end of the transition. The write starts a transition, or
+/// reverses that of this patch. It is left out if the file already has the value.
 fn set(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bool) -> Outcome {
     if now != Some(wanted) {
         let value = if wanted { "1" } else { "0" };

@@ -78,7 +78,7 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
         Some(false) => "no",
         None => "?",
     };
-    // Those of disabled patches are in no order, and have nothing to serve.
+    // Disabled patches have no order, and serve no function.
     let disabled = system.disabled.iter().map(|module| {
         let state = describe::disabled_state(module);
         let mut cells = vec!["-".to_owned(), module.name.to_string(), state];

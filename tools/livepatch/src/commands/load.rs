@@ -17,7 +17,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
     let files = files(&context.options.operands)?;
 
-    // What is wrong with a later file is said before anything has changed.
+    // The first change comes after the last check, so that an error in a later file changes
+    // nothing.
     let mut modules = Vec::new();
     for (file, parameters) in files {
         modules.push((check(&file)?, file, parameters));
@@ -31,7 +32,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Each file with the parameters that follow it.
+/// Splits the operands into files, each with the parameters that follow it.
 fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure> {
     let mut files: Vec<(PathBuf, Vec<OsString>)> = Vec::new();
 
@@ -52,7 +53,7 @@ fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure
     Ok(files)
 }
 
-/// The name of the module in a file that can be loaded.
+/// Checks that a file can be loaded. Returns the name of its module.
 fn check(file: &Path) -> Result<Name, Failure> {
     let shown = name::escape(file.as_os_str().as_bytes());
 
@@ -115,8 +116,8 @@ fn load(
     }
 }
 
-/// Takes back a patch whose transition does not end. However short the time was for that, this
-/// one is given the usual.
+/// Takes back a patch that was not applied in time. The reverting gets the default timeout, because
+/// the given one may be short.
 fn revert(context: &mut Context<'_>, module: &Name) -> Outcome {
     let exit = unload::unload(context, module, wait::TIMEOUT)?;
 

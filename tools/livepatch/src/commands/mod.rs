@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands, one module each, and what they share.
+//! The commands, one module each, and their common functions.
 
 mod enabled;
 mod force;
@@ -54,13 +54,13 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         Command::Force => force::run(context),
         Command::Watch => watch::run(context),
         Command::Report => report::run(context),
-        // The command line's business.
+        // The parser has turned this command into a request for help.
         Command::Help => Ok(Exit::Done),
     }
 }
 
 impl Context<'_> {
-    /// The state of the system.
+    /// Looks at the state of the system.
     fn look(&self) -> Result<System, Failure> {
         if let Some(reason) = sysfs::unsupported(&self.root) {
             return Err(Failure::new(Exit::Nothing, reason));
@@ -70,20 +70,20 @@ impl Context<'_> {
             .map_err(|error| Failure::error(format!("cannot read {}: {error}", sysfs::FOLDER)))
     }
 
-    /// The patches that the operands name, which may be spelled as files are.
+    /// Returns the patches that the operands name. An operand may be the name of a module's file.
     fn patch_names(&self) -> Vec<Name> {
         let operands = self.options.operands.iter();
         operands.map(|operand| module_name(operand)).collect()
     }
 
-    /// A whole answer in JSON.
+    /// Prints a whole answer in JSON.
     fn print_json(&mut self, members: Vec<(&'static str, Json)>) -> Result<(), Failure> {
         let document = Json::document(self.options.spec().name, members);
         writeln!(self.out, "{}", document.pretty())?;
         Ok(())
     }
 
-    /// One step of a command that takes its time: a line of text, or a line of JSON.
+    /// Prints one step of a command that takes its time, as a line of text or of JSON.
     fn event(
         &mut self,
         event: &str,
@@ -102,7 +102,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Does something, or with `--dry-run` says it would.
+    /// Runs an action, or with `--dry-run` only prints it.
     fn act(&mut self, action: &Action) -> Result<(), Failure> {
         let dry = self.options.dry_run;
         let event = if dry { "would" } else { "action" };
@@ -116,7 +116,7 @@ impl Context<'_> {
         }
     }
 
-    /// Commands that change something work on the running system alone.
+    /// Refuses to change a captured tree.
     fn need_live_system(&self) -> Result<(), Failure> {
         if self.root.is_live() || self.options.dry_run {
             return Ok(());
@@ -133,7 +133,7 @@ impl Context<'_> {
     }
 }
 
-/// The name of a module by the name of its file: `a/b-c.ko.xz` is `b_c`.
+/// Derives the name of a module from that of its file: `a/b-c.ko.xz` is `b_c`.
 fn module_name(file: &OsStr) -> Name {
     let bytes = file.as_bytes();
     let base = bytes.rsplit(|&b| b == b'/').next().unwrap_or_default();

@@ -2,9 +2,10 @@
 
 //! `klpctl report`
 //!
-//! A tar file with what klpctl reads, in the places where it reads it, so that `--root` answers
-//! as this machine does. It is meant to be given to others, so it has nothing that the answers do
-//! not need: no other kernel messages, no command lines, no environments, no addresses.
+//! The report is a tar file with copies of the files that klpctl reads, under the same paths, so
+//! that `--root` gives the answers of this system elsewhere. It leaves out everything that the
+//! answers do not need, because reports are given to others: other kernel messages, command lines,
+//! environments, addresses.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -28,11 +29,12 @@ use crate::tar::Tar;
 use crate::term;
 use crate::trace;
 
-/// The folder in the tar file that `--root` wants.
+/// The directory in the tar file that `--root` takes.
 const TOP: &str = "klpctl-report";
 
 const PATCH_FILES: [&str; 4] = ["enabled", "transition", "replace", "stack_order"];
-/// Of tasks that hold the transition or a module up; the others have but their state here.
+/// The files of tasks that hold the transition or a module up. The report has only the state of the
+/// other tasks.
 const TASK_FILES: [&str; 4] = ["stat", "stack", "wchan", "cgroup"];
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
@@ -61,7 +63,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     let written =
         write_report(&mut tar, &context.root, &system, now).and_then(|()| tar.finish().map(drop));
     if let Err(error) = written {
-        // Nothing half-made is left behind; what was there before is not ours to remove.
+        // The command removes an incomplete report, but not a file that existed before.
         if new {
             let _ = fs::remove_file(&file);
         }
@@ -80,8 +82,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Opens the file to write to, and tells whether it is a new one. One that is there already is
-/// overwritten if it was asked for. A new one is for its owner alone, as the stacks in it are.
+/// Opens the file to write to, and returns whether it is new. An existing file is overwritten only
+/// if the user has named it. A new one is readable for its owner alone, as the stacks in it are.
 fn open(file: &Path, asked_for: bool) -> io::Result<(File, bool)> {
     let new = OpenOptions::new()
         .write(true)
@@ -118,7 +120,7 @@ fn write_report<W: Write>(
 
     report.tar.folder(TOP.as_bytes(), now)?;
     report.add("captured", format!("{seconds}\n").as_bytes())?;
-    // Answers, for whoever has no klpctl.
+    // The answers help a reader without klpctl.
     let answer = |command, members| Json::document(command, members).pretty() + "\n";
     let text = answer("status", status::members(system));
     report.add("status.json", text.as_bytes())?;
@@ -150,7 +152,7 @@ impl<W: Write> Report<'_, W> {
             .file(format!("{TOP}/{path}").as_bytes(), content, self.now)
     }
 
-    /// A file or folder as it is, with its time; one that cannot be read is left out.
+    /// Copies a file with its time. The report leaves out a file that cannot be read.
     fn copy(&mut self, path: &Path) -> io::Result<()> {
         match self.root.read(path) {
             Ok(content) => {
@@ -189,7 +191,7 @@ impl<W: Write> Report<'_, W> {
         Ok(())
     }
 
-    /// The livepatch modules' lines, without addresses.
+    /// Adds the lines of the livepatch modules, without addresses.
     fn modules(&mut self, system: &System) -> io::Result<()> {
         let content = self.root.read("/proc/modules").unwrap_or_default();
         let mut kept = Vec::new();
@@ -211,7 +213,7 @@ impl<W: Write> Report<'_, W> {
         self.add("proc/modules", &kept)
     }
 
-    /// Live patching's own messages, a record on each line.
+    /// Adds the messages of live patching, a record on each line.
     fn log(&mut self) -> io::Result<()> {
         let Ok(records) = kmsg::records(self.root) else {
             return Ok(());
@@ -252,7 +254,7 @@ impl<W: Write> Report<'_, W> {
         Ok(())
     }
 
-    /// A task's `stat` up to its flags: addresses follow later.
+    /// Adds a task's `stat` up to its flags. The fields after them have addresses.
     fn stat(&mut self, path: &Path) -> io::Result<()> {
         const FIELDS: usize = 7;
 
@@ -270,12 +272,13 @@ impl<W: Write> Report<'_, W> {
     }
 }
 
-/// Where a task's files are: the first thread of a process is a task like the others.
+/// Returns the directory of a task's files. A report treats the first thread of a process as any
+/// other.
 fn task_folder(TaskId { pid, tid }: TaskId) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/task/{tid}"))
 }
 
-/// Where a path of the machine is in the tar file.
+/// Returns the path in the tar file for a path of the system.
 fn inside(path: &Path) -> Vec<u8> {
     [TOP.as_bytes(), path.as_os_str().as_bytes()].concat()
 }

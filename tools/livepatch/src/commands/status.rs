@@ -100,7 +100,7 @@ fn row(system: &System, status: &PatchStatus) -> Vec<String> {
     ]
 }
 
-/// What is left of disabled patches, and what could not be learnt.
+/// Prints the modules of disabled patches, and the facts that klpctl could not learn.
 pub fn print_notes(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     for module in &system.disabled {
         print_module(context, module)?;

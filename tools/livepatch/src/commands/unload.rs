@@ -14,7 +14,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
     let system = context.look()?;
     let patches = match context.options.all {
-        // The last one first: nothing is then served by an older patch in between.
+        // The last patch goes first, so that no function is served by an older patch in between.
         true => {
             let patches = system.patches.iter().map(|status| &status.patch.name);
             let disabled = system.disabled.iter().map(|module| &module.name);
@@ -41,7 +41,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Disables a patch, and unloads its module when that is free; both within `timeout`.
+/// Disables a patch, and unloads its module once that is free, both within `timeout`.
 pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Outcome {
     let begin = Instant::now();
     let system = context.look()?;

@@ -15,14 +15,14 @@ use crate::sysfs;
 use crate::system::State;
 use crate::term;
 
-/// How long commands wait that have started a transition, by default.
+/// The default timeout of commands that have started a transition.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often `transition`, or a module's number of references, is read. The kernel may look no more
-/// often than once a second.
+/// The time between two reads of `transition`, or of a module's number of references. The kernel
+/// itself looks about once a second.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often tasks are looked at, at most.
+/// The least time between two looks at the tasks.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Waits until a patch is not in transition, or gone. One that is disabled and not in transition is
-/// about to go.
+/// Waits until a patch is not in transition, or gone. A patch that is disabled and not in
+/// transition is about to go.
 pub fn until_settled(
     context: &mut Context<'_>,
     patch: &Name,
@@ -89,7 +89,7 @@ pub fn until_settled(
         if Instant::now() >= next_look {
             let looked = Instant::now();
             show(context, patch, begin.elapsed(), &mut shown)?;
-            // However long that takes, most of the time the machine is left alone.
+            // A slow look is followed by a longer pause, so that the system is mostly left alone.
             next_look = Instant::now() + LOOK.max(looked.elapsed() * 5);
         }
         let left = timeout.map_or(POLL, |timeout| timeout.saturating_sub(begin.elapsed()));
@@ -102,7 +102,7 @@ pub fn until_settled(
     Ok(ended)
 }
 
-/// Shows how far it is: on a terminal a bar that changes, else a line when there is news.
+/// Shows the progress: on a terminal as a bar that changes, else as a line when there is news.
 fn show(
     context: &mut Context<'_>,
     patch: &Name,
@@ -151,7 +151,7 @@ pub fn bar(done: usize, total: usize, width: usize) -> String {
     "#".repeat(full) + &".".repeat(width - full)
 }
 
-/// What is to be said when the time is up.
+/// Prints why the transition has not ended in time.
 pub fn timed_out(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
     if !context.options.json {
@@ -159,16 +159,17 @@ pub fn timed_out(context: &mut Context<'_>) -> Outcome {
         writeln!(context.out, "{line}")?;
     }
     why::answer(context, &system, None)?;
-    // It may have ended just now.
+    // The transition may have ended just now.
     Ok(match Exit::of(&system) {
         exit @ (Exit::Transition | Exit::Stuck) => exit,
         _ => Exit::Transition,
     })
 }
 
-/// Waits until the module of a disabled patch is free, or gone. The kernel lets go of it a moment
-/// after the patch has left sysfs, when no task is in its code any more, or never. If it is held
-/// when the time is up, this prints the tasks in its code, and returns an error.
+/// Waits until the module of a disabled patch is free, or gone. The kernel lets go of the module a
+/// moment after the patch has left sysfs, when no task is in its code any more, or never. If the
+/// module is still held after `timeout`, the function prints the tasks in its code and returns an
+/// error.
 pub fn until_free(
     context: &mut Context<'_>,
     module: &Name,
@@ -178,7 +179,7 @@ pub fn until_free(
     let mut told = false;
     let references = sysfs::references_of(module);
 
-    // A negative number is that of a module which is being removed.
+    // The number is negative while a module is being removed.
     while context.root.read_number(&references).unwrap_or(0) > 0 {
         let elapsed = begin.elapsed();
         if elapsed >= timeout {
@@ -197,7 +198,7 @@ pub fn until_free(
 fn held(context: &mut Context<'_>, name: &Name) -> Result<(), Failure> {
     let system = context.look()?;
     let Some(module) = system.held().find(|module| &module.name == name) else {
-        // It has become free just now.
+        // The module has become free just now.
         return Ok(());
     };
     if !context.options.json {
@@ -211,11 +212,11 @@ fn held(context: &mut Context<'_>, name: &Name) -> Result<(), Failure> {
     )))
 }
 
-/// What a command is to make of a patch.
+/// The state that a command wants for a patch.
 #[derive(Clone, Copy)]
 pub enum Goal {
     Applied,
-    /// Its module may be gone, too.
+    /// The module may be gone, too.
     Disabled,
     Unloaded,
 }
@@ -233,7 +234,7 @@ pub fn until_reached(
     }
 }
 
-/// The last line of a command that changed a patch and waited.
+/// Prints the last line of a command that has changed a patch and waited.
 pub fn finish(context: &mut Context<'_>, patch: &Name, goal: Goal) -> Outcome {
     let word = reached(context, patch, goal)?;
     let members = vec![("patch", patch.into()), ("state", word.into())];
@@ -241,8 +242,8 @@ pub fn finish(context: &mut Context<'_>, patch: &Name, goal: Goal) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The state of a patch, if it is the one that was wanted: while a command waits, others may change
-/// the patch.
+/// Returns the word for a patch's state, or an error if the command wanted another one. An
+/// administrator may change the patch while the command waits.
 pub fn reached(context: &Context<'_>, patch: &Name, goal: Goal) -> Result<&'static str, Failure> {
     let system = context.look()?;
     let module = system.find_disabled(patch);

@@ -25,7 +25,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
             print_json(context, &system)?;
         } else {
             if context.term.live {
-                // From the top of an empty screen.
+                // The next look starts at the top of an empty screen.
                 write!(context.out, "\x1b[H\x1b[2J")?;
             } else if looks > 1 {
                 writeln!(context.out)?;
@@ -40,7 +40,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     }
 }
 
-/// One line for each look: what `status` says, and the blockers.
+/// Prints one line for each look, with the members of `status` and the blockers.
 fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     let blockers = blockers::find(&context.root, system);
     let mut members = status::members(system);
@@ -52,7 +52,7 @@ fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure>
 }
 
 fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    /// The lines that the rest of the screen needs.
+    /// The lines of the screen that are not blockers.
     const OTHERS: usize = 10;
 
     status::print(context, system)?;

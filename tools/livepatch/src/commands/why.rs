@@ -41,12 +41,12 @@ pub struct Answer<'a> {
     pub moving: Option<&'a PatchStatus>,
     pub blockers: Vec<Blocker>,
     pub held: Vec<Held<'a>>,
-    /// The kernel's own reasons, if it was asked.
+    /// The kernel's own reasons, if klpctl has asked.
     pub told: Told,
 }
 
 impl<'a> Answer<'a> {
-    /// The answer about all patches, or about one.
+    /// Finds the answer about all patches, or about one.
     pub fn find(root: &Root, system: &'a System, named: Option<&Name>) -> Self {
         let moving = system
             .moving()
@@ -82,7 +82,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The answer, also that of commands which have waited in vain.
+/// Prints the answer, also for commands that have waited in vain.
 pub fn answer(
     context: &mut Context<'_>,
     system: &System,
@@ -128,7 +128,7 @@ fn print(
     let age = moving
         .age
         .map_or(String::new(), |age| format!(" for {}", term::age(&age)));
-    // The other words have the direction in them.
+    // The words for the other states imply the direction.
     let direction = match (moving.state, moving.direction) {
         (State::Stuck, Some(direction)) => format!(", {}", direction.word()),
         _ => String::new(),
