@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tar files, as much of them as a report needs: folders and files, in the format of POSIX.1-1988
-//! with GNU's extension for long names.
+//! A writer of tar files, in the format of POSIX.1-1988 with GNU's extension for long names.
+//!
+//! It writes directories and files, which is enough for a report. A report is a tar file because
+//! that goes through a pipe, and keeps the times of sysfs files, which `--root` needs. The system
+//! may lack tar(1), so klpctl does not call it.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
@@ -17,7 +20,7 @@ impl<W: Write> Tar<W> {
         Self { out }
     }
 
-    /// A folder; `path` has no slash at either end.
+    /// Adds a directory; `path` has no slash at either end.
     pub fn folder(&mut self, path: &[u8], modified: SystemTime) -> io::Result<()> {
         let path = [path, b"/"].concat();
         self.entry(&path, b'5', 0o755, &[], modified)
@@ -74,7 +77,7 @@ impl<W: Write> Tar<W> {
         put(116, b"0000000");
         put(124, format!("{size:011o}").as_bytes());
         put(136, format!("{modified:011o}").as_bytes());
-        // The sum is that of the block with spaces in the sum's place.
+        // The sum counts its own field as spaces.
         put(148, b"        ");
         put(156, &[kind]);
         put(257, b"ustar\x0000");
