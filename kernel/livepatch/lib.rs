@@ -3,15 +3,16 @@
 //! The core of live patching, when `CONFIG_LIVEPATCH_RUST=y`.
 //!
 //! Livepatch modules are the same as for the C core, and so are the files in sysfs and procfs and
-//! the log.
+//! the log. `Documentation/livepatch/rust-core.rst` describes the states of patches, funcs and
+//! tasks, the departure of a livepatch's module, the differences from the C core, and the tests.
 //!
 //! # Life cycle
 //!
-//! A **patch** is *enabled* or disabled: a statement about what is wanted. It changes **objects**,
-//! vmlinux and modules, in each of them some functions; a **func** is one of these. Objects and
-//! funcs are *patched* when the funcs are on the func stacks, where the ftrace handler finds them.
-//! Between the two there is a **transition**, in which every task switches by itself, when it is
-//! inside no function that changes.
+//! A **patch** is *enabled* or disabled: this states the wanted result, which is not yet true for
+//! every task. The patch changes **objects**, vmlinux and modules, in each of them some functions;
+//! a **func** is one of these. Objects and funcs are *patched* when the funcs are on the func
+//! stacks, where the ftrace handler finds them. Between the two there is a **transition**, in which
+//! every task switches by itself, when it is inside no function that changes.
 //!
 //! ```text
 //!  klp_enable_patch()
@@ -19,44 +20,78 @@
 //!      -> transition::init     every task unpatched, every func begins its transition
 //!      -> patch: every loaded object's funcs onto the stacks, and into ftrace
 //!      -> transition::start    every task is asked to switch
-//!      -> transition::try_complete, again and again
+//!      -> transition::pass     again and again, until every task has switched
 //!      -> every func ends its transition: the patch is settled
 //!  echo 0 > enabled
-//!      -> the same way back: init, start, try_complete; then the funcs leave the stacks
+//!      -> the same way back: init, start, pass; then the funcs leave the stacks
 //!      -> the patch departs: when no task can be in its text, its module can be unloaded
 //! ```
 //!
 //! # Map
 //!
-//! A file uses those of its own layer and of the layers below it.
+//! A file uses the files of its own layer and of the layers below it. Its first line says which
+//! part of the layer it holds.
 //!
-//! | layer | is | `unsafe` |
+//! | layer | role | `unsafe` |
 //! |---|---|---|
-//! | [`hooks`] | what C calls | each with its reason |
-//! | the files here | this kernel for the rules: patches, objects, tasks, modules, symbols, sysfs | no |
-//! | [`edge`] | what we call | each with its reason |
-//! | [`model`] | the rules, on Rust's `core` crate alone: everything is decided there | no |
+//! | [`hooks`] | the functions that C calls | each block with its reason |
+//! | files beside `lib.rs` | this kernel, for the rules | no |
+//! | [`edge`] | the parts of the kernel that the core uses | each block with its reason |
+//! | [`model`] | the rules, on Rust's `core` crate alone | no |
 //!
-//! The `.c` files here are the other side of `hooks` and `edge`. `rust/kernel/livepatch.rs` is what
-//! livepatches in Rust are written with; it is compiled into their modules, and knows nothing of
-//! this crate.
+//! The rules decide everything. The files beside `lib.rs` have no rules of their own; they are the
+//! patches, objects, tasks, modules, symbols and sysfs files of this kernel.
+//!
+//! The `.c` files are the C side of `hooks` and `edge`; `rust.h` is the border between them. The C
+//! side is called by name, exports symbols, and uses macros and inline functions. It decides
+//! nothing.
+//!
+//! The rules do not describe the code that runs: they are that code. They reach the machine through
+//! four traits in `model/host.rs`: `TaskHost` for a task that switches, `PatchHost` for the patches
+//! with their objects and funcs, `Host` for the transition, and `TextHost` for the text that
+//! remains of a patch after it. `patch.rs`, `transition.rs` and `text.rs` implement the traits for
+//! this kernel.
+//!
+//! The tests of all this are in four places:
+//!
+//! - `tests/` has the KUnit tests of the rules. They run on a simulated machine, `tests/machine/`,
+//!   and are compiled in a crate that needs no live patching, `rules_kunit.rs`.
+//! - `live_kunit.rs` has KUnit tests that patch functions of this kernel, in `kunit_target.c`.
+//! - `tools/testing/livepatch/` tests the rules in user space, on the same simulated machine and on
+//!   one with threads.
+//! - `tools/testing/selftests/livepatch/` tests the core from outside.
+//!
+//! `rust/kernel/livepatch.rs`, the files in `rust/kernel/livepatch/` and `rust/macros/livepatch.rs`
+//! are the API for livepatches that are written in Rust. It serves them with either core: it is
+//! compiled into their modules, and knows nothing of this crate.
 //!
 //! # Locks
 //!
 //! - `klp_mutex` protects patches, objects, funcs, their lists, the func stacks, and the
-//!   transition. All of the core holds it, and sleeps.
-//! - `tasklist_lock`, inside it, protects which tasks there are.
-//! - A task's `pi_lock` or runqueue lock, inside that, keeps it still while its stack is checked.
-//! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects which tasks exit.
-//! - `klp_shadow_lock`, with interrupts disabled, protects shadow variables, except for finding
-//!   them.
+//!   transition. All of the core holds it, and sleeps, except for shadow variables and for the code
+//!   that is named below.
+//! - `tasklist_lock`, inside it, protects the list of tasks. A walk over all tasks holds it for
+//!   reading, the caller of `fork()` for writing.
+//! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects the list of tasks that exit. A
+//!   task joins that list with `tasklist_lock` held for writing, so that a walk finds it on one
+//!   list or on both. It leaves the list without `tasklist_lock`; RCU keeps it for the walk.
+//! - A task's `pi_lock` or runqueue lock, inside these, keeps the task still while its stack is
+//!   checked.
+//! - `klp_shadow_lock`, with interrupts disabled, protects shadow variables and their table.
+//!   Readers find a variable under RCU, without the lock.
 //!
-//! Without `klp_mutex` there are the ftrace handler, and a task that switches itself, on its way
-//! out of the kernel, in the idle loop, in `__schedule()`, or that forks. They disable preemption,
-//! and `klp_synchronize_transition()` waits for that. The work that lets go of a livepatch's module
-//! takes `klp_mutex` for moments only, because it waits for RCU tasks.
+//! The ftrace handler (`redirect()`) does not hold `klp_mutex`. Neither does a task that runs the
+//! rules on itself: on its way out of the kernel and in the idle loop (`update()`), in
+//! `__schedule()` (`sched_switch()`), and where it forks (`fork()`). The handler and a task that
+//! switches itself disable preemption instead. `klp_synchronize_transition()` waits until every CPU
+//! has left the sections without preemption that it was in; the core frees the memory that these
+//! sections can have used after that ([`edge::retired`]).
 //!
-//! The barriers are in `Documentation/livepatch/rust-core-barriers.rst`.
+//! The work that lets go of a livepatch's module (`let_go()`) takes `klp_mutex` for moments only,
+//! because it waits for RCU tasks.
+//!
+//! `Documentation/livepatch/rust-core-barriers.rst` lists the barriers, and the failure that
+//! each of them prevents.
 
 #![crate_name = "livepatch"]
 #![deny(unsafe_code)]
