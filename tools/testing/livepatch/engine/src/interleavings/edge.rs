@@ -2,7 +2,7 @@
 
 //! How the Rust edge publishes what handlers and tasks find without a lock.
 //!
-//! The edge, `stacks.rs` and `index.rs`, handles the kernel's memory and is not compiled here.
+//! The edge, `func_stacks.rs` and `index.rs`, handles the kernel's memory and is not compiled here.
 //! These are its stores and loads, in its order, as few as they are.
 
 use super::explore_plain;
