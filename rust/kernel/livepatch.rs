@@ -2,24 +2,17 @@
 
 //! Livepatches written in Rust.
 //!
-//! A livepatch is a module that says which functions of the kernel, and of its modules, it
-//! replaces. [`module_livepatch!`] declares all of that; what it does besides, it does in
-//! [`Callbacks`], with [`Shadow`] variables and with system [`State`]s.
+//! A livepatch is a module that replaces functions of the running kernel, and of its modules. It
+//! declares them with [`module_livepatch!`], as they are declared in C, each with its replacement.
+//! It can also have [`Callbacks`] that run when an object changes, attach [`Shadow`] variables to
+//! structures of the kernel, and keep track of the system [`State`]s that it modifies.
 //!
-//! This is on the interface that all livepatch modules use, and does not depend on how the core of
-//! live patching is implemented. It exports nothing: all of it is compiled into the modules.
+//! A livepatch in Rust loads with either core of live patching, and looks like one in C from
+//! outside: it uses the same interface. This module exports nothing, because all of it is compiled
+//! into the livepatches.
 //!
-//! # What the compiler checks, and what it cannot
-//!
-//! The replacement must be an `extern "C"` function of the type that the livepatch declares for the
-//! original. That the original has that type, nobody checks: that is what the author answers for
-//! with `unsafe fn`. For what is passed by pointer, the declaration can say more than C does:
-//!
-//! - `&T` for a pointer that is valid during the call, to what nobody changes meanwhile or what is
-//!   made for that, like [`SeqFile`];
-//! - [`KBox<T>`] for memory from `kmalloc()` that is handed over, [`Option`] of it if it may be
-//!   `NULL`;
-//! - `*mut T` where neither is so.
+//! `Documentation/livepatch/rust-api.rst` is the guide. It goes from an empty directory to a
+//! livepatch that is applied.
 //!
 //! # Examples
 //!
@@ -57,6 +50,38 @@
 //! }
 //! # }
 //! ```
+//!
+//! # What the compiler checks, and what it cannot
+//!
+//! The replacement must be an `extern "C"` function of the type that the livepatch declares for the
+//! original. The compiler checks that. It cannot check that the original has that type in C: the
+//! author answers for it with `unsafe fn`. The kernel looks the original up when the livepatch, or
+//! the module that has the original, is loaded. Loading fails if there is none.
+//!
+//! For a pointer, the declaration can say more than C does, so that the replacement needs no
+//! `unsafe` to use it:
+//!
+//! - `&T` is a pointer that is valid during the call, to a value that does not change meanwhile
+//!   outside of an [`Opaque`] or another type with interior mutability. [`SeqFile`] is an
+//!   [`Opaque`].
+//! - [`KBox<T>`] is memory from `kmalloc()` that the caller hands over. It is [`Option`] of that if
+//!   the pointer may be `NULL`.
+//! - `*mut T` is any other pointer.
+//!
+//! # Life cycle
+//!
+//! 1. Loading the module enables the livepatch. For each object that is loaded, `pre_patch` runs,
+//!    and new calls begin to reach the replacements, task by task. When all tasks use them,
+//!    `post_patch` runs. A module that is loaded later has the replacements, after a `pre_patch` of
+//!    its own, before its init function runs.
+//! 2. Writing 0 to `/sys/kernel/livepatch/NAME/enabled` disables it: `pre_unpatch` runs, the tasks
+//!    go back to the original functions one by one, and `post_unpatch` runs.
+//! 3. Then the module can be unloaded, as soon as the kernel lets it go. The section "When the code
+//!    goes" of the guide says which things the author has to take back before that. The data of
+//!    [`State`]s is dropped with the last livepatch that shares it. [`Shadow`] variables stay until
+//!    they are removed.
+//!
+//! A livepatch with `replace: true` takes the place of all others. Their callbacks do not run then.
 //!
 //! [`SeqFile`]: crate::seq_file::SeqFile
 //!
@@ -99,10 +124,10 @@ use crate::{
 };
 use core::marker::PhantomData;
 
-/// What a livepatch does when one of its objects changes.
+/// Functions of a livepatch that run when one of its objects changes.
 ///
-/// An object that is not there is not called for; it is, when it is loaded. The functions may
-/// sleep. The core's lock is held: they cannot enable or disable livepatches.
+/// They run for the kernel, and for a module while it is loaded; for a module that is loaded later,
+/// they run then. They may sleep. They cannot enable or disable livepatches.
 ///
 /// # Examples
 ///
@@ -126,30 +151,31 @@ use core::marker::PhantomData;
 /// }
 /// ```
 pub trait Callbacks {
-    /// Before the object's functions are replaced.
+    /// Runs before the object's functions are replaced.
     ///
     /// # Errors
     ///
-    /// Any: the livepatch is not enabled then, or, if it is, the object, being a module, is not
-    /// loaded.
+    /// Any error. The livepatch is not enabled then. If it is enabled already, and the object is a
+    /// module that is being loaded, the module is not loaded.
     fn pre_patch(_object: &Object<'_>) -> Result {
         Ok(())
     }
 
-    /// After the object's functions have been replaced, for all tasks.
+    /// Runs after the object's functions have been replaced for all tasks.
     fn post_patch(_object: &Object<'_>) {}
 
-    /// Before the object's original functions come back.
+    /// Runs before the object's original functions come back.
     fn pre_unpatch(_object: &Object<'_>) {}
 
-    /// After the object's original functions have come back, for all tasks; also when what
-    /// [`pre_patch`](Self::pre_patch) has prepared is not going to happen.
+    /// Runs after the object's original functions have come back for all tasks.
     ///
-    /// Not when another livepatch takes over by replacing this one.
+    /// It also runs if [`pre_patch`](Self::pre_patch) has succeeded and the object is not patched
+    /// after all, because enabling the livepatch, or loading the module, has failed. It does not
+    /// run if another livepatch replaces this one.
     fn post_unpatch(_object: &Object<'_>) {}
 }
 
-/// An object, as a callback sees it: the kernel, or one of its modules.
+/// The object that a callback runs for: the kernel, or one of its modules.
 ///
 /// # Examples
 ///
@@ -182,7 +208,7 @@ impl<'a> Object<'a> {
         (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })
     }
 
-    /// What the module is doing; [`None`] for the kernel.
+    /// The state of the module; [`None`] for the kernel.
     #[inline]
     pub fn module_state(&self) -> Option<ModuleState> {
         // SAFETY: The core's lock, which is held, protects the field.
@@ -215,7 +241,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// What a module is doing.
+/// The state of a module.
 ///
 /// # Examples
 ///
@@ -248,7 +274,7 @@ pub enum ModuleState {
 ///
 /// Only [`module_livepatch!`] implements it. The functions return pointers into static memory of
 /// the module: to a patch that is complete but for its states, and to its states, of which there is
-/// one more than in `STATES`, all zeros. Nobody else uses them, or the flag, which is not set.
+/// one more than in `STATES`, all zeros. No other code uses them, or the flag, which is not set.
 #[doc(hidden)]
 pub unsafe trait Livepatch {
     /// The states, in order.
@@ -264,7 +290,7 @@ pub unsafe trait Livepatch {
     fn passed() -> &'static AtomicFlag;
 }
 
-/// A livepatch that has been enabled: what its module keeps until it is unloaded.
+/// A livepatch that has been enabled. Its module keeps this until it is unloaded.
 ///
 /// # Invariants
 ///
@@ -277,13 +303,13 @@ impl<P: Livepatch> Enabled<P> {
     ///
     /// # Errors
     ///
-    /// What `klp_enable_patch()` returns; what a callback returns. [`EBUSY`] if this has been
-    /// called before.
+    /// The error of `klp_enable_patch()`, which may be one of a callback. [`EBUSY`] if this has
+    /// been called before.
     ///
     /// # Safety
     ///
-    /// The first to call this is the module's init function. What it returns is dropped by the
-    /// module's exit function.
+    /// The first to call this is the module's init function. The module's exit function drops the
+    /// returned value.
     pub unsafe fn new() -> Result<Self> {
         if P::passed().xchg(true, Relaxed) {
             return Err(EBUSY);
