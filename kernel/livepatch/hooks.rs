@@ -4,6 +4,8 @@
 //!
 //! Each function turns pointers into references and passes them on. They are declared in
 //! `kernel/livepatch/rust.h`, called by the files beside that, and not exported to modules.
+//!
+//! `#[export]` demands that they be `unsafe`, even those without requirements.
 
 use crate::{
     batch,
@@ -69,10 +71,11 @@ fn status(result: Result) -> c_int {
 ///
 /// # Safety
 ///
-/// `patch` is null or points to a patch that the calling module defines.
+/// `patch` is null or points to a patch that the calling module defines and keeps as it is.
 #[export]
 unsafe extern "C" fn klp_rust_enable_patch(patch: *mut bindings::klp_patch) -> c_int {
-    // SAFETY: By the safety requirement; it lives as long as its module, which is being loaded.
+    // SAFETY: `patch` is null or points to a patch of a module by the safety requirement. The patch
+    // lives as long as its module, which calls this.
     let patch = unsafe { Patch::from_raw(patch) };
     status(patch.map_or(Err(EINVAL), klp_core::enable_patch))
 }
@@ -84,7 +87,8 @@ unsafe extern "C" fn klp_rust_enable_patch(patch: *mut bindings::klp_patch) -> c
 /// `patch` points to a patch whose work `work::queue_free()` has queued.
 #[export]
 unsafe extern "C" fn klp_rust_free_patch_work(patch: *mut bindings::klp_patch) {
-    // SAFETY: By the safety requirement it lives until `text::work()` drops its module.
+    // SAFETY: `patch` points to a patch by the safety requirement. The patch lives until
+    // `text::work()` drops the reference to its module.
     if let Some(patch) = unsafe { Patch::from_raw(patch) } {
         klp_core::free_finish(patch);
     }
@@ -97,7 +101,7 @@ unsafe extern "C" fn klp_rust_free_patch_work(patch: *mut bindings::klp_patch) {
 /// `module` points to a module that is being loaded.
 #[export]
 unsafe extern "C" fn klp_rust_module_coming(module: *mut bindings::module) -> c_int {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `module` points to a module by the safety requirement. Its loader waits for this.
     status(modules::coming(unsafe { Module::from_raw(module) }))
 }
 
@@ -108,7 +112,8 @@ unsafe extern "C" fn klp_rust_module_coming(module: *mut bindings::module) -> c_
 /// `module` points to a module that is being unloaded, or whose loading has failed.
 #[export]
 unsafe extern "C" fn klp_rust_module_going(module: *mut bindings::module) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `module` points to a module by the safety requirement. The module loader waits for
+    // this before it frees the module.
     modules::going(unsafe { Module::from_raw(module) });
 }
 
@@ -116,23 +121,27 @@ unsafe extern "C" fn klp_rust_module_going(module: *mut bindings::module) {
 ///
 /// # Safety
 ///
-/// `module` points to a livepatch module, `name` to a string, and `size` to where the size goes.
+/// `module` points to a livepatch module, `name` to a string, and `size` to a `size_t` that is
+/// written to. All of them live during the call.
 #[export]
 unsafe extern "C" fn klp_rust_find_section(
     module: *const bindings::module,
     name: *const c_char,
     size: *mut usize,
 ) -> *mut c_void {
-    // SAFETY: By the safety requirement.
-    let (module, name) = unsafe { (Module::from_raw(module), CStr::from_char_ptr(name)) };
-    let found = Image::kept(module).and_then(|(image, count)| {
-        let mut sections = image.kept_sections(count);
-        sections
+    // SAFETY: `module` points to a module that lives during the call, by the safety requirement.
+    let module = unsafe { Module::from_raw(module) };
+    // SAFETY: `name` points to a string that lives during the call, by the safety requirement.
+    let name = unsafe { CStr::from_char_ptr(name) };
+    let found = Image::kept(module).and_then(|image| {
+        image
+            .kept_sections()
             .find(|section| section.name() == name)
             .map(|section| (section.address() as *mut c_void, section.size()))
     });
     let (address, len) = found.unwrap_or((ptr::null_mut(), 0));
-    // SAFETY: By the safety requirement.
+    // SAFETY: `size` points to a `size_t` that is the caller's to write to, by the safety
+    // requirement.
     unsafe { *size = len };
     address
 }
@@ -141,7 +150,12 @@ unsafe extern "C" fn klp_rust_find_section(
 ///
 /// # Safety
 ///
-/// The arguments are what the module loader has of `module`; `objname` is null or a string.
+/// - `module` points to a module that is being loaded, `sections` to its section headers,
+///   `section_names` to their names, and `symbol_names` to the names of its symbols.
+/// - `symbols` is the index of the symbol table, and `section` that of a section with relocations
+///   for live patching.
+/// - `objname` is null or points to a string.
+/// - All of these live during the call.
 #[export]
 unsafe extern "C" fn klp_rust_apply_relocs(
     module: *mut bindings::module,
@@ -152,31 +166,34 @@ unsafe extern "C" fn klp_rust_apply_relocs(
     section: u32,
     objname: *const c_char,
 ) -> c_int {
-    // SAFETY: By the safety requirement.
-    unsafe {
-        let object = (!objname.is_null()).then(|| CStr::from_char_ptr(objname));
-        let module = Module::from_raw(module);
-        let image = Image::new(module, sections, section_names, symbol_names, symbols);
-        status(relocs::write_section(
-            &image,
-            image.section(section),
-            object,
-        ))
-    }
+    // SAFETY: `objname` is not null, and so points to a string by the safety requirement.
+    let object = (!objname.is_null()).then(|| unsafe { CStr::from_char_ptr(objname) });
+    // SAFETY: `module` points to a module by the safety requirement.
+    let module = unsafe { Module::from_raw(module) };
+    // SAFETY: By the safety requirement these are the headers, names and symbols of `module`.
+    let image = unsafe { Image::new(module, sections, section_names, symbol_names, symbols) };
+    // SAFETY: By the safety requirement this is the index of a section with such relocations.
+    let relocations = unsafe { image.relocations(section) };
+    status(relocs::write_section(&image, relocations, object))
 }
 
 /// `klp_get_state()`.
 ///
 /// # Safety
 ///
-/// `patch` points to a patch, whose states are complete; the rest of it need not be.
+/// `patch` points to a patch, whose `states` is null or points to an array that ends with a state
+/// whose identifier is zero. The states live as long as the result is used. The rest of the patch
+/// need not be complete.
 #[export]
 unsafe extern "C" fn klp_rust_get_state(
     patch: *mut bindings::klp_patch,
     id: c_ulong,
 ) -> *mut bindings::klp_state {
-    // SAFETY: By the safety requirement.
-    let states = unsafe { State::all((*patch).states) };
+    // SAFETY: `patch` points to a patch by the safety requirement, and its states do not change.
+    let states = unsafe { (*patch).states };
+    // SAFETY: By the safety requirement `states` is null or points to an array that ends with a
+    // state whose identifier is zero.
+    let states = unsafe { State::all(states) };
     state::get(states, id).map_or(ptr::null_mut(), State::as_ptr)
 }
 
@@ -187,7 +204,8 @@ unsafe extern "C" fn klp_rust_get_state(
 /// Called from a callback, or otherwise while a patch is in transition and stays so.
 #[export]
 unsafe extern "C" fn klp_rust_get_prev_state(id: c_ulong) -> *mut bindings::klp_state {
-    // SAFETY: Callbacks are run with the mutex held.
+    // SAFETY: The core runs callbacks with the mutex held, and waits for them. Other callers see to
+    // it that no transition begins or ends, by the safety requirement.
     let locked = unsafe { Locked::assume() };
     state::get_previous(id, locked).map_or(ptr::null_mut(), |state| state.as_ptr())
 }
@@ -200,15 +218,17 @@ unsafe extern "C" fn klp_rust_get_prev_state(id: c_ulong) -> *mut bindings::klp_
 /// Preemption is disabled, and `task` is the current task.
 #[export]
 unsafe extern "C" fn klp_rust_redirect(ip: c_ulong, task: *mut bindings::task_struct) -> c_ulong {
-    // SAFETY: By the safety requirement.
-    unsafe { func_stacks::redirect(ip, TaskRef::from_raw(task)) }.unwrap_or(0)
+    // SAFETY: `task` is the current task by the safety requirement, and lives as long as it runs.
+    let task = unsafe { TaskRef::from_raw(task) };
+    // SAFETY: Preemption is disabled, and `task` is the current task, by the safety requirement.
+    unsafe { func_stacks::redirect(ip, task) }.unwrap_or(0)
 }
 
 /// The work that tries again to take functions out of ftrace.
 ///
 /// # Safety
 ///
-/// Process context.
+/// The caller may sleep, and does not hold `klp_mutex`.
 #[export]
 unsafe extern "C" fn klp_rust_leave_ftrace_work() {
     batch::leave(&mutex::lock());
@@ -218,7 +238,7 @@ unsafe extern "C" fn klp_rust_leave_ftrace_work() {
 ///
 /// # Safety
 ///
-/// Process context.
+/// The caller may sleep, and does not hold `klp_mutex`.
 #[export]
 unsafe extern "C" fn klp_rust_transition_work() {
     transition::work();
@@ -228,7 +248,7 @@ unsafe extern "C" fn klp_rust_transition_work() {
 ///
 /// # Safety
 ///
-/// Process context.
+/// The caller may sleep, and does not hold `klp_mutex`.
 #[export]
 unsafe extern "C" fn klp_rust_let_go_work() {
     text::work();
@@ -241,7 +261,7 @@ unsafe extern "C" fn klp_rust_let_go_work() {
 /// `task` is the current task, in no function that can be patched; preemption is disabled.
 #[export]
 unsafe extern "C" fn klp_rust_update_patch_state(task: *mut bindings::task_struct) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `task` is the current task by the safety requirement, and lives as long as it runs.
     let task = unsafe { TaskRef::from_raw(task) };
     let way = match task.is_idle() {
         true => Way::IdleLoop,
@@ -267,7 +287,8 @@ unsafe extern "C" fn klp_rust_sched_try_switch() {
 /// `child` points to a new task that does not run yet.
 #[export]
 unsafe extern "C" fn klp_rust_copy_process(child: *mut bindings::task_struct) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `child` points to a task by the safety requirement. The task does not run yet, and so
+    // lives during the call.
     model::transition::fork(&Tasks, unsafe { TaskRef::from_raw(child) });
 }
 
@@ -275,12 +296,13 @@ unsafe extern "C" fn klp_rust_copy_process(child: *mut bindings::task_struct) {
 ///
 /// # Safety
 ///
-/// `patch` points to a patch, which lives during the call.
+/// `patch` points to a patch, which lives during the call: sysfs lets no patch go while one of its
+/// files is in use.
 unsafe fn with_patch<R>(
     patch: *mut bindings::klp_patch,
     body: impl FnOnce(&Patch) -> R,
 ) -> Option<R> {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `patch` points to a patch that lives during the call, by the safety requirement.
     unsafe { Patch::from_raw(patch) }.map(body)
 }
 
@@ -288,10 +310,10 @@ unsafe fn with_patch<R>(
 ///
 /// # Safety
 ///
-/// `patch` points to a patch.
+/// `patch` points to a patch that lives during the call.
 #[export]
 unsafe extern "C" fn klp_rust_enabled_show(patch: *mut bindings::klp_patch) -> bool {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `patch` points to a patch, which lives during the call, by the safety requirement.
     unsafe { with_patch(patch, Patch::enabled) }.unwrap_or(false)
 }
 
@@ -299,25 +321,27 @@ unsafe extern "C" fn klp_rust_enabled_show(patch: *mut bindings::klp_patch) -> b
 ///
 /// # Safety
 ///
-/// `patch` points to a patch, and `buf` to a string.
+/// `patch` points to a patch and `buf` to a string, which live during the call.
 #[export]
 unsafe extern "C" fn klp_rust_enabled_store(
     patch: *mut bindings::klp_patch,
     buf: *const c_char,
 ) -> c_int {
-    // SAFETY: By the safety requirement.
-    let (buf, patch) = unsafe { (CStr::from_char_ptr(buf), Patch::from_raw(patch)) };
-    status(patch.map_or(Err(EINVAL), |patch| sysfs::store_enabled(patch, buf)))
+    // SAFETY: `buf` points to a string by the safety requirement.
+    let buf = unsafe { CStr::from_char_ptr(buf) };
+    // SAFETY: `patch` points to a patch by the safety requirement.
+    let done = unsafe { with_patch(patch, |patch| sysfs::store_enabled(patch, buf)) };
+    status(done.unwrap_or(Err(EINVAL)))
 }
 
 /// The file `transition` is read.
 ///
 /// # Safety
 ///
-/// `patch` points to a patch.
+/// `patch` points to a patch that lives during the call.
 #[export]
 unsafe extern "C" fn klp_rust_transition_show(patch: *mut bindings::klp_patch) -> bool {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `patch` points to a patch, which lives during the call, by the safety requirement.
     unsafe { with_patch(patch, patches::in_transition) }.unwrap_or(false)
 }
 
@@ -325,25 +349,27 @@ unsafe extern "C" fn klp_rust_transition_show(patch: *mut bindings::klp_patch) -
 ///
 /// # Safety
 ///
-/// `patch` points to a patch, and `buf` to a string.
+/// `patch` points to a patch and `buf` to a string, which live during the call.
 #[export]
 unsafe extern "C" fn klp_rust_force_store(
     patch: *mut bindings::klp_patch,
     buf: *const c_char,
 ) -> c_int {
-    // SAFETY: By the safety requirement.
-    let (buf, patch) = unsafe { (CStr::from_char_ptr(buf), Patch::from_raw(patch)) };
-    status(patch.map_or(Err(EINVAL), |patch| sysfs::store_force(patch, buf)))
+    // SAFETY: `buf` points to a string by the safety requirement.
+    let buf = unsafe { CStr::from_char_ptr(buf) };
+    // SAFETY: `patch` points to a patch by the safety requirement.
+    let done = unsafe { with_patch(patch, |patch| sysfs::store_force(patch, buf)) };
+    status(done.unwrap_or(Err(EINVAL)))
 }
 
 /// The file `stack_order` is read.
 ///
 /// # Safety
 ///
-/// `patch` points to a patch.
+/// `patch` points to a patch that lives during the call.
 #[export]
 unsafe extern "C" fn klp_rust_stack_order_show(patch: *mut bindings::klp_patch) -> c_int {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `patch` points to a patch, which lives during the call, by the safety requirement.
     unsafe { with_patch(patch, sysfs::stack_order) }.unwrap_or(0) as c_int
 }
 
@@ -351,10 +377,10 @@ unsafe extern "C" fn klp_rust_stack_order_show(patch: *mut bindings::klp_patch) 
 ///
 /// # Safety
 ///
-/// `object` points to that object.
+/// `object` points to that object, which has no other users.
 #[export]
 unsafe extern "C" fn klp_rust_release_object(object: *mut bindings::klp_object) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: The last reference to the object is gone, by the safety requirement.
     unsafe { abi::release_object(object) };
 }
 
@@ -362,10 +388,10 @@ unsafe extern "C" fn klp_rust_release_object(object: *mut bindings::klp_object) 
 ///
 /// # Safety
 ///
-/// `func` points to that func.
+/// `func` points to that func, which has no other users.
 #[export]
 unsafe extern "C" fn klp_rust_release_func(func: *mut bindings::klp_func) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: The last reference to the func is gone, by the safety requirement.
     unsafe { abi::release_func(func) };
 }
 
@@ -390,7 +416,7 @@ unsafe extern "C" fn klp_rust_shadow_alloc(
         Existing::Refuse
     };
     let key = Key { object, id };
-    // SAFETY: By the safety requirement.
+    // SAFETY: `ctor` can be called with these arguments, by the safety requirement.
     let constructor = unsafe { Constructor::new(ctor, ctor_data) };
     shadow::get_or_alloc(key, size, flags, constructor, existing).unwrap_or(ptr::null_mut())
 }
@@ -399,7 +425,8 @@ unsafe extern "C" fn klp_rust_shadow_alloc(
 ///
 /// # Safety
 ///
-/// None: unsafe for the sake of its declaration in C.
+/// Always safe to call; unsafe because of `#[export]`. `object` is a key, and not used as a
+/// pointer.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_get(object: *mut c_void, id: c_ulong) -> *mut c_void {
     let key = Key { object, id };
@@ -418,7 +445,7 @@ unsafe extern "C" fn klp_rust_shadow_free(
     dtor: bindings::klp_shadow_dtor_t,
 ) {
     let key = Key { object, id };
-    // SAFETY: By the safety requirement.
+    // SAFETY: `dtor` can be called with the variable that has this key, by the safety requirement.
     shadow::free(key, unsafe { Destructor::new(dtor) });
 }
 
@@ -429,7 +456,7 @@ unsafe extern "C" fn klp_rust_shadow_free(
 /// `dtor`, if any, can be called with the objects and the data of all variables called `id`.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_free_all(id: c_ulong, dtor: bindings::klp_shadow_dtor_t) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `dtor` can be called with the variables called `id`, by the safety requirement.
     shadow::free_all(id, unsafe { Destructor::new(dtor) });
 }
 
@@ -437,7 +464,7 @@ unsafe extern "C" fn klp_rust_shadow_free_all(id: c_ulong, dtor: bindings::klp_s
 ///
 /// # Safety
 ///
-/// Process context.
+/// The caller may sleep.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_resize() {
     shadow::resize();

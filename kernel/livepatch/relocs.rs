@@ -14,7 +14,7 @@ use crate::{
         },
         elf::{
             Image,
-            Section,
+            Relocations,
             Symbol, //
         },
         log::Text, //
@@ -52,13 +52,13 @@ const _: () = {
 /// write one of them.
 pub(crate) fn write_section(
     image: &Image<'_>,
-    section: Section<'_>,
+    section: Relocations<'_>,
     object: Option<&CStr>,
 ) -> Result {
     let object = object.unwrap_or(c"vmlinux");
     if is_meant(section.name(), object)? {
         resolve_section(image, section, object)?;
-        image.write(section)?;
+        section.write()?;
     }
     Ok(())
 }
@@ -74,8 +74,8 @@ fn is_meant(name: &CStr, object: &CStr) -> Result<bool> {
 }
 
 /// Finds the symbols of a section that is for `object`.
-fn resolve_section(image: &Image<'_>, section: Section<'_>, object: &CStr) -> Result {
-    for (index, symbol) in image.relocated_symbols(section).enumerate() {
+fn resolve_section(image: &Image<'_>, section: Relocations<'_>, object: &CStr) -> Result {
+    for (index, symbol) in section.symbols().enumerate() {
         resolve(image, symbol, index, object.to_bytes())?;
     }
     Ok(())
@@ -127,33 +127,32 @@ fn copy<'a>(bytes: &[u8], buffer: &'a mut [u8]) -> Result<&'a CStr> {
 /// The relocation sections of a patch's module, and a module that the patch changes.
 struct ForObject<'a> {
     image: &'a Image<'a>,
-    count: u32,
     object: &'a CStr,
 }
 
 impl<'a> Sections for ForObject<'a> {
-    type Section = Section<'a>;
+    type Section = Relocations<'a>;
     type Error = Error;
 
-    fn all(&self) -> impl Iterator<Item = Section<'a>> {
-        let sections = self.image.kept_sections(self.count);
-        sections.filter(|section| section.has_livepatch_relocations())
+    fn all(&self) -> impl Iterator<Item = Relocations<'a>> {
+        let sections = self.image.kept_sections();
+        sections.filter_map(|section| section.relocations())
     }
 
-    fn is_meant(&self, section: Section<'a>) -> Result<bool> {
+    fn is_meant(&self, section: Relocations<'a>) -> Result<bool> {
         is_meant(section.name(), self.object)
     }
 
-    fn resolve(&self, section: Section<'a>) -> Result {
+    fn resolve(&self, section: Relocations<'a>) -> Result {
         resolve_section(self.image, section, self.object)
     }
 
-    fn write(&self, section: Section<'a>) -> Result {
-        self.image.write(section)
+    fn write(&self, section: Relocations<'a>) -> Result {
+        section.write()
     }
 
-    fn clear(&self, section: Section<'a>) {
-        self.image.clear(section);
+    fn clear(&self, section: Relocations<'a>) {
+        section.clear();
     }
 }
 
@@ -179,10 +178,9 @@ fn for_object<R>(
     body: impl FnOnce(&ForObject<'_>) -> R,
 ) -> Option<R> {
     let object = object.name()?;
-    let (image, count) = Image::kept(patch.module())?;
+    let image = Image::kept(patch.module())?;
     Some(body(&ForObject {
         image: &image,
-        count,
         object,
     }))
 }
