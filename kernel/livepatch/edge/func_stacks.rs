@@ -49,40 +49,96 @@ use kernel::{
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
+/// Where a bucket begins or goes on: a pointer to a stack, or null.
+///
+/// Written under `klp_mutex`, and always loaded and stored whole.
+///
+/// # Invariants
+///
+/// The pointer is null, or [`insert`] has made the stack that it points to. Once no bucket leads to
+/// a stack, that lives until [`tasks::synchronize`] has returned.
+#[repr(transparent)]
+struct StackLink(UnsafeCell<*mut FuncStack>);
+
+// SAFETY: The word is written under `klp_mutex`, and always loaded and stored whole. A stack that
+// it leads to may be used by any number of CPUs.
+unsafe impl Sync for StackLink {}
+
+impl StackLink {
+    const fn null() -> Self {
+        // INVARIANT: The pointer is null.
+        Self(UnsafeCell::new(ptr::null_mut()))
+    }
+
+    /// The pointer. Loads through the result depend on this load, which pairs with the write
+    /// barrier in [`insert`].
+    #[inline(always)]
+    fn load(&self) -> *mut FuncStack {
+        // SAFETY: `self` is a reference to the word, and writers store it whole.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    /// Sets the pointer; the handler may follow it at once.
+    ///
+    /// # Safety
+    ///
+    /// `stack` is as the invariants demand, and complete.
+    unsafe fn store(&self, stack: *mut FuncStack, _: &Locked) {
+        // INVARIANT: By the safety requirement.
+        // SAFETY: `self` is a reference to the word, `Locked` excludes other writers, and readers
+        // load it whole.
+        unsafe { self.0.get().write_volatile(stack) };
+    }
+
+    /// The stack that the link leads to.
+    ///
+    /// # Safety
+    ///
+    /// `klp_mutex` is held or preemption is disabled, for as long as `'a`.
+    #[inline(always)]
+    unsafe fn follow<'a>(&self) -> Option<&'a FuncStack> {
+        // SAFETY: By the type invariants the pointer is null, or the stack lives until
+        // `tasks::synchronize()` has returned after it was shed. That waits for sections without
+        // preemption, and a holder of the mutex only calls it when it uses no stack.
+        unsafe { self.load().as_ref() }
+    }
+
+    /// The stack that the link leads to, for holders of the mutex.
+    fn stack<'a>(&self, _: &'a Locked) -> Option<&'a FuncStack> {
+        // SAFETY: `Locked` shows that the mutex is held for as long as `'a`.
+        unsafe { self.follow() }
+    }
+}
+
 /// The funcs that change one function.
 ///
 /// # Invariants
 ///
-/// `funcs` is the head of an initialized list of funcs, linked by their `stack_node`; `next` is
-/// null or points to another stack of the same bucket.
+/// `funcs` is the head of an initialized list. Its nodes are the `stack_node` of funcs, which live
+/// as long as they are on the list and, after that, until [`tasks::synchronize`] has returned.
 pub(crate) struct FuncStack {
-    /// The next stack of the bucket. Written under `klp_mutex`, read by the handler.
-    next: UnsafeCell<*mut FuncStack>,
-    /// The function's ftrace location: what the handler is called with.
+    /// The next stack of the bucket.
+    next: StackLink,
+    /// The function's ftrace location: the address that the handler is called with.
     location: usize,
-    /// By what ftrace calls the handler for the function, if it does. Used under `klp_mutex`.
+    /// The `ftrace_ops` by which ftrace calls the handler for the function, if it does. Used under
+    /// `klp_mutex`.
     ops: Cell<Option<Arc<Ops>>>,
     /// Written under `klp_mutex`, read by the handler.
     funcs: UnsafeCell<bindings::list_head>,
 }
 
 /// The first stack of each bucket.
-struct Table([UnsafeCell<*mut FuncStack>; BUCKETS]);
+static TABLE: [StackLink; BUCKETS] = [const { StackLink::null() }; BUCKETS];
 
-// SAFETY: The heads are single words, written under `klp_mutex` and always loaded whole; a stack
-// that has been reached stays until the reader is done, see `shed()`.
-unsafe impl Sync for Table {}
-
-static TABLE: Table = Table([const { UnsafeCell::new(ptr::null_mut()) }; BUCKETS]);
-
-/// The head of the bucket that a location belongs to.
+/// The bucket that a location belongs to.
 #[inline(always)]
-fn bucket(location: usize) -> *mut *mut FuncStack {
+fn bucket(location: usize) -> &'static StackLink {
     // Fibonacci hashing: functions are aligned, so the lowest bits say little.
     let hash = location.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize);
     let index = hash >> (usize::BITS - BUCKET_BITS);
     // The shift leaves `BUCKET_BITS` bits; the mask shows the compiler that it does.
-    TABLE.0[index & (BUCKETS - 1)].get()
+    &TABLE[index & (BUCKETS - 1)]
 }
 
 /// The stack for a location.
@@ -92,17 +148,13 @@ fn bucket(location: usize) -> *mut *mut FuncStack {
 /// `klp_mutex` is held or preemption is disabled, for as long as `'a`.
 #[inline(always)]
 unsafe fn lookup<'a>(location: usize) -> Option<&'a FuncStack> {
-    // SAFETY: A bucket's head and a stack's `next` are null or point to a stack that lives as long
-    // as a reader may be here, by the safety requirement and `shed()`. The loads depend on each
-    // other, and pair with the write barrier in `insert()`.
-    unsafe {
-        let mut stack = bucket(location).read_volatile();
-        while let Some(found) = stack.as_ref() {
-            if found.location == location {
-                return Some(found);
-            }
-            stack = found.next.get().read_volatile();
+    let mut link = bucket(location);
+    // SAFETY: The caller meets the same requirement.
+    while let Some(stack) = unsafe { link.follow() } {
+        if stack.location == location {
+            return Some(stack);
         }
+        link = &stack.next;
     }
     None
 }
@@ -114,13 +166,12 @@ pub(crate) fn find(location: usize, _: &Locked) -> Option<&FuncStack> {
 }
 
 /// Makes an empty stack for a location that has none.
-pub(crate) fn insert(location: usize, _: &Locked) -> Result<&FuncStack> {
-    let head = bucket(location);
-    // SAFETY: The head is valid, and only written under the mutex, which `Locked` shows is held.
-    let next = unsafe { *head };
+pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
+    let bucket = bucket(location);
     let stack = KBox::new(
         FuncStack {
-            next: UnsafeCell::new(next),
+            // INVARIANT: The rest of the bucket is led to as before.
+            next: StackLink(UnsafeCell::new(bucket.load())),
             location,
             ops: Cell::new(None),
             funcs: UnsafeCell::new(pin_init::zeroed()),
@@ -128,35 +179,53 @@ pub(crate) fn insert(location: usize, _: &Locked) -> Result<&FuncStack> {
         GFP_KERNEL,
     )?;
     let stack = KBox::into_raw(stack);
-    // INVARIANT: The list is initialized here, before anybody else knows of it.
-    // SAFETY: The stack was just allocated.
+    // INVARIANT: The list is empty, and initialized before the stack can be found.
+    // SAFETY: `stack` was just allocated, and there is no other pointer to it.
     unsafe { bindings::INIT_LIST_HEAD((*stack).funcs.get()) };
     // Orders the stores to the stack before the one that publishes it: pairs with the dependent
     // loads in `lookup()`.
     kernel::sync::barrier::smp_mb(kernel::sync::barrier::Write);
-    // SAFETY: As for the load above. The stack is retired by `shed()` alone, under the mutex.
-    unsafe {
-        head.write_volatile(stack);
-        Ok(&*stack)
-    }
+    // SAFETY: The stack is complete. `shed()` alone takes it off the table, and retires it.
+    unsafe { bucket.store(stack, locked) };
+    // SAFETY: The stack lives while the mutex is held, as `shed()` only retires it.
+    Ok(unsafe { &*stack })
 }
 
 impl FuncStack {
-    /// Puts a func on top; the handler may see it at once.
+    /// Puts a func on top; the handler may see it at once. The func is on no stack: the caller has
+    /// just made it a patched one.
     pub(crate) fn push(&self, func: &Func, _: &Locked) {
-        // SAFETY: The list is initialized by the type invariants, the func is on no stack, and
-        // `Locked` excludes other writers. The function orders the stores to the func before the
-        // one that publishes it.
+        // SAFETY: `funcs` is the head of an initialized list by the type invariants. The func's
+        // node is on no list by the invariants of `Func`, and `Locked` excludes other writers. The
+        // function orders the stores to the func before the one that publishes it.
         unsafe { bindings::klp_list_add_rcu(func.stack_node(), self.funcs.get()) };
     }
 
     /// Whether no func is left.
     pub(crate) fn is_empty(&self, _: &Locked) -> bool {
-        // SAFETY: The list is initialized by the type invariants, and `Locked` excludes writers.
-        unsafe { ptr::eq((*self.funcs.get()).next, self.funcs.get()) }
+        let head = self.funcs.get();
+        // SAFETY: `head` is that of an initialized list by the type invariants, and `Locked`
+        // excludes writers.
+        ptr::eq(unsafe { (*head).next }, head)
     }
 
-    /// By what ftrace calls the handler for the function, or is about to.
+    /// The func that follows a node of the stack, or `None` after the last.
+    ///
+    /// # Safety
+    ///
+    /// `klp_mutex` is held or preemption is disabled, for as long as `'a`. `node` is the head of
+    /// the stack, or the node of a func that was on the stack when that section began or later.
+    #[inline(always)]
+    unsafe fn following<'a>(&self, node: *mut bindings::list_head) -> Option<&'a Func> {
+        // SAFETY: `node` is valid by the safety requirement and the type invariants. Writers store
+        // its `next` whole, and leave it as it is when they take the node off.
+        let next = unsafe { (&raw const (*node).next).read_volatile() };
+        // SAFETY: If `next` is not the head, it is the `stack_node` of a func by the type
+        // invariants. `tasks::synchronize()` waits for the section, and so the func lives.
+        (next != self.funcs.get()).then(|| unsafe { Func::from_stack_node(next) })
+    }
+
+    /// The `ftrace_ops` by which ftrace calls the handler for the function, or is about to.
     pub(crate) fn ops(&self, _: &Locked) -> Option<Arc<Ops>> {
         let ops = self.ops.take();
         self.ops.set(ops.clone());
@@ -174,68 +243,45 @@ impl FuncStack {
     }
 }
 
-/// The func below this one on the stack for `location`.
+/// The func below this one, which is patched, on the stack for `location`.
 pub(crate) fn below<'a>(func: &Func, location: usize, locked: &'a Locked) -> Option<&'a Func> {
     let stack = find(location, locked)?;
-    following(stack, func.stack_node())
+    // SAFETY: A patched func is on its function's stack by the invariants of `Func`, and `Locked`
+    // shows that the mutex is held.
+    unsafe { stack.following(func.stack_node()) }
 }
 
 /// Takes a func off its stack. A handler may still use it until
-/// [`tasks::synchronize()`](tasks::synchronize).
+/// [`tasks::synchronize()`](tasks::synchronize). The func is on a stack: the caller has just made
+/// it an unpatched one.
 pub(crate) fn remove(func: &Func, _: &Locked) {
-    // SAFETY: The func is on a stack, and `Locked` excludes other writers.
+    // SAFETY: The func's node is on the list of a stack by the invariants of `Func`, and `Locked`
+    // excludes other writers.
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
 }
 
-/// The first stack that does nothing of those that `from` or what follows it in its bucket points
-/// to.
-///
-/// # Safety
-///
-/// `from` is a bucket's head or a stack's `next`, and the mutex is held.
-unsafe fn first_idle(
-    mut from: *mut *mut FuncStack,
-    locked: &Locked,
-) -> Option<*mut *mut FuncStack> {
-    // SAFETY: By the safety requirement, every pointer in the chain is valid.
-    unsafe {
-        while let Some(stack) = (*from).as_ref() {
-            if stack.is_empty(locked) && stack.ops(locked).is_none() {
-                return Some(from);
-            }
-            from = stack.next.get();
-        }
-    }
-    None
-}
-
 /// All stacks.
-pub(crate) fn all(_: &Locked) -> impl Iterator<Item = &FuncStack> {
-    TABLE.0.iter().flat_map(|head| {
-        let mut next: *const UnsafeCell<*mut FuncStack> = head;
-        core::iter::from_fn(move || {
-            // SAFETY: The heads and what they lead to are valid, and `Locked` excludes writers.
-            let stack = unsafe { (*(*next).get()).as_ref() }?;
-            next = &raw const stack.next;
-            Some(stack)
-        })
+pub(crate) fn all(locked: &Locked) -> impl Iterator<Item = &FuncStack> {
+    TABLE.iter().flat_map(move |bucket| {
+        core::iter::successors(bucket.stack(locked), move |stack| stack.next.stack(locked))
     })
 }
 
 /// Takes the stacks that are empty and that ftrace does not call the handler for off the table.
 /// They go to [`RETIRED`].
 pub(crate) fn shed(locked: &Locked) {
-    for head in &TABLE.0 {
-        let mut from = head.get();
-        // SAFETY: `from` starts at a head and goes on to the `next` of stacks that stay; `Locked`
-        // excludes other writers. Stores are whole words, for the handler's sake. A stack comes
-        // from `insert()`, and handlers have preemption disabled.
-        unsafe {
-            while let Some(link) = first_idle(from, locked) {
-                let stack = *link;
-                link.write_volatile(*(*stack).next.get());
-                RETIRED.push(stack, locked);
-                from = link;
+    for bucket in &TABLE {
+        let mut link = bucket;
+        while let Some(stack) = link.stack(locked) {
+            if stack.is_empty(locked) && stack.ops(locked).is_none() {
+                let shed = link.load();
+                // SAFETY: `next` leads to the rest of the bucket, which is complete.
+                unsafe { link.store(stack.next.load(), locked) };
+                // SAFETY: The stack was a box in `insert()`, and no bucket leads to it any more.
+                // Handlers that have found it have preemption disabled.
+                unsafe { RETIRED.push(shed, locked) };
+            } else {
+                link = &stack.next;
             }
         }
     }
@@ -248,24 +294,17 @@ pub(crate) static RETIRED: Retired<FuncStack> = Retired::new();
 // and at the `next` of its list alone: the other word of the list is free.
 unsafe impl Link for FuncStack {
     unsafe fn link(this: *mut Self) -> *mut *mut Self {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `this` points to a stack by the safety requirement. Nothing is loaded.
         unsafe { (&raw mut (*(*this).funcs.get()).prev).cast() }
     }
 }
 
-/// The func that follows a node of a stack, if that is not the last.
-#[inline(always)]
-fn following<'a>(stack: &'a FuncStack, node: *mut bindings::list_head) -> Option<&'a Func> {
-    // SAFETY: `node` is the stack's head or the node of a func that was on it when the section
-    // began that the caller is in, under the mutex or without preemption: it and what it points to
-    // live until that ends.
-    unsafe {
-        let next = (&raw const (*node).next).read_volatile();
-        (next != stack.funcs.get()).then(|| Func::from_stack_node(next))
-    }
-}
-
-/// What the handler sees of a stack and of the calling task.
+/// A stack and the calling task, as the handler sees them.
+///
+/// # Invariants
+///
+/// Preemption is disabled for as long as `'a`. The rules of redirection ask for the funcs of
+/// `stack` alone.
 struct View<'a> {
     stack: &'a FuncStack,
     task: TaskRef,
@@ -276,12 +315,14 @@ impl<'a> redirect::Stack for View<'a> {
 
     #[inline(always)]
     fn top(&self) -> Option<&'a Func> {
-        following(self.stack, self.stack.funcs.get())
+        // SAFETY: Preemption is disabled by the type invariants, and this is the stack's head.
+        unsafe { self.stack.following(self.stack.funcs.get()) }
     }
 
     #[inline(always)]
     fn below(&self, func: &'a Func) -> Option<&'a Func> {
-        following(self.stack, func.stack_node())
+        // SAFETY: Preemption is disabled by the type invariants, and `func` was found on the stack.
+        unsafe { self.stack.following(func.stack_node()) }
     }
 
     #[inline(always)]
@@ -304,7 +345,7 @@ impl<'a> redirect::Stack for View<'a> {
         // On x86, loads are not reordered with loads, so that `smp_rmb()` is `barrier()` there.
         #[cfg(CONFIG_X86)]
         kernel::sync::barrier::barrier();
-        // SAFETY: No requirements; and it cannot be traced.
+        // SAFETY: The function has no preconditions: it is a barrier, and cannot be traced.
         #[cfg(not(CONFIG_X86))]
         unsafe {
             bindings::klp_smp_rmb()
@@ -314,7 +355,7 @@ impl<'a> redirect::Stack for View<'a> {
     #[cold]
     fn target_of_idle(&self) -> TaskState {
         warn_on_once!(!self.task.is_exiting());
-        // SAFETY: It is one word, which lives for ever, and this is `READ_ONCE()`.
+        // SAFETY: `TARGET` is static, and writers store it whole.
         TaskState::from_raw(unsafe { tasks::TARGET.as_ptr().read_volatile() })
     }
 }
@@ -327,7 +368,8 @@ impl<'a> redirect::Stack for View<'a> {
 /// Preemption is disabled, and `task` is the current task.
 #[inline(always)]
 pub(crate) unsafe fn redirect(location: usize, task: TaskRef) -> Option<usize> {
-    // SAFETY: Preemption is disabled until this returns.
+    // SAFETY: Preemption is disabled until this returns, by the safety requirement.
     let stack = unsafe { lookup(location) }?;
+    // INVARIANT: The view is dropped before this returns.
     redirect::redirect(&View { stack, task }).map(Func::new_address)
 }
