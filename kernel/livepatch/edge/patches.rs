@@ -20,11 +20,13 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The pointer is to the head of a list that is statically initialized. The nodes on the list are
-/// the `list` of patches that [`PatchList::add`] has put there, and these live while they are there.
+/// - The pointer is to the head of a list, which is static and statically initialized.
+/// - The nodes of the list are the `list` of patches that [`PatchList::add`] has put there. These
+///   patches live as long as they are on the list.
+/// - Holders of `klp_mutex` alone access the list.
 pub(crate) struct PatchList(*mut bindings::list_head);
 
-// SAFETY: The pointer does not change, and all uses of the list show that `klp_mutex` is held.
+// SAFETY: The pointer does not change, and each method that accesses the list takes a `Locked`.
 unsafe impl Sync for PatchList {}
 
 // INVARIANT: `klp_patches` is statically initialized, and used here alone.
@@ -38,30 +40,33 @@ pub(crate) static DEPARTING: PatchList = PatchList(&raw mut bindings::klp_depart
 impl PatchList {
     /// The patches on the list, in order. Each lives until it is taken off the list.
     pub(crate) fn iter<'a>(&self, _: &'a Locked) -> impl Iterator<Item = &'a Patch> {
-        // SAFETY: By the type invariants, this is an initialized list of patches. `Locked` keeps
-        // others from changing it.
+        // SAFETY: By the type invariants this is the head of an initialized list, whose nodes are
+        // the `list` of patches. `Locked` keeps others from changing it.
         unsafe { clist_create!(self.0, Patch, bindings::klp_patch, list) }.iter()
     }
 
     /// Puts a patch that is on no list at the end.
     pub(crate) fn add(&self, patch: &Patch, _: &Locked) {
         // INVARIANT: The patch lives until its module is let go, after `remove()`.
-        // SAFETY: By the type invariants, the head is valid. The patch's node was initialized and is
-        // on no list. `Locked` excludes other users of the list.
-        unsafe { bindings::list_add_tail(&raw mut (*patch.as_ptr()).list, self.0) };
+        // SAFETY: The head is that of an initialized list by the type invariants. The patch's node
+        // is initialized by the invariants of `Patch`, and on no list. `Locked` excludes other
+        // users of the list.
+        unsafe { bindings::list_add_tail(patch.list_node(), self.0) };
     }
 }
 
 /// Takes a patch off the list that it is on, if it is on one.
 pub(crate) fn remove(patch: &Patch, _: &Locked) {
-    // SAFETY: The patch's node was initialized, and `Locked` excludes others. A node that is on no
-    // list points to itself.
-    unsafe {
-        let node = &raw mut (*patch.as_ptr()).list;
-        if (*node).next != node {
-            bindings::klp_list_del(node);
-            bindings::INIT_LIST_HEAD(node);
-        }
+    let node = patch.list_node();
+    // SAFETY: `node` is initialized by the invariants of `Patch`, and `Locked` excludes writers.
+    let next = unsafe { (*node).next };
+    // A node that is on no list points to itself.
+    if next != node {
+        // SAFETY: `node` is on a list, and `Locked` excludes other users of that.
+        unsafe { bindings::klp_list_del(node) };
+        // INVARIANT: The node is on no list, and initialized.
+        // SAFETY: `node` is a field of the patch, and on no list any more.
+        unsafe { bindings::INIT_LIST_HEAD(node) };
     }
 }
 
@@ -70,15 +75,16 @@ pub(crate) fn remove(patch: &Patch, _: &Locked) {
 /// From now on the caller alone keeps the patch's module.
 pub(crate) fn take_departing(locked: &Locked) -> Option<&'static Patch> {
     let patch = DEPARTING.iter(locked).next()?.as_ptr();
-    // SAFETY: A departing patch and what it points to live until its module is let go, which is the
-    // business of the caller alone from now on.
+    // SAFETY: A departing patch and the things that it points to live until its module is let go.
+    // From now on the caller alone does that.
     let patch = unsafe { Patch::from_raw(patch) }?;
     remove(patch, locked);
     Some(patch)
 }
 
 fn transition_patch_word() -> &'static Atomic<*mut bindings::klp_patch> {
-    // SAFETY: The variable lives for ever, and is only used through this function.
+    // SAFETY: `klp_transition_patch` is a static variable. Debuggers aside, all accesses to it go
+    // through this function, and so are atomic.
     unsafe { Atomic::from_ptr(&raw mut bindings::klp_transition_patch) }
 }
 
@@ -89,7 +95,8 @@ pub(crate) fn in_transition(patch: &Patch) -> bool {
 
 /// The patch in transition.
 pub(crate) fn transition_patch(_: &Locked) -> Option<&Patch> {
-    // SAFETY: A patch in transition lives: it is only freed after the transition is over.
+    // SAFETY: The pointer is null, or `set_transition_patch()` has stored it. A patch in transition
+    // lives, with its module, until the transition is over, which `Locked` keeps from happening.
     unsafe { Patch::from_raw(transition_patch_word().load(Relaxed)) }
 }
 

@@ -16,8 +16,7 @@ use crate::{
         func::{
             Change,
             FuncState, //
-        },
-        patch::Which, //
+        }, //
     }, //
 };
 use core::ffi::CStr;
@@ -34,57 +33,82 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// As [`Patch`]'s.
+/// 1. The structure lives as long as the view: it is in an object's array, or comes from
+///    [`Object::add_nop`] and is freed with the last reference to its kobject.
+/// 2. `old_name`, `old_sympos` and `nop` do not change. Neither does `new_func`, unless `nop` is
+///    true. `old_name` is null or a string that lives as long as the structure.
+/// 3. From [`Func::init`] on, `kobj` and `stack_node` are initialized, and `node` is on the
+///    `func_list` of an object until the func is released.
+/// 4. `stack_node` is on the list of a func stack if `patched` is true, and on no list otherwise:
+///    a caller that [`Func::change`]s the one goes on to change the other.
+/// 5. `klp_mutex` protects the lists and the internal fields. Readers without the mutex may load
+///    `transition`, and follow `stack_node`; both are always stored whole.
 #[repr(transparent)]
 pub(crate) struct Func(Opaque<bindings::klp_func>);
 
 impl Func {
+    /// The func whose `node` that is.
+    ///
+    /// # Safety
+    ///
+    /// `node` is the `node` of a func that lives as long as `'a`.
+    pub(super) unsafe fn from_node<'a>(node: *mut bindings::list_head) -> &'a Self {
+        // SAFETY: By the safety requirement the result points to the func that `node` is in.
+        let func = unsafe { container_of!(node, bindings::klp_func, node) };
+        // SAFETY: The func lives as long as `'a`. The view is transparent, and anything may change
+        // behind an `Opaque`.
+        unsafe { &*func.cast() }
+    }
+
     pub(super) fn as_ptr(&self) -> *mut bindings::klp_func {
         self.0.get()
     }
 
     /// Whether this is a func, and not the end of the array.
     pub(super) fn is_declared(&self) -> bool {
-        let ptr = self.as_ptr();
-        // SAFETY: By the type invariants.
-        unsafe {
-            !(*ptr).old_name.is_null() || !(*ptr).new_func.is_null() || (*ptr).old_sympos != 0
-        }
+        self.has_name() || self.has_new() || self.position() != 0
     }
 
     /// Whether the module has given the name of the function.
     pub(crate) fn has_name(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `old_name` does not change, by the first two invariants.
         unsafe { !(*self.as_ptr()).old_name.is_null() }
     }
 
     /// The name of the function that is changed.
     pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `old_name` is null or a string that lives as long and
+        // does not change, by the first two invariants.
         unsafe { string((*self.as_ptr()).old_name) }.unwrap_or_default()
     }
 
     /// Which of the symbols of that name in the object is meant, from 1; 0 if there must be one.
     pub(crate) fn position(&self) -> usize {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `old_sympos` does not change, by the first two
+        // invariants.
         unsafe { (*self.as_ptr()).old_sympos }
     }
 
     /// Whether the func stands for the original function.
     #[inline(always)]
     pub(crate) fn is_nop(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `nop` does not change, by the first two invariants.
         unsafe { (*self.as_ptr()).nop }
     }
 
     pub(super) fn init(&self, object: &Object, _: &Locked) {
         let ptr = self.as_ptr();
-        // SAFETY: The func is part of a patch that is being initialized, or was just allocated;
-        // the object's list is initialized.
+        // INVARIANT: The func is unpatched, and on no stack.
+        // SAFETY: `stack_node` is a field of a func that has no other users yet: its patch has just
+        // been passed in, or it was just allocated.
+        unsafe { bindings::INIT_LIST_HEAD(self.stack_node()) };
+        // SAFETY: The func's kobject is zeroed, as `kobject_init()` demands.
+        unsafe { bindings::klp_kobj_init_func(ptr) };
+        // SAFETY: `node` is on no list yet. `func_list` is initialized by the invariants of
+        // `Object`, and `Locked` excludes other users of it.
+        unsafe { bindings::list_add_tail(&raw mut (*ptr).node, object.func_list()) };
+        // SAFETY: The structure lives, and the func has no other users yet.
         unsafe {
-            bindings::INIT_LIST_HEAD(&raw mut (*ptr).stack_node);
-            bindings::klp_kobj_init_func(ptr);
-            bindings::list_add_tail(&raw mut (*ptr).node, &raw mut (*object.as_ptr()).func_list);
             (*ptr).patched = false;
             (*ptr).transition = false;
         }
@@ -92,7 +116,7 @@ impl Func {
 
     /// Creates the func's directory in sysfs. May sleep.
     pub(crate) fn publish(&self, object: &Object) -> Result {
-        // SAFETY: The kobjects were initialized.
+        // SAFETY: `init()` has initialized the kobjects of both, and the object's was added before.
         to_result(unsafe { bindings::klp_kobj_add_func(self.as_ptr(), object.as_ptr()) })
     }
 
@@ -104,46 +128,52 @@ impl Func {
     /// The address of the patch's function; of the original, for a nop whose object is loaded.
     #[inline(always)]
     pub(crate) fn new_address(&self) -> usize {
-        // SAFETY: By the type invariants. The ftrace handler loads it without `klp_mutex`: for
-        // funcs that are not nops it does not change, and for nops the value is not used there.
+        // SAFETY: The structure lives by the first invariant. `new_func` does not change, unless
+        // the func is a nop. The callers that load it for a nop hold `klp_mutex`; the ftrace
+        // handler, which does not, passes nops over.
         unsafe { (&raw const (*self.as_ptr()).new_func).read_volatile() as usize }
     }
 
     /// The address of the original function, while its object is loaded.
     pub(crate) fn old_address(&self, _: &Locked) -> Option<usize> {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes writers.
         let old = unsafe { (*self.as_ptr()).old_func } as usize;
         (old != 0).then_some(old)
     }
 
     /// Records where the original function is. For a nop, that is also its own.
-    pub(crate) fn set_original(&self, code: Code, _: &Locked) {
+    pub(crate) fn set_original(&self, code: Code, locked: &Locked) {
         let ptr = self.as_ptr();
-        // SAFETY: By the type invariants, and `Locked` excludes others: the func is not on a stack.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // these fields.
         unsafe {
             (*ptr).old_func = code.start as *mut _;
             (*ptr).old_size = code.size;
-            if (*ptr).nop {
-                (*ptr).new_func = code.start as *mut _;
-            }
         }
+        self.set_new_of_nop(code.start, locked);
     }
 
     /// Records the size of the patch's function.
     pub(crate) fn set_new_size(&self, size: usize, _: &Locked) {
-        // SAFETY: By the type invariants, and `Locked` excludes others.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // the field.
         unsafe { (*self.as_ptr()).new_size = size };
     }
 
     /// Forgets the original function: its object goes away.
-    pub(crate) fn clear_original(&self, _: &Locked) {
-        let ptr = self.as_ptr();
-        // SAFETY: By the type invariants, and `Locked` excludes others: the func is not on a stack.
-        unsafe {
-            (*ptr).old_func = core::ptr::null_mut();
-            if (*ptr).nop {
-                (*ptr).new_func = core::ptr::null_mut();
-            }
+    pub(crate) fn clear_original(&self, locked: &Locked) {
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // the field.
+        unsafe { (*self.as_ptr()).old_func = core::ptr::null_mut() };
+        self.set_new_of_nop(0, locked);
+    }
+
+    /// Sets the address of a nop's function; nothing for other funcs.
+    fn set_new_of_nop(&self, address: usize, _: &Locked) {
+        if self.is_nop() {
+            // SAFETY: The structure lives by the first invariant. `Locked` excludes other users of
+            // the field, because the handler does not use that of a nop.
+            unsafe { (*self.as_ptr()).new_func = address as *mut _ };
         }
     }
 
@@ -151,20 +181,17 @@ impl Func {
     ///
     /// Tasks that check their own stack do not use this: the index has a copy.
     pub(crate) fn original(&self, _: &Locked) -> Code {
-        // SAFETY: By the type invariants, and `Locked` excludes writers.
-        unsafe {
-            Code {
-                start: (*self.as_ptr()).old_func as usize,
-                size: (*self.as_ptr()).old_size,
-            }
-        }
+        let ptr = self.as_ptr();
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes writers.
+        let (start, size) = unsafe { ((*ptr).old_func as usize, (*ptr).old_size) };
+        Code { start, size }
     }
 
     /// The code of the patch's function.
     pub(crate) fn new_code(&self, _: &Locked) -> Code {
         Code {
             start: self.new_address(),
-            // SAFETY: By the type invariants, and `Locked` excludes writers.
+            // SAFETY: The structure lives by the first invariant, and `Locked` excludes writers.
             size: unsafe { (*self.as_ptr()).new_size },
         }
     }
@@ -172,7 +199,7 @@ impl Func {
     /// The node by which the func is on a func stack.
     #[inline(always)]
     pub(crate) fn stack_node(&self) -> *mut bindings::list_head {
-        // SAFETY: By the type invariants; nothing is loaded.
+        // SAFETY: The structure lives by the first invariant. Nothing is loaded.
         unsafe { &raw mut (*self.as_ptr()).stack_node }
     }
 
@@ -183,21 +210,24 @@ impl Func {
     /// `node` is the `stack_node` of a func that lives as long as `'a`.
     #[inline(always)]
     pub(crate) unsafe fn from_stack_node<'a>(node: *mut bindings::list_head) -> &'a Self {
-        // SAFETY: By the safety requirement; the view is transparent.
-        unsafe { &*container_of!(node, bindings::klp_func, stack_node).cast() }
+        // SAFETY: By the safety requirement the result points to the func that `node` is in.
+        let func = unsafe { container_of!(node, bindings::klp_func, stack_node) };
+        // SAFETY: The func lives as long as `'a`. The view is transparent, and anything may change
+        // behind an `Opaque`.
+        unsafe { &*func.cast() }
     }
 
     /// Whether tasks differ in whether they use the func. The ftrace handler reads it without
     /// `klp_mutex`.
     #[inline(always)]
     pub(crate) fn in_transition(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant, and writers store the field whole.
         unsafe { (&raw const (*self.as_ptr()).transition).read_volatile() }
     }
 
     /// The func's state.
     pub(crate) fn state(&self, _: &Locked) -> FuncState {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes writers.
         FuncState::new(unsafe { (*self.as_ptr()).patched }, self.in_transition())
     }
 
@@ -208,7 +238,9 @@ impl Func {
             return false;
         };
         let ptr = self.as_ptr();
-        // SAFETY: By the type invariants, and `Locked` excludes other writers.
+        // INVARIANT: The caller goes on to push or to remove the func, if `patched` changes.
+        // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
+        // readers without the mutex load the fields whole.
         unsafe {
             (&raw mut (*ptr).patched).write_volatile(state.patched());
             (&raw mut (*ptr).transition).write_volatile(state.transition());
@@ -217,50 +249,35 @@ impl Func {
     }
 }
 
-/// Takes funcs off an object's list and drops the references to them: all, or the nops.
-///
-/// # Safety
-///
-/// `funcs` is the initialized list of an object's funcs, `klp_mutex` is held, and no reference to a
-/// released func is left.
-pub(super) unsafe fn release_func_list(funcs: *mut bindings::list_head, which: Which) {
-    // SAFETY: By the safety requirements. `next` is loaded before what it follows is released.
-    unsafe {
-        let mut node = (*funcs).next;
-        while node != funcs {
-            let func = container_of!(node, bindings::klp_func, node);
-            node = (*node).next;
-            if which == Which::All || (*func).nop {
-                bindings::klp_list_del(&raw mut (*func).node);
-                bindings::klp_kobj_put_func(func);
-            }
-        }
-    }
-}
-
 /// Frees a func that [`Object::add_nop`] made; nothing for a module's own.
 ///
 /// # Safety
 ///
-/// The last reference to `func` is gone.
+/// `func` points to a func, and the last reference to it is gone.
 pub(crate) unsafe fn release_func(func: *mut bindings::klp_func) {
-    // SAFETY: By the safety requirement; a nop comes from a `KBox`, and its name from
-    // `copy_name()`.
-    unsafe {
-        if (*func).nop {
-            drop_name((*func).old_name);
-            drop(KBox::from_raw(func));
-        }
+    // SAFETY: `func` points to a func by the safety requirement.
+    if !unsafe { (*func).nop } {
+        return;
     }
+    // SAFETY: A nop was a box in `Object::add_nop()`, and has no more users by the safety
+    // requirement.
+    let func = unsafe { KBox::from_raw(func) };
+    // SAFETY: The name of a nop comes from `copy_name()`.
+    unsafe { drop_name(func.old_name) };
 }
 
-/// The name of a func of the patch in transition; a string that lives as long as the index.
+/// The name of a func of the patch in transition.
+///
+/// # Invariants
+///
+/// The pointer is to a string that lives as long as the index that has the name.
 #[derive(Clone, Copy)]
 pub(crate) struct FuncName(*const c_char);
 
 impl FuncName {
     /// The name of `func`, which outlives the index that this goes into.
     pub(crate) fn of(func: &Func) -> Self {
+        // INVARIANT: The func, and so its name, outlives the index.
         Self(func.name().as_char_ptr())
     }
 

@@ -50,19 +50,19 @@ use kernel::{
 ///
 /// `ptr` is null or points to a string that lives and does not change as long as `'a`.
 unsafe fn string<'a>(ptr: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `ptr` is not null, and so points to a string that stays by the safety requirement.
     (!ptr.is_null()).then(|| unsafe { CStr::from_char_ptr(ptr) })
 }
 
 /// Whether `/sys/kernel/livepatch` is there.
 pub(crate) fn sysfs_ready() -> bool {
-    // SAFETY: No requirements.
+    // SAFETY: The function has no preconditions: it compares a static pointer with null.
     unsafe { bindings::klp_sysfs_ready() }
 }
 
 /// Copies a name for as long as the nop or object that bears it lives.
 fn copy_name(name: &CStr) -> Result<*const c_char> {
-    // SAFETY: `name` is a string.
+    // SAFETY: `name` is a string, and the caller may sleep, as `GFP_KERNEL` demands.
     let copy = unsafe { bindings::kstrdup(name.as_char_ptr(), bindings::GFP_KERNEL) };
     if copy.is_null() {
         Err(ENOMEM)
@@ -77,7 +77,8 @@ fn copy_name(name: &CStr) -> Result<*const c_char> {
 ///
 /// `name` is null or comes from [`copy_name`], and is not used any more.
 unsafe fn drop_name(name: *const c_char) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `name` is null, or `kstrdup()` has allocated it, and it has no more users, by the
+    // safety requirement.
     unsafe { bindings::kfree(name.cast()) };
 }
 
@@ -93,15 +94,61 @@ unsafe fn entries<'a, T: 'a>(
 ) -> impl Iterator<Item = &'a T> {
     let mut next = first;
     iter::from_fn(move || {
-        // SAFETY: By the safety requirement, and `next` has not passed the end.
+        // SAFETY: `next` is null, or points to an entry of the array: it stops at the one of which
+        // `ends` is true, which the array has by the safety requirement.
         let entry = unsafe { next.as_ref() }.filter(|entry| !ends(entry))?;
-        // SAFETY: `next` is not the end of the array.
+        // SAFETY: `next` points to an entry that does not end the array, so another follows.
         next = unsafe { next.add(1) };
         Some(entry)
     })
 }
 
+/// The nodes of a list. The caller may take a node off the list, and free it, once it has got it.
+///
+/// # Invariants
+///
+/// `head` is the head of an initialized list. `next` is a node on the list, or the head.
+struct Nodes {
+    head: *mut bindings::list_head,
+    next: *mut bindings::list_head,
+}
+
+impl Nodes {
+    /// The nodes of the list at `head`.
+    ///
+    /// # Safety
+    ///
+    /// `head` is the head of an initialized list. While the value is used, the list only changes in
+    /// that nodes leave it that [`Iterator::next`] has returned.
+    unsafe fn of(head: *mut bindings::list_head) -> Self {
+        // SAFETY: `head` is the head of an initialized list by the safety requirement.
+        let next = unsafe { (*head).next };
+        // INVARIANT: The first node follows the head, or the head itself.
+        Self { head, next }
+    }
+}
+
+impl Iterator for Nodes {
+    type Item = *mut bindings::list_head;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let node = self.next;
+        if node == self.head {
+            return None;
+        }
+        // INVARIANT: A node or the head follows a node. It stays on the list when `node` leaves it.
+        // SAFETY: `node` is a node on the list by the type invariants.
+        self.next = unsafe { (*node).next };
+        Some(node)
+    }
+}
+
 /// A system state that a patch modifies, beyond code.
+///
+/// # Invariants
+///
+/// The structure lives as long as the view. Its `id` and `version` do not change; `data` belongs to
+/// the livepatch.
 #[repr(transparent)]
 pub(crate) struct State(Opaque<bindings::klp_state>);
 
@@ -115,7 +162,9 @@ impl State {
     pub(crate) unsafe fn all<'a>(
         states: *mut bindings::klp_state,
     ) -> impl Iterator<Item = &'a Self> {
-        // SAFETY: By the safety requirement; the view is transparent.
+        // INVARIANT: The states live and do not change as long as `'a`.
+        // SAFETY: `states` is null or points to an array that ends with an entry whose identifier
+        // is zero, by the safety requirement. The view is transparent.
         unsafe { entries(states.cast(), |state: &Self| state.id() == 0) }
     }
 
@@ -126,13 +175,13 @@ impl State {
 
     /// What identifies the state across patches; never zero.
     pub(crate) fn id(&self) -> usize {
-        // SAFETY: The state is in a patch's array, and does not change.
+        // SAFETY: The structure lives, and `id` does not change, by the type invariants.
         unsafe { (*self.as_ptr()).id }
     }
 
     /// The version of the change.
     pub(crate) fn version(&self) -> u32 {
-        // SAFETY: The state is in a patch's array, and does not change.
+        // SAFETY: The structure lives, and `version` does not change, by the type invariants.
         unsafe { (*self.as_ptr()).version }
     }
 }

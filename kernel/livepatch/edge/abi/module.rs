@@ -15,6 +15,13 @@ use kernel::{
 };
 
 /// A kernel module.
+///
+/// # Invariants
+///
+/// - The structure lives as long as the view.
+/// - `name`, `klp` and the part of `mem` that holds the module's code do not change.
+/// - `klp_mutex` protects `klp_alive`.
+/// - The module loader changes the other fields at any time, each in one store.
 #[repr(transparent)]
 pub(crate) struct Module(Opaque<bindings::module>);
 
@@ -25,7 +32,10 @@ impl Module {
     ///
     /// `ptr` points to a module that lives as long as `'a`.
     pub(crate) unsafe fn from_raw<'a>(ptr: *const bindings::module) -> &'a Self {
-        // SAFETY: By the safety requirement; the view is transparent.
+        // INVARIANT: The module loader sets `name`, `klp` and the module's code up before the
+        // module can be found.
+        // SAFETY: `ptr` points to a module that lives as long as `'a` by the safety requirement.
+        // The view is transparent, and anything may change behind an `Opaque`.
         unsafe { &*ptr.cast() }
     }
 
@@ -36,64 +46,64 @@ impl Module {
 
     /// Its name.
     pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: The module lives, and its name is a string that does not change.
-        unsafe { CStr::from_char_ptr((&raw const (*self.as_ptr()).name).cast()) }
+        // SAFETY: The structure, and so the field, lives by the type invariants. Nothing is loaded.
+        let name = unsafe { &raw const (*self.as_ptr()).name };
+        // SAFETY: `name` is a string that does not change, by the type invariants.
+        unsafe { CStr::from_char_ptr(name.cast()) }
     }
 
     /// Whether it is marked as a livepatch in its module information.
     pub(crate) fn is_livepatch(&self) -> bool {
-        // SAFETY: The module lives; the field is set before its init function is called.
+        // SAFETY: The structure lives, and `klp` does not change, by the type invariants.
         unsafe { (*self.as_ptr()).klp }
     }
 
     /// Whether patches are applied to it: [`Module::set_patchable`].
     pub(crate) fn patchable(&self, _: &Locked) -> bool {
-        // SAFETY: The module lives, and `Locked` excludes writers.
+        // SAFETY: The structure lives by the type invariants. `klp_mutex` protects the field, and
+        // `Locked` shows that it is held.
         unsafe { (*self.as_ptr()).klp_alive }
     }
 
     /// From `klp_module_coming()` to `klp_module_going()` a new patch finds the module; before and
     /// after, those two see to it.
     pub(crate) fn set_patchable(&self, patchable: bool, _: &Locked) {
-        // SAFETY: The module lives, and `Locked` excludes others.
+        // SAFETY: The structure lives by the type invariants. `klp_mutex` protects the field, and
+        // `Locked` shows that it is held.
         unsafe { (*self.as_ptr()).klp_alive = patchable };
     }
 
     /// The module's code, without the part that serves its initialization.
     pub(crate) fn text(&self) -> Range<usize> {
-        // SAFETY: The module lives, and this part of its memory stays what it is while it does.
-        let (start, size) = unsafe {
-            let parts = &raw const (*self.as_ptr()).mem;
-            let part = parts
-                .cast::<bindings::module_memory>()
-                .add(bindings::mod_mem_type_MOD_TEXT as usize);
-            ((*part).base as usize, (*part).size as usize)
-        };
-        start..start.saturating_add(size)
+        const TEXT: usize = bindings::mod_mem_type_MOD_TEXT as usize;
+
+        self.regions().nth(TEXT).unwrap_or(0..0)
+    }
+
+    /// The parts of the module's memory.
+    ///
+    /// The loader clears those of the init code when the init function has returned, without a lock
+    /// that callers hold. Half of it cleared, the part is empty, or is where there is no code.
+    fn regions(&self) -> impl Iterator<Item = Range<usize>> {
+        const COUNT: usize = bindings::mod_mem_type_MOD_MEM_NUM_TYPES as usize;
+
+        // SAFETY: The structure, and so the field, lives by the type invariants. Nothing is loaded.
+        let parts: *const [_; COUNT] = unsafe { &raw const (*self.as_ptr()).mem };
+        let parts: *const bindings::module_memory = parts.cast();
+        (0..COUNT).map(move |index| {
+            // SAFETY: `parts` points to an array of `COUNT` elements.
+            let part = unsafe { parts.add(index) };
+            // SAFETY: `part` points to an element of `mem`, and the field is stored whole.
+            let base = unsafe { (&raw const (*part).base).read_volatile() } as usize;
+            // SAFETY: `part` points to an element of `mem`, and the field is stored whole.
+            let size = unsafe { (&raw const (*part).size).read_volatile() } as usize;
+            base..base.saturating_add(size)
+        })
     }
 
     /// The part of the module's memory that `address` lies in.
     pub(crate) fn region(&self, address: usize) -> Option<Range<usize>> {
-        const PARTS: usize = bindings::mod_mem_type_MOD_MEM_NUM_TYPES as usize;
-
-        // SAFETY: The module lives; nothing is loaded.
-        let parts = unsafe { &raw const (*self.as_ptr()).mem };
-        let parts = parts.cast::<bindings::module_memory>();
-        let region = |part: usize| {
-            // SAFETY: There are as many parts. The loader clears those of the init code when the
-            // init function has returned, without a lock that is held here: each field is loaded
-            // once. Half of it cleared, the part is empty, or is where there is no code.
-            let (start, size) = unsafe {
-                let part = parts.add(part);
-                let base = (&raw const (*part).base).read_volatile();
-                let size = (&raw const (*part).size).read_volatile();
-                (base as usize, size as usize)
-            };
-            start..start.saturating_add(size)
-        };
-        (0..PARTS)
-            .map(region)
-            .find(|region| region.contains(&address))
+        self.regions().find(|region| region.contains(&address))
     }
 
     /// Whether the module is on its way in.
@@ -107,33 +117,38 @@ impl Module {
     }
 
     fn state(&self) -> bindings::module_state {
-        // SAFETY: The module lives.
+        // SAFETY: The structure lives by the type invariants, and the loader stores the state
+        // whole.
         unsafe { (&raw const (*self.as_ptr()).state).read_volatile() }
     }
 
     /// Takes a reference to the module, unless it is on its way out.
     pub(crate) fn get(&self) -> bool {
-        // SAFETY: The module lives.
+        // SAFETY: The structure lives by the type invariants. The function refuses a module that is
+        // on its way out.
         unsafe { bindings::klp_module_get(self.as_ptr()) }
     }
 
     /// Drops a reference that [`Module::get`] took. The module may be gone afterwards.
     pub(crate) fn put(&self) {
-        // SAFETY: The module lives until here.
+        // SAFETY: The structure lives until here by the type invariants. The caller has taken the
+        // reference that this drops.
         unsafe { bindings::klp_module_put(self.as_ptr()) };
     }
 
-    /// Calls `found` with the module called `name` if that can be patched, see [`Module::patchable`].
+    /// Calls `found` with the module called `name` if that can be patched, see
+    /// [`Module::patchable`].
     pub(crate) fn with_patchable(name: &CStr, locked: &Locked, found: impl FnOnce(&Self)) {
         let _rcu = rcu::read_lock();
-        // SAFETY: `name` is a string, and this is an RCU read side critical section.
+        // SAFETY: `name` is a string, and `find_module()` demands an RCU read side critical
+        // section, which this is.
         let module = unsafe { bindings::find_module(name.as_char_ptr()) };
         if module.is_null() {
             return;
         }
-        // SAFETY: RCU keeps the module during the call. No reference is taken, so as not to keep it
-        // from being unloaded: `klp_module_going()` clears what `found` stores, before the module
-        // goes, and `Locked` keeps that out.
+        // SAFETY: `module` is not null, and RCU keeps the module that it points to during the call.
+        // No reference is taken, so as not to keep it from being unloaded: `klp_module_going()`
+        // clears what `found` stores, before the module goes, and `Locked` keeps that out.
         let module = unsafe { Self::from_raw(module) };
         if module.patchable(locked) {
             found(module);

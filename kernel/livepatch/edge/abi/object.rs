@@ -11,15 +11,20 @@ use crate::{
             string,
             Func,
             Module,
+            Nodes,
             Patch, //
         },
         mutex::Locked, //
     },
-    model::Callback, //
+    model::{
+        patch::Which,
+        Callback, //
+    }, //
 };
 use core::ffi::CStr;
 use kernel::{
     bindings,
+    container_of,
     error::to_result,
     interop::list::clist_create,
     prelude::*,
@@ -30,18 +35,49 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// As [`Patch`]'s.
+/// 1. The structure lives as long as the view: it is in a patch's array, or comes from
+///    [`Patch::add_nop_object`] and is freed with the last reference to its kobject.
+/// 2. The external fields and `dynamic` do not change, except for the flag among the callbacks.
+///    `name` is null or a string. `funcs` is null, or points to an array that ends with a func
+///    whose external fields are zero. Both live as long as the structure.
+/// 3. From [`Object::init`] on, `kobj` and `func_list` are initialized, and `node` is on the
+///    `obj_list` of a patch until the object is released.
+/// 4. The nodes of `func_list` are the `node` of the object's funcs, which live as long as they are
+///    on the list.
+/// 5. `mod_` is null or points to a module, and is null again before that goes.
+/// 6. `klp_mutex` protects the list, the internal fields and the flag among the callbacks. Readers
+///    without the mutex may load `patched`, which is always stored whole.
 #[repr(transparent)]
 pub(crate) struct Object(Opaque<bindings::klp_object>);
 
 impl Object {
+    /// The object whose `node` that is.
+    ///
+    /// # Safety
+    ///
+    /// `node` is the `node` of an object that lives as long as `'a`.
+    pub(super) unsafe fn from_node<'a>(node: *mut bindings::list_head) -> &'a Self {
+        // SAFETY: By the safety requirement the result points to the object that `node` is in.
+        let object = unsafe { container_of!(node, bindings::klp_object, node) };
+        // SAFETY: The object lives as long as `'a`. The view is transparent, and anything may
+        // change behind an `Opaque`.
+        unsafe { &*object.cast() }
+    }
+
     pub(super) fn as_ptr(&self) -> *mut bindings::klp_object {
         self.0.get()
     }
 
+    /// The head of the list of the object's funcs.
+    pub(super) fn func_list(&self) -> *mut bindings::list_head {
+        // SAFETY: The structure lives by the first invariant. Nothing is loaded.
+        unsafe { &raw mut (*self.as_ptr()).func_list }
+    }
+
     /// The module's name, or `None` for vmlinux.
     pub(crate) fn name(&self) -> Option<&CStr> {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `name` is null or a string that lives as long and does
+        // not change, by the first two invariants.
         unsafe { string((*self.as_ptr()).name) }
     }
 
@@ -52,46 +88,65 @@ impl Object {
 
     /// Whether the module has given an array of funcs.
     pub(crate) fn has_funcs(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `funcs` does not change, by the first two invariants.
         unsafe { !(*self.as_ptr()).funcs.is_null() }
     }
 
     /// The funcs in the module's own array.
     pub(crate) fn declared_funcs(&self) -> impl Iterator<Item = &Func> {
-        // SAFETY: By the type invariants the array, if there is one, ends with an entry whose
-        // external fields are all zero.
-        unsafe {
-            entries((*self.as_ptr()).funcs.cast(), |func: &Func| {
-                !func.is_declared()
-            })
-        }
+        // SAFETY: The structure lives, and `funcs` does not change, by the first two invariants.
+        let funcs = unsafe { (*self.as_ptr()).funcs };
+        // SAFETY: By the second invariant `funcs` is null or points to an array that ends with a
+        // func whose external fields are zero. The view is transparent.
+        unsafe { entries(funcs.cast(), |func: &Func| !func.is_declared()) }
     }
 
     /// All funcs of the object: the declared ones, and nops.
     ///
     /// The iterator must be dropped before [`Patch::release_objects`].
     pub(crate) fn funcs<'a>(&'a self, _: &'a Locked) -> impl Iterator<Item = &'a Func> {
-        // SAFETY: By the type invariants this is an initialized list of funcs; `Locked` keeps
-        // others from changing it.
-        unsafe {
-            clist_create!(
-                &raw mut (*self.as_ptr()).func_list,
-                Func,
-                bindings::klp_func,
-                node
-            )
+        let list = self.func_list();
+        // SAFETY: `list` is initialized by the third invariant, and its nodes are the `node` of
+        // funcs by the fourth. `Locked` keeps others from changing it.
+        unsafe { clist_create!(list, Func, bindings::klp_func, node) }.iter()
+    }
+
+    /// Takes funcs off the list and drops the references to them: all, or the nops.
+    ///
+    /// # Safety
+    ///
+    /// No reference to a released func is left.
+    pub(super) unsafe fn release_funcs(&self, which: Which, _: &Locked) {
+        // SAFETY: `func_list` is initialized by the third invariant. `Locked` keeps others from
+        // changing it, and the loop only takes the node off that it has got.
+        for node in unsafe { Nodes::of(self.func_list()) } {
+            // SAFETY: By the fourth invariant `node` is the `node` of a func, which lives as long
+            // as it is on the list.
+            let func = unsafe { Func::from_node(node) };
+            if which == Which::All || func.is_nop() {
+                // SAFETY: `node` is on the list, and `Locked` excludes other users of that.
+                unsafe { bindings::klp_list_del(node) };
+                // SAFETY: `init()` has initialized the func's kobject. This drops the reference of
+                // the list, and callers have none left.
+                unsafe { bindings::klp_kobj_put_func(func.as_ptr()) };
+            }
         }
-        .iter()
     }
 
     pub(super) fn init(&self, patch: &Patch, _: &Locked) {
         let ptr = self.as_ptr();
-        // SAFETY: The object is part of a patch that is being initialized, or was just allocated;
-        // the patch's list is initialized.
+        // INVARIANT: The list is empty.
+        // SAFETY: `func_list` is a field of an object that has no other users yet: its patch has
+        // just been passed in, or it was just allocated.
+        unsafe { bindings::INIT_LIST_HEAD(self.func_list()) };
+        // SAFETY: The object's kobject is zeroed, as `kobject_init()` demands.
+        unsafe { bindings::klp_kobj_init_object(ptr) };
+        // SAFETY: `node` is on no list yet. `obj_list` is initialized by the invariants of `Patch`,
+        // and `Locked` excludes other users of it.
+        unsafe { bindings::list_add_tail(&raw mut (*ptr).node, patch.obj_list()) };
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // these fields.
         unsafe {
-            bindings::INIT_LIST_HEAD(&raw mut (*ptr).func_list);
-            bindings::klp_kobj_init_object(ptr);
-            bindings::list_add_tail(&raw mut (*ptr).node, &raw mut (*patch.as_ptr()).obj_list);
             (*ptr).patched = false;
             (*ptr).mod_ = core::ptr::null_mut();
         }
@@ -99,7 +154,7 @@ impl Object {
 
     /// Creates the object's directory and file in sysfs. May sleep.
     pub(crate) fn publish(&self, patch: &Patch) -> Result {
-        // SAFETY: The kobjects were initialized.
+        // SAFETY: `init()` has initialized the kobjects of both, and the patch's was added before.
         to_result(unsafe { bindings::klp_kobj_add_object(self.as_ptr(), patch.as_ptr()) })
     }
 
@@ -110,34 +165,40 @@ impl Object {
 
     /// The module, while it is loaded.
     pub(crate) fn module(&self, _: &Locked) -> Option<&Module> {
-        // SAFETY: By the type invariants. `klp_module_going()` clears the pointer before the
-        // module goes, and `Locked` keeps it out.
-        unsafe { (*self.as_ptr()).mod_.cast::<Module>().as_ref() }
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes writers.
+        let module = unsafe { (*self.as_ptr()).mod_ };
+        // SAFETY: By the fifth invariant `module` is null or points to a module.
+        // `klp_module_going()` clears the pointer before the module goes, and `Locked` keeps it
+        // out.
+        (!module.is_null()).then(|| unsafe { Module::from_raw(module) })
     }
 
     /// Sets what [`Object::module`] returns; the caller is `klp_module_coming()`, or has found it
     /// to be [`Module::patchable`].
     pub(crate) fn set_module(&self, module: Option<&Module>, _: &Locked) {
         let module = module.map_or(core::ptr::null_mut(), Module::as_ptr);
-        // SAFETY: By the type invariants, and `Locked` excludes others.
+        // INVARIANT: `klp_module_going()` sets the pointer to null before the module goes.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // the field.
         unsafe { (*self.as_ptr()).mod_ = module };
     }
 
     /// Whether the object's funcs are on the func stacks.
     pub(crate) fn patched(&self, _: &Locked) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes writers.
         unsafe { (*self.as_ptr()).patched }
     }
 
     /// Sets what [`Object::patched`] returns. Sysfs reads it without `klp_mutex`.
     pub(crate) fn set_patched(&self, patched: bool, _: &Locked) {
-        // SAFETY: By the type invariants, and `Locked` excludes other writers.
+        // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
+        // readers without the mutex load the field whole.
         unsafe { (&raw mut (*self.as_ptr()).patched).write_volatile(patched) };
     }
 
     /// Whether the object was allocated for nops.
     pub(crate) fn is_nop_object(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `dynamic` does not change, by the first two invariants.
         unsafe { (*self.as_ptr()).dynamic }
     }
 
@@ -147,14 +208,16 @@ impl Object {
         func.nop = true;
         func.old_sympos = replaced.position();
         func.old_name = copy_name(replaced.name())?;
-        // SAFETY: The func was just allocated, and lives until its kobject is released.
+        // INVARIANT: The func is a nop with a name of its own, and is unpatched.
+        // SAFETY: The func was just allocated, and `release_func()` frees it, not before it has
+        // left the object's list. The view is transparent.
         let func = unsafe { &*KBox::into_raw(func).cast::<Func>() };
         func.init(self, locked);
         Ok(())
     }
 
     fn callbacks(&self) -> *mut bindings::klp_callbacks {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant. Nothing is loaded.
         unsafe { &raw mut (*self.as_ptr()).callbacks }
     }
 
@@ -162,33 +225,40 @@ impl Object {
     ///
     /// One that breaks its contract by returning a positive number fails with [`EINVAL`].
     pub(crate) fn call(&self, callback: Callback, _: &Locked) -> Result {
-        let (object, callbacks) = (self.as_ptr(), self.callbacks());
-        // SAFETY: A callback that a module gives is one for its own object; `Locked` excludes
-        // other users of the flag.
-        let ret = unsafe {
-            let ignoring = |f: Option<unsafe extern "C" fn(_)>| f.map_or(0, |f| (f(object), 0).1);
-            match callback {
-                Callback::PrePatch => (*callbacks).pre_patch.map_or(0, |f| f(object)),
-                Callback::PostPatch => ignoring((*callbacks).post_patch),
-                Callback::PreUnpatch => ignoring((*callbacks).pre_unpatch),
-                Callback::PostUnpatch => ignoring((*callbacks).post_unpatch),
+        let object = self.as_ptr();
+        // SAFETY: The pointer is to a field of the structure, which lives. The callbacks do not
+        // change by the second invariant, and `Locked` excludes writers of the flag among them.
+        let callbacks = unsafe { *self.callbacks() };
+        let call = match callback {
+            Callback::PrePatch => {
+                // SAFETY: The module gives the callback for this object, to be called with
+                // `klp_mutex` held, as `Locked` shows that it is.
+                let ret = callbacks.pre_patch.map_or(0, |call| unsafe { call(object) });
+                return if ret > 0 { Err(EINVAL) } else { to_result(ret) };
             }
+            Callback::PostPatch => callbacks.post_patch,
+            Callback::PreUnpatch => callbacks.pre_unpatch,
+            Callback::PostUnpatch => callbacks.post_unpatch,
         };
-        if ret > 0 {
-            return Err(EINVAL);
+        if let Some(call) = call {
+            // SAFETY: The module gives the callback for this object, to be called with `klp_mutex`
+            // held, as `Locked` shows that it is.
+            unsafe { call(object) };
         }
-        to_result(ret)
+        Ok(())
     }
 
     /// Whether the callback after unpatching is to be run: the one before patching has succeeded.
     pub(crate) fn owes_post_unpatch(&self, _: &Locked) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The pointer is to a field of the structure, which lives, and `Locked` excludes
+        // writers.
         unsafe { (*self.callbacks()).post_unpatch_enabled }
     }
 
     /// Sets what [`Object::owes_post_unpatch`] returns.
     pub(crate) fn set_owes_post_unpatch(&self, owes: bool, _: &Locked) {
-        // SAFETY: By the type invariants, and `Locked` excludes others.
+        // SAFETY: The pointer is to a field of the structure, which lives, and `Locked` excludes
+        // other users of the flag.
         unsafe { (*self.callbacks()).post_unpatch_enabled = owes };
     }
 }
@@ -197,14 +267,15 @@ impl Object {
 ///
 /// # Safety
 ///
-/// The last reference to `object` is gone.
+/// `object` points to an object, and the last reference to it is gone.
 pub(crate) unsafe fn release_object(object: *mut bindings::klp_object) {
-    // SAFETY: By the safety requirement; a dynamic object comes from a `KBox`, and its name from
-    // `copy_name()`.
-    unsafe {
-        if (*object).dynamic {
-            drop_name((*object).name);
-            drop(KBox::from_raw(object));
-        }
+    // SAFETY: `object` points to an object by the safety requirement.
+    if !unsafe { (*object).dynamic } {
+        return;
     }
+    // SAFETY: An object that is dynamic was a box in `Patch::add_nop_object()`, and has no more
+    // users by the safety requirement.
+    let object = unsafe { KBox::from_raw(object) };
+    // SAFETY: The name of such an object is null or comes from `copy_name()`.
+    unsafe { drop_name(object.name) };
 }

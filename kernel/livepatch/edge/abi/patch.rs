@@ -7,8 +7,8 @@ use crate::{
         abi::{
             copy_name,
             entries,
-            func::release_func_list,
             Module,
+            Nodes,
             Object,
             State, //
         },
@@ -22,7 +22,6 @@ use core::{
 };
 use kernel::{
     bindings,
-    container_of,
     error::to_result,
     interop::list::clist_create,
     prelude::*,
@@ -33,9 +32,16 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `mod`, `objs` and `states` are as a module that passes the patch in must make them; once
-/// [`Patch::init`] has been called, the lists are those of an initialized patch, and everything on
-/// them lives until it is released by this file.
+/// 1. The structure, and all that its external fields point to, live as long as the view.
+/// 2. The external fields do not change. `mod` points to the livepatch module. `objs` points to an
+///    array that ends with an object without funcs and without a name. `states` is null, or points
+///    to an array that ends with a state whose identifier is zero.
+/// 3. From [`Patch::init`] on, `kobj`, `free_work`, `list` and `obj_list` are initialized. `list`
+///    is on a [`PatchList`](crate::edge::patches::PatchList), or on no list.
+/// 4. The nodes of `obj_list` are the `node` of the patch's objects, which live as long as they are
+///    on the list.
+/// 5. `klp_mutex` protects the lists and the internal fields. Readers without the mutex may load
+///    `enabled`, which is always stored whole.
 #[repr(transparent)]
 pub(crate) struct Patch(Opaque<bindings::klp_patch>);
 
@@ -55,9 +61,12 @@ impl Patch {
     /// as `'a`. So do all that it points to.
     pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::klp_patch) -> Option<&'a Self> {
         let ptr = NonNull::new(ptr)?.as_ptr();
-        // SAFETY: `ptr` is not null, and so valid by the safety requirement.
+        // SAFETY: `ptr` is not null, and so points to a patch by the safety requirement.
         let complete = unsafe { !(*ptr).mod_.is_null() && !(*ptr).objs.is_null() };
-        // SAFETY: As above; the view is transparent.
+        // INVARIANT: Livepatch modules define patches as these demand. The internal fields of a new
+        // one are zero, and `init()` initializes them.
+        // SAFETY: `ptr` points to a patch that lives as long as `'a`. The view is transparent, and
+        // anything may change behind an `Opaque`.
         complete.then(|| unsafe { &*ptr.cast() })
     }
 
@@ -68,8 +77,9 @@ impl Patch {
 
     /// The livepatch module.
     pub(crate) fn module(&self) -> &Module {
-        // SAFETY: By the type invariants: a module that defines a patch outlives it.
-        unsafe { &*(*self.as_ptr()).mod_.cast() }
+        // SAFETY: By the first two invariants `mod` does not change, and points to a module that
+        // lives as long as the patch.
+        unsafe { Module::from_raw((*self.as_ptr()).mod_) }
     }
 
     /// The module's name, which is the patch's.
@@ -79,7 +89,7 @@ impl Patch {
 
     /// Whether the patch takes the place of all that are enabled.
     pub(crate) fn replaces(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives, and `replace` does not change, by the first two invariants.
         unsafe { (*self.as_ptr()).replace }
     }
 
@@ -87,13 +97,14 @@ impl Patch {
     ///
     /// Sysfs reads it without `klp_mutex`.
     pub(crate) fn enabled(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant, and the field is stored whole.
         unsafe { (&raw const (*self.as_ptr()).enabled).read_volatile() }
     }
 
     /// Sets what [`Patch::enabled`] returns.
     pub(crate) fn set_enabled(&self, enabled: bool, _: &Locked) {
-        // SAFETY: By the type invariants, and `Locked` excludes other writers.
+        // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
+        // readers without the mutex load the field whole.
         unsafe { (&raw mut (*self.as_ptr()).enabled).write_volatile(enabled) };
     }
 
@@ -103,59 +114,74 @@ impl Patch {
     /// Set under `klp_mutex`, and read there or, by the work that frees the patch, after the last
     /// store.
     pub(crate) fn forced(&self) -> bool {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure lives by the first invariant. Callers hold the mutex, or come after
+        // the last store.
         unsafe { (*self.as_ptr()).forced }
     }
 
     /// Sets what [`Patch::forced`] returns.
     pub(crate) fn set_forced(&self, _: &Locked) {
-        // SAFETY: By the type invariants, and `Locked` excludes other writers.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // the field.
         unsafe { (*self.as_ptr()).forced = true };
     }
 
     /// The objects in the module's own array, loaded or not.
     pub(crate) fn declared_objects(&self) -> impl Iterator<Item = &Object> {
-        // SAFETY: By the type invariants `objs` points to an array, which ends with an entry that
-        // has neither funcs nor a name.
-        unsafe {
-            entries((*self.as_ptr()).objs.cast(), |object: &Object| {
-                !object.has_funcs() && object.name().is_none()
-            })
-        }
+        // SAFETY: The structure lives, and `objs` does not change, by the first two invariants.
+        let objects = unsafe { (*self.as_ptr()).objs };
+        let is_end = |object: &Object| !object.has_funcs() && object.name().is_none();
+        // SAFETY: By the second invariant `objects` points to an array that ends with an entry of
+        // which `is_end` is true. The view is transparent.
+        unsafe { entries(objects.cast(), is_end) }
     }
 
     /// All objects of the patch: the declared ones, and those allocated for nops.
     ///
     /// The iterator must be dropped before [`Patch::release_objects`].
     pub(crate) fn objects<'a>(&'a self, _: &'a Locked) -> impl Iterator<Item = &'a Object> {
-        // SAFETY: By the type invariants this is an initialized list of objects; `Locked` keeps
-        // others from changing it.
-        unsafe {
-            clist_create!(
-                &raw mut (*self.as_ptr()).obj_list,
-                Object,
-                bindings::klp_object,
-                node
-            )
-        }
-        .iter()
+        let list = self.obj_list();
+        // SAFETY: `list` is initialized by the third invariant, and its nodes are the `node` of
+        // objects by the fourth. `Locked` keeps others from changing it.
+        unsafe { clist_create!(list, Object, bindings::klp_object, node) }.iter()
+    }
+
+    /// The head of the list of the patch's objects.
+    pub(super) fn obj_list(&self) -> *mut bindings::list_head {
+        // SAFETY: The structure lives by the first invariant. Nothing is loaded.
+        unsafe { &raw mut (*self.as_ptr()).obj_list }
+    }
+
+    /// The node by which the patch is on a list of patches.
+    pub(crate) fn list_node(&self) -> *mut bindings::list_head {
+        // SAFETY: The structure lives by the first invariant. Nothing is loaded.
+        unsafe { &raw mut (*self.as_ptr()).list }
     }
 
     /// The system states that the patch modifies.
     pub(crate) fn states(&self) -> impl Iterator<Item = &State> {
-        // SAFETY: By the type invariants.
-        unsafe { State::all((*self.as_ptr()).states) }
+        // SAFETY: The structure lives, and `states` does not change, by the first two invariants.
+        let states = unsafe { (*self.as_ptr()).states };
+        // SAFETY: By the second invariant `states` is null or points to an array that ends with a
+        // state whose identifier is zero.
+        unsafe { State::all(states) }
     }
 
     /// Makes the lists, the kobjects and the work of a patch that has just been passed in.
     pub(crate) fn init(&self, locked: &Locked) {
         let ptr = self.as_ptr();
-        // SAFETY: The patch is a module's that is being loaded, so nobody else uses it.
+        // INVARIANT: The lists are empty; the patch is on no list.
+        // SAFETY: `list` is a field of a patch that has just been passed in, and has no other
+        // users.
+        unsafe { bindings::INIT_LIST_HEAD(self.list_node()) };
+        // SAFETY: `obj_list` is a field of the same patch.
+        unsafe { bindings::INIT_LIST_HEAD(self.obj_list()) };
+        // SAFETY: The patch's kobject is zeroed, as `kobject_init()` demands.
+        unsafe { bindings::klp_kobj_init_patch(ptr) };
+        // SAFETY: The patch's work is not queued: it has not been initialized yet.
+        unsafe { bindings::klp_init_free_work(ptr) };
+        // SAFETY: The structure lives, and the patch has no other users yet.
         unsafe {
-            bindings::INIT_LIST_HEAD(&raw mut (*ptr).list);
-            bindings::INIT_LIST_HEAD(&raw mut (*ptr).obj_list);
-            bindings::klp_kobj_init_patch(ptr);
-            bindings::klp_init_free_work(ptr);
             (*ptr).enabled = false;
             (*ptr).forced = false;
         }
@@ -169,7 +195,8 @@ impl Patch {
 
     /// Creates the patch's directory and files in sysfs. May sleep.
     pub(crate) fn publish(&self) -> Result {
-        // SAFETY: The kobject was initialized by `init()`.
+        // SAFETY: `init()` has initialized the patch's kobject. `mod`, whose name it gets, points
+        // to a module by the second invariant.
         to_result(unsafe { bindings::klp_kobj_add_patch(self.as_ptr()) })
     }
 
@@ -179,7 +206,9 @@ impl Patch {
         let mut object = KBox::new(pin_init::zeroed::<bindings::klp_object>(), GFP_KERNEL)?;
         object.dynamic = true;
         object.name = name.map_or(Ok(core::ptr::null()), copy_name)?;
-        // SAFETY: The object was just allocated, and lives until its kobject is released.
+        // INVARIANT: The object has no funcs of a module's, and a name of its own.
+        // SAFETY: The object was just allocated, and `release_object()` frees it, not before it has
+        // left the patch's list. The view is transparent.
         let object = unsafe { &*KBox::into_raw(object).cast::<Object>() };
         object.init(self, locked);
         Ok(object)
@@ -196,28 +225,31 @@ impl Patch {
         self.release(Which::Nops, locked);
     }
 
-    fn release(&self, which: Which, _: &Locked) {
-        // SAFETY: By the type invariants these are initialized lists; `Locked` keeps others from
-        // changing them. `next` is loaded before what it follows is released.
-        unsafe {
-            let objects = &raw mut (*self.as_ptr()).obj_list;
-            let mut node = (*objects).next;
-            while node != objects {
-                let object = container_of!(node, bindings::klp_object, node);
-                node = (*node).next;
-                release_func_list(&raw mut (*object).func_list, which);
-                if which == Which::All || (*object).dynamic {
-                    bindings::klp_list_del(&raw mut (*object).node);
-                    bindings::klp_kobj_put_object(object);
-                }
+    fn release(&self, which: Which, locked: &Locked) {
+        // SAFETY: `obj_list` is initialized by the third invariant. `Locked` keeps others from
+        // changing it, and the loop only takes the node off that it has got.
+        for node in unsafe { Nodes::of(self.obj_list()) } {
+            // SAFETY: By the fourth invariant `node` is the `node` of an object, which lives as
+            // long as it is on the list.
+            let object = unsafe { Object::from_node(node) };
+            // SAFETY: Callers have no reference to a released func left, as `release_objects()` and
+            // `release_nops()` demand.
+            unsafe { object.release_funcs(which, locked) };
+            if which == Which::All || object.is_nop_object() {
+                // SAFETY: `node` is on the list, and `Locked` excludes other users of that.
+                unsafe { bindings::klp_list_del(node) };
+                // SAFETY: `init()` has initialized the object's kobject. This drops the reference
+                // of the list, and callers have none left.
+                unsafe { bindings::klp_kobj_put_object(object.as_ptr()) };
             }
         }
     }
 
-    /// Waits until nobody uses the patch's files. May sleep; `klp_mutex` must not be held, because
-    /// the file `enabled` takes it.
+    /// Waits until the patch's files have no more users. May sleep; `klp_mutex` must not be held,
+    /// because the file `enabled` takes it.
     pub(crate) fn put_and_wait(&self) {
-        // SAFETY: The kobject was initialized by `init()`, and this drops that reference.
+        // SAFETY: `init()` has initialized the patch's kobject, and this drops the reference that
+        // it has made.
         unsafe { bindings::klp_kobj_put_patch(self.as_ptr()) };
     }
 }
