@@ -16,14 +16,14 @@ use kernel::{
 
 /// Where ftrace patches the function at `address`, if it can.
 pub(crate) fn location(address: usize) -> Option<usize> {
-    // SAFETY: No requirements.
+    // SAFETY: The function has no preconditions: it looks the address up in ftrace's tables.
     let location = unsafe { bindings::ftrace_location(address) };
     (location != 0).then_some(location)
 }
 
 /// Calls `ftrace::leave()` in about that many milliseconds, if that is not arranged already.
 pub(crate) fn leave_later(delay: u32) {
-    // SAFETY: No requirements.
+    // SAFETY: The function has no preconditions: it queues a static work item.
     unsafe { bindings::klp_leave_ftrace_later(delay) };
 }
 
@@ -48,16 +48,19 @@ impl FtraceError {
 ///
 /// # Invariants
 ///
-/// It was initialized, and when it is dropped ftrace does not know of it: [`Ops::abandon`] keeps
-/// one that ftrace may know of from being dropped. Used under `klp_mutex`.
+/// - The structure was initialized by `klp_ftrace_init()`. It does not move, because it is in an
+///   [`Arc`], and from then on only ftrace accesses it.
+/// - Holders of `klp_mutex` alone pass it to ftrace.
+/// - When it is dropped, ftrace does not use it: [`Ops::abandon`] keeps a structure that ftrace may
+///   use from being dropped.
 pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
 
 impl Ops {
     /// Without functions yet.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let ops = Arc::new(Self(Opaque::zeroed()), GFP_KERNEL)?;
-        // INVARIANT: It is initialized here, where it stays.
-        // SAFETY: Nobody else uses it yet.
+        // INVARIANT: The structure is initialized here, where it stays.
+        // SAFETY: `ops` is zeroed, as the function demands, and the only pointer to the structure.
         unsafe { bindings::klp_ftrace_init(ops.0.get()) };
         Ok(ops)
     }
@@ -69,8 +72,9 @@ impl Ops {
             return Err(EINVAL);
         }
         let ips = locations.as_mut_ptr();
-        // SAFETY: By the type invariants; the array has `count` elements, and `usize` is C's
-        // `unsigned long`. Nothing is removed, and the filter begins anew.
+        // SAFETY: The structure is initialized by the type invariants. `ips` points to `count`
+        // elements, and `usize` is C's `unsigned long`. The last arguments say that the filter is
+        // replaced, and not that locations are removed.
         to_result(unsafe { bindings::ftrace_set_filter_ips(self.0.get(), ips, count, 0, 1) })
     }
 
@@ -82,7 +86,8 @@ impl Ops {
         _: &Locked,
     ) -> Result<(), FtraceError> {
         self.set_filter(locations).map_err(FtraceError::Filter)?;
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure is initialized by the type invariants. It stays until it has been
+        // unregistered, or for ever: `klp_mutex` keeps others from registering it, too.
         to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
             // INVARIANT: ftrace may have looked at it, for a moment.
             tasks::synchronize();
@@ -117,14 +122,16 @@ impl Ops {
     /// Has ftrace stop calling the handler for all of them, and waits until it does not. Needs no
     /// memory. It only fails if ftrace has shut itself down, and is to be abandoned then.
     pub(crate) fn leave(&self, _: &Locked) -> Result {
-        // SAFETY: By the type invariants.
+        // SAFETY: The structure is initialized by the type invariants. If it is not registered, the
+        // function returns an error.
         to_result(unsafe { bindings::unregister_ftrace_function(self.0.get()) })
     }
 }
 
 impl Drop for Ops {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants, ftrace has forgotten all but the filter.
+        // SAFETY: The structure is initialized, and not registered any more, by the type
+        // invariants: ftrace has nothing of it but the filter.
         unsafe { bindings::ftrace_free_filter(self.0.get()) };
     }
 }

@@ -54,6 +54,11 @@ pub(crate) struct Index {
 const CALL_SIZE: usize = bindings::MCOUNT_INSN_SIZE as usize;
 
 /// The published index, or null while there is no transition. Stored under `klp_mutex`.
+///
+/// The index comes from [`publish`]. Once it is replaced, it lives until [`tasks::synchronize`] has
+/// returned.
+///
+/// [`tasks::synchronize`]: crate::edge::tasks::synchronize
 static INDEX: Atomic<*mut Index> = Atomic::new(ptr::null_mut());
 
 impl Index {
@@ -91,13 +96,13 @@ impl Index {
     }
 }
 
-/// Indexes that nobody finds any more.
+/// Indexes that can no longer be found.
 pub(crate) static RETIRED: Retired<Index> = Retired::new();
 
-// SAFETY: The field has no other use.
+// SAFETY: `link` points to the field of that name, which has no other use.
 unsafe impl Link for Index {
     unsafe fn link(this: *mut Self) -> *mut *mut Self {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `this` points to an index by the safety requirement. Nothing is loaded.
         unsafe { &raw mut (*this).link }
     }
 }
@@ -108,8 +113,8 @@ fn replace(index: *mut Index, locked: &Locked) {
     // `find_blocker()`.
     INDEX.store(index, Release);
     if !old.is_null() {
-        // SAFETY: It comes from `publish()`, nobody finds it any more, and those who had found it
-        // had preemption disabled.
+        // SAFETY: `old` was a box in `publish()`, and `INDEX` does not lead to it any more. Tasks
+        // that have found it have preemption disabled, and `tasks::synchronize()` waits for them.
         unsafe { RETIRED.push(old, locked) };
     }
 }
@@ -130,7 +135,8 @@ pub(crate) fn withdraw(locked: &Locked) {
 /// `stack` inside it, or, of a task that is `runnable`, its handler. Preemption is disabled.
 pub(crate) fn find_blocker(target: TaskState, stack: &[usize], runnable: bool) -> Option<FuncName> {
     let index = INDEX.load(Acquire);
-    // SAFETY: It is null, or comes from `publish()` and lives while preemption is disabled.
+    // SAFETY: `index` is null, or comes from `publish()` and lives until `tasks::synchronize()`
+    // has returned, which waits for the caller: it has preemption disabled.
     let index = unsafe { index.as_ref() }?;
     let changing = match target {
         TaskState::Patched => &index.patching,

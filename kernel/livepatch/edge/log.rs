@@ -11,7 +11,7 @@ use kernel::{
 
 /// Tells the log, at debug level, how far the transition of the patch called `name` is.
 pub(crate) fn debug_transition(event: bindings::klp_debug_event, name: &CStr, patching: bool) {
-    // SAFETY: `name` is a string.
+    // SAFETY: `name` is a string, which the function copies to the log.
     unsafe { bindings::klp_debug_transition(event, name.as_char_ptr(), patching) };
 }
 

@@ -17,7 +17,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The mutex is held while a value is borrowed.
+/// While a reference to the value exists, `klp_mutex` is held, or nothing that it protects changes.
 pub(crate) struct Locked(());
 
 /// `klp_mutex`, held until this is dropped.
@@ -36,7 +36,7 @@ impl Deref for LockedGuard {
 
 /// Takes `klp_mutex`. Sleeps.
 pub(crate) fn lock() -> LockedGuard {
-    // SAFETY: The mutex is statically initialized, and lives for ever.
+    // SAFETY: `klp_mutex` is a static variable, which `DEFINE_MUTEX()` has initialized.
     let mutex = unsafe { Lock::<(), MutexBackend>::from_raw(&raw mut bindings::klp_mutex) };
     // INVARIANT: `_guard` holds the mutex as long as `locked` can be borrowed.
     LockedGuard {
@@ -51,7 +51,8 @@ impl Locked {
     ///
     /// # Safety
     ///
-    /// What the caller goes on to use is kept from changing as the mutex would.
+    /// For as long as `'a`, a function that waits for the caller holds the mutex; or nothing that
+    /// the mutex protects changes, and the caller only reads.
     pub(crate) unsafe fn assume<'a>() -> &'a Self {
         // INVARIANT: By the safety requirement.
         &Locked(())

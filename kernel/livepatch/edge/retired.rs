@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What nobody finds any more, but somebody may still be using.
+//! Things that can no longer be found, while readers that have found them may still use them.
 //!
-//! It is kept on a chain until [`tasks::synchronize()`] has returned, and then freed. No memory is
-//! needed for that: each thing has a word for the chain.
+//! They are kept on a chain until [`tasks::synchronize()`] has returned, and then freed. No memory
+//! is needed for that: each thing has a word for the chain.
 //!
 //! [`tasks::synchronize()`]: tasks::synchronize
 
@@ -21,8 +21,8 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// [`Link::link`] points into the thing, to a word that nobody who may still be using a retired
-/// one looks at.
+/// [`Link::link`] points into the thing, to a word that has no other use from the moment the thing
+/// is retired. Readers that still use the thing do not load it.
 pub(crate) unsafe trait Link: Sized {
     /// The word for the chain.
     ///
@@ -36,13 +36,15 @@ pub(crate) unsafe trait Link: Sized {
 ///
 /// # Invariants
 ///
-/// A chain, ended by null, of what was passed to [`Retired::push`].
+/// - The pointer is to the first thing of a chain, or null.
+/// - Each thing on the chain was passed to [`Retired::push`], and is on no other chain.
+/// - The [`Link::link`] of a thing has the pointer to the next one, or null.
 pub(crate) struct Retired<T>(Atomic<*mut T>);
 
 impl<T: Link> Retired<T> {
     /// None yet.
     pub(crate) const fn new() -> Self {
-        // INVARIANT: An empty chain.
+        // INVARIANT: The chain is empty.
         Self(Atomic::new(ptr::null_mut()))
     }
 
@@ -53,9 +55,11 @@ impl<T: Link> Retired<T> {
     /// `thing` comes from [`KBox::into_raw`], nobody finds it any more, and those who have found it
     /// are done at the end of the next [`tasks::synchronize()`](tasks::synchronize).
     pub(crate) unsafe fn push(&self, thing: *mut T, _: &Locked) {
-        // INVARIANT: The thing is put in front of the chain.
-        // SAFETY: By the safety requirements of this function and of the trait.
-        unsafe { *T::link(thing) = self.0.load(Relaxed) };
+        // SAFETY: `thing` comes from a box, and so points to a thing, which is retired now.
+        let link = unsafe { T::link(thing) };
+        // SAFETY: `link` points into the thing, to a word that has no other use.
+        unsafe { *link = self.0.load(Relaxed) };
+        // INVARIANT: The thing is the first, and its link has the pointer to the one that was.
         self.0.store(thing, Relaxed);
     }
 
@@ -70,7 +74,7 @@ impl<T: Link> Retired<T> {
 ///
 /// # Invariants
 ///
-/// As [`Retired`]'s, and nobody else has the chain.
+/// The pointer is to a chain as in [`Retired`], and this is the only pointer to it.
 pub(crate) struct Chain<T>(*mut T);
 
 impl<T: Link> Chain<T> {
@@ -79,13 +83,14 @@ impl<T: Link> Chain<T> {
     pub(crate) fn free(self) {
         let mut thing = self.0;
         while !thing.is_null() {
-            // SAFETY: By the invariants and what `Retired::push()` requires, nobody uses the thing
-            // any more, and it comes from a box.
-            unsafe {
-                let next = *T::link(thing);
-                drop(KBox::from_raw(thing));
-                thing = next;
-            }
+            // SAFETY: `thing` is on the chain by the type invariants, and so is a retired one.
+            let link = unsafe { T::link(thing) };
+            // SAFETY: `link` points into the thing, to the pointer to the next one.
+            let next = unsafe { *link };
+            // SAFETY: The thing comes from a box, as `push()` requires. Readers that had found it
+            // are done since `tasks::synchronize()` has returned.
+            drop(unsafe { KBox::from_raw(thing) });
+            thing = next;
         }
     }
 }

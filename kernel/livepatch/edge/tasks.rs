@@ -30,6 +30,10 @@ use kernel::{
 pub(crate) static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
 
 /// A task; lives during the visit or call it was passed to.
+///
+/// # Invariants
+///
+/// The pointer is to a task that lives as long as the value and its copies are used.
 #[derive(Clone, Copy)]
 pub(crate) struct TaskRef(*mut bindings::task_struct);
 
@@ -40,11 +44,13 @@ impl TaskRef {
     ///
     /// `ptr` points to a task that lives as long as the value and its copies are used.
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
+        // INVARIANT: By the safety requirement.
         Self(ptr)
     }
 
     /// The calling task.
     pub(crate) fn current() -> Self {
+        // INVARIANT: The caller is the task, which lives as long as it runs.
         Self(Task::current_raw())
     }
 
@@ -60,19 +66,20 @@ impl TaskRef {
 
     /// Whether it is an idle task, or plays one.
     pub(crate) fn is_idle(self) -> bool {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants, which stores its flags whole.
         unsafe { (&raw const (*self.0).flags).read_volatile() & bindings::PF_IDLE != 0 }
     }
 
     /// Whether the task has come so far in `do_exit()` that it can be off the task list.
     pub(crate) fn is_exiting(self) -> bool {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. The field is stored whole.
         unsafe { (&raw const (*self.0).exit_state).read_volatile() != 0 }
     }
 
     /// The function that a kernel thread was created to run.
     pub(crate) fn thread_function(self) -> Option<usize> {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. The function returns null for
+        // one that is no kernel thread.
         let function = unsafe { bindings::kthread_func(self.0) } as usize;
         (function != 0).then_some(function)
     }
@@ -82,18 +89,21 @@ impl TaskRef {
     ///
     /// [`TextHost::begin_look`]: crate::livepatch::model::TextHost::begin_look
     pub(crate) fn look(self) -> usize {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants, and one work item alone uses the
+        // field.
         unsafe { (&raw const (*self.0).klp_look).read_volatile() }
     }
 
     /// Sets what [`TaskRef::look`] returns.
     pub(crate) fn set_look(self, look: usize) {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants, and one work item alone uses the
+        // field.
         unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
     }
 
+    #[inline(always)]
     fn state_word(self) -> *mut c_int {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. Nothing is loaded.
         unsafe { &raw mut (*self.0).patch_state }
     }
 
@@ -101,44 +111,45 @@ impl TaskRef {
     /// ftrace handler use without a common lock.
     #[inline(always)]
     pub(crate) fn state(self) -> TaskState {
-        // SAFETY: The task lives.
+        // SAFETY: The word is a field of the task, which lives. It is always stored whole.
         TaskState::from_raw(unsafe { self.state_word().read_volatile() })
     }
 
     /// Sets what [`TaskRef::state`] reads.
     pub(crate) fn set_state(self, state: TaskState) {
-        // SAFETY: The task lives.
+        // SAFETY: The word is a field of the task, which lives. It is always loaded whole.
         unsafe { self.state_word().write_volatile(state as c_int) };
     }
 
     /// Whether `TIF_PATCH_PENDING` is set.
     pub(crate) fn pending(self) -> bool {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. Its flags are atomic.
         unsafe { bindings::klp_task_pending(self.0) }
     }
 
     /// Sets or clears `TIF_PATCH_PENDING`.
     pub(crate) fn set_pending(self, pending: bool) {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. Its flags are atomic.
         unsafe { bindings::klp_task_set_pending(self.0, pending) };
     }
 
     /// Clears `TIF_PATCH_PENDING`; a full barrier if it was set.
     pub(crate) fn test_and_clear_pending(self) -> bool {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. Its flags are atomic.
         unsafe { bindings::klp_task_test_and_clear_pending(self.0) }
     }
 
     /// Whether a CPU runs the task, and the caller is not it.
     pub(crate) fn runs_elsewhere(self) -> bool {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. The function compares it with
+        // the task that its CPU runs.
         !self.is_current() && unsafe { bindings::task_curr(self.0) } != 0
     }
 
     /// Whether the task is the caller or waits for a CPU; others sleep. To be asked while it is
     /// still.
     pub(crate) fn is_runnable(self) -> bool {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. The field is stored whole.
         self.is_current() || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
     }
 
@@ -153,14 +164,16 @@ impl TaskRef {
             _: *mut bindings::task_struct,
             body: *mut c_void,
         ) -> c_int {
-            // SAFETY: By the safety requirement.
+            // SAFETY: `body` points to an `Option<F>` by the safety requirement. `with_still()`
+            // does not use it meanwhile.
             let body = unsafe { &mut *body.cast::<Option<F>>() };
             body.take()
                 .map_or(bindings::EINVAL.cast_signed(), |body| body())
         }
 
         let mut body = Some(body);
-        // SAFETY: The task lives, and `call` gets what it expects, once.
+        // SAFETY: The pointer is to a task by the type invariants. `call` gets `body`, which is an
+        // `Option<F>`, before the function returns.
         unsafe { bindings::klp_call_still(self.0, Some(call::<F>), (&raw mut body).cast()) }
     }
 
@@ -170,14 +183,15 @@ impl TaskRef {
     /// not come here again.
     pub(crate) fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
         let mut entries = ptr::null_mut();
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, and
+        // preemption disabled, as this function demands. `entries` has room for a pointer.
         let count = unsafe { bindings::klp_task_stack(self.0, &mut entries) };
         to_result(count)?;
-        // SAFETY: That many entries of the buffer, which lives for ever, have been written, and
-        // the callers of this keep preemption disabled. `usize` is C's `unsigned long`.
-        Ok(body(unsafe {
-            slice::from_raw_parts(entries.cast(), count as usize)
-        }))
+        // SAFETY: `entries` points to the buffer of this CPU, which is static, and `count` of its
+        // elements have been written. No other task uses it while preemption is disabled. `usize`
+        // is C's `unsigned long`.
+        let entries = unsafe { slice::from_raw_parts(entries.cast(), count as usize) };
+        Ok(body(entries))
     }
 
     /// Whether a word on the task's stack or in its registers is an address in `text` that
@@ -195,26 +209,28 @@ impl TaskRef {
             address: c_ulong,
             wanted: *mut c_void,
         ) -> bool {
-            // SAFETY: By the safety requirement.
+            // SAFETY: `wanted` points to an `F` by the safety requirement. `points_into()` does not
+            // use it meanwhile, and the calls come one after the other.
             let wanted = unsafe { &mut *wanted.cast::<F>() };
             wanted(address)
         }
 
         let wanted = (&raw mut wanted).cast();
         let (start, size) = (text.start, text.len());
-        // SAFETY: The task lives and is still, and `call` gets what it expects.
+        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still.
+        // `call` gets `wanted`, which points to an `F`.
         unsafe { bindings::klp_task_points_into(self.0, start, size, Some(call::<F>), wanted) }
     }
 
     /// Makes the idle task pass through its loop.
     pub(crate) fn wake_idle(self) {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. The function asks for its CPU.
         unsafe { bindings::klp_task_wake_idle(self.0) };
     }
 
     /// Wakes the task: a kernel thread by a wake-up, any other by a signal that is not delivered.
     pub(crate) fn nudge(self) {
-        // SAFETY: The task lives.
+        // SAFETY: The pointer is to a task by the type invariants. Any task may be woken up.
         unsafe { bindings::klp_task_nudge(self.0) };
     }
 
@@ -222,8 +238,9 @@ impl TaskRef {
     /// Preemption is disabled, or `klp_mutex` is held.
     pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
         let func = func.map_or(ptr::null(), FuncName::as_ptr);
-        // SAFETY: The task lives, and `func` is null or a string: the index that it comes from
-        // stays while preemption is disabled, or who would replace it is locked out.
+        // SAFETY: The pointer is to a task by the type invariants. `func` is null or a string by
+        // the invariants of `FuncName`: the index that it comes from stays while preemption is
+        // disabled or `klp_mutex` is held.
         unsafe { bindings::klp_try_switch_task(self.0, err, func) };
     }
 }
@@ -238,12 +255,14 @@ pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
         task: *mut bindings::task_struct,
         visit: *mut c_void,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `visit` points to an `F` by the safety requirement. `for_each_task()` does not
+        // use it meanwhile, and the calls come one after the other.
         let visit = unsafe { &mut *visit.cast::<F>() };
+        // INVARIANT: The task lives during the call, and so during the visit.
         visit(TaskRef(task));
     }
 
-    // SAFETY: `call` gets what it expects.
+    // SAFETY: `call` gets tasks, and `visit`, which points to an `F`.
     unsafe { bindings::klp_visit_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
@@ -257,12 +276,14 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
         online: bool,
         visit: *mut c_void,
     ) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `visit` points to an `F` by the safety requirement. `for_each_idle_task()` does
+        // not use it meanwhile, and the calls come one after the other.
         let visit = unsafe { &mut *visit.cast::<F>() };
+        // INVARIANT: The task lives during the call, and so during the visit.
         visit(TaskRef(task), online);
     }
 
-    // SAFETY: `call` gets what it expects.
+    // SAFETY: `call` gets tasks, and `visit`, which points to an `F`.
     unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
@@ -273,47 +294,49 @@ pub(crate) fn on_each_cpu<F: FnMut() -> bool>(mut body: F) {
     ///
     /// `body` points to an `F`.
     unsafe extern "C" fn call<F: FnMut() -> bool>(body: *mut c_void) -> bool {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `body` points to an `F` by the safety requirement. `on_each_cpu()` does not use
+        // it meanwhile, and the calls come one after the other.
         let body = unsafe { &mut *body.cast::<F>() };
         body()
     }
 
-    // SAFETY: `call` gets what it expects. The calls come one after the other, and this waits for
-    // the last: there is one reference to `body` at a time, and it does not outlive it.
+    // SAFETY: `call` gets `body`, which points to an `F`. The calls come one after the other, and
+    // the function waits for the last: there is one reference to `body` at a time, and `body`
+    // outlives it.
     unsafe { bindings::klp_on_each_cpu(Some(call::<F>), (&raw mut body).cast()) };
 }
 
 /// Runs `body` while no CPU goes online or offline. Sleeps.
 pub(crate) fn with_cpus_fixed(body: impl FnOnce()) {
-    // SAFETY: Process context, and unlocked below.
+    // SAFETY: The caller may sleep, and the lock is released below.
     unsafe { bindings::klp_cpus_read_lock() };
     body();
-    // SAFETY: Locked above.
+    // SAFETY: The lock was taken above, by this task.
     unsafe { bindings::klp_cpus_read_unlock() };
 }
 
 /// Whether the architecture can tell the stack of a task for sure.
 pub(crate) fn reliable_stack_available() -> bool {
-    // SAFETY: No requirements.
+    // SAFETY: The function has no preconditions: its result is a constant.
     unsafe { bindings::klp_reliable_stack_available() }
 }
 
 /// Lets `__schedule()` try to switch the calling task, or stops that. Sleeps.
 pub(crate) fn set_sched_switching(on: bool) {
-    // SAFETY: No requirements.
+    // SAFETY: The caller may sleep, as the function does when it changes a static key.
     unsafe { bindings::klp_set_sched_switching(on) };
 }
 
 /// Waits until every CPU has left the sections without preemption that it was in, even where RCU
 /// is not watching. Sleeps.
 pub(crate) fn synchronize() {
-    // SAFETY: Process context.
+    // SAFETY: The caller may sleep, and holds `klp_mutex`, which protects the work items.
     unsafe { bindings::klp_synchronize_transition() };
 }
 
 /// Waits until every task that was ready to run has gone to sleep or to user space of its own
 /// accord: RCU tasks. Sleeps.
 pub(crate) fn wait_for_runnable_tasks() {
-    // SAFETY: Process context.
+    // SAFETY: The caller may sleep, as the function does.
     unsafe { bindings::klp_synchronize_runnable_tasks() };
 }

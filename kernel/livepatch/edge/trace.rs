@@ -73,19 +73,19 @@ declare_trace! {
 
 /// A patch becomes enabled.
 pub(crate) fn enabled(patch: &Patch) {
-    // SAFETY: This is a patch, and its module outlives it.
+    // SAFETY: The pointer is to a patch that lives, by the invariants of `Patch`.
     unsafe { klp_patch_enable(patch.as_ptr()) };
 }
 
 /// A patch becomes disabled.
 pub(crate) fn disabled(patch: &Patch) {
-    // SAFETY: This is a patch, and its module outlives it.
+    // SAFETY: The pointer is to a patch that lives, by the invariants of `Patch`.
     unsafe { klp_patch_disable(patch.as_ptr()) };
 }
 
 /// A patch becomes disabled because the patch `by` has replaced it.
 pub(crate) fn replaced(patch: &Patch, by: &Patch) {
-    // SAFETY: These are patches, and their modules outlive them.
+    // SAFETY: Both pointers are to patches that live, by the invariants of `Patch`.
     unsafe { klp_patch_replace(patch.as_ptr(), by.as_ptr()) };
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn switched(task: TaskRef, state: TaskState, way: Way) {
         Way::Fork => bindings::klp_switch_way_KLP_WAY_FORK,
         Way::Forced => bindings::klp_switch_way_KLP_WAY_FORCED,
     };
-    // SAFETY: The task lives.
+    // SAFETY: The pointer is to a task that lives, by the invariants of `TaskRef`.
     unsafe { klp_task_switched(task.as_ptr(), state as c_int, way) };
 }
 
@@ -118,8 +118,9 @@ pub(crate) fn blocked(task: TaskRef, target: TaskState, why: Blocker<FuncName>) 
         Blocker::Other(err) => (ptr::null(), err),
         _ => (ptr::null(), 0),
     };
-    // SAFETY: The task lives, and `func` is null or a string: the index that it comes from stays
-    // while preemption is disabled, or who would replace it is locked out.
+    // SAFETY: The pointer is to a task that lives, by the invariants of `TaskRef`. `func` is null
+    // or a string by those of `FuncName`: the index that it comes from stays while preemption is
+    // disabled or `klp_mutex` is held.
     unsafe { klp_task_blocked(task.as_ptr(), target as c_int, reason, func, err) };
 }
 
@@ -138,13 +139,13 @@ macro_rules! transition_tracepoints {
                 target: TaskState,
                 facts: impl FnOnce() -> (Tally, u64),
             ) {
-                // SAFETY: This is the static key of a tracepoint.
+                // SAFETY: `key` is a static key in a static tracepoint.
                 if unsafe {
                     static_branch_unlikely!(bindings::$tracepoint, bindings::tracepoint, key)
                 } {
                     let (Tally { waiting, tasks }, elapsed) = facts();
                     let (patch, target) = (patch.as_ptr(), target as c_int);
-                    // SAFETY: This is a patch, and its module outlives it.
+                    // SAFETY: `patch` points to a patch that lives, by the invariants of `Patch`.
                     unsafe { bindings::$call(patch, target, waiting, tasks, elapsed) };
                 }
             }
