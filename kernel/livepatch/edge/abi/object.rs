@@ -233,7 +233,9 @@ impl Object {
             Callback::PrePatch => {
                 // SAFETY: The module gives the callback for this object, to be called with
                 // `klp_mutex` held, as `Locked` shows that it is.
-                let ret = callbacks.pre_patch.map_or(0, |call| unsafe { call(object) });
+                let ret = callbacks
+                    .pre_patch
+                    .map_or(0, |call| unsafe { call(object) });
                 return if ret > 0 { Err(EINVAL) } else { to_result(ret) };
             }
             Callback::PostPatch => callbacks.post_patch,

@@ -3,7 +3,6 @@
 //! The way from one table to the next, of another size.
 
 use crate::edge::shadow_table::{
-    current,
     lock,
     Link,
     ShadowLocked,
@@ -17,13 +16,21 @@ use core::ptr;
 use kernel::{
     bindings,
     prelude::*,
-    sync::atomic::Release, //
+    sync::atomic::{
+        Relaxed,
+        Release, //
+    }, //
 };
 
 /// How many heads are done in one section with interrupts disabled.
 const HEADS_PER_STEP: usize = 64;
 
 /// The way from one table to the next. One at a time: the work's.
+///
+/// # Invariants
+///
+/// `old` points to the table that is in use until the last step, `new` to the one that takes over.
+/// Only [`Migration::finish`] frees `old`, and nothing frees `new` before that.
 pub(crate) struct Migration {
     old: *const Table,
     new: *mut Table,
@@ -37,8 +44,10 @@ impl Migration {
     ///
     /// [`ENOMEM`].
     pub(crate) fn begin(order: u32) -> Result<Self> {
-        // SAFETY: The work is the caller.
-        let old: &Table = unsafe { current() };
+        let old = TABLE.load(Relaxed);
+        // SAFETY: `old` points to the table in use. The work alone replaces and frees tables, and
+        // it is the caller.
+        let side = unsafe { (*old).side };
         let (heads, owned) = if order == SMALLEST_ORDER {
             // The table is bigger, and the one before it, with these heads, was waited for.
             let locked = lock();
@@ -54,12 +63,13 @@ impl Migration {
             }
             (heads.as_ptr(), Some(heads))
         };
-        // INVARIANT: There are as many links, in an array of the table's or a static one.
+        // INVARIANT: There are as many links, in an array of the table's or a static one, and all
+        // of them are null.
         let new = KBox::new(
             Table {
                 heads,
                 order,
-                side: old.side.other(),
+                side: side.other(),
                 _owned: owned,
             },
             GFP_KERNEL,
@@ -69,25 +79,26 @@ impl Migration {
             state.next = new;
             state.done = 0;
         });
+        // INVARIANT: The new table takes over from the one in use.
         Ok(Self { old, new })
     }
 
     /// Takes the next heads over. When all of them have been, the new table is in use, and this
     /// returns `true`.
     pub(crate) fn step(&self, locked: &ShadowLocked) -> bool {
-        // SAFETY: The work, whose this is, has not freed either yet.
+        // SAFETY: Both pointers are to tables, which live as long as `self`, by the type
+        // invariants.
         let (old, new) = unsafe { (&*self.old, &*self.new) };
         let done = locked.with_state(|state| state.done);
         let end = old.len().min(done.saturating_add(HEADS_PER_STEP));
         for index in done..end {
-            // SAFETY: The index is less than the length. What is on the chain lives while the lock
-            // is held; it is not in the new table yet, because its head is only done now.
-            unsafe {
-                let mut shadow = old.head_at(index).load();
-                while !shadow.is_null() {
-                    new.add(shadow, locked);
-                    shadow = old.after(shadow).load();
-                }
+            // SAFETY: `index` is less than the length.
+            let head = unsafe { old.head_at(index) };
+            // SAFETY: This is a head of the old table, and `locked` shows that the lock is held.
+            for (_, variable) in unsafe { old.chain(head) } {
+                // SAFETY: The variable is not in the new table yet, because its head in the old one
+                // is only done now. `ShadowLocked::destroy()` takes it out of both.
+                unsafe { new.add(variable, locked) };
             }
         }
         let complete = end == old.len();
@@ -109,13 +120,12 @@ impl Migration {
     ///
     /// Waits for its readers: the links that they use are those of the table after the next.
     pub(crate) fn finish(self) {
-        // SAFETY: The work can sleep. Nobody finds the old table any more, and when this returns,
-        // nobody uses it. It comes from `begin()`, unless it is the first.
-        unsafe {
-            bindings::synchronize_rcu();
-            if !ptr::eq(self.old, &FIRST_TABLE) {
-                drop(KBox::from_raw(self.old.cast_mut()));
-            }
+        // SAFETY: The work may sleep, as the function does.
+        unsafe { bindings::synchronize_rcu() };
+        if !ptr::eq(self.old, &raw const FIRST_TABLE) {
+            // SAFETY: The table was a box in `begin()`, as all are but the first. It was replaced
+            // in the last step, and the readers that had found it are done.
+            drop(unsafe { KBox::from_raw(self.old.cast_mut()) });
         }
     }
 }

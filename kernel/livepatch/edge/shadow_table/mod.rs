@@ -25,6 +25,7 @@ pub(crate) use variable::{
 
 use core::{
     cell::UnsafeCell,
+    iter,
     ptr, //
 };
 use kernel::{
@@ -40,13 +41,10 @@ use kernel::{
             Release, //
         },
         rcu, //
-    }, //
+    },
+    types::NotThreadSafe, //
 };
-use variable::{
-    data_of,
-    is,
-    key_of, //
-};
+use variable::Variable;
 
 /// Where a chain begins, or goes on: a pointer to a variable, or null.
 ///
@@ -66,14 +64,15 @@ impl Link {
     /// in [`Link::store`].
     #[inline]
     fn load(&self) -> *mut klp_shadow {
-        // SAFETY: The word is valid; it is loaded as `READ_ONCE()` does.
+        // SAFETY: `self` is a reference to the word, and writers store it whole. The load is what
+        // `READ_ONCE()` is.
         unsafe { self.0.get().read_volatile() }
     }
 
     /// Orders what has been written to the variable before the store: pairs with the dependent
     /// loads of readers.
     fn store(&self, shadow: *mut klp_shadow, _: &ShadowLocked) {
-        // SAFETY: The word is valid, and readers load it whole.
+        // SAFETY: `self` is a reference to the word, and all accesses to it load or store it whole.
         unsafe { Atomic::from_ptr(self.0.get()) }.store(shadow, Release);
     }
 }
@@ -103,9 +102,14 @@ static SMALLEST_HEADS: [Link; 1 << SMALLEST_ORDER] = [const { Link::null() }; 1 
 ///
 /// # Invariants
 ///
-/// `heads` points to `1 << order` links, that live as long as the table; `order` is not 0. The
-/// chains are linked by the variables' links on `side`, and everything on them lives as long as a
-/// reader may be there.
+/// 1. `heads` points to `1 << order` links, which live as long as the table; `order` is not 0.
+/// 2. A head, and the link on `side` of a variable in the table, is null or leads to a variable in
+///    the table.
+/// 3. A variable in the table lives until it has been taken out and RCU's readers are done. That
+///    goes for holders of `klp_shadow_lock`, too: they have preemption disabled, or the lock itself
+///    is a read side critical section of RCU.
+///
+/// The last two hold while the table is in use, or takes over from the one that is.
 struct Table {
     heads: *const Link,
     order: u32,
@@ -114,11 +118,11 @@ struct Table {
     _owned: Option<KVVec<Link>>,
 }
 
-// SAFETY: The links are for many to use, see there; nothing else is ever written.
+// SAFETY: `Link` can be shared. The fields themselves do not change.
 unsafe impl Sync for Table {}
 
 static FIRST_TABLE: Table = Table {
-    // INVARIANT: The array has as many links.
+    // INVARIANT: The static array has as many links, and all of them are null.
     heads: (&raw const SMALLEST_HEADS).cast(),
     order: SMALLEST_ORDER,
     side: Side::First,
@@ -126,20 +130,23 @@ static FIRST_TABLE: Table = Table {
 };
 
 /// The table. Written under `klp_shadow_lock`, by the work that resizes it; read under RCU.
+///
+/// The table that it points to lives until it has been replaced and RCU's readers are done.
 static TABLE: Atomic<*mut Table> = Atomic::new((&raw const FIRST_TABLE).cast_mut());
 
 /// The table that is in use.
 ///
 /// # Safety
 ///
-/// An RCU read side critical section or the lock is held, as long as `'a`; or the caller is the
-/// work that resizes the table, and does not go on to free it.
+/// The caller is in a read side critical section of RCU, or holds the lock, for as long as `'a`.
 #[inline]
 unsafe fn current<'a>() -> &'a Table {
-    // SAFETY: By the safety requirement, and what `Migration::finish()` waits for. The table is
-    // loaded as `READ_ONCE()` does; what is loaded through it depends on that, which pairs with
-    // the store in `Migration::step()`.
-    unsafe { &*TABLE.as_ptr().read_volatile() }
+    // SAFETY: `TABLE` is static, and writers store it whole. The load is what `READ_ONCE()` is. The
+    // loads through the result depend on it, which pairs with the store in `Migration::step()`.
+    let table = unsafe { TABLE.as_ptr().read_volatile() };
+    // SAFETY: `TABLE` points to a table. `Migration::finish()` waits for readers before it frees
+    // one that was replaced, and so for the caller.
+    unsafe { &*table }
 }
 
 impl Table {
@@ -152,14 +159,15 @@ impl Table {
         key.hash() >> (usize::BITS - self.order)
     }
 
-    /// The head at an index that is less than [`Table::len`].
+    /// The head at an index.
     ///
     /// # Safety
     ///
-    /// It is.
+    /// `index` is less than [`Table::len`].
     #[inline]
     unsafe fn head_at(&self, index: usize) -> &Link {
-        // SAFETY: By the safety requirement and the type invariants.
+        // SAFETY: By the first invariant `heads` points to as many links, of which there is one at
+        // `index` by the safety requirement.
         unsafe { &*self.heads.add(index) }
     }
 
@@ -170,68 +178,71 @@ impl Table {
         unsafe { self.head_at(self.index(key)) }
     }
 
-    /// What the chain goes on with after a variable.
+    /// The link by which the chain goes on after a variable.
+    #[inline]
+    fn after<'a>(&self, variable: Variable<'a>) -> &'a Link {
+        // SAFETY: The variable lives as long as `'a` by its invariants. Nothing is loaded.
+        let links = unsafe { &raw const (*variable.as_ptr()).next };
+        // SAFETY: There are two links, and `side` is the index of one. `Link` is a transparent view
+        // of a pointer.
+        unsafe { &*links.cast::<Link>().add(self.side as usize) }
+    }
+
+    /// The variable that a link leads to, or `None` at the end of the chain.
     ///
     /// # Safety
     ///
-    /// `shadow` points to a variable that lives as long as `'a`.
+    /// `from` is a head of this table, or the result of [`Table::after`] for a variable in it. The
+    /// caller is in a read side critical section of RCU, or holds the lock, for as long as `'a`.
     #[inline]
-    unsafe fn after<'a>(&self, shadow: *mut klp_shadow) -> &'a Link {
-        // SAFETY: By the safety requirement; there are two links, and `Link` is transparent.
-        unsafe {
-            let links = (&raw mut (*shadow).next).cast::<Link>();
-            &*links.add(self.side as usize)
-        }
+    unsafe fn follow<'a>(&self, from: &Link) -> Option<Variable<'a>> {
+        // SAFETY: By the second invariant the link is null or leads to a variable in the table, and
+        // by the third that lives as long as `'a`.
+        unsafe { Variable::from_raw(from.load()) }
+    }
+
+    /// The variables of a chain, each with the link that leads to it.
+    ///
+    /// # Safety
+    ///
+    /// `head` is a head of this table. The caller is in a read side critical section of RCU, or
+    /// holds the lock, for as long as `'a`.
+    #[inline]
+    unsafe fn chain<'a>(
+        &'a self,
+        head: &'a Link,
+    ) -> impl Iterator<Item = (&'a Link, Variable<'a>)> {
+        let mut next = head;
+        iter::from_fn(move || {
+            let from = next;
+            // SAFETY: `from` is the head, or follows a variable that was found here. The caller
+            // meets the other requirement.
+            let variable = unsafe { self.follow(from) }?;
+            next = self.after(variable);
+            Some((from, variable))
+        })
     }
 
     /// Puts a variable at the beginning of its chain.
     ///
     /// # Safety
     ///
-    /// `shadow` points to a variable that is not in this table, and stays until it is removed.
-    unsafe fn add(&self, shadow: *mut klp_shadow, locked: &ShadowLocked) {
-        // SAFETY: By the safety requirement.
-        unsafe {
-            let head = self.head(key_of(shadow));
-            self.after(shadow).store(head.load(), locked);
-            head.store(shadow, locked);
-        }
+    /// The variable is not in this table, and is not freed before it has been taken out.
+    unsafe fn add(&self, variable: Variable<'_>, locked: &ShadowLocked) {
+        let head = self.head(variable.key());
+        // INVARIANT: The variable leads to the rest of the chain, and the head to the variable.
+        self.after(variable).store(head.load(), locked);
+        head.store(variable.as_ptr(), locked);
     }
 
-    /// Takes the variable that `from` leads to out of its chain. Who has found it goes on from it
-    /// as before.
+    /// Takes a variable out of its chain. A reader that has found it goes on from it as before.
     ///
     /// # Safety
     ///
-    /// `from` is a head of this table, or the link of a variable in it, and leads to one.
-    unsafe fn cut(&self, from: &Link, locked: &ShadowLocked) {
-        // SAFETY: By the safety requirement.
-        unsafe { from.store(self.after(from.load()).load(), locked) };
-    }
-
-    /// The link that leads to the first variable of a key's chain for which `wanted` says so.
-    ///
-    /// # Safety
-    ///
-    /// The table is in use, or to be used next.
-    unsafe fn link_to(
-        &self,
-        key: Key,
-        _: &ShadowLocked,
-        wanted: impl Fn(*mut klp_shadow) -> bool,
-    ) -> Option<&Link> {
-        let mut from = self.head(key);
-        loop {
-            let shadow = from.load();
-            if shadow.is_null() {
-                return None;
-            }
-            if wanted(shadow) {
-                return Some(from);
-            }
-            // SAFETY: What is on a chain lives while the lock is held.
-            from = unsafe { self.after(shadow) };
-        }
+    /// `from` is a head of this table, or the link of a variable in it, and leads to `variable`.
+    unsafe fn cut(&self, from: &Link, variable: Variable<'_>, locked: &ShadowLocked) {
+        // INVARIANT: The link leads to the rest of the chain.
+        from.store(self.after(variable).load(), locked);
     }
 }
 
@@ -241,7 +252,7 @@ struct State {
     count: usize,
     /// Whether the work that resizes the table is on its way.
     resizing: bool,
-    /// The table that will take the place of this one, or null.
+    /// The table that will take the place of this one, or null. It is not freed while it is here.
     next: *const Table,
     /// How many heads of this table have been done: what is on them is in `next`, too.
     done: usize,
@@ -249,7 +260,7 @@ struct State {
 
 struct StateCell(UnsafeCell<State>);
 
-// SAFETY: Used through `ShadowLocked` alone, which holds the lock.
+// SAFETY: `ShadowLocked::with_state()` alone accesses the state, with the lock held.
 unsafe impl Sync for StateCell {}
 
 static STATE: StateCell = StateCell(UnsafeCell::new(State {
@@ -262,30 +273,31 @@ static STATE: StateCell = StateCell(UnsafeCell::new(State {
 /// The data of a variable in the table.
 pub(crate) fn find(key: Key) -> Option<*mut c_void> {
     let _rcu = rcu::read_lock();
-    // SAFETY: Under RCU, the table and all that its chains lead to live.
-    unsafe {
-        let table = current();
-        let mut shadow = table.head(key).load();
-        while !shadow.is_null() {
-            if is(key, shadow) {
-                return Some(data_of(shadow));
-            }
-            shadow = table.after(shadow).load();
-        }
-    }
-    None
+    // SAFETY: The guard makes this a read side critical section of RCU.
+    let table = unsafe { current() };
+    // SAFETY: This is a head of the table, and the guard is held.
+    let mut chain = unsafe { table.chain(table.head(key)) };
+    let found = chain.find(|(_, variable)| variable.key() == key);
+    found.map(|(_, variable)| variable.data())
 }
 
 /// `klp_shadow_lock`, held with interrupts disabled until this is dropped.
+///
+/// # Invariants
+///
+/// The lock is held, and `klp_shadow_lock()` has returned `flags` to this task.
 pub(crate) struct ShadowLocked {
     flags: usize,
+    _not_send: NotThreadSafe,
 }
 
 /// Takes `klp_shadow_lock`.
 pub(crate) fn lock() -> ShadowLocked {
+    // INVARIANT: The lock is taken here, and released by `drop()`.
     ShadowLocked {
-        // SAFETY: Released below.
+        // SAFETY: The caller does not hold the lock. Any context may take it, except for NMI.
         flags: unsafe { bindings::klp_shadow_lock() },
+        _not_send: NotThreadSafe,
     }
 }
 
@@ -300,21 +312,27 @@ pub(crate) struct Fill {
 
 impl ShadowLocked {
     fn table(&self) -> &Table {
-        // SAFETY: The lock is held as long as `self` is borrowed.
+        // SAFETY: The lock is held until `self` is dropped, and so as long as it is borrowed.
         unsafe { current() }
     }
 
-    /// Calls `body` with the state, which it must not get at in another way.
+    /// Calls `body` with the state. `body` must not call this.
     fn with_state<R>(&self, body: impl FnOnce(&mut State) -> R) -> R {
-        // SAFETY: The lock is held, and no `body` here calls this again, or what is not ours.
+        // SAFETY: The lock is held until `self` is dropped, which excludes other CPUs. Nothing else
+        // on this one has a reference, because no `body` calls this, or a function of a livepatch.
         body(unsafe { &mut *STATE.0.get() })
     }
 
-    /// The table that has taken over what is on that head, if it has.
+    /// The table that has taken the variables on the key's head over, if it has.
     fn next_for(&self, key: Key) -> Option<&Table> {
         let index = self.table().index(key);
-        // SAFETY: `next` is null or points to a table that lives while it is there.
-        self.with_state(|state| unsafe { state.next.as_ref() }.filter(|_| index < state.done))
+        let next = self.with_state(|state| match index < state.done {
+            true => state.next,
+            false => ptr::null(),
+        });
+        // SAFETY: `next` is null or points to a table, which is not freed before the lock is
+        // released: it is there, or in use, until the work has waited for RCU's readers.
+        unsafe { next.as_ref() }
     }
 
     /// How full the table is.
@@ -329,7 +347,8 @@ impl ShadowLocked {
     /// elsewhere then asks again. Can be called in any context.
     pub(crate) fn resize_later(&self) {
         if !self.with_state(|state| state.resizing) {
-            // SAFETY: No requirements.
+            // SAFETY: The function has no preconditions: it queues a static `irq_work`, on a CPU
+            // that is online.
             let queued = unsafe { bindings::klp_shadow_resize_later() };
             self.with_state(|state| state.resizing = queued);
         }
@@ -342,51 +361,51 @@ impl ShadowLocked {
 
     /// Puts a variable into the table, where there is none with its key, and returns its data.
     pub(crate) fn insert(&self, shadow: Shadow) -> *mut c_void {
-        let shadow = shadow.into_raw();
-        // SAFETY: The variable was ours, and is freed by `destroy()`.
-        unsafe {
-            self.table().add(shadow, self);
-            if let Some(next) = self.next_for(key_of(shadow)) {
-                next.add(shadow, self);
-            }
-            self.with_state(|state| state.count = state.count.wrapping_add(1));
-            data_of(shadow)
+        let variable = shadow.into_variable(self);
+        // SAFETY: The variable is new, and so in no table. `destroy()` alone frees it, when it has
+        // taken it out.
+        unsafe { self.table().add(variable, self) };
+        if let Some(next) = self.next_for(variable.key()) {
+            // SAFETY: The variable is in the other table alone, and `destroy()` takes it out of
+            // both.
+            unsafe { next.add(variable, self) };
         }
+        self.with_state(|state| state.count = state.count.wrapping_add(1));
+        variable.data()
     }
 
-    /// Removes the variable that a link of the table leads to, and destroys it.
+    /// Removes a variable from the table, and destroys it.
     ///
     /// # Safety
     ///
-    /// `from` is a head of the table in use, or the link of a variable in it, and leads to one.
-    unsafe fn destroy(&self, from: &Link, destructor: Destructor) {
-        let shadow = from.load();
-        // SAFETY: By the safety requirement the variable is in the table, and alive. Readers who
-        // have found it may use it until RCU says so; nobody finds it any more.
-        unsafe {
-            let key = key_of(shadow);
-            self.table().cut(from, self);
-            if let Some(next) = self.next_for(key) {
-                if let Some(from) = next.link_to(key, self, |other| other == shadow) {
-                    next.cut(from, self);
-                }
+    /// `from` is a head of the table in use, or the link of a variable in it, and leads to
+    /// `variable`.
+    unsafe fn destroy(&self, from: &Link, variable: Variable<'_>, destructor: Destructor) {
+        // SAFETY: By the safety requirement `from` leads to `variable`, in this table.
+        unsafe { self.table().cut(from, variable, self) };
+        if let Some(next) = self.next_for(variable.key()) {
+            // SAFETY: This is a head of the table, and the lock is held.
+            let mut chain = unsafe { next.chain(next.head(variable.key())) };
+            if let Some((from, _)) = chain.find(|&(_, other)| other == variable) {
+                // SAFETY: `from` was found to lead to `variable`, in this table.
+                unsafe { next.cut(from, variable, self) };
             }
-            self.with_state(|state| state.count = state.count.wrapping_sub(1));
-            // Its user's, as `Destructor::new()` requires.
-            if let Some(call) = destructor.0 {
-                call(key.object, data_of(shadow));
-            }
-            bindings::klp_shadow_free_rcu(shadow);
         }
+        self.with_state(|state| state.count = state.count.wrapping_sub(1));
+        destructor.run(variable);
+        // SAFETY: `klp_shadow_new()` has made the variable. Readers can no longer find it, and the
+        // function waits for those that have found it.
+        unsafe { bindings::klp_shadow_free_rcu(variable.as_ptr()) };
     }
 
     /// Removes and destroys a variable, if it is there.
     pub(crate) fn remove(&self, key: Key, destructor: Destructor) {
-        // SAFETY: The table is in use, and what is on its chains lives while the lock is held.
-        unsafe {
-            if let Some(from) = self.table().link_to(key, self, |shadow| is(key, shadow)) {
-                self.destroy(from, destructor);
-            }
+        let table = self.table();
+        // SAFETY: This is a head of the table, and the lock is held.
+        let mut chain = unsafe { table.chain(table.head(key)) };
+        if let Some((from, variable)) = chain.find(|(_, variable)| variable.key() == key) {
+            // SAFETY: `from` was found to lead to `variable`, in the table in use.
+            unsafe { self.destroy(from, variable, destructor) };
         }
     }
 
@@ -394,20 +413,16 @@ impl ShadowLocked {
     pub(crate) fn remove_all(&self, id: usize, destructor: Destructor) {
         let table = self.table();
         for index in 0..table.len() {
-            // SAFETY: The index is less than the length; what is on the chain lives while the lock
+            // SAFETY: `index` is less than the length.
+            let mut from = unsafe { table.head_at(index) };
+            // SAFETY: `from` is a head, or follows a variable that is still in the table. The lock
             // is held.
-            unsafe {
-                let mut from = table.head_at(index);
-                loop {
-                    let shadow = from.load();
-                    if shadow.is_null() {
-                        break;
-                    }
-                    if key_of(shadow).id == id {
-                        self.destroy(from, destructor);
-                    } else {
-                        from = table.after(shadow);
-                    }
+            while let Some(variable) = unsafe { table.follow(from) } {
+                if variable.key().id == id {
+                    // SAFETY: `from` was found to lead to `variable`, in the table in use.
+                    unsafe { self.destroy(from, variable, destructor) };
+                } else {
+                    from = table.after(variable);
                 }
             }
         }
@@ -416,7 +431,8 @@ impl ShadowLocked {
 
 impl Drop for ShadowLocked {
     fn drop(&mut self) {
-        // SAFETY: Taken by `lock()`, which has returned these flags.
+        // SAFETY: The lock is held, and `flags` were returned when this task took it, by the type
+        // invariants.
         unsafe { bindings::klp_shadow_unlock(self.flags) };
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::edge::shadow_table::ShadowLocked;
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
@@ -18,8 +19,8 @@ use kernel::{
     }, //
 };
 
-/// What a variable is known by.
-#[derive(Clone, Copy)]
+/// The structure and the identifier by which a variable is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     /// The structure it belongs to; only its address matters.
     pub(crate) object: *mut c_void,
@@ -36,6 +37,11 @@ impl Key {
 }
 
 /// A constructor of a livepatch's, with its argument; `None` leaves the data zeroed.
+///
+/// # Invariants
+///
+/// `call`, if any, can be called with the object and the data of the variable that it is used for,
+/// and with `data`.
 #[derive(Clone, Copy)]
 pub(crate) struct Constructor {
     call: bindings::klp_shadow_ctor_t,
@@ -50,13 +56,28 @@ impl Constructor {
     /// `call`, if any, can be called with the variable's object, data of the size that is asked
     /// for, and `data`.
     pub(crate) unsafe fn new(call: bindings::klp_shadow_ctor_t, data: *mut c_void) -> Self {
+        // INVARIANT: By the safety requirement.
         Self { call, data }
+    }
+
+    /// Calls the constructor. Returns 0, or the constructor's own number for an error.
+    fn run(self, variable: Variable<'_>) -> c_int {
+        let Some(call) = self.call else {
+            return 0;
+        };
+        // SAFETY: `call` can be called with these arguments by the type invariants.
+        unsafe { call(variable.key().object, variable.data(), self.data) }
     }
 }
 
 /// A destructor of a livepatch's, if it has one.
+///
+/// # Invariants
+///
+/// The function, if any, can be called with the object and the data of the variables that it is
+/// used for.
 #[derive(Clone, Copy)]
-pub(crate) struct Destructor(pub(super) bindings::klp_shadow_dtor_t);
+pub(crate) struct Destructor(bindings::klp_shadow_dtor_t);
 
 impl Destructor {
     /// The destructor that was passed in.
@@ -66,69 +87,89 @@ impl Destructor {
     /// `call`, if any, can be called with the object and the data of the variables that it is used
     /// for.
     pub(crate) unsafe fn new(call: bindings::klp_shadow_dtor_t) -> Self {
+        // INVARIANT: By the safety requirement.
         Self(call)
     }
-}
 
-/// The variable's key.
-///
-/// # Safety
-///
-/// `shadow` points to a variable that lives during the call.
-#[inline]
-pub(super) unsafe fn key_of(shadow: *mut klp_shadow) -> Key {
-    // SAFETY: By the safety requirement; the key never changes.
-    unsafe {
-        Key {
-            object: (*shadow).obj,
-            id: (*shadow).id,
+    /// Calls the destructor.
+    pub(super) fn run(self, variable: Variable<'_>) {
+        if let Some(call) = self.0 {
+            // SAFETY: `call` can be called with these arguments by the type invariants.
+            unsafe { call(variable.key().object, variable.data()) };
         }
     }
 }
 
-/// The variable's data.
+/// A variable, in the table or not yet.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// `shadow` points to a variable that lives during the call.
-#[inline]
-pub(super) unsafe fn data_of(shadow: *mut klp_shadow) -> *mut c_void {
-    // SAFETY: By the safety requirement; nothing is loaded.
-    unsafe { (&raw mut (*shadow).data).cast() }
-}
+/// The pointer is to a variable that lives as long as `'a`. Its `obj` and `id` do not change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Variable<'a>(NonNull<klp_shadow>, PhantomData<&'a klp_shadow>);
 
-/// Whether the variable is the one with that key.
-///
-/// # Safety
-///
-/// `shadow` points to a variable that lives during the call.
-#[inline]
-pub(super) unsafe fn is(key: Key, shadow: *mut klp_shadow) -> bool {
-    // SAFETY: By the safety requirement.
-    let other = unsafe { key_of(shadow) };
-    key.object == other.object && key.id == other.id
+impl Variable<'_> {
+    /// The variable at `ptr`, or `None` if that is null.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is null or points to a variable that lives as long as the result is used.
+    #[inline]
+    pub(super) unsafe fn from_raw(ptr: *mut klp_shadow) -> Option<Self> {
+        // INVARIANT: By the safety requirement. Nothing stores to the key of a variable.
+        NonNull::new(ptr).map(|ptr| Self(ptr, PhantomData))
+    }
+
+    /// The variable itself, for C.
+    #[inline]
+    pub(super) fn as_ptr(self) -> *mut klp_shadow {
+        self.0.as_ptr()
+    }
+
+    /// The variable's key.
+    #[inline]
+    pub(super) fn key(self) -> Key {
+        let ptr = self.as_ptr();
+        // SAFETY: `ptr` points to a variable, whose `obj` and `id` do not change, by the type
+        // invariants.
+        let (object, id) = unsafe { ((*ptr).obj, (*ptr).id) };
+        Key { object, id }
+    }
+
+    /// The variable's data.
+    #[inline]
+    pub(super) fn data(self) -> *mut c_void {
+        // SAFETY: The pointer is to a variable by the type invariants. Nothing is loaded.
+        unsafe { (&raw mut (*self.as_ptr()).data).cast() }
+    }
 }
 
 /// Warns, with a backtrace, of a variable that exists.
 pub(crate) fn warn_duplicate(key: Key) {
-    // SAFETY: No requirements.
+    // SAFETY: The function has no preconditions: it prints the key.
     unsafe { bindings::klp_shadow_warn_duplicate(key.object, key.id) };
 }
 
-/// Tells the log of a constructor that failed.
+/// Reports, in the log, a constructor that failed.
 pub(crate) fn report_constructor(key: Key, errno: c_int) {
-    // SAFETY: No requirements.
+    // SAFETY: The function has no preconditions: it prints the key and the number.
     unsafe { bindings::klp_shadow_report_constructor(key.object, key.id, errno) };
 }
 
 /// A variable that is not in the table.
+///
+/// # Invariants
+///
+/// `klp_shadow_new()` has made the variable, and this is the only pointer to it.
 pub(crate) struct Shadow(NonNull<klp_shadow>);
 
 impl Shadow {
     /// Allocates a zeroed variable with `size` bytes of data.
     pub(crate) fn new(key: Key, size: usize, flags: bindings::gfp_t) -> Option<Self> {
-        // SAFETY: No requirements.
+        // SAFETY: The function has no preconditions but those of `flags`, which the caller of
+        // `klp_shadow_alloc()` has chosen. It does not use the object, and checks the size.
         let shadow = unsafe { bindings::klp_shadow_new(key.object, key.id, size, flags) };
+        // INVARIANT: The variable was just made.
         NonNull::new(shadow).map(Self)
     }
 
@@ -138,28 +179,25 @@ impl Shadow {
         constructor: Constructor,
         _: &ShadowLocked,
     ) -> Result<(), c_int> {
-        let Some(call) = constructor.call else {
-            return Ok(());
-        };
-        let shadow = self.0.as_ptr();
-        // SAFETY: By what `Constructor::new()` requires; the variable is ours.
-        let errno = unsafe { call((*shadow).obj, data_of(shadow), constructor.data) };
-        if errno == 0 {
-            Ok(())
-        } else {
-            Err(errno)
+        // INVARIANT: The variable lives as long as `self`.
+        match constructor.run(Variable(self.0, PhantomData)) {
+            0 => Ok(()),
+            errno => Err(errno),
         }
     }
 
-    /// The variable, which the caller is to free.
-    pub(super) fn into_raw(self) -> *mut klp_shadow {
-        ManuallyDrop::new(self).0.as_ptr()
+    /// The variable, which the caller puts into the table.
+    pub(super) fn into_variable(self, _: &ShadowLocked) -> Variable<'_> {
+        // INVARIANT: Only `ShadowLocked::destroy()` has variables freed, not before RCU's readers
+        // are done. The section that holds the lock counts as one.
+        Variable(ManuallyDrop::new(self).0, PhantomData)
     }
 }
 
 impl Drop for Shadow {
     fn drop(&mut self) {
-        // SAFETY: The variable is ours, and nobody else knows of it.
+        // SAFETY: `klp_shadow_new()` has allocated the variable with `kzalloc()`, and this is the
+        // only pointer to it, by the type invariants.
         unsafe { bindings::kfree(self.0.as_ptr().cast()) };
     }
 }
