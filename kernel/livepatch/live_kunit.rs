@@ -64,12 +64,12 @@ mod tests {
     }
 
     fn target(value: i32) -> i32 {
-        // SAFETY: No requirements.
+        // SAFETY: The function has no preconditions: it and its replacements only add.
         unsafe { bindings::klp_kunit_target(value) }
     }
 
     fn other_target(value: i32) -> i32 {
-        // SAFETY: No requirements.
+        // SAFETY: The function has no preconditions: it and its replacements only add.
         unsafe { bindings::klp_kunit_other_target(value) }
     }
 
@@ -117,12 +117,15 @@ mod tests {
         }
 
         fn view(&self) -> &Patch {
-            // SAFETY: What is looked at is filled in, and in its place in a box.
+            // INVARIANT: `new()` has filled in the fields that the tests use, and `self` is in a
+            // box, where the arrays stay. The last object and the last func are zero.
+            // SAFETY: `patch` lives as long as `self`, and the view is transparent.
             unsafe { &*(&raw const self.patch).cast() }
         }
 
         fn object(&self) -> &Object {
-            // SAFETY: As above.
+            // INVARIANT: As for the patch.
+            // SAFETY: The first object lives as long as `self`, and the view is transparent.
             unsafe { &*(&raw const self.objects[0]).cast() }
         }
 

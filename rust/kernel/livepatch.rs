@@ -192,7 +192,10 @@ pub trait Callbacks {
 ///
 /// # Invariants
 ///
-/// `patch` is the livepatch that `object` belongs to. The core's lock is held.
+/// - `object` is an object of `patch`, and both live as long as `'a`.
+/// - The object's `name` is null or a string that lives as long and does not change.
+/// - The core's lock is held for as long as `'a`. It protects `mod_` of the object and `enabled` of
+///   the patch, and keeps the module that `mod_` points to from being freed.
 pub struct Object<'a> {
     object: &'a Opaque<bindings::klp_object>,
     patch: *mut bindings::klp_patch,
@@ -202,22 +205,23 @@ impl<'a> Object<'a> {
     /// The module's name; [`None`] for the kernel.
     #[inline]
     pub fn name(&self) -> Option<&'a CStr> {
-        // SAFETY: The name is the livepatch's, and written by nobody.
+        // SAFETY: The object lives, and its `name` does not change, by the type invariants.
         let name = unsafe { (*self.object.get()).name };
-        // SAFETY: `module_livepatch!` makes it a C string in the livepatch's own memory.
+        // SAFETY: `name` is not null, and so a string that lives as long as `'a`, by the type
+        // invariants.
         (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })
     }
 
     /// The state of the module; [`None`] for the kernel.
     #[inline]
     pub fn module_state(&self) -> Option<ModuleState> {
-        // SAFETY: The core's lock, which is held, protects the field.
+        // SAFETY: The object lives, and the core's lock protects the field, by the type invariants.
         let module = unsafe { (*self.object.get()).mod_ };
         if module.is_null() {
             return None;
         }
-        // SAFETY: The module stays while the core's lock is held. Its loader may be changing the
-        // state, in one store.
+        // SAFETY: `module` is not null, and so points to a module, which the core's lock keeps. Its
+        // loader may change the state at the same time, in one store.
         let state = unsafe { (&raw const (*module).state).read_volatile() };
         Some(match state {
             bindings::module_state_MODULE_STATE_LIVE => ModuleState::Live,
@@ -235,7 +239,7 @@ impl<'a> Object<'a> {
     /// started to disable it.
     #[inline]
     fn in_transit(&self) -> bool {
-        // SAFETY: The core's lock, which is held, protects the field.
+        // SAFETY: The patch lives, and the core's lock protects the field, by the type invariants.
         let enabled = unsafe { (*self.patch).enabled };
         enabled && !matches!(self.module_state(), None | Some(ModuleState::Live))
     }
@@ -294,7 +298,9 @@ pub unsafe trait Livepatch {
 ///
 /// # Invariants
 ///
-/// There has been no other of the same `P`. It is dropped when the core has released the patch.
+/// - There has been no other value for the same `P`.
+/// - It is dropped when the core has released the patch, or has never had it: from then on, nothing
+///   else uses the patch or its states.
 #[doc(hidden)]
 pub struct Enabled<P: Livepatch>(PhantomData<fn() -> P>);
 
@@ -318,10 +324,12 @@ impl<P: Livepatch> Enabled<P> {
         // releases it before the exit function is called.
         let enabled = Self(PhantomData);
         for (index, state) in P::STATES.iter().enumerate() {
-            // SAFETY: There is a place for each state. The core does not know of them yet.
+            // SAFETY: `states()` points to an array with an element for each of `STATES`, as the
+            // trait demands. The core does not have the patch yet, and so does not use them.
             unsafe { P::states().add(index).write(state.declaration()) };
         }
-        // SAFETY: The patch is complete now, in static memory, and is passed once.
+        // SAFETY: `patch()` points to a patch in static memory, as the trait demands. It is
+        // complete now that its states are, and this is the only call with it.
         to_result(unsafe { bindings::klp_enable_patch(P::patch()) })?;
         Ok(enabled)
     }
@@ -330,8 +338,12 @@ impl<P: Livepatch> Enabled<P> {
 impl<P: Livepatch> Drop for Enabled<P> {
     fn drop(&mut self) {
         for (index, state) in P::STATES.iter().enumerate() {
-            // SAFETY: By the invariant, nobody else uses the state, or will.
-            unsafe { state.clear(P::states().add(index)) };
+            // SAFETY: `states()` points to an array with an element for each of `STATES`, as the
+            // trait demands.
+            let place = unsafe { P::states().add(index) };
+            // SAFETY: `new()` has written the declaration of this state there. By the type
+            // invariants nothing else uses it any more.
+            unsafe { state.clear(place) };
         }
         // What `Shadow` passes to RCU is this module's code.
         rcu::rcu_barrier();
@@ -354,13 +366,18 @@ pub const fn callbacks<P: Livepatch, C: Callbacks>() -> bindings::klp_callbacks 
 struct Trampolines<P, C>(PhantomData<(P, C)>);
 
 impl<P: Livepatch, C: Callbacks> Trampolines<P, C> {
+    /// The object, as a callback sees it.
+    ///
     /// # Safety
     ///
-    /// `object` is the patch's, and the core's lock is held for `'a`.
+    /// `object` points to an object of the patch, and the core's lock is held for as long as `'a`.
     unsafe fn object<'a>(object: *mut bindings::klp_object) -> Object<'a> {
-        // INVARIANT: By the requirements.
+        // INVARIANT: The object is one of `patch` by the safety requirement, and both are in static
+        // memory, or the core's, which keeps them while its lock is held. `module_livepatch!` makes
+        // the name a C string in the livepatch's own memory.
         Object {
-            // SAFETY: By the requirements, the object is there; anything may be in an `Opaque`.
+            // SAFETY: `object` points to an object by the safety requirement, and that lives as
+            // long as `'a`. Anything may change behind an `Opaque`.
             object: unsafe { &*object.cast() },
             patch: P::patch(),
         }
@@ -368,9 +385,9 @@ impl<P: Livepatch, C: Callbacks> Trampolines<P, C> {
 
     /// # Safety
     ///
-    /// As [`Self::object`].
+    /// `object` points to an object of the patch, and the core's lock is held during the call.
     unsafe extern "C" fn pre_patch(object: *mut bindings::klp_object) -> c_int {
-        // SAFETY: The core calls, with the patch's object.
+        // SAFETY: The core calls this with an object of the patch, and with its lock held.
         match C::pre_patch(unsafe { &Self::object(object) }) {
             Ok(()) => 0,
             Err(error) => error.to_errno(),
@@ -379,25 +396,25 @@ impl<P: Livepatch, C: Callbacks> Trampolines<P, C> {
 
     /// # Safety
     ///
-    /// As [`Self::object`].
+    /// `object` points to an object of the patch, and the core's lock is held during the call.
     unsafe extern "C" fn post_patch(object: *mut bindings::klp_object) {
-        // SAFETY: As above.
+        // SAFETY: The core calls this with an object of the patch, and with its lock held.
         C::post_patch(unsafe { &Self::object(object) });
     }
 
     /// # Safety
     ///
-    /// As [`Self::object`].
+    /// `object` points to an object of the patch, and the core's lock is held during the call.
     unsafe extern "C" fn pre_unpatch(object: *mut bindings::klp_object) {
-        // SAFETY: As above.
+        // SAFETY: The core calls this with an object of the patch, and with its lock held.
         C::pre_unpatch(unsafe { &Self::object(object) });
     }
 
     /// # Safety
     ///
-    /// As [`Self::object`].
+    /// `object` points to an object of the patch, and the core's lock is held during the call.
     unsafe extern "C" fn post_unpatch(object: *mut bindings::klp_object) {
-        // SAFETY: As above.
+        // SAFETY: The core calls this with an object of the patch, and with its lock held.
         C::post_unpatch(unsafe { &Self::object(object) });
     }
 }

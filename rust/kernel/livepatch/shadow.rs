@@ -96,14 +96,15 @@ impl<T: Lasting> Shadow<T> {
     #[inline]
     pub fn get<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
         let guard = rcu::read_lock();
-        // SAFETY: The pointer is nothing but a key.
+        // SAFETY: The function has no preconditions: it takes the pointer for a key alone.
         let data = unsafe { bindings::klp_shadow_get(key(structure), self.id()) };
-        // SAFETY: What is found with an id that has `T` in it, was made by `construct()`, maybe in
-        // another module, for a type that is the same, since it is `Lasting`: it is a pointer to a
-        // node. Neither is freed before the guard is dropped.
-        let node = NonNull::new(data).map(|data| unsafe { data.cast::<NonNull<Node<T>>>().read() });
-        // INVARIANT: The guard is older than the search.
-        node.map(|node| ShadowRef {
+        let data = NonNull::new(data)?.cast::<NonNull<Node<T>>>();
+        // SAFETY: `construct()` has stored a pointer to a node in each variable with this id, which
+        // has `T` in it. It may have done so in another module, where `T` is the same, because it
+        // is `Lasting`. The guard keeps the variable from being freed.
+        let node = unsafe { data.read() };
+        // INVARIANT: The guard is older than the search, and so RCU frees the node later.
+        Some(ShadowRef {
             node,
             _guard: guard,
         })
@@ -188,18 +189,12 @@ impl<T: Lasting> Shadow<T> {
             init: Some(init),
             error: None,
         };
-        // SAFETY: The constructor is called, if at all, before this returns, with a place for a
-        // pointer, and with `new`.
-        let data = unsafe {
-            attach(
-                key(structure),
-                self.id(),
-                size_of::<NonNull<Node<T>>>(),
-                flags.as_raw(),
-                Some(New::<T, F>::construct),
-                (&raw mut new).cast(),
-            )
-        };
+        let (key, id, size) = (key(structure), self.id(), size_of::<NonNull<Node<T>>>());
+        let (flags, argument) = (flags.as_raw(), (&raw mut new).cast());
+        let constructor = Some(New::<T, F>::construct as _);
+        // SAFETY: The function calls the constructor, if at all, before it returns, with data of
+        // that size, and with `new`, which is not used meanwhile.
+        let data = unsafe { attach(key, id, size, flags, constructor, argument) };
         if let Some(error) = new.error {
             return Err(error);
         }
@@ -223,17 +218,18 @@ impl<T: Lasting> Shadow<T> {
     #[inline]
     pub fn remove<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
         let variable = self.get(structure)?;
-        // SAFETY: As in `get()`: what is found is a variable of ours, which `destroy()` is for.
-        unsafe {
-            bindings::klp_shadow_free(key(structure), self.id(), Some(Node::<T>::destroy));
-        }
+        let (key, id) = (key(structure), self.id());
+        // SAFETY: `construct()` has made each variable with this id, which has `T` in it, and so
+        // `destroy()` can be called with it. The function does that once.
+        unsafe { bindings::klp_shadow_free(key, id, Some(Node::<T>::destroy)) };
         Some(variable)
     }
 
     /// Removes all variables of this kind. Finding them takes time.
     #[inline]
     pub fn remove_all(&self) {
-        // SAFETY: As above.
+        // SAFETY: `construct()` has made each variable with this id, which has `T` in it, and so
+        // `destroy()` can be called with it. The function does that once for each.
         unsafe { bindings::klp_shadow_free_all(self.id(), Some(Node::<T>::destroy)) };
     }
 
@@ -286,7 +282,8 @@ fn key<O>(structure: *const O) -> *mut c_void {
 ///
 /// # Invariants
 ///
-/// The node is not freed before the guard is dropped.
+/// `node` points to a node, which is not freed before the guard is dropped. There is no other than
+/// shared access to its value until then.
 pub struct ShadowRef<T> {
     node: NonNull<Node<T>>,
     _guard: rcu::Guard,
@@ -297,7 +294,8 @@ impl<T> Deref for ShadowRef<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: By the invariant. Nobody has more than a shared reference to the value.
+        // SAFETY: `node` points to a node that lives as long as `self`, and its value can be
+        // shared, by the type invariants.
         unsafe { &(*self.node.as_ptr()).value }
     }
 }
@@ -315,11 +313,14 @@ impl<T> Node<T> {
     ///
     /// `data` is the data of a variable that `New::construct()` has made, and is destroyed once.
     unsafe extern "C" fn destroy(_structure: *mut c_void, data: *mut c_void) {
-        // SAFETY: `construct()` has put it there.
+        // SAFETY: `data` is that of a variable in which `construct()` has stored a pointer to a
+        // node, by the safety requirement.
         let node = unsafe { data.cast::<NonNull<Self>>().read() };
-        // SAFETY: The node is there, and has not been passed to RCU: a variable is removed once.
-        // Readers have found it in the table, or before `remove()`, and with a guard.
-        unsafe { bindings::call_rcu((*node.as_ptr()).head.get(), Some(Self::free)) };
+        // SAFETY: `node` points to a node that lives: only `free()` frees it. Nothing is loaded.
+        let head = unsafe { (*node.as_ptr()).head.get() };
+        // SAFETY: The head has not been passed to RCU before, because a variable is destroyed once.
+        // `free()` can be called with it: readers that have found the node have a guard.
+        unsafe { bindings::call_rcu(head, Some(Self::free)) };
     }
 
     /// Nobody reads the node any more.
@@ -328,9 +329,11 @@ impl<T> Node<T> {
     ///
     /// `head` is what `destroy()` has passed to RCU, which calls this once.
     unsafe extern "C" fn free(head: *mut bindings::callback_head) {
-        // SAFETY: `destroy()` has passed the head of a node.
+        // SAFETY: `head` is that of a node, which `destroy()` has passed to RCU, by the safety
+        // requirement.
         let node = unsafe { crate::container_of!(Opaque::cast_from(head), Self, head) };
-        // SAFETY: It was a `KBox` in `construct()`.
+        // SAFETY: The node was a `KBox` in `construct()`. The variable is gone, and RCU's readers
+        // are done, so that this is the only pointer to it.
         drop(unsafe { KBox::from_raw(node.cast_mut()) });
     }
 }
@@ -350,13 +353,13 @@ impl<T, F: FnOnce() -> Result<T>> New<T, F> {
     ///
     /// # Safety
     ///
-    /// `data` has room for a pointer, and `new` points to a `Self` that nobody else uses.
+    /// `data` has room for a pointer, and `new` points to a `Self` that is not used otherwise.
     unsafe extern "C" fn construct(
         _structure: *mut c_void,
         data: *mut c_void,
         new: *mut c_void,
     ) -> c_int {
-        // SAFETY: `attach()` passes it, and does nothing with it meanwhile.
+        // SAFETY: `new` points to a `Self` that is not used otherwise, by the safety requirement.
         let new = unsafe { &mut *new.cast::<Self>() };
         let value = match new.init.take() {
             Some(init) => init(),
@@ -368,7 +371,8 @@ impl<T, F: FnOnce() -> Result<T>> New<T, F> {
                     head: Opaque::zeroed(),
                     value,
                 }));
-                // SAFETY: There is a place for a pointer, aligned as a `long`.
+                // SAFETY: `data` has room for a pointer by the safety requirement, and is aligned
+                // as a `long`.
                 unsafe { data.cast::<*mut Node<T>>().write(node) };
                 0
             }

@@ -81,8 +81,11 @@ impl<T: Lasting> State<T> {
     /// What this livepatch remembers.
     #[inline]
     pub fn get(&self, object: &Object<'_>) -> Option<Arc<T>> {
-        // SAFETY: The core's lock, which is held, protects the states of patches.
-        unsafe { shared(bindings::klp_get_state(object.patch, self.id())) }
+        // SAFETY: The patch lives, and has its states, by the invariants of `Object`.
+        let state = unsafe { bindings::klp_get_state(object.patch, self.id()) };
+        // SAFETY: `state` is null or a state of the patch with this id, and so has data of type
+        // `T`. The core's lock, which is held, keeps others from changing it.
+        unsafe { shared(state) }
     }
 
     /// Remembers something, instead of what was remembered before.
@@ -93,15 +96,17 @@ impl<T: Lasting> State<T> {
     /// drop.
     #[inline]
     pub fn set(&self, object: &Object<'_>, data: Arc<T>) -> Result {
-        // SAFETY: The patch is there.
+        // SAFETY: The patch lives, and has its states, by the invariants of `Object`.
         let state = unsafe { bindings::klp_get_state(object.patch, self.id()) };
         if state.is_null() || is_plain::<T>() {
             return Err(EINVAL);
         }
-        // SAFETY: The core's lock, which is held, protects the states of patches.
+        // SAFETY: `state` is not null, and so points to a state of the patch. The core's lock,
+        // which is held, keeps others from using it.
         let old = unsafe { core::mem::replace(&mut (*state).data, data.into_foreign()) };
         if !old.is_null() {
-            // SAFETY: It was stored here before.
+            // SAFETY: `set()` has stored the data, and so it was an `Arc<T>`: the state's id has
+            // `T` in it. The state does not have it any more.
             drop(unsafe { Arc::<T>::from_foreign(old) });
         }
         Ok(())
@@ -118,16 +123,19 @@ impl<T: Lasting> State<T> {
         if object.in_transit() {
             return None;
         }
-        // SAFETY: The core's lock is held, and a transition is under way.
+        // SAFETY: The core's lock is held by the invariants of `Object`, and there is a transition,
+        // unless the object is in transit.
         let state = unsafe { bindings::klp_get_prev_state(self.id()) };
         if state.is_null() {
             return None;
         }
         Some(Previous {
-            // SAFETY: The core has returned a state.
+            // SAFETY: `state` is not null, and so points to a state of a patch that is installed.
+            // The core's lock, which is held, keeps the patch.
             version: unsafe { (*state).version },
-            // SAFETY: What has an id with `T` in it, is set by `set()`, if at all, maybe in another
-            // module, whose type is the same, since it is `Lasting`.
+            // SAFETY: `set()` has stored the data, if there is some, because the state's id has `T`
+            // in it. It may have done so in another module, where `T` is the same, because it is
+            // `Lasting`. The core's lock keeps others from changing the state.
             data: unsafe { shared(state) },
         })
     }
@@ -148,20 +156,21 @@ const fn is_plain<T>() -> bool {
     size_of::<T>() == 0 && !core::mem::needs_drop::<T>()
 }
 
-/// What is remembered with a state.
+/// The data that is remembered with a state.
 ///
 /// # Safety
 ///
-/// `state` is null or a state whose data, unless `T` is plain, is null or was an [`Arc<T>`]. Nobody
-/// changes it meanwhile.
+/// `state` is null or points to a state whose data, unless `T` is plain, is null or was an
+/// [`Arc<T>`]. The state does not change meanwhile.
 #[inline]
 unsafe fn shared<T: 'static>(state: *mut bindings::klp_state) -> Option<Arc<T>> {
     if state.is_null() || is_plain::<T>() {
         return None;
     }
-    // SAFETY: By the requirements.
+    // SAFETY: `state` is not null, and so points to a state by the safety requirement.
     let data = unsafe { (*state).data };
-    // SAFETY: By the requirements. The state keeps its share.
+    // SAFETY: `data` is not null, and so was an `Arc<T>` by the safety requirement. It stays the
+    // state's: this takes a reference of its own.
     (!data.is_null()).then(|| unsafe { Arc::<T>::borrow(data) }.into())
 }
 
@@ -217,7 +226,7 @@ pub unsafe trait Declared: Sync {
     ///
     /// # Safety
     ///
-    /// `state` is where the declaration is. Nobody else uses it, or will.
+    /// `state` points to a state that was made of the declaration. Nothing else uses it any more.
     unsafe fn clear(&self, state: *mut bindings::klp_state);
 }
 
@@ -233,10 +242,11 @@ unsafe impl<T: Lasting> Declared for State<T> {
     }
 
     unsafe fn clear(&self, state: *mut bindings::klp_state) {
-        // SAFETY: By the requirements.
+        // SAFETY: `state` points to a state that has no other users, by the safety requirement.
         let data = unsafe { core::mem::replace(&mut (*state).data, core::ptr::null_mut()) };
         if !data.is_null() {
-            // SAFETY: `set()` has stored it.
+            // SAFETY: `set()` has stored the data, and so it was an `Arc<T>`: the state's id has
+            // `T` in it. The state does not have it any more.
             drop(unsafe { Arc::<T>::from_foreign(data) });
         }
     }

@@ -25,7 +25,7 @@ use crate::{
 #[repr(transparent)]
 pub struct Table<T>(Opaque<T>);
 
-// SAFETY: It gives nothing away but its address.
+// SAFETY: The methods return the address of the table, and do not access its content.
 unsafe impl<T> Sync for Table<T> {}
 
 impl<T> Table<T> {
