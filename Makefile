@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands. What they do is in dev/; README.md says what they print.
+# The commands.  make NAME runs dev/NAME.sh; README.md describes what they print.
 #
 #   KDIR=path     a Linux 7.3 source tree or git clone to use as the base
 #   O=path        where to build
@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
-	@sed -n 's/^# //p' dev/help.txt
+	@dev/help.sh
 
 demo:
 	@dev/demo.sh

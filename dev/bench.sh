@@ -11,8 +11,8 @@
 # What to measure (BENCH) is for trying: only a run of everything is written.
 # BENCH=profile shows where the instructions go.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 export DEBUG=0
 all='calls functions tasks coming end shadow clock'
@@ -107,8 +107,8 @@ if [[ " $what " == *" clock "* ]]; then
 		[ -e "$repo/tools/testing/selftests/livepatch/$script" ] || printf '%s ' "$script"
 	done)
 	say "measuring by the clock: upstream's selftests, and klpctl"
-	start c clock "dev/bench-clock.sh $scripts"
-	start rust clock "dev/bench-clock.sh $scripts"
+	start c clock "dev/guest/bench-clock.sh $scripts"
+	start rust clock "dev/guest/bench-clock.sh $scripts"
 	finish
 fi
 
@@ -122,5 +122,5 @@ if [ "$what" = "$all" ]; then
 		--meta "emulator=$(qemu-system-x86_64 --version | head -n 1)")
 fi
 "${report[@]}"
-[ "$what" != "$all" ] || "$repo/dev/figures.sh" --write
+[ "$what" != "$all" ] || "$repo/dev/lib/figures.sh" --write
 say "measured in $(((SECONDS - begin) / 60)) min"

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The main job, from nothing: build the kernel, boot it, and watch it patch
-# itself.  The story is told by dev/demo-guest.sh, inside.
+# itself.  The story is told by dev/guest/demo.sh, inside.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 "$repo/dev/kernel.sh" >/dev/null
 say "booting (a quarter of a minute; there is no hardware virtualization in use)"
-if ! "$repo/dev/vm.sh" dev/demo-guest.sh; then
+if ! "$repo/dev/vm.sh" dev/guest/demo.sh; then
 	die "the demonstration did not go as told: the last line above says where"
 fi
 say "done"

@@ -4,8 +4,8 @@
 # Build the kernel that CORE=rust|c and DEBUG=1|0 select, with its modules,
 # those of upstream's selftests, and klpctl.  The last line printed is the build folder.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 out=$(kernel_build)
 "$repo/dev/toolchain.sh"

@@ -4,8 +4,8 @@
 # Run the KUnit tests through the kernel's own kunit.py, on KUNIT_ARCH=um|x86_64.
 # On x86_64, the core is built in as well.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 arch=${KUNIT_ARCH:-um}
 case $arch in

@@ -10,20 +10,20 @@
 # ROUNDS is how often the tracer is switched on and off.  QEMU 7.2 with a thread
 # for each CPU (QEMU_OPTS='-accel tcg,thread=multi') has never reached 50.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 work=$cache/machine
 rm -rf "$work"
 mkdir -p "$work"
-gcc -O2 -Wall -o "$work/calls" "$repo/dev/machine-calls.c"
+gcc -O2 -Wall -o "$work/calls" "$repo/dev/guest/machine-calls.c"
 
 say "switching the function tracer on and off (a minute)"
 {
-	echo "# machine-guest.sh"
+	echo "# machine.sh"
 	status=0
 	CPUS=2 DMESG=$work/dmesg "$repo/dev/vm.sh" \
-		"dev/machine-guest.sh $(printf '%q' "$work/calls") ${ROUNDS:-150}" || status=$?
-	echo "# machine-guest.sh: exit status $status"
+		"dev/guest/machine.sh $(printf '%q' "$work/calls") ${ROUNDS:-150}" || status=$?
+	echo "# machine.sh: exit status $status"
 } 2>&1 | tee "$work/output"
-"$repo/dev/judge.sh" "$work/output" "$work/dmesg"
+"$repo/dev/lib/judge.sh" "$work/output" "$work/dmesg"

@@ -7,8 +7,8 @@
 # MUTANTS='...' are further arguments for cargo mutants, such as
 # '--re transition.rs' or '--shard 0/4'.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 "$repo/dev/toolchain.sh" cargo
 cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh cargo"

@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Are the two cores alike, seen from outside?  What is built is compared, and
-# one tour of every feature and every error (dev/parity-guest.sh) is made on
+# one tour of every feature and every error (dev/guest/parity.sh) is made on
 # both: after each step, the error, the kernel's messages, sysfs, what ftrace
 # redirects, the modules and the effect must be the same.  A step that differs
 # is shown as a diff.  The last line is "N passed, N failed".  TOURS='...' makes
-# only some parts of the tour; their names are in dev/parity-guest.sh.
+# only some parts of the tour; their names are in dev/guest/parity.sh.
 # CORES='rust' compares with what the last tour of the other core has recorded:
 # for who has changed one core.
 #
 # Left out of the tour is the one difference in what callers get: a pre-patch
 # callback that returns a positive number (see README.md).
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 export DEBUG=${DEBUG:-1}
 
@@ -26,7 +26,7 @@ for core in c rust; do
 done
 
 compare() {
-	"$repo/dev/parity-compare.sh" "$1" "${build[c]}" "${build[rust]}" >"${build[rust]}/log/parity-$1" || true
+	"$repo/dev/parity/compare.sh" "$1" "${build[c]}" "${build[rust]}" >"${build[rust]}/log/parity-$1" || true
 	sed '$d' "${build[rust]}/log/parity-$1"
 }
 
@@ -43,10 +43,10 @@ ambiguous=$(
 [ -n "$ambiguous" ] || die "the kernels have no two functions of the same name"
 
 for core in $cores; do
-	"$repo/dev/parity-modules.sh" "${build[$core]}" "$ambiguous"
+	"$repo/dev/parity/modules.sh" "${build[$core]}" "$ambiguous"
 	say "touring with the core in ${core^}"
 	CORE=$core TIMEOUT=${TIMEOUT:-14400} DMESG=${build[$core]}/parity/dmesg \
-		"$repo/dev/vm.sh" "AMBIGUOUS=$ambiguous TOURS='${TOURS:-}' dev/parity-guest.sh" | sed -u "s/^/$core: /" ||
+		"$repo/dev/vm.sh" "AMBIGUOUS=$ambiguous TOURS='${TOURS:-}' dev/guest/parity.sh" | sed -u "s/^/$core: /" ||
 		say "the tour with the core in ${core^} ended early"
 done
 

@@ -6,8 +6,8 @@
 # one test; so is a log without a report of the kernel's own checks.
 # The last line is "N passed, N failed".
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 out=$(kernel_build)
 # all_scripts: those that there is something for to test.
@@ -62,4 +62,4 @@ done
 wait
 
 cat "$results/output"
-"$repo/dev/judge.sh" "$results/output" "$results/dmesg"
+"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"

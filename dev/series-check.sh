@@ -9,8 +9,8 @@
 #   dev/series-check.sh mails   what takes no build
 #   dev/series-check.sh builds  the builds alone
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 case ${1:-all} in all | mails | builds) ;; *) die "$1: no such checks" "dev/series-check.sh [mails|builds]" ;; esac
 case ${BISECT:-0} in 0 | 1) ;; *) die "BISECT=$BISECT: not understood" "use BISECT=1 or leave it unset" ;; esac

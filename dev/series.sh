@@ -11,8 +11,8 @@
 # with the branches base and applied, and what is new, by its places.
 
 # shellcheck disable=SC2030,SC2031 # each subshell means its own index
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 reroll=${REROLL:-1}
 [[ $reroll =~ ^[1-9][0-9]*$ ]] || die "REROLL=$reroll: not the number of a version" "REROLL=2 writes v2"
@@ -36,7 +36,7 @@ patches=$series/v$reroll
 mkdir -p "$series"
 take_turns "$work"
 tree=$("$repo/dev/tree.sh")
-base=$("$repo/dev/base.sh")
+base=$("$repo/dev/lib/base.sh")
 version=$(kernel_version "$base")
 
 # ---- which file belongs to which commit

@@ -4,8 +4,8 @@
 # Everything that formatters and lints have to say of what is new: each check
 # is one test, and any warning fails it.  The last line is "N passed, N failed".
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
@@ -114,6 +114,10 @@ maps() {
 	)
 }
 
+dev_scripts() {
+	find "$repo/dev" -name '*.sh' -exec shellcheck "$repo/.ci/run" {} +
+}
+
 rustfmt=$(dirname "$(find_rustc)")/rustfmt
 
 check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}"
@@ -135,8 +139,8 @@ else
 fi
 check "shellcheck, selftests" shellcheck -S warning -e SC2046,SC2086 "${scripts[@]}"
 cd "$repo"
-check "shellcheck, dev" shellcheck dev/*.sh .ci/run
-check "figures" dev/figures.sh
+check "shellcheck, dev" dev_scripts
+check "figures" dev/lib/figures.sh
 check "codespell" codespell --quiet-level 3 --ignore-words-list crate README.md dev include kernel rust samples series tools Documentation
 
 totals

@@ -10,8 +10,8 @@
 # twice.  It has a copy of the composed tree for that; as long as that copy stays
 # as it is, only what the patches change is built again.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 "$repo/dev/toolchain.sh" klp-build
 out=$("$repo/dev/kernel.sh")
@@ -100,9 +100,9 @@ readelf -sW "$module" >"$work/symbols"
 		check "the livepatch refers to $symbol" grep -q " \.klp\.sym\.${symbol//./\\.}$" "$work/symbols"
 	done
 	echo "# klp-build.sh: exit status 0"
-	echo "# klp-build-guest.sh"
+	echo "# test-klp-build.sh"
 	status=0
-	DMESG=$work/dmesg "$repo/dev/vm.sh" "dev/klp-build-guest.sh $(printf '%q' "$module")" || status=$?
-	echo "# klp-build-guest.sh: exit status $status"
+	DMESG=$work/dmesg "$repo/dev/vm.sh" "dev/guest/test-klp-build.sh $(printf '%q' "$module")" || status=$?
+	echo "# test-klp-build.sh: exit status $status"
 } 2>&1 | tee "$output"
-"$repo/dev/judge.sh" "$output" "$work/dmesg"
+"$repo/dev/lib/judge.sh" "$output" "$work/dmesg"

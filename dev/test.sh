@@ -5,8 +5,8 @@
 # "N passed, N failed"; the last line here is their sum. What they say is kept, for
 # the cover letter of make series.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 passed=0 failed=0
 results=$(work_dir)/results
@@ -45,21 +45,21 @@ one() {
 }
 
 suite "tool chain" one "$repo/dev/toolchain.sh"
-suite "scripts" "$repo/dev/test-scripts.sh"
+suite "scripts" "$repo/dev/test/scripts.sh"
 suite "style" "$repo/dev/style.sh"
 # Nobody sends this one: it needs a name all the same.
 suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
 	GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
 suite "userland" "$repo/dev/userland.sh"
-suite "klpctl" "$repo/dev/klpctl.sh"
+suite "klpctl" "$repo/dev/test/klpctl.sh"
 suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
 suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
 suite "kernel" one env CORE=rust DEBUG=1 "$repo/dev/kernel.sh"
 suite "machine" env CORE=rust DEBUG=1 "$repo/dev/machine.sh"
-suite "a module refused once" "$repo/dev/test-relocs.sh"
+suite "a module refused once" "$repo/dev/test/refused-once.sh"
 suite "demo" one "$repo/dev/demo.sh"
-suite "wrong livepatches" "$repo/dev/rust-wrong.sh"
-suite "first livepatch in Rust" "$repo/dev/rust-guide.sh"
+suite "wrong livepatches" "$repo/dev/test/rust-wrong.sh"
+suite "first livepatch in Rust" "$repo/dev/test/rust-guide.sh"
 # All but test-oom.sh, which takes a quarter of an hour: make selftest has it.
 scripts="test-bad-input.sh test-callbacks.sh test-direct.sh test-exiting.sh test-ftrace.sh test-klpctl.sh
 test-kprobe.sh test-leave.sh test-livepatch.sh test-preempted.sh test-rust-rcu.sh test-rust.sh

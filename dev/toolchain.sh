@@ -10,8 +10,8 @@
 #   dev/toolchain.sh cargo      what the user-space tests need, and no more
 #   dev/toolchain.sh series     what trying to send the series needs, and no more
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 # What must be there | Debian package | what for.  A path is looked for as a
 # file, a word as a command, KIND:NAME by "have" below.

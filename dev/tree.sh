@@ -5,10 +5,10 @@
 # over it, and the diffs under series/diffs/ applied.  Only files whose content
 # changed are touched, so builds stay incremental.  Prints the tree's path.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
-base=$("$repo/dev/base.sh")
+base=$("$repo/dev/lib/base.sh")
 tree=$(tree_dir)
 work=$(work_dir)
 stage=$work/stage

@@ -4,8 +4,8 @@
 # Test the rules of live patching in user space: tools/testing/livepatch/.
 # DEEP=1 adds the explorations that take minutes each.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 case ${DEEP:-0} in
 0) deep=() ;;

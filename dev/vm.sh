@@ -13,8 +13,8 @@
 # The machine's own files are the guest's, read-only.  Two folders are shared
 # for writing: the build folder and $SHARE, a scratch folder of the run.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
 
 [ -n "${1:-}" ] || die "no command to run in the virtual machine" "make vm CMD='uname -a'"
 out=$(kernel_build)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# Do what a page of documentation says: dev/rust-guide.py PAGE FOLDER.  Files that
+# Do what a page of documentation says: dev/guest/rust-guide.py PAGE FOLDER.  Files that
 # the page shows, code blocks with a caption, are written into FOLDER; commands in
 # console blocks, after "# ", are run there in one shell; what they print must be
 # what the page shows, where "..." stands for anything.  Each command is one test.

@@ -6,7 +6,7 @@
 # source package is fetched once through an apt state of our own, so that the
 # machine's configuration stays as it is and signatures are checked.
 
-# shellcheck source=dev/lib.sh
+# shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 package=linux-source-$supported

@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Use the livepatch that klp-build has made, inside the virtual machine:
-# dev/klp-build-guest.sh MODULE.  Each check is a line "TEST: what ... ok".
+# Use the livepatch that klp-build has made, inside the virtual machine.  Each
+# check is a line "TEST: NAME ... ok".
+#
+#   dev/guest/test-klp-build.sh MODULE
 
 livepatch=$1
 sysfs=/sys/kernel/livepatch/klp_build_test

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# shellcheck disable=SC2154 # records is dev/parity-record.sh's
+# shellcheck disable=SC2154 # records is dev/guest/parity/record.sh's
 #
-# The tour of dev/parity-guest.sh: transitions that wait.  A kworker that sleeps
+# The tour of dev/guest/parity.sh: transitions that wait.  A kworker that sleeps
 # in a function that is patched holds up those that patch it (it is the last
 # task in state 0); a reader in a new function holds up those that take it back
 # (the last in state 1).

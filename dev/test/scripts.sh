@@ -4,8 +4,8 @@
 # Tests of the scripts themselves: what they say and how they exit when
 # something is wrong.  Needs the base; builds nothing.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
 
 passed=0 failed=0
 scratch=$(mktemp -d)
@@ -25,7 +25,14 @@ expect() {
 	fi
 }
 
-base=$("$repo/dev/base.sh")
+base=$("$repo/dev/lib/base.sh")
+
+# Every command has its script, and its line in make help.
+targets=$(sed -n 's/^\([a-z-]*\):.*/\1/p' "$repo/Makefile" | sort)
+expect "dev/NAME.sh is there exactly if make NAME is" 0 "" \
+	diff <(printf '%s\n' "$targets") <(cd "$repo/dev" && printf '%s\n' *.sh | sed 's/\.sh$//' | sort)
+expect "make help has all commands, and no others" 0 "" \
+	diff <(grep -vx help <<<"$targets") <("$repo/dev/help.sh" | sed -n 's/^make \([a-z-]*\).*/\1/p' | sort)
 
 # A copy of this repository, to break.
 copy=$scratch/repo
@@ -34,11 +41,11 @@ cp -a "$repo/dev" "$repo/kernel" "$repo/series" "$repo/Makefile" "$copy/"
 
 mkdir "$scratch/other" "$scratch/none"
 printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n' >"$scratch/other/Makefile"
-expect "KDIR that is not there" 1 "no such folder" env KDIR="$scratch/nowhere" "$repo/dev/base.sh"
-expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/none" "$repo/dev/base.sh"
+expect "KDIR that is not there" 1 "no such folder" env KDIR="$scratch/nowhere" "$repo/dev/lib/base.sh"
+expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/none" "$repo/dev/lib/base.sh"
 expect "KDIR of another version" 1 "is Linux 6.12.1; supported: $supported.x" \
-	env KDIR="$scratch/other" "$repo/dev/base.sh"
-expect "KDIR of this version" 0 "$base" env KDIR="$base" "$repo/dev/base.sh"
+	env KDIR="$scratch/other" "$repo/dev/lib/base.sh"
+expect "KDIR of this version" 0 "$base" env KDIR="$base" "$repo/dev/lib/base.sh"
 
 # A machine without some of its commands.
 without() {
@@ -52,14 +59,14 @@ fresh() {
 	env -u KDIR PATH="$scratch/bin" LIVEPATCH_RUST_CACHE="$scratch/fresh" "$@"
 }
 without apt-get
-expect "no apt, no KDIR: the package" 1 "linux-source-$supported available to apt" fresh "$repo/dev/base.sh"
-expect "no apt, no KDIR: a tree" 1 "make KDIR=path" fresh "$repo/dev/base.sh"
+expect "no apt, no KDIR: the package" 1 "linux-source-$supported available to apt" fresh "$repo/dev/lib/base.sh"
+expect "no apt, no KDIR: a tree" 1 "make KDIR=path" fresh "$repo/dev/lib/base.sh"
 without
 printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n' >"$scratch/apt.conf"
 expect "apt without an archive" 1 "no archive configured" \
-	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/base.sh"
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/base.sh"
 expect "apt without an archive: a tree" 1 "make KDIR=path" \
-	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/base.sh"
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/base.sh"
 if [ "$(id -u)" = 0 ]; then
 	without flex bison
 	rm -rf "$scratch/fresh"
@@ -225,7 +232,7 @@ expect "checks of a series that nobody knows" 1 "taste: no such checks" "$repo/d
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n' >"$scratch/output"
 echo "livepatch: fine" >"$scratch/dmesg"
 judge() {
-	"$repo/dev/judge.sh" "$scratch/output" "$scratch/dmesg"
+	"$repo/dev/lib/judge.sh" "$scratch/output" "$scratch/dmesg"
 }
 expect "judge: all is well" 0 "1 passed, 0 failed" judge
 for line in "WARNING: possible circular locking" "BUG: sleeping function" "INFO: task hung" "Oops: 0000"; do
@@ -262,7 +269,7 @@ tour() {
 	done
 }
 compare() {
-	"$repo/dev/parity-compare.sh" tours "$scratch/c" "$scratch/rust"
+	"$repo/dev/parity/compare.sh" tours "$scratch/c" "$scratch/rust"
 }
 tour
 expect "parity: the same" 0 "60 passed, 0 failed" compare
@@ -292,9 +299,9 @@ rm "$scratch/rust/parity/records/060"
 expect "parity: a step is missing" 1 "59 passed, 1 failed" compare
 
 expect "editing what is no module" 1 "not a 64-bit little-endian ELF file" \
-	"$repo/dev/edit-module.py" "$repo/Makefile" "$scratch/out.ko"
+	"$repo/dev/lib/edit-module.py" "$repo/Makefile" "$scratch/out.ko"
 expect "editing a module that is not there" 1 "No such file" \
-	"$repo/dev/edit-module.py" "$scratch/nowhere.ko" "$scratch/out.ko"
+	"$repo/dev/lib/edit-module.py" "$scratch/nowhere.ko" "$scratch/out.ko"
 
 # The report of the benchmark, which makes no figure of what is none.
 expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \

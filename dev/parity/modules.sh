@@ -1,22 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make the modules that only the tour of dev/parity-guest.sh needs: those of
-# dev/parity, and some that no compiler makes:
-# dev/parity-modules.sh BUILD AMBIGUOUS, the latter being the name of a function
-# that vmlinux has twice.  They are put into BUILD/parity/modules, the latter each
-# with a file NAME.what that says what is special about it; what an earlier tour
-# has left is removed.
+# Make the modules that only the tour of dev/guest/parity.sh needs: those of
+# dev/parity/modules/, and edited ones, which no compiler makes.
+#
+#   dev/parity/modules.sh BUILD AMBIGUOUS
+#
+# AMBIGUOUS is the name of a function that vmlinux has twice.  The modules go to
+# BUILD/parity/modules; beside each edited one, a file NAME.what describes the
+# edit.  The script removes the results of an earlier tour.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
 
 build=$1 ambiguous=$2
 rm -rf "$build/parity"
 mkdir -p "$build/parity/modules"
 
 set_kmake
-rsync -a "$repo/dev/parity/" "$build/parity-modules/"
+rsync -a "$repo/dev/parity/modules/" "$build/parity-modules/"
 run_logged "building the modules of the tour" "$build/log/parity-modules" \
 	"${kmake[@]}" -C "$build" modules KBUILD_EXTMOD="$build/parity-modules"
 cp "$build"/parity-modules/*.ko "$build/parity/modules/"
@@ -25,7 +27,7 @@ cp "$build"/parity-modules/*.ko "$build/parity/modules/"
 edited() {
 	local name=$1 file=$2 what=$3
 	shift 3
-	"$repo/dev/edit-module.py" "$file" "$build/parity/modules/$name.ko" "$@"
+	"$repo/dev/lib/edit-module.py" "$file" "$build/parity/modules/$name.ko" "$@"
 	echo "$what" >"$build/parity/modules/$name.what"
 }
 

@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ftrace rewrites a function while two CPUs call it, inside the virtual machine:
-# dev/machine-guest.sh CALLER ROUNDS.  CALLER, from dev/machine-calls.c, runs
-# three times, so that each CPU calls the function most of the time.  A machine
-# that translates half-written code dies here; no livepatch is involved.
+# ftrace rewrites a function while two CPUs call it, inside the virtual machine.
+#
+#   dev/guest/machine.sh CALLER ROUNDS
+#
+# CALLER, from dev/guest/machine-calls.c, runs three times, so that each CPU calls
+# the function most of the time.  A machine that translates half-written code dies
+# here; no livepatch is involved.
 
 caller=$1 rounds=$2
 function=__do_sys_getpid

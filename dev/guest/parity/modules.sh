@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The tour of dev/parity-guest.sh: callbacks, and modules that are patched as
+# The tour of dev/guest/parity.sh: callbacks, and modules that are patched as
 # they come and go.
 
 demo=test_klp_callbacks_demo

@@ -3,8 +3,8 @@
 #
 # Livepatches in Rust that must not compile, against the kernel as built.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
 
 out=$(kernel_build)
 [ -f "$out/Module.symvers" ] || die "there is no kernel in $out" "make kernel"

@@ -12,7 +12,7 @@ set -euo pipefail
 # Makefile here, mean something else there.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${LIVEPATCH_RUST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/livepatch-rust}
 tools=$cache/tools
 venv=$tools/venv

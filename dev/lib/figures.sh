@@ -3,10 +3,10 @@
 #
 # README.md shows the figures that make bench has written, between two comments.
 #
-#   dev/figures.sh            says what differs from them, if anything does
-#   dev/figures.sh --write    brings README.md up to date
+#   dev/lib/figures.sh            prints the lines that differ from them
+#   dev/lib/figures.sh --write    brings README.md up to date
 
-# shellcheck source=dev/lib.sh
+# shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 begin='<!-- make bench writes from here -->' end='<!-- to here -->'
@@ -24,5 +24,5 @@ wanted=$(awk -v begin="$begin" -v end="$end" -v summary="$summary" '
 case ${1:-} in
 '') diff <(printf '%s\n' "$wanted") "$readme" | sed 's/^/README.md: /' ;;
 --write) printf '%s\n' "$wanted" >"$readme.new" && mv "$readme.new" "$readme" ;;
-*) die "$1: not understood" "dev/figures.sh [--write]" ;;
+*) die "$1: not understood" "dev/lib/figures.sh [--write]" ;;
 esac

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Judge a run of selftests: dev/judge.sh OUTPUT DMESG.  Counts the cases, the
+# Judge a run of selftests: dev/lib/judge.sh OUTPUT DMESG.  Counts the cases, the
 # exit statuses of the scripts, and any report of the kernel's own checks.
 # Prints what failed, then "N passed, N failed"; exits with 1 if any did.
 
-# shellcheck source=dev/lib.sh
+# shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 output=$1 dmesg=$2

@@ -8,7 +8,7 @@
 #	figure selftests - CASES - VALUE
 #	figure why - WAITING TASKS VALUE
 #
-#   dev/bench-clock.sh SCRIPT...
+#   dev/guest/bench-clock.sh SCRIPT...
 
 cd "$KBUILD/selftests/livepatch" || exit 1
 output=$SHARE/output-of

@@ -7,16 +7,16 @@
 # only some of its parts.
 
 here=$(dirname "$0")
-# shellcheck source=dev/parity-record.sh
-. "$here/parity-record.sh"
-# shellcheck source=dev/parity-tour-patches.sh
-. "$here/parity-tour-patches.sh"
-# shellcheck source=dev/parity-tour-modules.sh
-. "$here/parity-tour-modules.sh"
-# shellcheck source=dev/parity-tour-refused.sh
-. "$here/parity-tour-refused.sh"
-# shellcheck source=dev/parity-tour-transitions.sh
-. "$here/parity-tour-transitions.sh"
+# shellcheck source=dev/guest/parity/record.sh
+. "$here/parity/record.sh"
+# shellcheck source=dev/guest/parity/patches.sh
+. "$here/parity/patches.sh"
+# shellcheck source=dev/guest/parity/modules.sh
+. "$here/parity/modules.sh"
+# shellcheck source=dev/guest/parity/refused.sh
+. "$here/parity/refused.sh"
+# shellcheck source=dev/guest/parity/transitions.sh
+. "$here/parity/transitions.sh"
 
 export LC_ALL=C
 # The core's debug messages, but not those about single tasks, which come by chance.

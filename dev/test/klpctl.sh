@@ -4,8 +4,8 @@
 # klpctl's lints and its tests on trees made by hand; those in the kernel are among
 # the selftests.  The last line is "N passed, N failed".
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
 
 rustc=$(find_rustc) || die "no usable rustc" "run: make toolchain"
 bin=$(dirname "$rustc")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The tour of dev/parity-guest.sh: patches of vmlinux, alone, stacked, replaced,
+# The tour of dev/guest/parity.sh: patches of vmlinux, alone, stacked, replaced,
 # with states; shadow variables.  The functions are called in the order in which
 # that script names them.
 

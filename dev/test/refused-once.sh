@@ -6,16 +6,16 @@
 # makes, so that this is none of the selftests.  CORE=c shows what the C core does.
 # The last line is "N passed, N failed".
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
 
 build=$("$repo/dev/kernel.sh")
 set_kmake
-rsync -a "$repo/dev/parity/" "$build/parity-modules/"
+rsync -a "$repo/dev/parity/modules/" "$build/parity-modules/"
 run_logged "building the livepatch" "$build/log/parity-modules" \
 	"${kmake[@]}" -C "$build" modules KBUILD_EXTMOD="$build/parity-modules"
 target=test_klp_mod_target
-"$repo/dev/edit-module.py" "$build/parity-modules/test_klp_relocs.ko" "$build/parity-modules/refused-once.ko" \
+"$repo/dev/lib/edit-module.py" "$build/parity-modules/test_klp_relocs.ko" "$build/parity-modules/refused-once.ko" \
 	--relocs .rela.klp_slots .klp.rela.$target..klp_slots \
 	--symbol test_klp_relocs_first .klp.sym.$target.${target}_show,1 \
 	--symbol test_klp_relocs_second .klp.sym.$target.${target}_show,0

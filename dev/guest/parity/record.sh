@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# How the tour of dev/parity-guest.sh does its steps and records what can be
+# How the tour of dev/guest/parity.sh does its steps and records what can be
 # seen after each.  Sourced by it, in the virtual machine.
 #
 # A step's record has what its command said, and the state it left behind; the

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compare the two cores: dev/parity-compare.sh builds|tours C RUST, the latter
+# Compare the two cores: dev/parity/compare.sh builds|tours C RUST, the latter
 # being the build folders.  "builds" is about what is built, "tours" about what
-# dev/parity-guest.sh has recorded.  Prints what differs, then "N passed, N
+# dev/guest/parity.sh has recorded.  Prints what differs, then "N passed, N
 # failed"; exits with 1 if any did.
 
-# shellcheck source=dev/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
 
 declare -A build=([c]=$2 [rust]=$3)
 passed=0 failed=0

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# List the commands: dev/NAME.sh does what make NAME does.
+
+cat <<'end'
+make demo         from nothing to a running kernel that patches itself
+make test         every test that CI runs; the last line counts them
+make kernel       build the kernel and its modules; the last line is the build folder
+make vm CMD='..'  boot that kernel and run a command in it as root
+make kunit        KUnit tests, KUNIT_ARCH=um (default) or x86_64
+make selftest     livepatch selftests in the virtual machine, TESTS='..'
+make machine      does the virtual machine survive code that changes while it runs?
+make parity       both cores make one tour and are compared, TOURS='..' CORES='..'
+make userland     the rules, explored and tested in user space; DEEP=1 for more
+make mutants      breaks the rules, one at a time: is each noticed?  Half an hour
+make test-klp-build  upstream's klp-build turns source patches into a livepatch that works
+make style        formatting, lints and documentation checks
+make bench        both cores side by side, in instructions (half an hour)
+make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2
+make series-check  what its recipients' tools say of it; BISECT=1 builds every commit
+make toolchain    install what is missing
+make tree         compose the kernel tree; prints its path
+
+Variables: KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
+end
