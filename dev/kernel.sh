@@ -14,8 +14,8 @@ tree=$("$repo/dev/tree.sh")
 set_kmake
 mkdir -p "$out/selftests"
 
-fragments=("$repo/dev/config/x86_64.config" "$repo/dev/config/${CORE:-rust}.config")
-case ${DEBUG:-1} in
+fragments=("$repo/dev/config/x86_64.config" "$repo/dev/config/$CORE.config")
+case $DEBUG in
 0) fragments+=("$repo/dev/config/release.config") ;;
 *) fragments+=("$repo/dev/config/debug.config") ;;
 esac

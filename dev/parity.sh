@@ -16,8 +16,6 @@
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
-export DEBUG=${DEBUG:-1}
-
 cores=${CORES:-c rust}
 [[ "$cores" =~ ^((c|rust)( |$))+$ ]] || die "CORES=$CORES: not understood" "use CORES='rust', CORES='c' or leave it unset"
 declare -A build

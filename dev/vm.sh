@@ -18,7 +18,7 @@
 
 [ -n "${1:-}" ] || die "no command to run in the virtual machine" "make vm CMD='uname -a'"
 out=$(kernel_build)
-[ -f "$out/arch/x86/boot/bzImage" ] || die "there is no kernel in $out" "make kernel CORE=${CORE:-rust} DEBUG=${DEBUG:-1}"
+[ -f "$out/arch/x86/boot/bzImage" ] || die "there is no kernel in $out" "make kernel CORE=$CORE DEBUG=$DEBUG"
 [ -x "$venv/bin/vng" ] || die "virtme-ng is not installed" "make toolchain"
 
 share=$(mktemp -d "$cache/vm.XXXXXX")

@@ -33,6 +33,11 @@ die() {
 	exit 1
 }
 
+# What is built: which core, and whether with the kernel's own checks.
+: "${CORE:=rust}" "${DEBUG:=1}"
+case $CORE in rust | c) ;; *) die "CORE=$CORE: no such core" "use CORE=rust or CORE=c" ;; esac
+case $DEBUG in 0 | 1) ;; *) die "DEBUG=$DEBUG: not understood" "use DEBUG=1 or DEBUG=0" ;; esac
+
 # run_logged WHAT LOG COMMAND...: run a long command with its output in LOG and
 # a sign of life every 15 s; on failure show the end of the log and fail.
 run_logged() {
@@ -170,15 +175,12 @@ build_dir() {
 	fi
 }
 
-# kernel_build: the build folder that CORE and DEBUG select.
+# kernel_build: the build directory that CORE and DEBUG select.
 kernel_build() {
-	local core=${CORE:-rust} debug=${DEBUG:-1}
-	case $core in rust | c) ;; *) die "CORE=$core: no such core" "use CORE=rust or CORE=c" ;; esac
-	case $debug in 0 | 1) ;; *) die "DEBUG=$debug: not understood" "use DEBUG=1 or DEBUG=0" ;; esac
-	if [ "$debug" = 1 ]; then
-		build_dir "$core-debug"
+	if [ "$DEBUG" = 1 ]; then
+		build_dir "$CORE-debug"
 	else
-		build_dir "$core"
+		build_dir "$CORE"
 	fi
 }
 
