@@ -85,7 +85,7 @@ begin=$SECONDS
 
 # What a machine that counts instructions does does not depend on others.  The C
 # core takes most of the time, and gets two.
-count() {
+count_on() {
 	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
 		start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"
 }
@@ -93,9 +93,9 @@ counted=$(tr ' ' '\n' <<<"$what" | grep -vx clock | xargs) || true
 rest=$(tr ' ' '\n' <<<"$counted" | grep -vx functions | xargs) || true
 if [ -n "$counted" ]; then
 	say "measuring both cores (log: $results/)"
-	count rust "$counted"
-	count c "$rest"
-	[ "$rest" = "$counted" ] || count c functions
+	count_on rust "$counted"
+	count_on c "$rest"
+	[ "$rest" = "$counted" ] || count_on c functions
 	finish
 fi
 

@@ -42,13 +42,5 @@ what="KUnit on $arch"
 run_logged "$what" "$out/log/kunit" timeout 14400 "${kunit[@]}" --timeout=3600
 # Show the tests, and count them; kunit.py's exit status has counted already.
 sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' || true
-# count WORD...: the sum of kunit.py's totals of those kinds.
-count() {
-	awk -v words="$*" '/Testing complete/ {
-		for (i = 1; i < NF; i++) for (n = split(words, w, " "); n; n--) if ($i == w[n] ":") sum += $(i + 1)
-	} END { print sum + 0 }' "$out/log/kunit"
-}
-passed=$(count passed)
-failed=$(count failed crashed errors)
-echo "$passed passed, $failed failed"
-[ "$passed" != 0 ] && [ "$failed" = 0 ]
+count_kunit "$out/log/kunit"
+totals

@@ -19,11 +19,5 @@ mkdir -p "$work"
 gcc -O2 -Wall -o "$work/calls" "$repo/dev/guest/machine-calls.c"
 
 say "switching the function tracer on and off (a minute)"
-{
-	echo "# machine.sh"
-	status=0
-	CPUS=2 DMESG=$work/dmesg "$repo/dev/vm.sh" \
-		"dev/guest/machine.sh $(printf '%q' "$work/calls") ${ROUNDS:-150}" || status=$?
-	echo "# machine.sh: exit status $status"
-} 2>&1 | tee "$work/output"
+CPUS=2 DMESG=$work/dmesg guest machine.sh "$work/calls" "${ROUNDS:-150}" 2>&1 | tee "$work/output"
 "$repo/dev/lib/judge.sh" "$work/output" "$work/dmesg"

@@ -48,5 +48,5 @@ esac
 caught=$(cat "$outcomes/caught.txt" "$outcomes/timeout.txt" | wc -l)
 missed=$(wc -l <"$outcomes/missed.txt")
 [ "$missed" = 0 ] || sed 's/^/not noticed: /' "$outcomes/missed.txt"
-echo "$caught passed, $missed failed"
-[ "$caught" != 0 ] && [ "$missed" = 0 ]
+count "$caught" "$missed"
+totals

@@ -50,7 +50,7 @@ done
 
 compare tours
 
-# The sum of the two.
-tail -qn 1 "${build[rust]}"/log/parity-{builds,tours} | awk '
-	/^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3; n++ }
-	END { print passed " passed, " failed + (n != 2) " failed"; exit failed || n != 2 }'
+for what in builds tours; do
+	count_suite "${build[rust]}/log/parity-$what" || count 0 1
+done
+totals

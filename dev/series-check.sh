@@ -20,7 +20,7 @@ mkdir -p "$checks"
 
 patches=$("$repo/dev/series.sh" | tail -n 1)
 # It is written, applies, and makes what make tree composes, or we are not here.
-passed=1
+count 1 0
 series=$(work_dir)/series
 tree=$(tree_dir)
 mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
@@ -88,10 +88,8 @@ mails() {
 # ---- what tools say of the tree that it makes
 
 style() {
-	local good bad
 	"$repo/dev/style.sh" | tee "$checks/style" | grep -v ' passed, ' || true
-	read -r good bad < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$checks/style") || true
-	passed=$((passed + ${good:-0})) failed=$((failed + ${bad:-1}))
+	count_suite "$checks/style" || count 0 1
 }
 
 # ---- builds, of what git am has made

@@ -27,17 +27,9 @@ RUST_BACKTRACE=0 "${test[@]}" --no-fail-fast -- "${deep[@]}" 2>&1 | tee "$log" |
 	grep --line-buffered -E '^test .* (ok|FAILED)$|panicked at|^(thread|error)' || true
 status=${PIPESTATUS[0]}
 
-# cargo ends each of its test programs with a line of totals.
-count() {
-	awk -v word="$1" '/^test result:/ {
-		for (i = 2; i <= NF; i++) if ($i == word ";") sum += $(i - 1)
-	} END { print sum + 0 }' "$log"
-}
-passed=$(count passed)
-failed=$(count failed)
+count_cargo "$log"
 if [ "$status" != 0 ]; then
 	sed -n '/^failures:$/,$p' "$log" | tail -n 60
 	[ "$failed" != 0 ] || die "the tests did not run to their end" "the whole log: $log"
 fi
-echo "$passed passed, $failed failed"
-[ "$passed" != 0 ] && [ "$failed" = 0 ]
+totals

@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Judge a run of selftests: dev/lib/judge.sh OUTPUT DMESG.  Counts the cases, the
-# exit statuses of the scripts, and any report of the kernel's own checks.
-# Prints what failed, then "N passed, N failed"; exits with 1 if any did.
+# Judge a run of tests in the virtual machine: dev/lib/judge.sh OUTPUT DMESG.  OUTPUT
+# is in the notation of upstream's selftests: a script prints "TEST: NAME ... ok" for
+# each case; a line "# NAME.sh" comes before it, and "# NAME.sh: exit status N" after.
+# A report of the kernel's own checks in DMESG is a failure, too.  Prints the
+# failures, then "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +15,7 @@ if [ ! -s "$output" ] || [ ! -s "$dmesg" ]; then
 	die "nothing to judge in $output and $dmesg"
 fi
 
-passed=$(grep -c '^TEST: .* \.\.\. ok$' "$output" || true)
+count "$(grep -c '^TEST: .* \.\.\. ok$' "$output")" 0
 bad=$(
 	grep '^TEST: ' "$output" | grep -v ' \.\.\. ok$' | sed 's/^/case failed: /'
 	grep -E '^# .*\.sh: exit status [^0]' "$output" | sed 's/^# /script failed: /'
@@ -29,11 +31,9 @@ bad=$(
 		sed 's/^/kernel: /'
 	:
 )
-failed=0
 if [ -n "$bad" ]; then
-	failed=$(wc -l <<<"$bad")
+	count 0 "$(wc -l <<<"$bad")"
 	printf '%s\n' "$bad"
 	echo "the kernel's log: $dmesg"
 fi
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" != 0 ]
+totals

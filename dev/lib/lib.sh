@@ -235,33 +235,17 @@ commit_id() {
 	printf '%s%s\n' "$commit" "$changes"
 }
 
-# check NAME COMMAND...: one test, which passes if COMMAND succeeds and writes
-# nothing.  What it writes is kept in the folder $checks.
-passed=0 failed=0 checks=$cache/log
-check() {
-	local name=$1 log=$checks/${1//[ \/]/-}
-	shift
-	if "$@" >"$log" 2>&1 </dev/null && [ ! -s "$log" ]; then
-		passed=$((passed + 1))
-		say "ok: $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok: $name"
-		head -n 60 "$log"
-	fi
+# guest NAME [ARGUMENT...]: run dev/guest/NAME in the virtual machine, and print its
+# output with the two lines around it that judge.sh reads.
+guest() {
+	local command status=0
+	printf -v command '%q ' "dev/guest/$1" "${@:2}"
+	echo "# $1"
+	"$repo/dev/vm.sh" "$command" || status=$?
+	echo "# $1: exit status $status"
 }
 
-# quietly COMMAND...: for check, of a command that has a lot to say: only its end, and
-# only if it fails.  All of it is in $checks/output.
-quietly() {
-	"$@" >"$checks/output" 2>&1 || {
-		tail -n 60 "$checks/output"
-		return 1
-	}
-}
-
-# The last line of a script of such tests, and its status.
-totals() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" = 0 ]
-}
+# Where check keeps its output.
+checks=$cache/log
+# shellcheck source=dev/lib/count.sh
+. "$repo/dev/lib/count.sh"

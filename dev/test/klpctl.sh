@@ -29,12 +29,11 @@ fi
 
 status=0
 "${klpctl[@]}" test >"$out/log" 2>&1 </dev/null || status=$?
-# test result: ok. 62 passed; 0 failed; ...
-read -r tests broken < <(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$out/log") || true
-if [ "$status" != 0 ] || [ "${tests:-0}" = 0 ]; then
+before=$passed failed_before=$failed
+count_cargo "$out/log"
+if [ "$status" != 0 ] || [ "$passed" = "$before" ]; then
 	cat "$out/log"
-	[ "${broken:-0}" != 0 ] || broken=1
+	[ "$failed" != "$failed_before" ] || count 0 1
 fi
-passed=$((passed + ${tests:-0})) failed=$((failed + ${broken:-0}))
 
 totals
