@@ -11,6 +11,8 @@
 #   dev/guest/bench-clock.sh SCRIPT...
 
 cd "$KBUILD/selftests/livepatch" || exit 1
+# Upstream's functions.sh wants the build directory by this name.
+export KDIR=$KBUILD
 output=$SHARE/output-of
 tasks=10000
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# Do what a page of documentation says: dev/guest/rust-guide.py PAGE FOLDER.  Files that
-# the page shows, code blocks with a caption, are written into FOLDER; commands in
-# console blocks, after "# ", are run there in one shell; what they print must be
-# what the page shows, where "..." stands for anything.  Each command is one test.
-# The last line is "N passed, N failed".
+# Follow a page of documentation: dev/guest/rust-guide.py PAGE DIRECTORY.  A code
+# block with a caption is a file, which is written into DIRECTORY.  A command in a
+# console block, after "# ", runs there, all of them in one shell.  Each command is
+# a case: it must print the text that the page shows, in which "..." stands for
+# anything.  The output is in the notation that dev/lib/judge.sh reads.
 
 import re
 import subprocess
@@ -48,16 +48,15 @@ def steps(text):
 
 
 def main():
-    page, folder = sys.argv[1:]
+    page, directory = sys.argv[1:]
     with open(page, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    shell = subprocess.Popen(["bash"], cwd=folder, text=True, stdin=subprocess.PIPE,
+    shell = subprocess.Popen(["bash"], cwd=directory, text=True, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     end = "--- the end of what the command prints ---"
-    passed = failed = 0
     for language, caption, text in blocks(lines):
         if caption:
-            with open(f"{folder}/{caption}", "w", encoding="utf-8") as file:
+            with open(f"{directory}/{caption}", "w", encoding="utf-8") as file:
                 file.write(text)
             continue
         if language != "console":
@@ -74,12 +73,10 @@ def main():
                 print(line, end="", flush=True)
             pattern = re.escape(expected).replace(r"\.\.\.", ".*")
             if re.fullmatch(pattern, "\n".join(output).strip(), re.DOTALL):
-                passed += 1
+                print(f"TEST: {command} ... ok")
             else:
-                failed += 1
-                print(f"not ok: the page says: {expected}")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0 or passed == 0
+                print(f"TEST: {command} ... not ok")
+                print(f"  the page says: {expected}")
 
 
-sys.exit(main())
+main()

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run selftests, inside the virtual machine, and scan for leaks after them.  The
+# output is in the notation that dev/lib/judge.sh reads.
+#
+#   dev/guest/selftest.sh SCRIPT...
+
+cd "$KBUILD/selftests/livepatch" || exit 1
+export KLP_SAMPLES=$KBUILD/samples/livepatch
+# Upstream's functions.sh wants the build directory by this name.
+export KDIR=$KBUILD
+for script in "$@"; do
+	echo "# $script"
+	./"$script" </dev/null 2>&1
+	echo "# $script: exit status $?"
+done
+if [ -w /sys/kernel/debug/kmemleak ]; then
+	# kmemleak reports an object from its second scan on, and 5 s after its birth.
+	sleep 6
+	for _ in 1 2; do
+		echo scan >/sys/kernel/debug/kmemleak
+	done
+	sed "s/^/# kmemleak: /" /sys/kernel/debug/kmemleak
+fi
