@@ -2,57 +2,57 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run upstream's livepatch selftests, unmodified, and this project's, in the
-# virtual machine: TESTS='test-livepatch.sh ...', by default all.  Each case is
-# one test; so is a log without a report of the kernel's own checks.
-# The last line is "N passed, N failed".
+# virtual machine.  Each case is one test; so is a log without a report of the
+# kernel's own checks.  The last line is "N passed, N failed".
+#
+#   dev/selftest.sh           TESTS='test-livepatch.sh ...', by default all;
+#                             LEAVE_OUT='test-oom.sh ...' are not run
+#   dev/selftest.sh --list    print the names of those that would run
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
-out=$(kernel_build)
-# all_scripts: those that there is something for to test.
+# Those of the tree: the build directory may have some that are gone.
+available=$(tree_dir)/tools/testing/selftests/livepatch
+[ -d "$available" ] || die "there are no selftests in $available" "make kernel CORE=$CORE DEBUG=$DEBUG"
+if [ "$CORE" = c ]; then
+	# The C core has no tracepoints, and frees code that tasks are in.
+	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-exiting.sh test-leave.sh"
+fi
+for script in ${LEAVE_OUT:-}; do
+	[ -f "$available/$script" ] || die "LEAVE_OUT names $script, which is not in $available" "correct the name, or remove it"
+done
 all_scripts() {
-	cd "$out/selftests/livepatch" || return
-	for script in test-*.sh; do
-		# The C core has no tracepoints, and frees code that tasks are in.
-		case "${CORE:-rust} $script" in "c test-trace.sh" | "c test-exiting.sh" | "c test-leave.sh") continue ;; esac
-		printf '%s ' "$script"
+	local script
+	for script in "$available"/test-*.sh; do
+		script=${script##*/}
+		[[ " ${LEAVE_OUT:-} " == *" $script "* ]] || printf '%s ' "$script"
 	done
 }
 read -ra scripts <<<"${TESTS:-$(all_scripts)}"
+case ${1:-} in
+'') ;;
+--list)
+	printf '%s\n' "${scripts[@]}"
+	exit
+	;;
+*) die "$1: not understood" "dev/selftest.sh [--list]" ;;
+esac
+out=$(kernel_build)
 results=$out/selftests/results
 rm -rf "$results"
 mkdir -p "$results"
 : >"$results/output"
 
-# in_vm SCRIPT...: run scripts in a virtual machine, and keep what it says.
+# All of the log is judged, and some thousand failed attempts write a lot.
 in_vm() {
-	# shellcheck disable=SC2016 # the guest's variables
-	local guest='
-cd "$KBUILD/selftests/livepatch" || exit 1
-export KLP_SAMPLES=$KBUILD/samples/livepatch
-for script in '"$*"'; do
-	echo "# $script"
-	./"$script" </dev/null 2>&1
-	echo "# $script: exit status $?"
-done
-if [ -w /sys/kernel/debug/kmemleak ]; then
-	# An object is only reported from its second scan on, and 5 s after its birth.
-	sleep 6
-	for scan in 1 2; do
-		echo scan >/sys/kernel/debug/kmemleak
-	done
-	sed "s/^/# kmemleak: /" /sys/kernel/debug/kmemleak
-fi
-'
-	# All of the log is judged, and some thousand failed attempts say a lot.
 	APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg \
-		"$repo/dev/vm.sh" "$guest" >"$results/output" 2>&1 ||
+		"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >"$results/output" 2>&1 ||
 		echo "# virtual machine.sh: exit status 1" >>"$results/output"
 }
 
 # One machine: two would take each other's cores, and slow tasks look like stuck ones.
-in_vm "${scripts[@]}" &
+in_vm &
 vm=$!
 say "running ${scripts[*]}"
 while kill -0 "$vm" 2>/dev/null; do
