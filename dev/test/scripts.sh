@@ -7,7 +7,6 @@
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
 
-passed=0 failed=0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -17,9 +16,9 @@ expect() {
 	shift 3
 	output=$("$@" 2>&1 </dev/null) || status=$?
 	if [ "$status" = "$wanted" ] && grep -qF -e "$text" <<<"$output"; then
-		passed=$((passed + 1))
+		count 1 0
 	else
-		failed=$((failed + 1))
+		count 0 1
 		printf 'not ok: %s: status %s, wanted %s and "%s"; it said:\n%s\n' \
 			"$name" "$status" "$wanted" "$text" "$output"
 	fi
@@ -46,6 +45,32 @@ expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/no
 expect "KDIR of another version" 1 "is Linux 6.12.1; supported: $supported.x" \
 	env KDIR="$scratch/other" "$repo/dev/lib/base.sh"
 expect "KDIR of this version" 0 "$base" env KDIR="$base" "$repo/dev/lib/base.sh"
+
+# The counter, and the notations that it reads.
+counted() {
+	(
+		passed=0 failed=0
+		printf '%s\n' "${@:2}" >"$scratch/counted"
+		"$1" "$scratch/counted" || exit 2
+		totals
+	)
+}
+expect "counter: a suite" 0 "3 passed, 0 failed" counted count_suite "1 passed, 0 failed" "3 passed, 0 failed" "[0:01] done"
+expect "counter: a suite with a failure" 1 "3 passed, 1 failed" counted count_suite "3 passed, 1 failed"
+expect "counter: a suite in which nothing passed" 1 "0 passed, 0 failed" counted count_suite "0 passed, 0 failed"
+expect "counter: a suite that ended early" 2 "" counted count_suite "ok: 3 passed, 0 failed, or so"
+expect "counter: cargo" 1 "7 passed, 2 failed" counted count_cargo \
+	"test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s" \
+	"test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s"
+expect "counter: cargo, of no program" 1 "0 passed, 0 failed" counted count_cargo "error: could not compile"
+expect "counter: kunit.py" 1 "70 passed, 6 failed" counted count_kunit \
+	$'[12:00:00] \x1b[1;31mTesting complete. Ran 79 tests: passed: 70, failed: 1, crashed: 2, skipped: 4, errors: 3\x1b[0m'
+expect "counter: kunit.py, all passed" 0 "70 passed, 0 failed" counted count_kunit \
+	$'[12:00:00] \x1b[1;32mTesting complete. Ran 70 tests: passed: 70\x1b[0m'
+expect "counter: unittest" 0 "9 passed, 0 failed" counted count_unittest "Ran 9 tests in 0.123s" "" "OK"
+expect "counter: unittest, with failures" 1 "5 passed, 3 failed" counted count_unittest \
+	"Ran 9 tests in 0.123s" "" "FAILED (failures=1, errors=2, skipped=1)"
+expect "counter: unittest, that ended early" 2 "" counted count_unittest "Traceback (most recent call last):"
 
 # A machine without some of its commands.
 without() {
@@ -111,6 +136,18 @@ expect "the base stays as it was" 1 "" grep LIVEPATCH_RUST "$small/kernel/livepa
 touch "$scratch/then"
 compose >/dev/null 2>&1
 expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
+mkdir -p "$tree/tools/testing/selftests/livepatch"
+touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,leave,new,oom,trace}.sh
+selftests() {
+	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" TESTS= "$@" "$copy/dev/selftest.sh" --list
+}
+all() {
+	printf '%s\n' "$@"
+}
+expect "selftests: all that are there" 0 "" diff <(all test-{exiting,leave,new,oom,trace}.sh) <(selftests)
+expect "selftests: all but some" 0 "" diff <(all test-{exiting,leave,new,trace}.sh) <(selftests LEAVE_OUT=test-oom.sh)
+expect "selftests: none that the C core cannot pass" 0 "" diff <(all test-{new,oom}.sh) <(selftests CORE=c)
+expect "selftests: one that is not there is not left out" 1 "LEAVE_OUT names test-gone.sh" selftests LEAVE_OUT=test-gone.sh
 git init -q "$small"
 git -C "$small" add .
 touch "$small/untracked.c"
@@ -124,7 +161,7 @@ expect "a file that is gone leaves the tree" 1 "" test -e "$tree/kernel/livepatc
 expect "a diff that is gone leaves the tree" 0 "" cmp "$small/kernel/livepatch/Kconfig" "$tree/kernel/livepatch/Kconfig"
 sed -i 's/core.o patch.o/gone.o patch.o/' "$small/kernel/livepatch/Makefile"
 expect "a diff that does not apply names the file" 1 "file: kernel/livepatch/Makefile" compose
-expect "a diff that does not apply names the hunk" 1 "@@ -3" compose
+expect "a diff that does not apply names the hunk" 1 ":@@ -" compose
 
 # The patch series, of a repository and a base that are small.
 rm -rf "$copy"
@@ -324,5 +361,4 @@ expect "bench: another clock" 1 "Rust: the clock does not count instructions" re
 : >"$scratch/figures-rust"
 expect "bench: no clock" 1 "Rust: there is no calibration" report
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+totals
