@@ -23,13 +23,15 @@ for core in c rust; do
 	build[$core]=$(CORE=$core "$repo/dev/kernel.sh")
 done
 
+# compare WHAT [ARGUMENT...]: print the differences, and leave the counts to the end.
 compare() {
-	"$repo/dev/parity/compare.sh" "$1" "${build[c]}" "${build[rust]}" >"${build[rust]}/log/parity-$1" || true
-	sed '$d' "${build[rust]}/log/parity-$1"
+	local log=${build[rust]}/log/parity-$1
+	"$repo/dev/parity/compare.py" "$1" "${build[c]}" "${build[rust]}" "${@:2}" >"$log" || true
+	sed '$d' "$log"
 }
 
 say "comparing what is built"
-compare builds
+compare builds "$(tree_dir)"
 
 # A static function of which each of the kernels has two.
 ambiguous=$(

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests of the scripts themselves: what they say and how they exit when
-# something is wrong.  Needs the base; builds nothing.
+# Tests of the scripts themselves: their messages and their exit status when
+# something is wrong, and the unit tests of those in Python.  Needs the base, and
+# builds nothing.  The last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -71,6 +72,12 @@ expect "counter: unittest" 0 "9 passed, 0 failed" counted count_unittest "Ran 9 
 expect "counter: unittest, with failures" 1 "5 passed, 3 failed" counted count_unittest \
 	"Ran 9 tests in 0.123s" "" "FAILED (failures=1, errors=2, skipped=1)"
 expect "counter: unittest, that ended early" 2 "" counted count_unittest "Traceback (most recent call last):"
+
+# The unit tests of what is written in Python.
+if ! (cd "$repo/dev" && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -t . -s .) >"$scratch/unittest" 2>&1; then
+	cat "$scratch/unittest"
+fi
+count_unittest "$scratch/unittest" || count 0 1
 
 # A machine without some of its commands.
 without() {
@@ -288,52 +295,18 @@ expect "judge: a leak" 1 "1 passed, 1 failed" judge
 : >"$scratch/dmesg"
 expect "judge: no log" 1 "nothing to judge" judge
 
-# What compares the two cores: two tours of 60 steps, then one thing is changed.
-mkdir -p "$scratch"/{c,rust}/parity/records
-tour() {
-	local core n
-	for core in c rust; do
-		(
-			cd "$scratch/$core/parity/records"
-			rm -f -- *
-			for n in {1..60}; do
-				printf '# step %d\ninsmod: done\n' "$n" >"$(printf '%03d' "$n")"
-				printf '13,%d0,%d0,-;parity: begin %d step %d\n' "$n" "$n" "$n" "$n"
-				printf '6,%d1,%d1,-,caller=T1;livepatch: first\n SUBSYSTEM=x\n5,%d2,%d2,-;livepatch: at 0x%08x\n' "$n" "$n" "$n" "$n" "$RANDOM"
-			done >kmsg
-			echo '13,999,999,-;parity: end of the tour' >>kmsg
-		)
-	done
-}
-compare() {
-	"$repo/dev/parity/compare.sh" tours "$scratch/c" "$scratch/rust"
-}
-tour
-expect "parity: the same" 0 "60 passed, 0 failed" compare
-# changed NAME TEXT FILE SED: what differs must be seen.
-changed() {
-	tour
-	sed -i "$4" "$scratch/rust/parity/records/$3"
-	expect "parity: $1" 1 "$2" compare
-}
-changed "another text" "+6: livepatch: fist" kmsg '/^6,71,/s/first/fist/'
-changed "another level" "+4: livepatch: first" kmsg 's/^6,71,/4,71,/'
-changed "another order" "59 passed, 1 failed" kmsg '/^6,71,/{N;N;s/\(.*\)\n\(.*\)\n\(.*\)/\3\n\1\n\2/}'
-changed "a message more" "59 passed, 1 failed" kmsg 's/^6,71,.*/&\n&/'
-changed "another error" "+insmod: Invalid parameters" 007 's/done/Invalid parameters/'
-changed "no end" "it did not come to its end" kmsg '$d'
-changed "a report" "the kernel's own checks report" kmsg 's/^6,71,.*/&\n4,1,1,-;BUG: sleeping/'
-tour
-rm "$scratch"/{c,rust}/parity/records/060
-sed -i '/begin 60/,/end of/{/end of/!d}' "$scratch"/{c,rust}/parity/records/kmsg
-expect "parity: too short a tour" 1 "no more than 59 steps" compare
-tour
-sed -i 's/done/TIMED OUT waiting for it/' "$scratch"/{c,rust}/parity/records/007
-sed -i 's/^insmod: TIMED/TIMED/' "$scratch"/{c,rust}/parity/records/007
-expect "parity: both wait in vain" 1 "a state was never reached" compare
-tour
-rm "$scratch/rust/parity/records/060"
-expect "parity: a step is missing" 1 "59 passed, 1 failed" compare
+# The comparison of the two cores, as make parity runs it; more in its unit tests.
+for core in c rust; do
+	mkdir -p "$scratch/$core/parity/records"
+	printf '# one\ninsmod: %s\n' $core >"$scratch/$core/parity/records/001"
+	printf '13,1,1,-;parity: begin 1 one\n13,2,2,-;parity: end of the tour\n' >"$scratch/$core/parity/records/kmsg"
+done
+expect "parity: a difference" 1 "+insmod: rust" env TOURS=one "$repo/dev/parity/compare.py" tours "$scratch/c" "$scratch/rust"
+expect "parity: the steps are kept" 0 "# messages" cat "$scratch/rust/parity/steps/001"
+cp "$scratch/c/parity/records/001" "$scratch/rust/parity/records/001"
+expect "parity: no difference" 0 "1 passed, 0 failed" env TOURS=one "$repo/dev/parity/compare.py" tours "$scratch/c" "$scratch/rust"
+expect "parity: no builds" 1 "make kernel CORE=c" "$repo/dev/parity/compare.py" builds "$scratch/c" "$scratch/rust" "$scratch"
+expect "parity: neither builds nor tours" 1 "taste: not understood" "$repo/dev/parity/compare.py" taste
 
 expect "editing what is no module" 1 "not a 64-bit little-endian ELF file" \
 	"$repo/dev/lib/edit-module.py" "$repo/Makefile" "$scratch/out.ko"
