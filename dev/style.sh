@@ -50,8 +50,8 @@ warnings_of() {
 	grep -A 12 -E '(^|[^-])(warning|error):|^(warning|error)' "$log" || true
 }
 clippy() {
-	rm -f "$out"/rust/{kernel.o,libmacros.so} "$out"/samples/livepatch/*.o
-	warnings_of CLIPPY=1 rust/kernel.o samples/livepatch/
+	rm -f "$out"/rust/{kernel.o,libmacros.so} "$out"/{kernel,samples}/livepatch/*.o
+	warnings_of CLIPPY=1 rust/kernel.o kernel/livepatch/ samples/livepatch/
 }
 extra_warnings() {
 	rm -f "$out"/kernel/livepatch/*.o
@@ -63,6 +63,19 @@ sparse_warnings() {
 }
 documentation() {
 	warnings_of rustdoc | grep -A 12 -B 2 livepatch || true
+	core_documentation
+}
+# The kernel's rustdoc target leaves out crates that are not in rust/: document this
+# one, private items too, with the flags that compile it.
+core_documentation() {
+	local command
+	warnings_of kernel/livepatch/lib.o
+	command=$(sed -n 's/^savedcmd_[^ ]* := //p' "$out/kernel/livepatch/.lib.o.cmd" |
+		sed -E 's# --emit=[^ ]*##g; s# --crate-type rlib##; s# --remap-path-[^ ]*##g; s# -Zbinary_dep_depinfo=y##
+			s#--out-dir [^ ]*#--document-private-items --out-dir rustdoc-core#
+			s#[^ ]*rustc --edition#RUSTC_BOOTSTRAP=1 '"$(dirname "$(find_rustc)")"'/rustdoc --edition#')
+	(cd "$out" && eval "$command") 2>&1 || true
+	[ -s "$out/rustdoc-core/livepatch/index.html" ] || echo "there is no page of the core"
 }
 htmldocs() {
 	local log=$out/log/htmldocs.make python
@@ -78,40 +91,14 @@ htmldocs() {
 	[ -s "$out/Documentation/output/livepatch/rust-core.html" ] || echo "there is no rust-core.html"
 }
 layers() {
-	# No unsafe outside the edge, and none in the edge without its reason.
-	(
-		cd "$repo/rust/kernel/livepatch"
-		for file in core patch ftrace transition modules relocs state shadow symbols sysfs model; do
-			grep -q '^#!\[deny(unsafe_code)\]$' "$file.rs" || echo "$file.rs may contain unsafe code"
-		done
-		find . -name tests -prune -o -name '*.rs' ! -name tests.rs -print0 |
-			xargs -0 grep -nE '\.(unwrap|expect)\(|panic!|unreachable!|todo!|unimplemented!' |
-			grep -vE 'host\.expect\(|unwrap_or' || true
-	)
-}
-
-maps() {
-	# The two maps, of rust-core.rst and of livepatch.rs, name what is there, and no more.
-	local page=Documentation/livepatch/rust-core.rst file name map
-	(
-		cd "$repo"
-		map=$(sed -n '/^Map$/,/^States$/p' $page)
-		for file in rust/kernel/livepatch/*.rs kernel/livepatch/*.[ch]; do
-			name=$(basename "$file")
-			grep -qF "\`\`$name\`\`" <<<"$map" ||
-				{ [ -d "${file%.rs}" ] && grep -qF "\`\`${name%.rs}/\`\`" <<<"$map"; } ||
-				echo "the map of $page lacks $name"
-		done
-		grep -oE '``[a-z_/]+(\.(rs|c|h)|/)``' <<<"$map" | tr -d '`' | while IFS= read -r name; do
-			[ -e "$name" ] || [ -e "rust/kernel/livepatch/$name" ] || [ -e "kernel/livepatch/$name" ] ||
-				echo "the map of $page has $name, which is not there"
-		done
-		file=rust/kernel/livepatch.rs
-		map=$(sed -n '/^\/\/! # Map$/,/^\/\/! # Locks$/p' $file)
-		sed -n 's/^\(pub \)\?mod \([a-z_]*\);$/\2/p' $file | while IFS= read -r name; do
-			[ "$name" = tests ] || grep -qF "\`$name\`" <<<"$map" || echo "the map of $file lacks $name"
-		done
-	)
+	local core=$repo/kernel/livepatch
+	"$repo/dev/style/layers.py" "$core"
+	grep -q '^#!\[deny(unsafe_code)\]$' "$core/lib.rs" || echo "lib.rs does not deny unsafe code"
+	grep -A 1 'allow(unsafe_code' "$core/lib.rs" | sed -n 's/^mod \(.*\);$/\1/p' | grep -vxE 'hooks|edge|live_kunit' |
+		sed 's/$/ may contain unsafe code/'
+	find "$core" -name tests -prune -o -name '*.rs' ! -name '*_kunit.rs' -print0 |
+		xargs -0 grep -nE '\.(unwrap|expect)\(|panic!|unreachable!|todo!|unimplemented!' |
+		grep -vE 'host\.expect\(|unwrap_or' || true
 }
 
 dev_scripts() {
@@ -125,7 +112,7 @@ check "clippy" clippy
 check "rustdoc" documentation
 check "htmldocs" htmldocs
 check "layers" layers
-check "maps" maps
+check "reasons for unsafe" "$repo/dev/style/unsafe_reasons.py"
 check "checkpatch --strict, C" checkpatch "${c_files[@]}"
 check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"
 check "checkpatch --strict, scripts" checkpatch "${scripts[@]}"

@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# Check the reasons for unsafe code: dev/unsafe-reasons.py [PATH...].  Without a
+# Check the reasons for unsafe code: dev/style/unsafe_reasons.py [PATH...].  Without a
 # path, the Rust files of the core and of the interface are checked, except for
 # the user-space tests.  Each finding is one line that begins with FILE:LINE; if
 # there is none, the script prints nothing and succeeds.
 #
-#   --count      print how much unsafe code there is, and how much of it is found
-#   --self-test  check the script itself; the last line is "N passed, N failed"
+#   --count  print how much unsafe code there is, and how much of it is found
 
 import re
 import sys
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parent.parent
+REPO = Path(__file__).resolve().parents[2]
 PLACES = ["kernel/livepatch", "rust/kernel/livepatch", "rust/kernel/livepatch.rs"]
 
 # Lines between the braces of a block, without comments.
@@ -120,47 +119,7 @@ def rust_files(places):
                 yield path
 
 
-def self_test():
-    reason = "// SAFETY: `ptr` is not null, and points to a func by the requirements."
-    long = "\n".join(["unsafe {"] + ["call();"] * LONGEST_BLOCK)
-    cases = [
-        ("a reason", f"{reason}\nunsafe {{ call() }};", []),
-        ("no reason", "fn f() {\n    unsafe { call() };\n}", ["missing"]),
-        ("another comment", "// A call.\nunsafe { call() };", ["missing"]),
-        ("a reason for the line before", f"{reason}\nunsafe {{ a() }};\nunsafe {{ b() }};", ["missing"]),
-        ("a reason above the statement", f"{reason}\nlet found =\n    unsafe {{ call() }};", []),
-        ("a reason above an attribute", f"{reason}\n#[cfg(X)]\nunsafe {{ call() }};", []),
-        ("two lines", "// SAFETY: By the type invariants,\n// `ptr` points to a func.\nunsafe { call() }", []),
-        ("type invariants", "// SAFETY: By the type invariants.\nunsafe { call() }", ["bare"]),
-        ("requirement", "// SAFETY: By the safety requirement.\nunsafe { call() }", ["bare"]),
-        ("above", "// SAFETY: As above; the view is transparent.\nunsafe { call() }", ["bare"]),
-        ("lives", "// SAFETY: The task lives.\nunsafe { call() }", ["bare"]),
-        ("nothing", "// SAFETY: No requirements.\nunsafe { call() }", ["bare"]),
-        ("bare twice", "// SAFETY: By the type invariants, and `Locked` excludes others.\nunsafe { call() }", ["bare"]),
-        ("invariant first", f"// INVARIANT: A list.\n{reason}\nunsafe {{ call() }}", []),
-        ("invariant last", "// SAFETY: As above.\n// INVARIANT: It is the head of a list of funcs.\nunsafe { call() }", ["bare"]),
-        ("impl", "unsafe impl Sync for Table {}", ["missing"]),
-        ("short block", f"{reason}\n{long}\n}}", []),
-        ("long block", f"{reason}\n{long}\ncall();\n}}", ["long"]),
-        ("comments in a block", f"{reason}\n{long}\n// One.\n\n// Two.\n}}", []),
-        ("braces in a block", f"{reason}\nunsafe {{\nif a {{\ncall();\n}} else {{\ncall();\n}}\ncall();\n}}", ["long"]),
-        ("a brace in a string", f"{reason}\nunsafe {{ call(\"{{\", '{{', b'}}') }}\n\n\n\n\n\n\nfn f() {{}}", []),
-        ("an example", "/// unsafe { call() }\nfn f<'a>(x: &'a str) {}", []),
-        ("a function", "unsafe fn f();\nunsafe extern \"C\" fn g();", []),
-    ]
-    failed = 0
-    for name, text, expected in cases:
-        found = [kind for kind, _, _ in check(text) if kind != "unsafe"]
-        if found != expected:
-            failed += 1
-            print(f"FAIL {name}: found {found}, expected {expected}")
-    print(f"{len(cases) - failed} passed, {failed} failed")
-    return failed
-
-
 def main(arguments):
-    if arguments == ["--self-test"]:
-        return self_test() > 0
     counting = arguments[:1] == ["--count"]
     places = arguments[counting:] or [REPO / place for place in PLACES]
     counts = dict.fromkeys(["unsafe", "missing", "bare", "long"], 0)
