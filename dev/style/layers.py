@@ -24,6 +24,7 @@ def leaves(tokens, prefix=()):
     for token in tokens:
         if token == "{":
             yield from leaves(tokens, path)
+            path = prefix
         elif token in ",}":
             if path != prefix:
                 yield path

@@ -95,6 +95,7 @@
 
 #![crate_name = "livepatch"]
 #![deny(unsafe_code)]
+#![allow(rustdoc::private_intra_doc_links, reason = "nothing here is public")]
 
 // `pr_err!` and its like begin each line with it.
 const __LOG_PREFIX: &[u8] = b"livepatch\0";

@@ -98,12 +98,8 @@ impl TaskHost for Tasks {
         task: TaskRef,
         body: impl FnOnce() -> Result<(), Blocker<Self::Name>>,
     ) -> Result<(), Blocker<Self::Name>> {
-        let mut result = None;
-        let err = task.with_still(|| {
-            result = Some(body());
-            0
-        });
-        result.unwrap_or(Err(Blocker::Other(err)))
+        task.with_still(body)
+            .unwrap_or_else(|err| Err(Blocker::Other(err)))
     }
 
     fn runs_elsewhere(&self, task: TaskRef) -> bool {

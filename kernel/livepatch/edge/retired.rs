@@ -5,7 +5,7 @@
 //! They are kept on a chain until [`tasks::synchronize()`] has returned, and then freed. No memory
 //! is needed for that: each thing has a word for the chain.
 //!
-//! [`tasks::synchronize()`]: tasks::synchronize
+//! [`tasks::synchronize()`]: super::tasks::synchronize
 
 use crate::edge::mutex::Locked;
 use core::ptr;
@@ -53,7 +53,7 @@ impl<T: Link> Retired<T> {
     /// # Safety
     ///
     /// `thing` comes from [`KBox::into_raw`], nobody finds it any more, and those who have found it
-    /// are done at the end of the next [`tasks::synchronize()`](tasks::synchronize).
+    /// are done at the end of the next [`tasks::synchronize()`](super::tasks::synchronize).
     pub(crate) unsafe fn push(&self, thing: *mut T, _: &Locked) {
         // SAFETY: `thing` comes from a box, and so points to a thing, which is retired now.
         let link = unsafe { T::link(thing) };
@@ -63,7 +63,7 @@ impl<T: Link> Retired<T> {
         self.0.store(thing, Relaxed);
     }
 
-    /// What can be freed after the next [`tasks::synchronize()`](tasks::synchronize).
+    /// What can be freed after the next [`tasks::synchronize()`](super::tasks::synchronize).
     pub(crate) fn take(&self, _: &Locked) -> Chain<T> {
         // INVARIANT: The chain changes hands, and an empty one is left.
         Chain(self.0.xchg(ptr::null_mut(), Relaxed))
@@ -78,8 +78,8 @@ impl<T: Link> Retired<T> {
 pub(crate) struct Chain<T>(*mut T);
 
 impl<T: Link> Chain<T> {
-    /// Frees them; to be called after a [`tasks::synchronize()`](tasks::synchronize) that was
-    /// called after [`Retired::take`].
+    /// Frees them. The caller has called [`tasks::synchronize()`](super::tasks::synchronize) after
+    /// [`Retired::take`].
     pub(crate) fn free(self) {
         let mut thing = self.0;
         while !thing.is_null() {

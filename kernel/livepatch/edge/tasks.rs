@@ -87,7 +87,7 @@ impl TaskRef {
     /// The number of the last look at all tasks that has seen this one outside: see
     /// [`TextHost::begin_look`]. Only the work that lets go of modules uses it.
     ///
-    /// [`TextHost::begin_look`]: crate::livepatch::model::TextHost::begin_look
+    /// [`TextHost::begin_look`]: crate::model::TextHost::begin_look
     pub(crate) fn look(self) -> usize {
         // SAFETY: The pointer is to a task by the type invariants, and one work item alone uses the
         // field.
@@ -153,28 +153,42 @@ impl TaskRef {
         self.is_current() || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
     }
 
-    /// Calls `body` with the task kept still, which is to say that it is the caller, or its
-    /// runqueue or `pi_lock` is held, and preemption disabled. Returns what `body` returns, or the
-    /// scheduler's error.
-    pub(crate) fn with_still<F: FnOnce() -> c_int>(self, body: F) -> c_int {
-        /// # Safety
-        ///
-        /// `body` points to an `Option<F>`.
-        unsafe extern "C" fn call<F: FnOnce() -> c_int>(
-            _: *mut bindings::task_struct,
-            body: *mut c_void,
-        ) -> c_int {
-            // SAFETY: `body` points to an `Option<F>` by the safety requirement. `with_still()`
-            // does not use it meanwhile.
-            let body = unsafe { &mut *body.cast::<Option<F>>() };
-            body.take()
-                .map_or(bindings::EINVAL.cast_signed(), |body| body())
+    /// Calls `body` while the task keeps its place: the task is the caller, or its runqueue or
+    /// `pi_lock` is held, and preemption is disabled. Returns what `body` returns.
+    ///
+    /// # Errors
+    ///
+    /// The scheduler's, as a negative number.
+    pub(crate) fn with_still<R, F: FnOnce() -> R>(self, body: F) -> Result<R, c_int> {
+        /// What is to be called, and what that has returned.
+        struct Call<R, F> {
+            body: Option<F>,
+            result: Option<R>,
         }
 
-        let mut body = Some(body);
-        // SAFETY: The pointer is to a task by the type invariants. `call` gets `body`, which is an
-        // `Option<F>`, before the function returns.
-        unsafe { bindings::klp_call_still(self.0, Some(call::<F>), (&raw mut body).cast()) }
+        /// # Safety
+        ///
+        /// `call` points to a `Call<R, F>`, to which there is no other reference.
+        unsafe extern "C" fn run<R, F: FnOnce() -> R>(
+            _: *mut bindings::task_struct,
+            call: *mut c_void,
+        ) -> c_int {
+            // SAFETY: The pointer is valid, and the reference is the only one, by the safety
+            // requirement.
+            let call = unsafe { &mut *call.cast::<Call<R, F>>() };
+            call.result = call.body.take().map(|body| body());
+            0
+        }
+
+        let mut call = Call {
+            body: Some(body),
+            result: None,
+        };
+        // SAFETY: The pointer is to a task by the type invariants. `run` gets `call`, which is not
+        // used until the function returns.
+        let err =
+            unsafe { bindings::klp_call_still(self.0, Some(run::<R, F>), (&raw mut call).cast()) };
+        call.result.ok_or(err)
     }
 
     /// The return addresses on the task's stack, or an error if it cannot be told for sure.

@@ -161,5 +161,6 @@ transition_tracepoints! {
     /// Tasks are about to be switched by decree.
     transition_force: __tracepoint_klp_transition_force, rust_do_trace_klp_transition_force;
     /// All tasks have switched.
-    transition_complete: __tracepoint_klp_transition_complete, rust_do_trace_klp_transition_complete;
+    transition_complete:
+        __tracepoint_klp_transition_complete, rust_do_trace_klp_transition_complete;
 }
