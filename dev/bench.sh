@@ -8,7 +8,7 @@
 #
 #   dev/bench.sh    BENCH='calls functions tasks coming end shadow clock' TIMEOUT=14400
 #
-# What to measure (BENCH) is for trying: only a run of everything is written.
+# BENCH, a part of the measurements, is for trying: only a whole run is written.
 # BENCH=profile shows where the instructions go.
 
 # shellcheck source=dev/lib/lib.sh
@@ -43,7 +43,7 @@ if ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
 		"$venv/bin/pip" install --disable-pip-version-check matplotlib==3.10.7
 fi
 
-# Each lane is a core and what a machine with it does; they run at the same time.
+# Each lane is a core and the work of one machine with it; all run at the same time.
 lanes=()
 machines=()
 trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
@@ -83,8 +83,8 @@ finish() {
 
 begin=$SECONDS
 
-# What a machine that counts instructions does does not depend on others.  The C
-# core takes most of the time, and gets two.
+# The figures of a machine that counts instructions do not depend on other machines.
+# The C core takes most of the time, and gets two.
 count_on() {
 	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
 		start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Build the kernel that CORE=rust|c and DEBUG=1|0 select, with its modules,
-# those of upstream's selftests, and klpctl.  The last line printed is the build folder.
+# those of upstream's selftests, and klpctl.  The last line is the build directory.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -21,7 +21,7 @@ case $DEBUG in
 esac
 cat "${fragments[@]}" >"$out/wanted.new"
 
-# Configure again only if what is wanted, or what can be wanted, has changed.
+# Configure again only if the wanted options, or the Kconfig files, have changed.
 if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 	[ -n "$(find "$tree/kernel/livepatch" "$tree/rust/kernel" "$tree/samples" -name 'Kconfig*' -newer "$out/.config" 2>/dev/null)" ] ||
 	[ ! -f "$out/.config" ]; then
@@ -41,7 +41,7 @@ rm -f "$out/wanted.new"
 what="building $(basename "$out")"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 10 min on 2 cores)"
 run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
-# The selftests run from the build folder: their modules are this kernel's.
+# The selftests run from the build directory: their modules are this kernel's.
 rsync -a "$tree/tools/testing/selftests/livepatch" "$out/selftests/"
 run_logged "building the selftests" "$out/log/selftests" \
 	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"

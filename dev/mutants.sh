@@ -17,7 +17,7 @@ if [ ! -x "$tools/bin/cargo-mutants" ]; then
 		"$cargo" install --locked --root "$tools" cargo-mutants --version 27.1.0
 fi
 
-# cargo-mutants leaves alone what is outside of the workspace.  So it is given a
+# cargo-mutants leaves files outside of the workspace alone.  So it is given a
 # copy in which the workspace is the root and the rules are inside.
 work=$cache/mutants
 workspace=tools/testing/livepatch

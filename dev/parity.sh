@@ -1,17 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Are the two cores alike, seen from outside?  What is built is compared, and
-# one tour of every feature and every error (dev/guest/parity.sh) is made on
-# both: after each step, the error, the kernel's messages, sysfs, what ftrace
-# redirects, the modules and the effect must be the same.  A step that differs
-# is shown as a diff.  The last line is "N passed, N failed".  TOURS='...' makes
-# only some parts of the tour; their names are in dev/guest/parity.sh.
-# CORES='rust' compares with what the last tour of the other core has recorded:
-# for who has changed one core.
+# Compare the two cores, seen from outside: their builds, and one tour of every
+# feature and every error (dev/guest/parity.sh) that each of them makes.  After each
+# step, the error, the kernel's messages, sysfs, ftrace's redirections, the modules
+# and the effect must be the same.  A step that differs is shown as a diff.  The last
+# line is "N passed, N failed".
 #
-# Left out of the tour is the one difference in what callers get: a pre-patch
-# callback that returns a positive number (see README.md).
+#   dev/parity.sh    TOURS='...' CORES='...'
+#
+# TOURS makes only some parts of the tour; their names are in dev/guest/parity.sh.
+# CORES='rust' compares with the last recording of the other core, for a developer
+# who has changed one core.
+#
+# The tour leaves out the one difference that callers see: a pre-patch callback that
+# returns a positive number (see README.md).
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Say of the patch series what its recipients' tools would say.  Each check is a
-# test; the last line is "N passed, N failed".
+# Run the tools of the series' recipients on it.  Each check is a test; the last line
+# is "N passed, N failed".
 #
 #   dev/series-check.sh         all; BISECT=1 builds every commit, by default the
 #                               last and those that change a Kconfig file
-#   dev/series-check.sh mails   what takes no build
+#   dev/series-check.sh mails   the checks that take no build
 #   dev/series-check.sh builds  the builds alone
 
 # shellcheck source=dev/lib/lib.sh
@@ -19,13 +19,13 @@ checks=$(work_dir)/series/log
 mkdir -p "$checks"
 
 patches=$("$repo/dev/series.sh" | tail -n 1)
-# It is written, applies, and makes what make tree composes, or we are not here.
+# The series is written and proved: that is one test.
 count 1 0
 series=$(work_dir)/series
 tree=$(tree_dir)
 mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
 
-# Whether MAINTAINERS needs updating is what "maintainers" looks at.
+# The check "maintainers" replaces the warning that MAINTAINERS may need updating.
 checkpatch() {
 	local ignore=FILE_PATH_CHANGES
 	[ "${SIGNOFF:-0}" = 1 ] || ignore+=,MISSING_SIGN_OFF
@@ -41,7 +41,7 @@ maintainers() {
 		grep -q '^LIVE PATCHING' <<<"$names" || echo "nobody maintains $place, say the entries of MAINTAINERS"
 	done <"$series/places"
 }
-# What is new can be found from where people look for it.
+# Each new file is in the index or the Makefile of its directory.
 reachable() {
 	local file name selftests=tools/testing/selftests/livepatch
 	while IFS= read -r -d '' file; do
@@ -85,18 +85,18 @@ mails() {
 	check "sending" sending
 }
 
-# ---- what tools say of the tree that it makes
+# ---- lints, of the tree that the series makes
 
 style() {
 	"$repo/dev/style.sh" | tee "$checks/style" | grep -v ' passed, ' || true
 	count_suite "$checks/style" || count 0 1
 }
 
-# ---- builds, of what git am has made
+# ---- builds, of the commits that git am has made
 
 source=$series/source
 
-# built CORE: builds what is checked out: the kernel, modules, selftests, tools.
+# built CORE: build the commit that is checked out: kernel, modules, selftests, tools.
 built() {
 	local core=$1 out test=tools/testing
 	out=$(build_dir "series-$core")

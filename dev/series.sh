@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Write the patch series: series/commits/ says which files go into which commit, and
-# series/cover is the cover letter.  git am proves that the mails make of the base
-# what dev/tree.sh composes.  The last line printed is the directory of the mails.
+# series/cover is the cover letter.  git am proves that the base and the mails make the
+# tree that dev/tree.sh composes.  The last line is the directory of the mails.
 #
 #   dev/series.sh            SIGNOFF=1  ASSISTED_BY='TOOL...'  REROLL=2  KDIR=path
 #
@@ -16,16 +16,16 @@ reroll=${REROLL:-1}
 [[ $reroll =~ ^[1-9][0-9]*$ ]] || die "REROLL=$reroll: not the number of a version" "REROLL=2 writes v2"
 case ${SIGNOFF:-0} in 0 | 1) ;; *) die "SIGNOFF=$SIGNOFF: not understood" "use SIGNOFF=1 or leave it unset" ;; esac
 
-# who KIND: "Name <address>", from the caller's git configuration or environment.
-who() {
-	local ident
-	ident=$(git -C "$repo" -c user.useConfigOnly=true var "GIT_$1_IDENT" 2>/dev/null) ||
+# ident KIND: "Name <address>", from the caller's git configuration or environment.
+ident() {
+	local found
+	found=$(git -C "$repo" -c user.useConfigOnly=true var "GIT_$1_IDENT" 2>/dev/null) ||
 		die "git does not know who you are, and a series has an author" \
 			"git config --global user.name 'Your Name'" "git config --global user.email you@example.org"
-	printf '%s\n' "${ident% * *}"
+	printf '%s\n' "${found% * *}"
 }
-author=$(who AUTHOR)
-committer=$(who COMMITTER)
+author=$(ident AUTHOR)
+committer=$(ident COMMITTER)
 
 work=$(work_dir)
 take_turns "$work"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Everything that formatters and lints have to say of what is new: each check
-# is one test, and any warning fails it.  The last line is "N passed, N failed".
+# Run formatters and lints on all new files.  Each check is one test, and any warning
+# fails it.  The last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -24,12 +24,12 @@ mapfile -t scripts < <(ours '*.sh')
 
 checkpatch() {
 	# A new file wants a MAINTAINERS entry in its own patch: make series has that.
-	# Elf_Shdr and its like are what the kernel calls them.
+	# The kernel has names like Elf_Shdr.
 	scripts/checkpatch.pl --strict --terse --no-summary --showfile \
 		--ignore FILE_PATH_CHANGES,CAMELCASE -f "$@"
 }
 
-# Tests of the kernel's compiler front ends, in a build folder that makes no kernel.
+# Tests of the kernel's compiler front ends, in a build directory that makes no kernel.
 configure() {
 	cat "$repo/dev/config/x86_64.config" "$repo/dev/config/rust.config" \
 		"$repo/dev/config/style.config" >"$out/wanted.new"
@@ -40,7 +40,7 @@ configure() {
 }
 run_logged "preparing the lints" "$out/log/prepare" configure
 
-# Compilers say more than warnings; keep those, and what fails.
+# Compilers print more than warnings; keep warnings and errors.
 warnings_of() {
 	local log=$out/log/make
 	if ! "${kmake[@]}" -C "$tree" O="$out" "$@" >"$log" 2>&1; then

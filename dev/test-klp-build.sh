@@ -8,7 +8,7 @@
 #
 # klp-build works only in a source tree that is built in place, and builds it
 # twice.  It has a copy of the composed tree for that; as long as that copy stays
-# as it is, only what the patches change is built again.
+# as it is, klp-build builds only the files that the patches change.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -23,8 +23,8 @@ output=$work/output
 mkdir -p "$tree" "$work/log"
 set_kmake
 
-# What the original kernel, kept by klp-build, was made from is still in the tree,
-# unless something below says otherwise, or this is interrupted.
+# klp-build keeps the original kernel.  Its sources are still in the tree, unless one
+# of the checks below finds a change, or this script is interrupted.
 made=$work/original-is-current
 current=1
 [ -f "$made" ] || current=
@@ -33,7 +33,7 @@ rm -f "$made"
 say "bringing klp-build's tree up to date"
 (cd "$(tree_dir)" && find . ! -type d ! -name '*.pyc' -printf '%P\n' | sort) >"$work/sources.new"
 {
-	# Without --times: what klp-build has patched and reverted must look changed to make.
+	# Without --times: make must see that klp-build has patched and reverted a file.
 	rsync -l --perms --checksum --itemize-changes --files-from="$work/sources.new" "$(tree_dir)/" "$tree/"
 	if [ -f "$work/sources" ]; then
 		comm -23 "$work/sources" "$work/sources.new" | while IFS= read -r file; do
@@ -91,7 +91,7 @@ readelf -sW "$module" >"$work/symbols"
 {
 	echo "# klp-build.sh"
 	check "klp-build makes a livepatch of source patches" test -s "$module"
-	# That these are there is what makes the checks in the machine worth something.
+	# Without these, the checks in the machine would prove nothing.
 	for object in vmlinux kobject_example; do
 		check "the livepatch has relocations for $object" grep -q " \.klp\.rela\.$object\." "$work/sections"
 	done

@@ -50,7 +50,7 @@ one() {
 suite "tool chain" one "$repo/dev/toolchain.sh"
 suite "scripts" "$repo/dev/test/scripts.sh"
 suite "style" "$repo/dev/style.sh"
-# Nobody sends this one: it needs a name all the same.
+# This series is not sent, but needs an author all the same.
 suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
 	GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
 suite "userland" "$repo/dev/userland.sh"

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Provide the tool chain: what is missing is installed, what is there is left
-# alone, and each thing is named with the reason it is needed.  Without root,
-# print the commands that would do it and exit with status 1.
+# Provide the tool chain: install missing packages, leave others alone, and name
+# each with the reason that it is needed.  Without root, print the commands that
+# would install them, and exit with status 1.
 #
-#   dev/toolchain.sh            what the kernel needs
-#   dev/toolchain.sh klp-build  what upstream's klp-build needs, as well
-#   dev/toolchain.sh cargo      what the user-space tests need, and no more
-#   dev/toolchain.sh series     what trying to send the series needs, and no more
+#   dev/toolchain.sh            for the kernel
+#   dev/toolchain.sh klp-build  for the kernel and upstream's klp-build
+#   dev/toolchain.sh cargo      for the user-space tests alone
+#   dev/toolchain.sh series     for the attempt to send the series alone
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"

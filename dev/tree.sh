@@ -15,7 +15,7 @@ stage=$work/stage
 manifest=$work/composed
 mkdir -p "$work"
 
-# copy_base: the base, as its owner has it now, without what builds leave behind.
+# copy_base: the base, as its owner has it now, without the leftovers of builds.
 copy_base() {
 	# Composed files are the stage's business, below: copied from the base each
 	# time, they would look changed to every build.
@@ -40,7 +40,7 @@ if [ ! -f "$work/base-copied" ] || [ -n "${KDIR:-}" ]; then
 	kernel_version "$base" >"$work/base-copied"
 fi
 
-# Stage what differs from the base, whole files, then sync by content.
+# Stage the files that differ from the base, whole, then sync by content.
 rm -rf "$stage"
 mkdir -p "$stage"
 cd "$repo"
@@ -61,7 +61,7 @@ while IFS= read -r -d '' diff; do
 	fi
 done < <(series_diffs)
 
-# What an earlier composition put there and this one does not: back to the base.
+# Files that an earlier composition changed and this one does not: back to the base.
 find "$stage" -type f -printf '%P\n' | sort >"$manifest.new"
 if [ -f "$manifest" ]; then
 	comm -23 "$manifest" "$manifest.new" | while IFS= read -r file; do

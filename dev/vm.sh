@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Boot the kernel that CORE and DEBUG select, as built, and run a command in it
-# as root, in this repository's folder, with the build folder in $KBUILD and the
-# composed tree in $KTREE.  Writes what the command writes; exits as it exits.
+# as root, in this repository's directory.  $KBUILD is the build directory and
+# $KTREE the composed tree.  The output and the exit status are the command's.
 #
 #   dev/vm.sh COMMAND        CPUS=2 MEM=2G QEMU_OPTS= TIMEOUT=7200 DMESG=file
 #
 # TIMEOUT is in seconds, and ends a machine that hangs.  It is not there to find
 # out how fast the host is.
 #
-# The machine's own files are the guest's, read-only.  Two folders are shared
-# for writing: the build folder and $SHARE, a scratch folder of the run.
+# The machine's own files are the guest's, read-only.  Two directories are shared
+# for writing: the build directory and $SHARE, a scratch directory of the run.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -45,8 +45,8 @@ fi
 	echo 'echo 300 2>/dev/null >/proc/sys/kernel/hung_task_timeout_secs'
 	echo 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null'
 	printf 'cd %q || exit 1\n' "$repo"
-	# Not KDIR: here, that is the base.  What takes it for the build directory, as
-	# upstream's selftests do, is given it by the scripts in dev/guest/.
+	# Not KDIR, which is the base here.  Upstream's selftests take it for the build
+	# directory: the scripts in dev/guest/ that run them set it.
 	printf 'export KBUILD=%q KTREE=%q SHARE=%q\n' "$out" "$(tree_dir)" "$share"
 	printf 'export PATH=%q:$PATH HOME=/root\n' /usr/sbin:/sbin
 	printf '(\n%s\n) </dev/null >"$SHARE/output" 2>&1\n' "$1"
@@ -75,8 +75,8 @@ PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-7200}" "$venv/bi
 	${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} \
 	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 &
 machine=$!
-# What the command writes is shown as it is written, and all of it: tail ends by
-# itself, after it has read what the machine has left.
+# tail shows the output as the command writes it, and ends by itself after it has
+# read the last of it.
 tail -n +1 -f -s 0.2 --pid="$machine" "$share/output" &
 tail=$!
 wait "$machine" || true

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What make bench measures by the clock, inside virtual machines with either core
-# that run at the same time: these selftests, and klpctl why among 10 000 tasks.
-# Writes lines as tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
+# Measure by the clock, for make bench, inside virtual machines with either core that
+# run at the same time: these selftests, and klpctl why among 10 000 tasks.  Writes
+# lines as tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
 #
 #	figure selftests - CASES - VALUE
 #	figure why - WAITING TASKS VALUE

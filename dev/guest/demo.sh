@@ -11,7 +11,7 @@ tell() {
 	printf '%s\n' "$*"
 }
 
-# run COMMAND: show it and what it writes.
+# run COMMAND: show it and its output.
 run() {
 	printf '  # %s\n' "${1//$samples\//}"
 	bash -c "$1" 2>&1 | cut -c 1-68 | sed 's/^/    /'

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The tour of dev/parity.sh, inside the virtual machine: every feature of live
-# patching and every error, step by step.  Nothing is judged here; what can be
-# seen after each step is recorded in $KBUILD/parity/records.  TOURS='...' makes
-# only some of its parts.
+# patching and every error, step by step.  It judges nothing: it records the state
+# after each step in $KBUILD/parity/records.  TOURS='...' makes only some of its
+# parts.
 
 here=$(dirname "$0")
 # shellcheck source=dev/guest/parity/record.sh

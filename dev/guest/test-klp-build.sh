@@ -10,12 +10,12 @@ livepatch=$1
 sysfs=/sys/kernel/livepatch/klp_build_test
 sample=$KBUILD/samples/kobject/kobject-example.ko
 
-# What the patched functions write; the last is there with the sample module.
+# Files that the patched functions write; the sample module brings the last.
 attribute=/sys/class/tty/ttyS0/type
 cmdline=/proc/cmdline
 example=/sys/kernel/kobject_example
 
-# check NAME COMMAND...: one test; if COMMAND fails, also what is there instead.
+# check NAME COMMAND...: one test; if COMMAND fails, show the state.
 check() {
 	local name=$1
 	shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Edit a built kernel module, for tests that need what no compiler makes.
+"""Edit a built kernel module, for tests that need one that no compiler makes.
 
     edit-module.py IN OUT [--name NAME] [--relocs SECTION NAME] [--symbol SYMBOL NAME]
                           [--plain-symbol SYMBOL NAME]

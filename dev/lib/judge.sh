@@ -22,11 +22,10 @@ bad=$(
 	# A script that ran no case has tested nothing.
 	awk '/^# .*\.sh$/ { script = $2; cases = 0 } /^TEST: / { cases++ }
 	     /exit status/ && !cases { print "no case ran: " script }' "$output"
-	# What was not run has not passed.
+	# A case that did not run has not passed.
 	grep '^SKIP' "$output" | sed 's/^/not run: /'
 	grep '^# kmemleak: ' "$output" | sed 's/^# /leak: /'
-	# What lockdep, RCU, the hung task detector, and the like, have to say.
-	# A duplicate shadow variable is what one of the cases provokes.
+	# Reports of lockdep, RCU, the hung task detector, and the like.
 	grep -aE 'BUG:|WARNING:|INFO:|Oops|Call Trace:|kernel BUG|kmemleak: [1-9]|rcu: .*(stall|detected)' "$dmesg" |
 		sed 's/^/kernel: /'
 	:

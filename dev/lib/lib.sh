@@ -3,8 +3,8 @@
 #
 # shellcheck disable=SC2034 # its variables are for the scripts that source it
 #
-# What every script in dev/ shares: where things are kept, how to speak, which
-# compiler to use.  Sourced, never run.
+# All scripts in dev/ source this file.  It knows the directories, writes progress and
+# errors, and finds the compilers.
 
 set -euo pipefail
 
@@ -25,7 +25,8 @@ say() {
 	printf '[%3d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2
 }
 
-# die TEXT...: what was wrong, with which input, what to do; exit status 1.
+# die TEXT HINT...: print the error, with its input, and hints how to mend it; exit
+# with status 1.
 die() {
 	printf '%s: error: %s\n' "$(basename "$0")" "$1" >&2
 	shift
@@ -33,7 +34,7 @@ die() {
 	exit 1
 }
 
-# What is built: which core, and whether with the kernel's own checks.
+# The kernel to build: its core, and whether it has the kernel's own checks.
 : "${CORE:=rust}" "${DEBUG:=1}"
 case $CORE in rust | c) ;; *) die "CORE=$CORE: no such core" "use CORE=rust or CORE=c" ;; esac
 case $DEBUG in 0 | 1) ;; *) die "DEBUG=$DEBUG: not understood" "use DEBUG=1 or DEBUG=0" ;; esac
@@ -47,7 +48,7 @@ run_logged() {
 	say "$what (log: $log)"
 	"$@" >"$log" 2>&1 </dev/null &
 	local pid=$!
-	# shellcheck disable=SC2064 # the PID of now is what must be killed
+	# shellcheck disable=SC2064 # kill this PID, not a later one
 	trap "kill $pid 2>/dev/null" INT TERM
 	while kill -0 "$pid" 2>/dev/null; do
 		if [ $(((SECONDS - begin) % 15)) -eq 14 ]; then
@@ -136,7 +137,7 @@ set_kmake() {
 		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" BINDGEN="$bindgen")
 }
 
-# take_turns FOLDER: wait until no other build is at work in FOLDER.
+# take_turns DIRECTORY: wait until no other build is at work in DIRECTORY.
 take_turns() {
 	mkdir -p "$1"
 	exec 9>"$1/lock"
@@ -144,7 +145,7 @@ take_turns() {
 }
 
 # base_dir: the unpacked kernel source that everything is built from.
-# A developer's own tree (KDIR) has a work folder of its own.
+# A developer's own tree (KDIR) has a work directory of its own.
 base_dir() {
 	if [ -n "${KDIR:-}" ]; then
 		(cd "$KDIR" && pwd)
@@ -166,7 +167,7 @@ tree_dir() {
 	printf '%s/tree\n' "$(work_dir)"
 }
 
-# build_dir NAME: a build folder; O= moves all of them.
+# build_dir NAME: a build directory; O= moves all of them.
 build_dir() {
 	if [ -n "${O:-}" ]; then
 		printf '%s/%s\n' "$(realpath -m "$O")" "$1"
@@ -184,11 +185,11 @@ kernel_build() {
 	fi
 }
 
-# The folders of this repository that mirror the kernel's.
+# The directories of this repository that mirror the kernel's.
 in_tree=(Documentation include kernel lib rust samples scripts tools)
 
 # in_tree_files: the files that go into the kernel, by their path, each ended by a
-# null byte: what a build leaves behind is none of them.
+# null byte, without the leftovers of a build.
 in_tree_files() {
 	local folder
 	for folder in "${in_tree[@]}"; do
@@ -197,11 +198,11 @@ in_tree_files() {
 	done
 }
 
-# What a build leaves behind in a base, in the notation that rsync and git share.
+# The leftovers of a build in a base, in the notation that rsync and git share.
 base_leftovers=('*.o' '*.ko' '*.cmd' /.config /include/config /include/generated
 	'/arch/*/include/generated' /vmlinux /.complete)
 
-# is_clone FOLDER: the top of a git clone.
+# is_clone DIRECTORY: the top of a git clone.
 is_clone() {
 	[ -d "$1/.git" ] || [ -f "$1/.git" ]
 }

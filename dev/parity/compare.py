@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compare the two cores.
 
-    compare.py builds C RUST TREE   what is built, and what TREE's headers declare
-    compare.py tours C RUST         what dev/guest/parity.sh has recorded
+    compare.py builds C RUST TREE   the builds, and the declarations in TREE's headers
+    compare.py tours C RUST         the recordings of dev/guest/parity.sh
 
 C and RUST are the build directories.  Prints the differences, then "N passed, N
 failed"; the status is 1 if there are any.  TOURS is set if the tour is a part only.
@@ -76,7 +76,7 @@ def difference(name, in_c, in_rust):
     return output.decode("utf-8", "surrogateescape")
 
 
-# ---- What is built
+# ---- The builds
 
 def table(lines):
     return "".join(line + "\n" for line in lines)
@@ -144,7 +144,7 @@ BY_CHANCE = re.compile("workqueue: .* hogged CPU|clocksource: |hrtimer: interrup
 
 
 def messages(kmsg):
-    """The kernel's messages of each step, from what /dev/kmsg has given.
+    """The kernel's messages of each step, from a recording of /dev/kmsg.
 
     Level, text and order count.  Time, caller and addresses do not; nor do the place,
     the registers and the stack that a warning reports, because the cores are
@@ -190,7 +190,7 @@ def messages(kmsg):
 
 
 def records(directory):
-    """What was recorded of a tour: each step by its number, its messages at the end."""
+    """The recording of a tour: each step by its number, its messages at the end."""
     steps = {}
     for path in glob.glob(os.path.join(glob.escape(directory), "[0-9]*")):
         steps[os.path.basename(path)] = read(path)

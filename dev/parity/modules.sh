@@ -66,7 +66,7 @@ relocs "of vmlinux, to a module that is not there" $of_vmlinux $good $shown,0
 relocs "of vmlinux, first symbol not marked" $of_vmlinux $good "" --plain-symbol $good $good
 relocs "of vmlinux, second symbol malformed" $of_vmlinux $good .klp.sym.vmlinux
 
-# What the name of an object may have at most, and a symbol's.
+# The longest names of an object and of a symbol.
 object=$(printf 'x%.0s' {1..55})
 symbol=$(printf 'y%.0s' {1..511})
 

@@ -68,7 +68,7 @@ def changelog(text, version):
 
 
 def measured(summary, table):
-    """The benchmark's summary, a table in Markdown, as text, and what was measured."""
+    """The benchmark's summary, a table in Markdown, as text, and its context."""
     result = []
     for line in summary.splitlines():
         if not line.startswith("|-"):

@@ -6,7 +6,7 @@ import time
 
 
 class Problem(Exception):
-    """What was wrong, with which input, and lines that say what to do."""
+    """An error, with its input, and hints how to mend it."""
 
     def __init__(self, text, *hints):
         super().__init__(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Who gets the series."""
+"""The recipients of the series."""
 
 import re
 

@@ -178,7 +178,7 @@ class Writer:
     # ---- the cover letter
 
     def origin(self):
-        """What the series was made from."""
+        """Lines about the base of the series."""
         if self.base_commit:
             return [f"It applies to commit {self.git('rev-parse', '--short=12', 'base')}, Linux {self.version}."]
         if self.settings.kdir:
@@ -275,7 +275,7 @@ class Writer:
     # ---- the proof
 
     def prove(self, mails):
-        """Fail unless git am makes of the base, with the mails, what make tree composes."""
+        """Raise Problem unless git am makes the tree of make tree from the base and the mails."""
         am, log = self.path("am"), self.path("am.log")
         shutil.rmtree(am, ignore_errors=True)
         self.git("worktree", "prune")

@@ -73,7 +73,7 @@ expect "counter: unittest, with failures" 1 "5 passed, 3 failed" counted count_u
 	"Ran 9 tests in 0.123s" "" "FAILED (failures=1, errors=2, skipped=1)"
 expect "counter: unittest, that ended early" 2 "" counted count_unittest "Traceback (most recent call last):"
 
-# The unit tests of what is written in Python.
+# The unit tests of the scripts in Python.
 if ! (cd "$repo/dev" && PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -t . -s .) >"$scratch/unittest" 2>&1; then
 	cat "$scratch/unittest"
 fi
@@ -272,7 +272,7 @@ sed -i '/^Files:/d' "$copy/series/commits/03-rules"
 expect "series: a commit without files" 1 "03-rules does not say which files" written
 expect "checks of a series that nobody knows" 1 "taste: no such checks" "$repo/dev/series-check.sh" taste
 
-# The judge of selftests, whom nothing may get past.
+# The judge of selftests must notice every failure.
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n' >"$scratch/output"
 echo "livepatch: fine" >"$scratch/dmesg"
 judge() {
@@ -313,7 +313,7 @@ expect "editing what is no module" 1 "not a 64-bit little-endian ELF file" \
 expect "editing a module that is not there" 1 "No such file" \
 	"$repo/dev/lib/edit-module.py" "$scratch/nowhere.ko" "$scratch/out.ko"
 
-# The report of the benchmark, which makes no figure of what is none.
+# The report of the benchmark refuses input that is no figure.
 expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \
 	env BENCH="calls speed" "$repo/dev/bench.sh"
 printf 'figure calibration - - - 2000040\nfigure call_unpatched klp_bench_target - - 900000\n' >"$scratch/figures-c"

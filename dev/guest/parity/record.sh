@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# How the tour of dev/guest/parity.sh does its steps and records what can be
-# seen after each.  Sourced by it, in the virtual machine.
+# The steps of the tour, and the record of each.  dev/guest/parity.sh sources this
+# file, in the virtual machine.
 #
-# A step's record has what its command said, and the state it left behind; the
+# A step's record has the output of its command, and the state after it.  The
 # kernel's messages go to one file for all steps, with a mark before each.
-# dev/parity.sh puts the two together.
+# dev/parity/compare.py puts the two together.
 
 modules=$KBUILD/selftests/livepatch/test_modules
 samples=$KBUILD/samples/livepatch
@@ -26,7 +26,7 @@ mark() {
 
 begin_recording() {
 	mkdir -p "$records"
-	# What the kernel has said before is not the tour's.
+	# Earlier messages of the kernel are not the tour's.
 	dmesg --clear
 	cat /dev/kmsg >"$records/kmsg" &
 	logger=$!
@@ -74,7 +74,7 @@ await() {
 	done
 }
 
-# --- What is recorded, with as few processes as can be: they are slow here.
+# --- The record, made with as few processes as can be: they are slow here.
 
 state() {
 	local file text references users word words
@@ -116,7 +116,7 @@ state() {
 	done
 }
 
-# effect FILE [ORIGINAL [TEXT]]: what the first line of FILE says now, or TEXT.
+# effect FILE [ORIGINAL [TEXT]]: the first line of FILE now, or TEXT.
 effect() {
 	local text=${3:-}
 	[ -n "$text" ] || read -r text <"$1"
@@ -124,7 +124,7 @@ effect() {
 	echo "  ${1:-/proc/meminfo}: $text"
 }
 
-# --- What steps do
+# --- The actions of steps
 
 # module_file NAME: where the module is.
 module_file() {
@@ -174,7 +174,7 @@ write() {
 	put "$1" "$sysfs/$2"
 }
 
-# read_back FILE: the same, what is in it, or the error.
+# read_back FILE: the content of such a file, or the error.
 read_back() {
 	local said
 	said=$(cat "$sysfs/$1" 2>&1)
@@ -267,7 +267,7 @@ find_worker() {
 	worker=$(in_function busymod_work_func)
 }
 
-# in_function FUNCTION: who has it on the stack.
+# in_function FUNCTION: the tasks that have it on the stack.
 in_function() {
 	local found
 	found=$(grep -l "$1" /proc/[0-9]*/stack 2>/dev/null | awk -F/ '{ print $3 }')
@@ -285,7 +285,7 @@ not() {
 	! "$@"
 }
 
-# hold_reader: somebody is in the new version of version_proc_show().
+# hold_reader: a reader is in the new version of version_proc_show().
 hold_reader() {
 	put Y /sys/module/test_klp_hold/parameters/hold
 	cat /proc/version >/dev/null &

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# shellcheck disable=SC2154 # the folders are dev/guest/parity/record.sh's
+# shellcheck disable=SC2154 # dev/guest/parity/record.sh sets the directories
 #
-# The tour of dev/guest/parity.sh: what must be refused, and what others do to
+# The tour of dev/guest/parity.sh: patches that must be refused, and what others do to
 # the functions that are to be patched.
 
 bad=test_klp_bad_input
@@ -67,7 +67,7 @@ tour_bad_modules() {
 	step "the target of bad patches goes" unload test_klp_mod_target
 }
 
-# What dev/parity/modules.sh has made of test_klp_relocs: "relocs-" and a number.
+# dev/parity/modules.sh has made these of test_klp_relocs: "relocs-" and a number.
 tour_relocations() {
 	local file module name
 	for file in "$own"/relocs-*.ko; do

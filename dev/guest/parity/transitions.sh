@@ -89,7 +89,7 @@ release_and_settle() {
 	settle
 }
 
-# The reader is in what is the old function for the next patch.
+# The reader is in the function that is the old one for the next patch.
 insert_on_reader() {
 	insert test_klp_bad_input what=symbol symbol=version_proc_show
 	held 0 reader
@@ -141,7 +141,7 @@ await_signals() {
 	sed -n 's/^\([0-9]*\),[^;]*;\(livepatch: signaling .*\)/\1: \2/p' "$records/kmsg" | sort -u
 }
 
-# What forced transitions leave behind stays as long as the machine runs.
+# The leftovers of forced transitions stay as long as the machine runs.
 tour_forced() {
 	step "a worker not to be waited for" block_worker
 	step "a transition to be forced" insert_held $hold
