@@ -191,7 +191,7 @@ impl<T: Lasting> Shadow<T> {
         };
         let (key, id, size) = (key(structure), self.id(), size_of::<NonNull<Node<T>>>());
         let (flags, argument) = (flags.as_raw(), (&raw mut new).cast());
-        let constructor = Some(New::<T, F>::construct as _);
+        let constructor: bindings::klp_shadow_ctor_t = Some(New::<T, F>::construct);
         // SAFETY: The function calls the constructor, if at all, before it returns, with data of
         // that size, and with `new`, which is not used meanwhile.
         let data = unsafe { attach(key, id, size, flags, constructor, argument) };

@@ -47,7 +47,7 @@ impl Patch {
         self.objects.iter().map(|o| o.functions.len()).sum()
     }
 
-    /// Returns the direction of the patch's transition, or `None` if the patch is not in transition.
+    /// Returns the direction of the patch's transition, or `None` if it is not in transition.
     pub fn direction(&self) -> Option<Direction> {
         match (self.transition, self.enabled) {
             (Some(true), Some(true)) => Some(Direction::Patching),

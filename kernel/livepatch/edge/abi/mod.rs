@@ -10,9 +10,9 @@
 //! A view is only ever made of a structure that a module has passed in or that this core has
 //! allocated. The external fields do not change from then on, and need no lock. Internal fields
 //! and lists are protected by `klp_mutex`: the methods that use them take a
-//! [`Locked`](super::mutex::Locked) to prove it. The exceptions, which the ftrace handler and sysfs read without it, are stored and loaded
-//! as volatile, which is what `WRITE_ONCE()` and `READ_ONCE()` are: the `kernel` crate's atomics
-//! would call C functions that can be traced.
+//! [`Locked`](super::mutex::Locked) to prove it. The exceptions, which the ftrace handler and sysfs
+//! read without it, are stored and loaded as volatile, which is what `WRITE_ONCE()` and
+//! `READ_ONCE()` are: the `kernel` crate's atomics would call C functions that can be traced.
 
 mod func;
 mod module;
