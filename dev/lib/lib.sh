@@ -137,6 +137,16 @@ set_kmake() {
 		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" BINDGEN="$bindgen")
 }
 
+# build_parity_modules BUILD: build the modules of dev/parity/modules for the kernel in
+# BUILD, in BUILD/parity-modules.
+build_parity_modules() {
+	local kmake
+	set_kmake
+	rsync -a "$repo/dev/parity/modules/" "$1/parity-modules/"
+	run_logged "building the modules of dev/parity/modules" "$1/log/parity-modules" \
+		"${kmake[@]}" -C "$1" modules KBUILD_EXTMOD="$1/parity-modules"
+}
+
 # take_turns DIRECTORY: wait until no other build is at work in DIRECTORY.
 take_turns() {
 	mkdir -p "$1"

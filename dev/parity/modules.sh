@@ -17,10 +17,7 @@ build=$1 ambiguous=$2
 rm -rf "$build/parity"
 mkdir -p "$build/parity/modules"
 
-set_kmake
-rsync -a "$repo/dev/parity/modules/" "$build/parity-modules/"
-run_logged "building the modules of the tour" "$build/log/parity-modules" \
-	"${kmake[@]}" -C "$build" modules KBUILD_EXTMOD="$build/parity-modules"
+build_parity_modules "$build"
 cp "$build"/parity-modules/*.ko "$build/parity/modules/"
 
 # edited NAME FILE WHAT OPTION...: the module in FILE, edited with these options.

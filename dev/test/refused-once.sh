@@ -11,10 +11,7 @@
 . "$(dirname "$0")/../lib/lib.sh"
 
 build=$("$repo/dev/kernel.sh")
-set_kmake
-rsync -a "$repo/dev/parity/modules/" "$build/parity-modules/"
-run_logged "building the livepatch" "$build/log/parity-modules" \
-	"${kmake[@]}" -C "$build" modules KBUILD_EXTMOD="$build/parity-modules"
+build_parity_modules "$build"
 target=test_klp_mod_target
 "$repo/dev/lib/edit-module.py" "$build/parity-modules/test_klp_relocs.ko" "$build/parity-modules/refused-once.ko" \
 	--relocs .rela.klp_slots .klp.rela.$target..klp_slots \
