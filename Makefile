@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The commands.  make NAME runs dev/NAME.sh; README.md describes what they print.
+# The commands.  make NAME runs dev/NAME.sh; README.md describes their output.
 #
 #   KDIR=path     a Linux 7.3 source tree or git clone to use as the base
 #   O=path        where to build

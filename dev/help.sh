@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# List the commands: dev/NAME.sh does what make NAME does.
+# List the commands: make NAME runs dev/NAME.sh.
 
 cat <<'end'
 make demo         from nothing to a running kernel that patches itself

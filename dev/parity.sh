@@ -10,8 +10,8 @@
 #   dev/parity.sh    TOURS='...' CORES='...'
 #
 # TOURS makes only some parts of the tour; their names are in dev/guest/parity.sh.
-# CORES='rust' compares with the last recording of the other core, for a developer
-# who has changed one core.
+# CORES='rust' compares with the last recording of the other core, which saves time
+# after a change to one core.
 #
 # The tour leaves out the one difference that callers see: a pre-patch callback that
 # returns a positive number (see README.md).

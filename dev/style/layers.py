@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Hold the Rust files of kernel/livepatch/ against their layers.
 
-A file uses those of its own layer and of the layers below, and no two files use
-each other, be it through others: that is what lib.rs says of them.  What a file
-uses is read from its `use` lines.  Prints what is wrong, and with --count how
-many files, uses and layers there are.
+lib.rs has the two rules: a file uses those of its own layer and of the layers
+below, and no two files use each other, be it through others.  The `use` lines of a
+file tell which files it uses.  Prints each use that breaks a rule, and with --count
+how many files, uses and layers there are.
 """
 
 import argparse
@@ -87,7 +87,7 @@ class Crate:
         """The sets of files that use each other, a directory's mod.rs apart."""
         below = {module: set() for module in self.text}
         for user, used in self.arrows:
-            # Files of a directory share what its mod.rs declares.
+            # A mod.rs declares its files, and they use it: that is no circle.
             if user[: len(used)] != used and used[: len(user)] != user:
                 below[user].add(used)
 

@@ -46,7 +46,7 @@ void klp_list_del_rcu(struct list_head *node)
 /* For klp_rust_redirect(), which may call nothing that can be traced. */
 void notrace klp_smp_rmb(void)
 {
-	/* What it orders, and its partners, are said where it is called. */
+	/* The callers document the order and its partners. */
 	smp_rmb();
 }
 

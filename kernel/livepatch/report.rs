@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What is logged and what is traced.
+//! The log lines and the tracepoints of the core.
 //!
 //! The rules report everything that happens, in the order in which it happens. Each log line is the
 //! one that the C core prints. The tracepoints are described in

@@ -3,8 +3,8 @@
 #
 # shellcheck disable=SC2154 # dev/guest/parity/record.sh sets the directories
 #
-# The tour of dev/guest/parity.sh: patches that must be refused, and what others do to
-# the functions that are to be patched.
+# The tour of dev/guest/parity.sh: patches that must be refused, and other users of the
+# functions to patch.
 
 bad=test_klp_bad_input
 
