@@ -62,16 +62,25 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
         object.name(),
         wanted.map(|func| (func.name(), func.position())),
     )?;
-    let original = Sizes::new(object.module(locked))?;
-    let replacement = Sizes::new(Some(patch.module()))?;
+    let originals = found.iter().filter_map(|search| search.result().ok());
+    let originals = Sizes::new(object.module(locked), originals)?;
+    let replacements = object.funcs(locked).filter(|func| !func.is_nop());
+    let replacements = Sizes::new(
+        Some(patch.module()),
+        replacements.map(|func| func.new_address()),
+    )?;
     for (func, search) in object.funcs(locked).zip(found) {
         let start = symbols::result(search, object.name(), func.name())?;
-        let Some(size) = original.size(start) else {
+        let Some(size) = originals.size(start) else {
             pr_err!("kallsyms size lookup failed for '{}'\n", func.name());
             return Err(ENOENT);
         };
         func.set_original(Code { start, size }, locked);
-        let Some(size) = replacement.size(func.new_address()) else {
+        if func.is_nop() {
+            func.set_new_size(size, locked);
+            continue;
+        }
+        let Some(size) = replacements.size(func.new_address()) else {
             pr_err!(
                 "kallsyms size lookup failed for '{}' replacement\n",
                 func.name()

@@ -5,11 +5,15 @@
 use crate::{
     edge::{
         abi::Module,
-        kallsyms,
+        kallsyms::{
+            self,
+            Prefix, //
+        },
         log::Text, //
     },
     model::symbols::{
         self,
+        Extent,
         Failure,
         Search, //
     }, //
@@ -33,7 +37,7 @@ pub(crate) fn find(object: Option<&CStr>, name: &CStr, position: usize) -> Resul
     match object {
         None => find_in_vmlinux(name, &mut search),
         Some(module) => kallsyms::each_module_symbol(module, |found, address| {
-            if found == name && search.see(address) {
+            if found.cmp(name).is_eq() && search.see(address) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -56,8 +60,8 @@ fn find_in_vmlinux(name: &CStr, search: &mut Search) {
 /// Searches for many symbols at once, given by their names and positions. What they find, in the
 /// same order, goes to [`result`]. Sleeps.
 ///
-/// kallsyms finds a symbol of vmlinux by its name, but a module's only by looking at each: that is
-/// done once.
+/// kallsyms finds the symbols of vmlinux by their names, but a module's only by looking at each:
+/// that is done once.
 ///
 /// # Errors
 ///
@@ -72,19 +76,37 @@ pub(crate) fn search<'a>(
         names.push((name, searches.len()), GFP_KERNEL)?;
         searches.push(Search::new(position), GFP_KERNEL)?;
     }
+    names.sort_unstable();
     let Some(module) = object else {
-        for ((name, _), search) in names.iter().zip(searches.iter_mut()) {
-            find_in_vmlinux(name, search);
+        let mut sorted = KVVec::new();
+        for &(name, _) in &names {
+            sorted.push(name, GFP_KERNEL)?;
         }
+        kallsyms::each_vmlinux_symbol_of(&sorted, |index, address| {
+            let place = names.get(index).map(|&(_, place)| place);
+            if let Some(search) = place.and_then(|place| searches.get_mut(place)) {
+                search.see(address);
+            }
+        })?;
         return Ok(searches);
     };
-    names.sort_unstable();
+    let (Some(&(first, _)), Some(&(last, _))) = (names.first(), names.last()) else {
+        return Ok(searches);
+    };
+    // Most symbols differ from all of the names in bytes that all of them share.
+    let prefix = Prefix::shared_by(first, last);
+    for (name, _) in names.iter_mut() {
+        *name = prefix.rest_of(name);
+    }
     kallsyms::each_module_symbol(module, |found, address| {
-        let first = names.partition_point(|&(name, _)| name < found);
+        let Some(found) = found.strip_prefix(&prefix) else {
+            return ControlFlow::Continue(());
+        };
+        let first = names.partition_point(|&(name, _)| found.cmp(name).is_gt());
         let same = names
             .iter()
             .skip(first)
-            .take_while(|(name, _)| *name == found);
+            .take_while(|(name, _)| found.cmp(name).is_eq());
         for &(_, place) in same {
             if let Some(search) = searches.get_mut(place) {
                 search.see(address);
@@ -122,48 +144,65 @@ pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Resu
     })
 }
 
+/// So many functions of a module are looked up one by one: kallsyms looks at a symbol with a fifth
+/// of the instructions that it takes to pass it to us.
+const FEW: usize = 4;
+
 /// How long functions are.
 pub(crate) struct Sizes<'a> {
     module: Option<&'a Module>,
-    /// The addresses of the module's symbols.
-    sorted: KVVec<usize>,
+    /// The addresses in the module, in order; none if they are few.
+    extents: KVVec<Extent>,
 }
 
 impl<'a> Sizes<'a> {
-    /// Prepares to tell the sizes of many functions, most of them in `module`, or in vmlinux.
-    /// Sleeps.
+    /// Prepares to tell the sizes of the functions at `addresses`, most of them in `module`, or in
+    /// vmlinux. Sleeps.
     ///
-    /// kallsyms is quick to tell a size in vmlinux, but in a module it looks at each symbol: that
-    /// is done once.
+    /// kallsyms is quick to tell a size in vmlinux, but in a module it looks at each symbol. If
+    /// there are more than a [`FEW`], that is done once.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub(crate) fn new(module: Option<&'a Module>) -> Result<Self> {
-        let mut sorted = KVVec::new();
-        let mut pushed = Ok(());
-        if let Some(module) = module {
-            kallsyms::each_module_symbol(module.name(), |name, address| {
-                // What has no name that means something does not end a function, either.
-                if !name.is_empty() && !kallsyms::is_mapping_symbol(name) {
-                    pushed = sorted.push(address, GFP_KERNEL);
-                }
-                match pushed {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
-            });
+    pub(crate) fn new(
+        module: Option<&'a Module>,
+        addresses: impl Iterator<Item = usize>,
+    ) -> Result<Self> {
+        let mut extents = KVVec::new();
+        let Some(within) = module else {
+            return Ok(Self { module, extents });
+        };
+        for address in addresses.filter(|&address| within.region(address).is_some()) {
+            extents.push(Extent::new(address), GFP_KERNEL)?;
         }
-        pushed?;
-        sorted.sort_unstable();
-        Ok(Self { module, sorted })
+        if extents.len() <= FEW {
+            extents.clear();
+        } else {
+            extents.sort_unstable_by_key(|extent| extent.address());
+            kallsyms::each_module_symbol(within.name(), |name, address| {
+                // A symbol whose name means nothing does not end a function, either.
+                if !name.is_empty() && !name.is_mapping() {
+                    symbols::see(&mut extents, address);
+                }
+                ControlFlow::Continue(())
+            });
+            symbols::finish(&mut extents);
+        }
+        Ok(Self { module, extents })
     }
 
     /// The size in bytes of the function at `address`, if kallsyms knows it.
     pub(crate) fn size(&self, address: usize) -> Option<usize> {
-        match self.module.and_then(|module| module.region(address)) {
-            Some(region) => symbols::size(address, &self.sorted, region),
-            None => kallsyms::symbol_size(address),
+        let Some(region) = self.module.and_then(|module| module.region(address)) else {
+            return kallsyms::symbol_size(address);
+        };
+        if self.extents.is_empty() {
+            return kallsyms::symbol_size(address);
         }
+        let place = self
+            .extents
+            .binary_search_by_key(&address, |extent| extent.address());
+        self.extents.get(place.ok()?)?.size(region)
     }
 }

@@ -71,15 +71,69 @@ impl Search {
     }
 }
 
-/// The size in bytes of the symbol that `address`, inside `region` of memory, belongs to.
+/// An address, and how far the symbol reaches that it belongs to.
 ///
-/// `sorted` are the addresses of all symbols there are, in that order. A symbol reaches to the next
-/// one, or to the end of the region.
-pub(crate) fn size(address: usize, sorted: &[usize], region: Range<usize>) -> Option<usize> {
-    let (before, after) = sorted.split_at_checked(sorted.partition_point(|&at| at <= address))?;
-    let start = *before.last().filter(|start| region.contains(start))?;
-    let end = after
-        .first()
-        .map_or(region.end, |&next| next.min(region.end));
-    end.checked_sub(start)
+/// A symbol reaches to the next one, or to the end of the region of memory that it is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Extent {
+    /// The address that is looked up.
+    address: usize,
+    /// The last symbol at or below the address, of those that this extent has been told of.
+    start: Option<usize>,
+    /// The first symbol above the address, of those that this extent has been told of.
+    end: usize,
+}
+
+impl Extent {
+    /// The extent of the symbol that `address` belongs to; no symbol has been seen yet.
+    pub(crate) fn new(address: usize) -> Self {
+        Self {
+            address,
+            start: None,
+            end: usize::MAX,
+        }
+    }
+
+    /// The address that is looked up.
+    pub(crate) fn address(self) -> usize {
+        self.address
+    }
+
+    /// The size in bytes of the symbol, after [`finish`]. `None` if there is no symbol in `region`,
+    /// which the address is in.
+    pub(crate) fn size(self, region: Range<usize>) -> Option<usize> {
+        let start = self.start.filter(|start| region.contains(start))?;
+        self.end.min(region.end).checked_sub(start)
+    }
+}
+
+/// Sees a symbol at `at`, on behalf of all `extents`, which are sorted by their addresses.
+///
+/// Only the two extents next to the symbol are told. [`finish`] tells the others.
+pub(crate) fn see(extents: &mut [Extent], at: usize) {
+    let (below, others) = extents
+        .split_at_mut_checked(extents.partition_point(|extent| extent.address < at))
+        .unwrap_or_default();
+    if let Some(extent) = below.last_mut() {
+        extent.end = extent.end.min(at);
+    }
+    if let Some(extent) = others.first_mut() {
+        extent.start = extent.start.max(Some(at));
+    }
+}
+
+/// Completes sorted `extents` when every symbol has been seen.
+///
+/// A symbol below an address is below all higher ones, too, and the reverse.
+pub(crate) fn finish(extents: &mut [Extent]) {
+    let mut start = None;
+    for extent in extents.iter_mut() {
+        start = extent.start.max(start);
+        extent.start = start;
+    }
+    let mut end = usize::MAX;
+    for extent in extents.iter_mut().rev() {
+        end = extent.end.min(end);
+        extent.end = end;
+    }
 }

@@ -5,10 +5,13 @@
 #[kernel::macros::kunit_tests(rust_livepatch_symbols)]
 mod tests {
     use crate::model::symbols::{
-        size,
+        finish,
+        see,
+        Extent,
         Failure,
         Search, //
     };
+    use core::ops::Range;
 
     /// What a search finds among symbols at these addresses, and how many it looks at.
     fn find(position: usize, addresses: &[usize]) -> (Result<usize, Failure>, usize) {
@@ -60,30 +63,52 @@ mod tests {
         assert_eq!(search.position(), 1);
     }
 
-    const SYMBOLS: [usize; 5] = [0x100, 0x140, 0x140, 0x180, 0x900];
+    const SYMBOLS: [usize; 5] = [0x900, 0x140, 0x100, 0x180, 0x140];
+
+    /// The sizes of the symbols that sorted addresses belong to, among [`SYMBOLS`].
+    fn sizes<const N: usize>(addresses: [usize; N], region: Range<usize>) -> [Option<usize>; N] {
+        let mut extents = addresses.map(Extent::new);
+        for at in SYMBOLS {
+            see(&mut extents, at);
+        }
+        finish(&mut extents);
+        assert!(extents.map(Extent::address) == addresses);
+        extents.map(|extent| extent.size(region.clone()))
+    }
 
     #[test]
     fn symbol_reaches_to_the_next() {
-        assert_eq!(size(0x100, &SYMBOLS, 0x100..0x200), Some(0x40));
-        assert_eq!(size(0x140, &SYMBOLS, 0x100..0x200), Some(0x40));
+        assert_eq!(sizes([0x100], 0x100..0x200), [Some(0x40)]);
+        assert_eq!(sizes([0x140], 0x100..0x200), [Some(0x40)]);
     }
 
     #[test]
     fn last_symbol_reaches_to_the_end_of_the_region() {
-        assert_eq!(size(0x180, &SYMBOLS, 0x100..0x200), Some(0x80));
-        assert_eq!(size(0x900, &SYMBOLS, 0x800..0x910), Some(0x10));
+        assert_eq!(sizes([0x180], 0x100..0x200), [Some(0x80)]);
+        assert_eq!(sizes([0x900], 0x800..0x910), [Some(0x10)]);
     }
 
     #[test]
     fn address_inside_belongs_to_the_symbol_before_it() {
-        assert_eq!(size(0x13f, &SYMBOLS, 0x100..0x200), Some(0x40));
-        assert_eq!(size(0x1ff, &SYMBOLS, 0x100..0x200), Some(0x80));
+        assert_eq!(sizes([0x13f], 0x100..0x200), [Some(0x40)]);
+        assert_eq!(sizes([0x1ff], 0x100..0x200), [Some(0x80)]);
     }
 
     #[test]
     fn symbol_of_another_region_does_not_count() {
-        assert_eq!(size(0x850, &SYMBOLS, 0x800..0x910), None);
-        assert_eq!(size(0x50, &SYMBOLS, 0..0x60), None);
-        assert_eq!(size(0x50, &[], 0..0x60), None);
+        assert_eq!(sizes([0x850], 0x800..0x910), [None]);
+        assert_eq!(sizes([0x50], 0..0x60), [None]);
+    }
+
+    #[test]
+    fn many_are_looked_up_as_one_is() {
+        let all = [0x50, 0x100, 0x101, 0x13f, 0x140, 0x17f, 0x180, 0x1ff];
+        let together = sizes(all, 0x100..0x200);
+        for (address, size) in all.into_iter().zip(together) {
+            assert_eq!([size], sizes([address], 0x100..0x200));
+        }
+        // Nothing is told of symbols between two addresses that are far from both.
+        assert_eq!(sizes([0x100, 0x900], 0..0x1000), [Some(0x40), Some(0x700)]);
+        assert_eq!(sizes([], 0..0x1000), []);
     }
 }
