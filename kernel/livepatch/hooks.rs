@@ -25,6 +25,7 @@ use crate::{
         },
         patches,
         shadow_table::{
+            self,
             Constructor,
             Destructor,
             Key, //
@@ -33,7 +34,6 @@ use crate::{
     },
     model::{
         self,
-        shadow::Existing,
         Way, //
     },
     modules,
@@ -49,6 +49,7 @@ use crate::{
 };
 use core::{
     ffi::CStr,
+    num::NonZeroUsize,
     ptr, //
 };
 use kernel::{
@@ -221,7 +222,22 @@ unsafe extern "C" fn klp_rust_redirect(ip: c_ulong, task: *mut bindings::task_st
     // SAFETY: `task` is the current task by the safety requirement, and lives as long as it runs.
     let task = unsafe { TaskRef::from_raw(task) };
     // SAFETY: Preemption is disabled, and `task` is the current task, by the safety requirement.
-    unsafe { func_stacks::redirect(ip, task) }.unwrap_or(0)
+    unsafe { func_stacks::redirect(ip, task) }.map_or(0, NonZeroUsize::get)
+}
+
+/// Where calls of the function at `ip` jump to, or 0 if they reach the ftrace handler.
+///
+/// # Safety
+///
+/// `klp_mutex` is held.
+#[export]
+unsafe extern "C" fn klp_rust_jump_target(ip: c_ulong) -> c_ulong {
+    // SAFETY: By the safety requirement the mutex is held until this returns, and `locked` is not
+    // used for longer.
+    let locked = unsafe { Locked::assume() };
+    func_stacks::find(ip, locked)
+        .and_then(func_stacks::FuncStack::settled)
+        .map_or(0, NonZeroUsize::get)
 }
 
 /// The work that tries again to take functions out of ftrace.
@@ -395,7 +411,7 @@ unsafe extern "C" fn klp_rust_release_func(func: *mut bindings::klp_func) {
     unsafe { abi::release_func(func) };
 }
 
-/// `klp_shadow_alloc()`, or, if `use_existing`, `klp_shadow_get_or_alloc()`.
+/// `klp_shadow_alloc()`.
 ///
 /// # Safety
 ///
@@ -408,29 +424,42 @@ unsafe extern "C" fn klp_rust_shadow_alloc(
     flags: bindings::gfp_t,
     ctor: bindings::klp_shadow_ctor_t,
     ctor_data: *mut c_void,
-    use_existing: bool,
 ) -> *mut c_void {
-    let existing = if use_existing {
-        Existing::Use
-    } else {
-        Existing::Refuse
-    };
     let key = Key { object, id };
     // SAFETY: `ctor` can be called with these arguments, by the safety requirement.
     let constructor = unsafe { Constructor::new(ctor, ctor_data) };
-    shadow::get_or_alloc(key, size, flags, constructor, existing).unwrap_or(ptr::null_mut())
+    shadow::alloc(key, size, flags, constructor).unwrap_or(ptr::null_mut())
+}
+
+/// `klp_shadow_get_or_alloc()`.
+///
+/// # Safety
+///
+/// `ctor`, if any, can be called with `obj`, `size` bytes of data, and `ctor_data`.
+#[export]
+unsafe extern "C" fn klp_rust_shadow_get_or_alloc(
+    object: *mut c_void,
+    id: c_ulong,
+    size: usize,
+    flags: bindings::gfp_t,
+    ctor: bindings::klp_shadow_ctor_t,
+    ctor_data: *mut c_void,
+) -> *mut c_void {
+    let key = Key { object, id };
+    // SAFETY: `ctor` can be called with these arguments, by the safety requirement.
+    let constructor = unsafe { Constructor::new(ctor, ctor_data) };
+    shadow::get_or_alloc(key, size, flags, constructor).unwrap_or(ptr::null_mut())
 }
 
 /// `klp_shadow_get()`.
 ///
 /// # Safety
 ///
-/// Always safe to call; unsafe because of `#[export]`. `object` is a key, and not used as a
-/// pointer.
+/// The caller is in a read side critical section of RCU.
 #[export]
-unsafe extern "C" fn klp_rust_shadow_get(object: *mut c_void, id: c_ulong) -> *mut c_void {
-    let key = Key { object, id };
-    shadow::get(key).unwrap_or(ptr::null_mut())
+unsafe extern "C" fn klp_rust_shadow_find(object: *mut c_void, id: c_ulong) -> *mut c_void {
+    // SAFETY: The caller is in a read side critical section, by the safety requirement.
+    unsafe { shadow_table::find_under_rcu(Key { object, id }) }.unwrap_or(ptr::null_mut())
 }
 
 /// `klp_shadow_free()`.

@@ -25,14 +25,14 @@ enum {
 /**
  * struct klp_shadow - shadow variable
  * @next:	links, of which a table uses one and the next table the other
- * @rcu_head:	frees it when readers are done
+ * @rcu:	frees it when readers are done
  * @obj:	the structure it belongs to
  * @id:		its identifier; with @obj, the key
  * @data:	what the livepatch keeps in it
  */
 struct klp_shadow {
 	struct klp_shadow *next[2];
-	struct rcu_head rcu_head;
+	struct rcu_head rcu;
 	void *obj;
 	unsigned long id;
 	char data[];
@@ -58,6 +58,7 @@ int klp_rust_apply_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 struct klp_state *klp_rust_get_state(struct klp_patch *patch, unsigned long id);
 struct klp_state *klp_rust_get_prev_state(unsigned long id);
 unsigned long klp_rust_redirect(unsigned long ip, struct task_struct *task);
+unsigned long klp_rust_jump_target(unsigned long ip);
 void klp_rust_leave_ftrace_work(void);
 void klp_rust_transition_work(void);
 void klp_rust_let_go_work(void);
@@ -71,10 +72,13 @@ int klp_rust_force_store(struct klp_patch *patch, const char *buf);
 int klp_rust_stack_order_show(struct klp_patch *patch);
 void klp_rust_release_object(struct klp_object *obj);
 void klp_rust_release_func(struct klp_func *func);
-void *klp_rust_shadow_get(void *obj, unsigned long id);
+void *klp_rust_shadow_find(void *obj, unsigned long id);
 void *klp_rust_shadow_alloc(void *obj, unsigned long id, size_t size,
 			    gfp_t gfp_flags, klp_shadow_ctor_t ctor,
-			    void *ctor_data, bool use_existing);
+			    void *ctor_data);
+void *klp_rust_shadow_get_or_alloc(void *obj, unsigned long id, size_t size,
+				   gfp_t gfp_flags, klp_shadow_ctor_t ctor,
+				   void *ctor_data);
 void klp_rust_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
 void klp_rust_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
 void klp_rust_shadow_resize(void);
@@ -97,6 +101,7 @@ void klp_module_put(struct module *mod);
 
 /* ftrace.c */
 void klp_ftrace_init(struct ftrace_ops *ops);
+int klp_ftrace_jump(struct ftrace_ops *ops);
 void klp_leave_ftrace_later(unsigned int delay_ms);
 
 /* tasks.c */
@@ -163,9 +168,7 @@ void klp_try_switch_task(const struct task_struct *task, int err,
 /* shadow_table.c */
 unsigned long klp_shadow_lock(void);
 void klp_shadow_unlock(unsigned long flags);
-struct klp_shadow *klp_shadow_new(void *obj, unsigned long id, size_t size,
-				  gfp_t gfp_flags);
-void klp_shadow_free_rcu(struct klp_shadow *shadow);
+struct klp_shadow *klp_shadow_new(size_t size, gfp_t gfp_flags);
 bool klp_shadow_resize_later(void);
 void klp_shadow_warn_duplicate(void *obj, unsigned long id);
 void klp_shadow_report_constructor(void *obj, unsigned long id, int err);

@@ -15,19 +15,14 @@ use crate::{
         self,
         Constructor,
         Destructor,
-        Fill,
         Key,
         Migration,
         Shadow,
-        ShadowLocked,
-        SMALLEST_ORDER, //
+        ShadowLocked, //
     },
     model::{
         self,
-        shadow::{
-            Existing,
-            Table, //
-        }, //
+        shadow::Table, //
     }, //
 };
 use kernel::{
@@ -60,14 +55,16 @@ impl Table for Wanted {
         shadow_table::lock()
     }
 
+    fn find_locked(&self, guard: &ShadowLocked) -> Option<*mut c_void> {
+        guard.find(self.key)
+    }
+
     fn construct(&self, new: &Shadow, guard: &ShadowLocked) -> Result<(), i32> {
         new.construct(self.constructor, guard)
     }
 
     fn insert(&self, new: Shadow, guard: &ShadowLocked) -> *mut c_void {
-        let data = guard.insert(new);
-        keep_fitting(guard);
-        data
+        guard.insert(new)
     }
 
     fn warn_duplicate(&self) {
@@ -79,72 +76,56 @@ impl Table for Wanted {
     }
 }
 
-/// The variable's data, if there is one.
-pub(crate) fn get(key: Key) -> Option<*mut c_void> {
-    shadow_table::find(key)
+/// The data of a new variable, zeroed and then constructed.
+///
+/// `None` if there is no memory, if the constructor fails, or, with a warning, if the variable
+/// exists.
+pub(crate) fn alloc(
+    key: Key,
+    size: usize,
+    flags: gfp_t,
+    constructor: Constructor,
+) -> Option<*mut c_void> {
+    model::shadow::alloc(&Wanted {
+        key,
+        size,
+        flags,
+        constructor,
+    })
 }
 
-/// The data of a new variable, zeroed and then constructed, or of the existing one.
+/// The data of the existing variable, or of a new one, zeroed and then constructed.
 ///
-/// `None` if there is no memory, if the constructor fails, or for an existing variable that is to
-/// be refused.
+/// `None` if there is no memory, or if the constructor fails.
 pub(crate) fn get_or_alloc(
     key: Key,
     size: usize,
     flags: gfp_t,
     constructor: Constructor,
-    existing: Existing,
 ) -> Option<*mut c_void> {
-    let wanted = Wanted {
+    model::shadow::get_or_alloc(&Wanted {
         key,
         size,
         flags,
         constructor,
-    };
-    model::shadow::get_or_alloc(&wanted, existing)
+    })
 }
 
 /// Removes a variable, if there is one, and destroys it; readers may use it until RCU says so.
 pub(crate) fn free(key: Key, destructor: Destructor) {
-    let locked = shadow_table::lock();
-    locked.remove(key, destructor);
-    keep_fitting(&locked);
+    shadow_table::lock().remove(key, destructor);
 }
 
 /// Removes and destroys all variables with that identifier.
 pub(crate) fn free_all(id: usize, destructor: Destructor) {
-    let locked = shadow_table::lock();
-    locked.remove_all(id, destructor);
-    keep_fitting(&locked);
-}
-
-/// The number of heads, as a power of two, beyond which the table does not grow.
-const LARGEST_ORDER: u32 = 28;
-
-/// The order that the table should have, if it is too small or too large.
-///
-/// Between one variable for 8 heads, and one for each, it stays; it is made to have 2 to 4 heads
-/// for each variable. So the effort is that of some insertions or removals, a fixed number of them.
-fn better_order(fill: Fill) -> Option<u32> {
-    let bits = usize::BITS - fill.count.leading_zeros();
-    let fitting = bits.saturating_add(1).clamp(SMALLEST_ORDER, LARGEST_ORDER);
-    let heads = 1_usize << fill.order;
-    let grow = fill.count > heads && fitting > fill.order;
-    let shrink = fill.count < heads / 8 && fitting < fill.order;
-    (grow || shrink).then_some(fitting)
-}
-
-fn keep_fitting(locked: &ShadowLocked) {
-    if better_order(locked.fill()).is_some() {
-        locked.resize_later();
-    }
+    shadow_table::lock().remove_all(id, destructor);
 }
 
 /// The work that resizes the table. Sleeps.
 pub(crate) fn resize() {
     loop {
         let locked = shadow_table::lock();
-        let Some(order) = better_order(locked.fill()) else {
+        let Some(order) = model::shadow::better_order(locked.count(), locked.order()) else {
             locked.resized();
             return;
         };

@@ -5,9 +5,11 @@
 #[kernel::macros::kunit_tests(rust_livepatch_shadow)]
 mod tests {
     use crate::model::shadow::{
-        get_or_alloc,
-        Existing,
-        Table, //
+        self,
+        better_order,
+        Limits,
+        Table,
+        SMALLEST_ORDER, //
     };
     use core::cell::Cell;
 
@@ -69,6 +71,11 @@ mod tests {
             Guard(self)
         }
 
+        fn find_locked(&self, _: &Guard<'a>) -> Option<u32> {
+            assert!(self.locked.get());
+            self.kept.get()
+        }
+
         fn construct(&self, _: &New<'a>, _: &Guard<'a>) -> Result<(), i32> {
             // Nobody finds it before that is done.
             assert_eq!(self.kept.get(), None);
@@ -115,11 +122,11 @@ mod tests {
     }
 
     fn alloc(table: &OneVariable) -> Option<u32> {
-        get_or_alloc(&table, Existing::Refuse)
+        shadow::alloc(&table)
     }
 
     fn get_or_make(table: &OneVariable) -> Option<u32> {
-        get_or_alloc(&table, Existing::Use)
+        shadow::get_or_alloc(&table)
     }
 
     #[test]
@@ -157,6 +164,8 @@ mod tests {
         assert_eq!(alloc(&table), None);
         assert!(table.warned.get());
         assert_eq!(table.kept.get(), Some(7));
+        assert_eq!(table.dropped.get(), table.made.get());
+        assert_eq!(table.constructed.get(), 0);
     }
 
     #[test]
@@ -198,5 +207,37 @@ mod tests {
         assert_eq!(alloc(&table), None);
         assert_eq!(get_or_make(&table), None);
         assert_eq!(table.constructed.get(), 0);
+    }
+
+    #[test]
+    fn table_is_kept_within_its_limits() {
+        for order in SMALLEST_ORDER..=30 {
+            let Limits { fewest, most } = Limits::of(order);
+            assert!(fewest < most);
+            assert_eq!(better_order(fewest, order), None);
+            assert_eq!(better_order(most, order), None);
+        }
+    }
+
+    #[test]
+    fn resized_table_fits() {
+        for order in SMALLEST_ORDER..=30 {
+            let Limits { fewest, most } = Limits::of(order);
+            for count in [
+                0,
+                fewest.saturating_sub(1),
+                most.saturating_add(1),
+                usize::MAX,
+            ] {
+                let Some(better) = better_order(count, order) else {
+                    assert!(fewest <= count && count <= most);
+                    continue;
+                };
+                let (grows, is_crowded) = (better > order, count > most);
+                assert_eq!(grows, is_crowded);
+                assert_ne!(better, order);
+                assert_eq!(better_order(count, better), None);
+            }
+        }
     }
 }

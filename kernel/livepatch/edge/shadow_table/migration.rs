@@ -2,15 +2,20 @@
 
 //! The way from one table to the next, of another size.
 
-use crate::edge::shadow_table::{
-    lock,
-    Link,
-    ShadowLocked,
-    Table,
-    FIRST_TABLE,
-    SMALLEST_HEADS,
-    SMALLEST_ORDER,
-    TABLE, //
+use crate::{
+    edge::shadow_table::{
+        lock,
+        Held,
+        Link,
+        Table,
+        FIRST_TABLE,
+        SMALLEST_HEADS,
+        TABLE, //
+    },
+    model::shadow::{
+        Limits,
+        SMALLEST_ORDER, //
+    }, //
 };
 use core::ptr;
 use kernel::{
@@ -48,6 +53,7 @@ impl Migration {
         // SAFETY: `old` points to the table in use. The work alone replaces and frees tables, and
         // it is the caller.
         let side = unsafe { (*old).side };
+        let len = 1 << order;
         let (heads, owned) = if order == SMALLEST_ORDER {
             // The table is bigger, and the one before it, with these heads, was waited for.
             let locked = lock();
@@ -56,7 +62,6 @@ impl Migration {
             }
             ((&raw const SMALLEST_HEADS).cast(), None)
         } else {
-            let len = 1 << order;
             let mut heads = KVVec::with_capacity(len, GFP_KERNEL | __GFP_NOWARN)?;
             for _ in 0..len {
                 heads.push(Link::null(), GFP_KERNEL)?;
@@ -68,7 +73,7 @@ impl Migration {
         let new = KBox::new(
             Table {
                 heads,
-                order,
+                len,
                 side: side.other(),
                 _owned: owned,
             },
@@ -78,34 +83,38 @@ impl Migration {
         lock().with_state(|state| {
             state.next = new;
             state.done = 0;
+            state.set_limits(Limits::NONE);
         });
         // INVARIANT: The new table takes over from the one in use.
         Ok(Self { old, new })
     }
 
-    /// Takes the next heads over. When all of them have been, the new table is in use, and this
-    /// returns `true`.
-    pub(crate) fn step(&self, locked: &ShadowLocked) -> bool {
+    /// Takes the next heads over. When no variables remain to be taken over, the new table is in
+    /// use, and this returns `true`.
+    pub(crate) fn step(&self, locked: &Held) -> bool {
         // SAFETY: Both pointers are to tables, which live as long as `self`, by the type
         // invariants.
         let (old, new) = unsafe { (&*self.old, &*self.new) };
         let done = locked.with_state(|state| state.done);
-        let end = old.len().min(done.saturating_add(HEADS_PER_STEP));
-        for index in done..end {
-            // SAFETY: `index` is less than the length.
-            let head = unsafe { old.head_at(index) };
-            // SAFETY: This is a head of the old table, and `locked` shows that the lock is held.
-            for (_, variable) in unsafe { old.chain(head) } {
+        let end = old.len.min(done.saturating_add(HEADS_PER_STEP));
+        for head in old.heads().iter().take(end).skip(done) {
+            let mut from = head;
+            // SAFETY: `from` is a head of the old table, or follows a variable in it. `locked`
+            // shows that the lock is held.
+            while let Some(variable) = unsafe { old.follow(from) } {
                 // SAFETY: The variable is not in the new table yet, because its head in the old one
-                // is only done now. `ShadowLocked::destroy()` takes it out of both.
+                // is only done now. `Held::destroy()` takes it out of both.
                 unsafe { new.add(variable, locked) };
+                from = old.after(variable);
             }
         }
-        let complete = end == old.len();
+        // Most often a table shrinks because all variables are gone: then no head has any.
+        let complete = end == old.len || locked.count() == 0;
         locked.with_state(|state| {
             state.done = end;
             if complete {
                 state.next = ptr::null();
+                state.set_limits(Limits::of(new.order()));
             }
         });
         if complete {

@@ -2,7 +2,7 @@
 
 //! One shadow variable: its key, its data, how it is made.
 
-use crate::edge::shadow_table::ShadowLocked;
+use crate::edge::shadow_table::Held;
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
@@ -30,9 +30,14 @@ pub(crate) struct Key {
 
 impl Key {
     /// The highest bits of the result depend on all bits of the key.
+    ///
+    /// An object's variables have places at intervals of 8. Those of another object may be the
+    /// same, one for each identifier: at worst, they collide as if identifiers did not count.
+    #[inline]
     pub(super) fn hash(self) -> usize {
         const GOLDEN: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
-        ((self.object as usize).wrapping_mul(GOLDEN) ^ self.id).wrapping_mul(GOLDEN)
+        let place = (self.object as usize).wrapping_add(self.id.wrapping_mul(8));
+        place.wrapping_mul(GOLDEN)
     }
 }
 
@@ -142,6 +147,19 @@ impl Variable<'_> {
         // SAFETY: The pointer is to a variable by the type invariants. Nothing is loaded.
         unsafe { (&raw mut (*self.as_ptr()).data).cast() }
     }
+
+    /// Frees the variable when RCU's readers are done, as `kfree_rcu()` does.
+    ///
+    /// # Safety
+    ///
+    /// `klp_shadow_new()` has made the variable, and readers can no longer find it.
+    #[inline]
+    pub(super) unsafe fn free_rcu(self) {
+        let ptr = self.as_ptr();
+        // SAFETY: `ptr` was allocated with `kzalloc()`, and its `rcu` is for this alone. The
+        // function waits for the readers that have found it.
+        unsafe { bindings::kvfree_call_rcu((&raw mut (*ptr).rcu).cast(), ptr.cast()) };
+    }
 }
 
 /// Warns, with a backtrace, of a variable that exists.
@@ -167,18 +185,17 @@ impl Shadow {
     /// Allocates a zeroed variable with `size` bytes of data.
     pub(crate) fn new(key: Key, size: usize, flags: bindings::gfp_t) -> Option<Self> {
         // SAFETY: The function has no preconditions but those of `flags`, which the caller of
-        // `klp_shadow_alloc()` has chosen. It does not use the object, and checks the size.
-        let shadow = unsafe { bindings::klp_shadow_new(key.object, key.id, size, flags) };
-        // INVARIANT: The variable was just made.
-        NonNull::new(shadow).map(Self)
+        // `klp_shadow_alloc()` has chosen. It checks the size.
+        let shadow = NonNull::new(unsafe { bindings::klp_shadow_new(size, flags) })?;
+        let ptr = shadow.as_ptr();
+        // SAFETY: `ptr` points to the variable that was just made, which has no other users.
+        unsafe { ((*ptr).obj, (*ptr).id) = (key.object, key.id) };
+        // INVARIANT: The variable was just made, and its key is set.
+        Some(Self(shadow))
     }
 
     /// Runs the constructor; the error is its own number.
-    pub(crate) fn construct(
-        &self,
-        constructor: Constructor,
-        _: &ShadowLocked,
-    ) -> Result<(), c_int> {
+    pub(crate) fn construct(&self, constructor: Constructor, _: &Held) -> Result<(), c_int> {
         // INVARIANT: The variable lives as long as `self`.
         match constructor.run(Variable(self.0, PhantomData)) {
             0 => Ok(()),
@@ -187,8 +204,8 @@ impl Shadow {
     }
 
     /// The variable, which the caller puts into the table.
-    pub(super) fn into_variable(self, _: &ShadowLocked) -> Variable<'_> {
-        // INVARIANT: Only `ShadowLocked::destroy()` has variables freed, not before RCU's readers
+    pub(super) fn into_variable(self, _: &Held) -> Variable<'_> {
+        // INVARIANT: Only `Held::destroy()` has variables freed, not before RCU's readers
         // are done. The section that holds the lock counts as one.
         Variable(ManuallyDrop::new(self).0, PhantomData)
     }
