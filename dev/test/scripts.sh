@@ -162,7 +162,7 @@ rm -rf "$tree" "$(dirname "$tree")/base-copied" "$(dirname "$tree")/composed"
 expect "composing from a git clone" 0 "/tree" compose
 expect "what git does not track stays out" 1 "" test -e "$tree/untracked.c"
 expect "what git tracks is there" 0 "VERSION" grep VERSION "$tree/Makefile"
-rm "$copy/kernel/livepatch/hooks.c" "$copy/series/diffs/kernel/livepatch/Kconfig.diff"
+rm "$copy/kernel/livepatch/hooks.c" "$copy/series/diffs/kernel/livepatch/Kconfig"*.diff
 compose >/dev/null 2>&1
 expect "a file that is gone leaves the tree" 1 "" test -e "$tree/kernel/livepatch/hooks.c"
 expect "a diff that is gone leaves the tree" 0 "" cmp "$small/kernel/livepatch/Kconfig" "$tree/kernel/livepatch/Kconfig"

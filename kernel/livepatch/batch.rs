@@ -153,6 +153,10 @@ const RETRY_DELAY: u32 = 1_000;
 /// What cannot leave now, for want of memory, runs the original function, and is tried again later.
 /// Returns whether there is nothing of that kind.
 pub(crate) fn leave(locked: &Locked) -> bool {
+    // The rules have had the functions handled, but for those that ftrace has forgotten.
+    func_stacks::all(locked)
+        .filter(|stack| stack.is_empty(locked))
+        .for_each(|stack| stack.set_settled(None, locked));
     let mut awaited = true;
     let result = take_out(locked, &mut awaited);
     func_stacks::shed(locked);
@@ -212,6 +216,35 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
         }
     }
     result
+}
+
+/// Tells ftrace which func stacks are settled: functions jump past the handler, or stop that. When
+/// this returns, every CPU executes the new instructions. Sleeps, and needs no memory.
+///
+/// # Errors
+///
+/// [`ENODEV`] if ftrace has shut itself down.
+pub(crate) fn follow_settled(locked: &Locked) -> Result {
+    while let Some(stack) = func_stacks::all(locked).find(|stack| stack.is_news(locked)) {
+        let Some(ops) = stack.ops(locked) else {
+            // The function is not in ftrace.
+            stack.set_told(true, locked);
+            continue;
+        };
+        let set_told = |told| {
+            func_stacks::all(locked)
+                .filter(|stack| {
+                    let other = stack.ops(locked);
+                    other.is_some_and(|other| Arc::ptr_eq(&ops, &other))
+                })
+                .for_each(|stack| stack.set_told(told, locked));
+        };
+        // If ftrace shuts itself down in the middle, some functions jump, and it is asked again.
+        set_told(false);
+        ops.jump(locked)?;
+        set_told(true);
+    }
+    Ok(())
 }
 
 fn keep<'a>(ops: &Ops, staying: impl Iterator<Item = &'a FuncStack>, locked: &Locked) -> Result {

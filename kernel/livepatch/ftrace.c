@@ -8,6 +8,8 @@
 
 #include <linux/ftrace.h>
 #include <linux/jiffies.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/timer.h>
@@ -50,6 +52,26 @@ void klp_ftrace_init(struct ftrace_ops *ops)
 		     FTRACE_OPS_FL_IPMODIFY |
 		     FTRACE_OPS_FL_PERMANENT;
 }
+
+#ifdef CONFIG_LIVEPATCH_RUST_JUMP
+static unsigned long klp_jump_target(unsigned long ip)
+{
+	return klp_rust_jump_target(ip);
+}
+
+/* Has the functions of @ops jump that are settled, and no others. */
+int klp_ftrace_jump(struct ftrace_ops *ops)
+{
+	lockdep_assert_held(&klp_mutex);
+
+	return ftrace_ops_jump(ops, klp_jump_target);
+}
+#else
+int klp_ftrace_jump(struct ftrace_ops *ops)
+{
+	return 0;
+}
+#endif
 
 static void klp_leave_ftrace_work_fn(struct work_struct *work)
 {

@@ -19,6 +19,7 @@ use crate::{
             Object,
             Patch, //
         },
+        ftrace,
         func_stacks::{
             self,
             FuncStack, //
@@ -221,6 +222,31 @@ impl<'a> PatchHost for Kernel<'a> {
 
     fn stack(&self, func: &'a Func, batch: &mut batch::Batch<'a>) -> Result<&'a FuncStack> {
         batch.stack(func, self.0)
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = &'a FuncStack> {
+        func_stacks::all(self.0)
+    }
+
+    fn stack_of(&self, func: &'a Func) -> Option<&'a FuncStack> {
+        // Where nothing is patched, there is nothing to look for.
+        if func_stacks::are_none(self.0) {
+            return None;
+        }
+        let location = ftrace::location(func.old_address(self.0)?)?;
+        func_stacks::find(location, self.0)
+    }
+
+    fn top(&self, stack: &'a FuncStack) -> Option<&'a Func> {
+        stack.top(self.0)
+    }
+
+    fn set_settled(&self, stack: &'a FuncStack, func: Option<&'a Func>) {
+        stack.set_settled(func.map(Func::new_address), self.0);
+    }
+
+    fn follow_settled(&self) -> Result {
+        batch::follow_settled(self.0)
     }
 
     fn push(&self, func: &'a Func, stack: &'a FuncStack) {

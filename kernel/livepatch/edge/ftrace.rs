@@ -114,6 +114,19 @@ impl Ops {
         self.set_filter(locations)
     }
 
+    /// Has the functions whose stacks are settled jump past the handler, and no others. When this
+    /// returns, every CPU executes the new instructions. Sleeps, and needs no memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if ftrace has shut itself down. Some functions may jump that did not, then.
+    pub(crate) fn jump(&self, _: &Locked) -> Result {
+        // SAFETY: The structure is initialized by the type invariants. If it is not registered, the
+        // function returns an error. `Locked` shows that `klp_mutex` is held, as the function that
+        // ftrace asks for the targets demands.
+        to_result(unsafe { bindings::klp_ftrace_jump(self.0.get()) })
+    }
+
     /// Keeps the memory for ever, because ftrace does not let go of it.
     pub(crate) fn abandon(self: &Arc<Self>) {
         core::mem::forget(self.clone());

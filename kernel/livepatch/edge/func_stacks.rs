@@ -38,6 +38,8 @@ use core::{
         Cell,
         UnsafeCell, //
     },
+    iter,
+    num::NonZeroUsize,
     ptr, //
 };
 use kernel::{
@@ -49,14 +51,14 @@ use kernel::{
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
-/// Where a bucket begins or goes on: a pointer to a stack, or null.
+/// Where a bucket, or the chain of all stacks, begins or goes on: a pointer to a stack, or null.
 ///
 /// Written under `klp_mutex`, and always loaded and stored whole.
 ///
 /// # Invariants
 ///
 /// The pointer is null, or [`insert`] has made the stack that it points to. Once no bucket leads to
-/// a stack, that lives until [`tasks::synchronize`] has returned.
+/// a stack, nor the chain of all, that lives until [`tasks::synchronize`] has returned.
 #[repr(transparent)]
 struct StackLink(UnsafeCell<*mut FuncStack>);
 
@@ -119,11 +121,19 @@ impl StackLink {
 pub(crate) struct FuncStack {
     /// The next stack of the bucket.
     next: StackLink,
+    /// The next of all stacks. Used under `klp_mutex`.
+    sibling: StackLink,
     /// The function's ftrace location: the address that the handler is called with.
     location: usize,
     /// The `ftrace_ops` by which ftrace calls the handler for the function, if it does. Used under
     /// `klp_mutex`.
     ops: Cell<Option<Arc<Ops>>>,
+    /// The address at which all calls of the function go on, or 0 if the handler has to look at
+    /// `funcs`. Written under `klp_mutex`, read by the handler.
+    settled: UnsafeCell<usize>,
+    /// What ftrace has been told of `settled`; `None` if it may have heard a part of it. Used under
+    /// `klp_mutex`.
+    told: Cell<Option<Option<NonZeroUsize>>>,
     /// Written under `klp_mutex`, read by the handler.
     funcs: UnsafeCell<bindings::list_head>,
 }
@@ -141,28 +151,26 @@ fn bucket(location: usize) -> &'static StackLink {
     &TABLE[index & (BUCKETS - 1)]
 }
 
-/// The stack for a location.
-///
-/// # Safety
-///
-/// `klp_mutex` is held or preemption is disabled, for as long as `'a`.
-#[inline(always)]
-unsafe fn lookup<'a>(location: usize) -> Option<&'a FuncStack> {
-    let mut link = bucket(location);
-    // SAFETY: The caller meets the same requirement.
-    while let Some(stack) = unsafe { link.follow() } {
-        if stack.location == location {
-            return Some(stack);
-        }
-        link = &stack.next;
-    }
-    None
+/// The chain of all stacks, which are few, while buckets are many. Used under `klp_mutex`.
+static ALL: StackLink = StackLink::null();
+
+/// All stacks.
+pub(crate) fn all(locked: &Locked) -> impl Iterator<Item = &FuncStack> {
+    iter::successors(ALL.stack(locked), |stack| stack.sibling.stack(locked))
+}
+
+/// Whether there is no stack at all.
+pub(crate) fn are_none(locked: &Locked) -> bool {
+    ALL.stack(locked).is_none()
 }
 
 /// The stack for a function's ftrace location.
-pub(crate) fn find(location: usize, _: &Locked) -> Option<&FuncStack> {
-    // SAFETY: `Locked` shows that the mutex is held.
-    unsafe { lookup(location) }
+pub(crate) fn find(location: usize, locked: &Locked) -> Option<&FuncStack> {
+    let mut stack = bucket(location).stack(locked)?;
+    while stack.location != location {
+        stack = stack.next.stack(locked)?;
+    }
+    Some(stack)
 }
 
 /// Makes an empty stack for a location that has none.
@@ -172,8 +180,12 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
         FuncStack {
             // INVARIANT: The rest of the bucket is led to as before.
             next: StackLink(UnsafeCell::new(bucket.load())),
+            // INVARIANT: The rest of the chain is led to as before.
+            sibling: StackLink(UnsafeCell::new(ALL.load())),
             location,
             ops: Cell::new(None),
+            settled: UnsafeCell::new(0),
+            told: Cell::new(Some(None)),
             funcs: UnsafeCell::new(pin_init::zeroed()),
         },
         GFP_KERNEL,
@@ -183,10 +195,12 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
     // SAFETY: `stack` was just allocated, and there is no other pointer to it.
     unsafe { bindings::INIT_LIST_HEAD((*stack).funcs.get()) };
     // Orders the stores to the stack before the one that publishes it: pairs with the dependent
-    // loads in `lookup()`.
+    // loads in `redirect()`.
     kernel::sync::barrier::smp_mb(kernel::sync::barrier::Write);
     // SAFETY: The stack is complete. `shed()` alone takes it off the table, and retires it.
     unsafe { bucket.store(stack, locked) };
+    // SAFETY: The same is true of the chain of all.
+    unsafe { ALL.store(stack, locked) };
     // SAFETY: The stack lives while the mutex is held, as `shed()` only retires it.
     Ok(unsafe { &*stack })
 }
@@ -194,7 +208,8 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
 impl FuncStack {
     /// Puts a func on top; the handler may see it at once. The func is on no stack: the caller has
     /// just made it a patched one.
-    pub(crate) fn push(&self, func: &Func, _: &Locked) {
+    pub(crate) fn push(&self, func: &Func, locked: &Locked) {
+        self.set_settled(None, locked);
         // SAFETY: `funcs` is the head of an initialized list by the type invariants. The func's
         // node is on no list by the invariants of `Func`, and `Locked` excludes other writers. The
         // function orders the stores to the func before the one that publishes it.
@@ -237,6 +252,45 @@ impl FuncStack {
         self.ops.set(ops);
     }
 
+    /// The address at which all calls of the function go on, if there is one.
+    #[inline(always)]
+    pub(crate) fn settled(&self) -> Option<NonZeroUsize> {
+        // SAFETY: `self` is a reference to the word, and writers store it whole.
+        NonZeroUsize::new(unsafe { self.settled.get().read_volatile() })
+    }
+
+    /// Sets what [`FuncStack::settled`] returns; the handler may see it at once.
+    pub(crate) fn set_settled(&self, target: Option<usize>, _: &Locked) {
+        let target = target.and_then(NonZeroUsize::new);
+        // Handlers on all CPUs load the cache line that a store would take from them.
+        if target == self.settled() {
+            return;
+        }
+        // SAFETY: `self` is a reference to the word, `Locked` excludes other writers, and readers
+        // load it whole.
+        unsafe {
+            self.settled
+                .get()
+                .write_volatile(target.map_or(0, NonZeroUsize::get))
+        };
+    }
+
+    /// Whether ftrace has yet to be told of [`FuncStack::settled`].
+    pub(crate) fn is_news(&self, _: &Locked) -> bool {
+        self.told.get() != Some(self.settled())
+    }
+
+    /// Notes whether ftrace has been told. While it is being told, it has not.
+    pub(crate) fn set_told(&self, told: bool, _: &Locked) {
+        self.told.set(told.then(|| self.settled()));
+    }
+
+    /// The func on top.
+    pub(crate) fn top<'a>(&self, _: &'a Locked) -> Option<&'a Func> {
+        // SAFETY: `Locked` shows that the mutex is held, and this is the stack's head.
+        unsafe { self.following(self.funcs.get()) }
+    }
+
     /// The function's ftrace location.
     pub(crate) fn location(&self) -> usize {
         self.location
@@ -260,30 +314,27 @@ pub(crate) fn remove(func: &Func, _: &Locked) {
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
 }
 
-/// All stacks.
-pub(crate) fn all(locked: &Locked) -> impl Iterator<Item = &FuncStack> {
-    TABLE.iter().flat_map(move |bucket| {
-        core::iter::successors(bucket.stack(locked), move |stack| stack.next.stack(locked))
-    })
-}
-
 /// Takes the stacks that are empty and that ftrace does not call the handler for off the table.
 /// They go to [`RETIRED`].
 pub(crate) fn shed(locked: &Locked) {
-    for bucket in &TABLE {
-        let mut link = bucket;
-        while let Some(stack) = link.stack(locked) {
-            if stack.is_empty(locked) && stack.ops(locked).is_none() {
-                let shed = link.load();
-                // SAFETY: `next` leads to the rest of the bucket, which is complete.
-                unsafe { link.store(stack.next.load(), locked) };
-                // SAFETY: The stack was a box in `insert()`, and no bucket leads to it any more.
-                // Handlers that have found it have preemption disabled.
-                unsafe { RETIRED.push(shed, locked) };
-            } else {
-                link = &stack.next;
-            }
+    let mut link = &ALL;
+    while let Some(stack) = link.stack(locked) {
+        if !stack.is_empty(locked) || stack.ops(locked).is_some() {
+            link = &stack.sibling;
+            continue;
         }
+        let mut before = bucket(stack.location);
+        while let Some(other) = before.stack(locked).filter(|&other| !ptr::eq(other, stack)) {
+            before = &other.next;
+        }
+        let shed = link.load();
+        // SAFETY: `next` leads to the rest of the bucket, which is complete.
+        unsafe { before.store(stack.next.load(), locked) };
+        // SAFETY: `sibling` leads to the rest of the chain, which is complete.
+        unsafe { link.store(stack.sibling.load(), locked) };
+        // SAFETY: The stack was a box in `insert()`, and nothing leads to it any more. Handlers
+        // that have found it have preemption disabled.
+        unsafe { RETIRED.push(shed, locked) };
     }
 }
 
@@ -305,6 +356,7 @@ unsafe impl Link for FuncStack {
 ///
 /// Preemption is disabled for as long as `'a`. The rules of redirection ask for the funcs of
 /// `stack` alone.
+#[derive(Clone, Copy)]
 struct View<'a> {
     stack: &'a FuncStack,
     task: TaskRef,
@@ -312,6 +364,17 @@ struct View<'a> {
 
 impl<'a> redirect::Stack for View<'a> {
     type Func = &'a Func;
+    type Target = NonZeroUsize;
+
+    #[inline(always)]
+    fn settled(&self) -> Option<NonZeroUsize> {
+        self.stack.settled()
+    }
+
+    #[inline(always)]
+    fn target(&self, func: &'a Func) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(func.new_address())
+    }
 
     #[inline(always)]
     fn top(&self) -> Option<&'a Func> {
@@ -367,9 +430,33 @@ impl<'a> redirect::Stack for View<'a> {
 ///
 /// Preemption is disabled, and `task` is the current task.
 #[inline(always)]
-pub(crate) unsafe fn redirect(location: usize, task: TaskRef) -> Option<usize> {
+pub(crate) unsafe fn redirect(location: usize, task: TaskRef) -> Option<NonZeroUsize> {
     // SAFETY: Preemption is disabled until this returns, by the safety requirement.
-    let stack = unsafe { lookup(location) }?;
+    let stack = unsafe { bucket(location).follow() }?;
+    if stack.location != location {
+        // SAFETY: The caller meets the same requirements.
+        return unsafe { redirect_further(stack, location, task) };
+    }
     // INVARIANT: The view is dropped before this returns.
-    redirect::redirect(&View { stack, task }).map(Func::new_address)
+    redirect::redirect(View { stack, task })
+}
+
+/// The same for a function that is not the first of its bucket, as the one of `stack` is. Not
+/// inlined, so that the others pay nothing for it.
+///
+/// # Safety
+///
+/// As for [`redirect()`].
+#[inline(never)]
+unsafe fn redirect_further(
+    mut stack: &FuncStack,
+    location: usize,
+    task: TaskRef,
+) -> Option<NonZeroUsize> {
+    while stack.location != location {
+        // SAFETY: Preemption is disabled until this returns, by the safety requirement.
+        stack = unsafe { stack.next.follow() }?;
+    }
+    // INVARIANT: The view is dropped before this returns.
+    redirect::redirect(View { stack, task })
 }

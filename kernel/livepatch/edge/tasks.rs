@@ -101,24 +101,27 @@ impl TaskRef {
         unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
     }
 
+    /// The word `patch_state`. It has been one of the states, `KLP_TRANSITION_*`, since the task
+    /// was a copy of the first one: nothing but [`TaskRef::set_state`] writes to it.
     #[inline(always)]
-    fn state_word(self) -> *mut c_int {
-        // SAFETY: The pointer is to a task by the type invariants. Nothing is loaded.
-        unsafe { &raw mut (*self.0).patch_state }
+    fn state_word(self) -> *mut TaskState {
+        // SAFETY: The pointer is to a task by the type invariants; nothing is loaded.
+        unsafe { &raw mut (*self.0).patch_state }.cast()
     }
 
     /// `patch_state`, which the task itself, the task that checks it while it is still, and the
     /// ftrace handler use without a common lock.
     #[inline(always)]
     pub(crate) fn state(self) -> TaskState {
-        // SAFETY: The word is a field of the task, which lives. It is always stored whole.
-        TaskState::from_raw(unsafe { self.state_word().read_volatile() })
+        // SAFETY: The word is a field of the task, which lives. It is always stored whole, and one
+        // of the states.
+        unsafe { self.state_word().read_volatile() }
     }
 
     /// Sets what [`TaskRef::state`] reads.
     pub(crate) fn set_state(self, state: TaskState) {
         // SAFETY: The word is a field of the task, which lives. It is always loaded whole.
-        unsafe { self.state_word().write_volatile(state as c_int) };
+        unsafe { self.state_word().write_volatile(state) };
     }
 
     /// Whether `TIF_PATCH_PENDING` is set.

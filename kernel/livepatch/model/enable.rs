@@ -11,6 +11,7 @@ use super::{
         Circumstance, //
     },
     replace,
+    settle,
     transition,
     Callback,
     Event,
@@ -56,10 +57,11 @@ fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
         return Err(Refusal::Busy.into());
     }
     host.tell(Event::Enabling(patch));
+    settle::handle(host, patch).inspect_err(|_| host.tell(Event::EnableFailed(patch)))?;
     transition::init(host, patch, TaskState::Patched);
 
     // Orders the stores to the funcs' `transition` before those that put them on the func stacks:
-    // pairs with the first read barrier in `redirect()`.
+    // pairs with the first read barrier in `redirect::decide()`.
     host.write_barrier();
 
     if let Err(error) = patch_loaded(host, patch) {
@@ -112,7 +114,9 @@ fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     if host.transition_patch().is_some() {
         return Err(Refusal::Busy.into());
     }
-    host.publish_index(patch)?;
+    settle::handle(host, patch)?;
+    host.publish_index(patch)
+        .inspect_err(|_| settle::settle(host))?;
     transition::init(host, patch, TaskState::Unpatched);
 
     for object in host.objects(patch) {

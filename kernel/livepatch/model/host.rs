@@ -174,6 +174,20 @@ pub(crate) trait PatchHost {
     /// The stack of the function that a resolved func changes, noted in `batch` if it is new to
     /// ftrace.
     fn stack(&self, func: Self::Func, batch: &mut Self::Batch) -> Result<Self::Stack, Self::Error>;
+    /// All func stacks.
+    fn stacks(&self) -> impl Iterator<Item = Self::Stack>;
+    /// The stack of the function that a func changes, if the function has one.
+    fn stack_of(&self, func: Self::Func) -> Option<Self::Stack>;
+    /// The func on top of a stack.
+    fn top(&self, stack: Self::Stack) -> Option<Self::Func>;
+    /// Sets which func all calls of the function go to, for every task, as one store. With `None`
+    /// the handler decides. The func is on top of the stack, and no nop.
+    fn set_settled(&self, stack: Self::Stack, func: Option<Self::Func>);
+    /// Has ftrace follow [`PatchHost::set_settled`]: functions jump to the func that is set, if
+    /// that is possible, and call the handler if none is set. When this returns, every CPU does so.
+    ///
+    /// Needs no memory. It only fails if ftrace has shut itself down.
+    fn follow_settled(&self) -> Result<(), Self::Error>;
     /// Puts a func on top of a stack; from now on the handler sees it.
     fn push(&self, func: Self::Func, stack: Self::Stack);
     /// Takes a func off its stack. Handlers may use it until [`PatchHost::reclaim`] returns.

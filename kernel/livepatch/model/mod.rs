@@ -22,6 +22,7 @@
 //! | [`blocker`] | whether a stack holds a function that is about to change |
 //! | [`state`] | which patches get along |
 //! | [`symbols`] | which of several symbols of the same name is meant |
+//! | [`settle`] | when a call is the same for every task |
 //! | [`shadow`] | which shadow variable is kept |
 //! | [`names`] | what the names of livepatch sections and symbols mean |
 
@@ -37,6 +38,7 @@ pub(crate) mod patch;
 pub(crate) mod redirect;
 pub(crate) mod relocs;
 pub(crate) mod replace;
+pub(crate) mod settle;
 pub(crate) mod shadow;
 pub(crate) mod state;
 pub(crate) mod symbols;

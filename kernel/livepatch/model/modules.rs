@@ -7,6 +7,7 @@ use super::{
         self,
         Circumstance, //
     },
+    settle,
     Callback,
     Event,
     ModuleHost, //
@@ -30,6 +31,7 @@ pub(crate) fn coming<H: ModuleHost>(host: &H, module: H::Module) -> Result<(), H
             return Err(error);
         }
     }
+    settle::settle(host);
     Ok(())
 }
 
@@ -105,6 +107,8 @@ fn leave<H: ModuleHost>(host: &H, patch: H::Patch, object: H::Object) {
         patch::call(host, object, Callback::PreUnpatch);
     }
     host.tell(Event::Reverting(patch, object));
+    // If ftrace cannot follow, it has shut itself down. The module goes, and its jumps with it.
+    let _ = settle::handle_object(host, object);
     patch::unpatch_object(host, object, when);
     if when == Circumstance::InTransition {
         // Without memory, the old index stays: some task may switch later than it could.

@@ -21,6 +21,7 @@ use super::{
         Which, //
     },
     replace,
+    settle,
     Blocker,
     Callback,
     Event,
@@ -70,7 +71,7 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     host.for_each_idle_task(|task, _| prepare(task));
 
     // Orders the stores to the tasks' states before those to the funcs' `transition`: pairs with
-    // the second read barrier in `redirect()`, which must not find a task idle.
+    // the second read barrier in `redirect::decide()`, which must not find a task idle.
     host.write_barrier();
 
     // When patching, the handler does not see the funcs yet; when unpatching it does, and from now
@@ -252,6 +253,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
     host.tell(Event::Complete(patch));
     host.set_target(TaskState::Idle);
     host.set_transition_patch(None);
+    settle::settle(host);
 }
 
 /// Gives up a transition between [`init`] and [`start`]: no task has switched.

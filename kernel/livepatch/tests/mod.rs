@@ -19,6 +19,7 @@ mod redirect;
 mod relocs;
 mod replace;
 mod retry;
+mod settle;
 mod shadow;
 mod state;
 mod symbols;

@@ -32,14 +32,24 @@ mod tests {
     /// A stack, the top first, as a task in some state finds it.
     struct Machine<'a> {
         funcs: &'a [Func],
+        settled: Option<usize>,
         task: TaskState,
         target: TaskState,
         asked: Cell<bool>,
         barriers: Cell<u32>,
     }
 
-    impl Stack for Machine<'_> {
+    impl Stack for &Machine<'_> {
         type Func = usize;
+        type Target = usize;
+
+        fn settled(&self) -> Option<usize> {
+            self.settled
+        }
+
+        fn target(&self, func: usize) -> Option<usize> {
+            Some(func)
+        }
 
         fn top(&self) -> Option<usize> {
             (!self.funcs.is_empty()).then_some(0)
@@ -74,6 +84,7 @@ mod tests {
     fn machine(funcs: &[Func], task: TaskState) -> Machine<'_> {
         Machine {
             funcs,
+            settled: None,
             task,
             target: Patched,
             asked: Cell::new(false),
@@ -94,6 +105,19 @@ mod tests {
         Patched,
         Unpatched, //
     };
+
+    #[test]
+    fn settled_stack_is_looked_at_no_further() {
+        for task in [Idle, Unpatched, Patched] {
+            let machine = Machine {
+                settled: Some(7),
+                ..machine(&[MOVING, SETTLED], task)
+            };
+            assert_eq!(redirect(&machine), Some(7));
+            assert_eq!(machine.barriers.get(), 0);
+            assert!(!machine.asked.get());
+        }
+    }
 
     #[test]
     fn no_func() {

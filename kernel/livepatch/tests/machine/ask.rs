@@ -4,7 +4,6 @@
 
 use super::{
     Entry,
-    Func,
     Function,
     Machine,
     Module,
@@ -14,8 +13,7 @@ use super::{
     Presence,
     Task,
     LOG,
-    TASKS,
-    VMLINUX, //
+    TASKS, //
 };
 use crate::model::{
     enable::try_complete,
@@ -117,6 +115,12 @@ impl Machine {
         self.state.borrow().stacks[function.0].traced
     }
 
+    /// Whose code every call of a function reaches, if that is settled.
+    pub(crate) fn settled(&self, function: Function) -> Option<Patch> {
+        let stack = self.state.borrow().stacks[function.0];
+        stack.settled.map(|func| func.0 .0)
+    }
+
     /// Whether a module has been announced and not gone.
     pub(crate) fn is_patchable(&self, module: Module) -> bool {
         self.state.borrow().patchable[module.0]
@@ -139,43 +143,5 @@ impl Machine {
     pub(crate) fn happened(&self, expected: &[Entry]) -> bool {
         let kept = self.state.borrow().logged <= LOG;
         self.log().eq(expected.iter().copied()) && kept
-    }
-
-    /// Whether everything fits together, whatever has happened.
-    pub(crate) fn is_sane(&self) -> bool {
-        let state = self.state.borrow();
-        let on_stack = |func: Func, function: Function| {
-            let stack = &state.stacks[function.0];
-            stack.funcs[..stack.len].contains(&Some(func))
-        };
-        let mut sane = !self.warned.get();
-        for (number, patch) in state.patches.iter().enumerate() {
-            let patch_id = Patch(number);
-            let moving = state.transition == Some(patch_id);
-            for (place, object) in patch.objects[..patch.count].iter().enumerate() {
-                sane &= !object.patched || object.loaded;
-                sane &= object.relocated == (object.loaded && object.module != VMLINUX);
-                for (n, func) in object.funcs[..object.count].iter().enumerate() {
-                    let id = Func(Object(patch_id, place), n);
-                    // On a stack exactly if it says so, in transition exactly if its patch is.
-                    sane &= func.state.patched() == on_stack(id, func.function);
-                    sane &= func.state.patched() == object.patched;
-                    sane &= func.state.transition() == moving;
-                }
-            }
-        }
-        for stack in &state.stacks {
-            sane &= stack.traced == (stack.len != 0);
-        }
-        let idle = state.transition.is_none();
-        let threads = state.threads.iter();
-        let threads = threads.filter(|task| task.presence.is_visited());
-        for task in threads.chain(&state.idle) {
-            sane &= (task.state == TaskState::Idle) == idle;
-            sane &= !task.pending || task.state != state.target;
-            sane &= !task.untold;
-        }
-        sane &= (state.target == TaskState::Idle) == idle;
-        sane && state.index.is_some() != idle
     }
 }

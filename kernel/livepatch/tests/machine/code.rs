@@ -63,19 +63,30 @@ pub(crate) fn helper(patch: Patch) -> Code {
 }
 
 /// One call of one function by one task.
+#[derive(Clone, Copy)]
 struct View<'a> {
     machine: &'a Machine,
     task: Task,
     function: Function,
+    /// The handler looks at the stack even if it is settled.
+    closely: bool,
 }
 
 impl redirect::Stack for View<'_> {
     type Func = Func;
+    type Target = Func;
+
+    fn settled(&self) -> Option<Func> {
+        let settled = self.machine.state.borrow().stacks[self.function.0].settled;
+        settled.filter(|_| !self.closely)
+    }
+
+    fn target(&self, func: Func) -> Option<Func> {
+        Some(func)
+    }
 
     fn top(&self) -> Option<Func> {
-        let state = self.machine.state.borrow();
-        let stack = &state.stacks[self.function.0];
-        stack.funcs[..stack.len].last().copied().flatten()
+        self.machine.top(self.function)
     }
 
     fn below(&self, func: Func) -> Option<Func> {
@@ -105,12 +116,26 @@ impl redirect::Stack for View<'_> {
 impl Machine {
     /// Whose code a task's call of a function reaches: a patch's, or the original.
     pub(crate) fn reaches(&self, task: Task, function: Function) -> Option<Patch> {
-        redirect::redirect(&View {
+        if let Some(patch) = self.jump(function) {
+            return Some(patch);
+        }
+        redirect::redirect(View {
             machine: self,
             task,
             function,
+            closely: false,
         })
         .map(|func| func.0 .0)
+    }
+
+    /// The func that a handler chooses which looks at the stack even if it is settled.
+    pub(super) fn decides(&self, task: Task, function: Function) -> Option<Func> {
+        redirect::redirect(View {
+            machine: self,
+            task,
+            function,
+            closely: true,
+        })
     }
 
     fn below(&self, func: Func, function: Function) -> Option<Func> {

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 use super::{
+    sites::CallSite,
     Func,
     Function,
     Indexed,
@@ -20,6 +21,23 @@ use super::{
 };
 
 impl Machine {
+    /// Whether ftrace has yet to follow the settled word of a function, which is `handled` first or
+    /// stays as it is.
+    pub(crate) fn is_news(&self, function: Function, handled: bool) -> bool {
+        let stack = &self.state.borrow().stacks[function.0];
+        stack.site.told != stack.settled.filter(|_| !handled)
+    }
+
+    /// Whether another user of ftrace has a function.
+    pub(crate) fn is_shared(&self, function: Function) -> bool {
+        self.state.borrow().stacks[function.0].site.shared
+    }
+
+    /// The function's module is gone, and its call site with it.
+    pub(crate) fn lose_site(&self, function: Function) {
+        self.state.borrow_mut().stacks[function.0].site = CallSite::new();
+    }
+
     /// A thread is gone for good; another may take its place.
     pub(crate) fn exit(&self, task: Task) {
         self.task(task, |task| task.presence = Presence::None);
@@ -46,6 +64,11 @@ impl Machine {
     /// What tasks find about a function in the index.
     pub(crate) fn indexed(&self, function: Function) -> Option<Indexed> {
         self.state.borrow().index?[function.0]
+    }
+
+    /// Whether ftrace has failed to follow since all func stacks were settled.
+    pub(crate) fn has_missed(&self) -> bool {
+        self.missed.get()
     }
 
     /// No handler can see a func that is off its stack.

@@ -11,6 +11,8 @@ mod code;
 mod look;
 mod patches;
 mod place;
+mod sane;
+mod sites;
 mod tasks;
 mod text;
 mod trace;
@@ -40,6 +42,7 @@ use core::cell::{
     Cell,
     RefCell, //
 };
+use sites::CallSite;
 
 // Small, because the kernel's tests have it on their stacks.
 #[cfg(CONFIG_KUNIT)]
@@ -220,6 +223,9 @@ struct FuncStack {
     funcs: [Option<Func>; PATCHES],
     len: usize,
     traced: bool,
+    /// What the handler says to every task.
+    settled: Option<Func>,
+    site: CallSite,
 }
 
 struct State {
@@ -269,6 +275,14 @@ pub(crate) struct Machine {
     pub(crate) reports: Cell<usize>,
     /// A pre-patch callback of this module fails.
     pub(crate) unwilling: Cell<Option<Module>>,
+    /// ftrace has shut itself down: functions jump where they do.
+    pub(crate) ftrace_is_dead: Cell<bool>,
+    /// Functions do not jump: the architecture cannot.
+    pub(crate) never_jumps: Cell<bool>,
+    /// How many times ftrace follows the settled words before it fails once.
+    pub(crate) follow_fails_after: Cell<Option<u32>>,
+    /// ftrace has failed to follow since all stacks were settled.
+    missed: Cell<bool>,
     /// How many calls that can fail succeed before one fails.
     pub(crate) failing_after: Cell<Option<u32>>,
     /// An idle CPU was woken.
@@ -324,6 +338,8 @@ impl Machine {
             funcs: [None; PATCHES],
             len: 0,
             traced: false,
+            settled: None,
+            site: CallSite::new(),
         };
         let mut threads = [task; TASKS];
         for thread in threads.iter_mut().take(tasks) {
@@ -363,6 +379,10 @@ impl Machine {
             warned: Cell::new(false),
             reports: Cell::new(0),
             unwilling: Cell::new(None),
+            ftrace_is_dead: Cell::new(false),
+            never_jumps: Cell::new(false),
+            follow_fails_after: Cell::new(None),
+            missed: Cell::new(false),
             failing_after: Cell::new(None),
             woken: Cell::new(None),
             leaving: Cell::new(None),
@@ -449,45 +469,11 @@ impl Machine {
         }
     }
 
-    /// Something must hold, whatever the rules do.
-    fn must_hold(&self, holds: bool) {
-        if !holds {
-            self.warned.set(true);
-        }
-    }
-
-    /// Handlers that could see a func as it was before must be done by now.
-    fn expect_reclaimed(&self) {
-        let unreclaimed = self.state.borrow().unreclaimed;
-        self.must_hold(!unreclaimed);
-    }
-
-    /// Whether a func on a stack is in transition.
-    fn func_in_transition(&self) -> bool {
-        let state = self.state.borrow();
-        let mut funcs = state.stacks.iter().flat_map(|s| &s.funcs[..s.len]);
-        funcs.any(|func| {
-            func.is_some_and(|func| {
-                let object = &state.patches[func.0 .0 .0].objects[func.0 .1];
-                object.funcs[func.1].state.transition()
-            })
-        })
-    }
-
     /// Whether walks over the tasks find the task.
     fn is_visited(&self, task: Task) -> bool {
         match task {
             Task::Thread(_) => self.task(task, |task| task.presence.is_visited()),
             Task::Idle(_) => true,
         }
-    }
-
-    /// Whether a task on a list, or an idle task, does not know of a transition.
-    fn task_is_idle(&self) -> bool {
-        let state = self.state.borrow();
-        let threads = state.threads.iter();
-        let mut threads = threads.filter(|task| task.presence.is_visited());
-        let idle = |task: &TaskData| task.state == TaskState::Idle;
-        threads.any(idle) || state.idle.iter().any(idle)
     }
 }

@@ -260,6 +260,7 @@ impl PatchHost for Machine {
     }
 
     fn change(&self, func: Func, change: Change) -> bool {
+        self.expect_handled(func, self.func(func, |func| func.function));
         if self.func_state(func).patched() {
             match change {
                 Change::Begin => self.must_hold(!self.task_is_idle()),
@@ -289,7 +290,36 @@ impl PatchHost for Machine {
         Ok(function)
     }
 
+    fn stacks(&self) -> impl Iterator<Item = Function> {
+        (0..FUNCTIONS).map(Function)
+    }
+
+    fn stack_of(&self, func: Func) -> Option<Function> {
+        let loaded = self.object(func.0, |object| object.loaded);
+        loaded.then(|| self.func(func, |func| func.function))
+    }
+
+    fn top(&self, function: Function) -> Option<Func> {
+        let state = self.state.borrow();
+        let stack = &state.stacks[function.0];
+        stack.funcs[..stack.len].last().copied().flatten()
+    }
+
+    fn set_settled(&self, function: Function, func: Option<Func>) {
+        if let Some(func) = func {
+            self.must_hold(!self.is_nop(func) && !self.func_state(func).transition());
+            self.must_hold(self.top(function) == Some(func));
+            self.must_hold(self.transition_patch().is_none());
+        }
+        self.state.borrow_mut().stacks[function.0].settled = func;
+    }
+
+    fn follow_settled(&self) -> Result<(), Errno> {
+        self.tell_ftrace()
+    }
+
     fn push(&self, func: Func, function: Function) {
+        self.expect_handled(func, function);
         let mut state = self.state.borrow_mut();
         let stack = &mut state.stacks[function.0];
         stack.funcs[stack.len] = Some(func);
@@ -298,6 +328,7 @@ impl PatchHost for Machine {
 
     fn pop(&self, func: Func) {
         let function = self.func(func, |func| func.function);
+        self.expect_handled(func, function);
         let mut state = self.state.borrow_mut();
         state.unreclaimed = true;
         let stack = &mut state.stacks[function.0];
@@ -314,6 +345,9 @@ impl PatchHost for Machine {
     fn enter_ftrace(&self, batch: usize) -> Result<(), Errno> {
         if batch != 0 {
             self.attempt()?;
+            if self.ftrace_is_dead.get() {
+                return Err(Errno(BROKEN));
+            }
             self.record(Entry::Entered(batch));
         }
         Ok(())

@@ -6,6 +6,7 @@ mod barriers;
 mod complete;
 mod departures;
 mod edge;
+mod jumps;
 mod scenarios;
 
 use crate::machine::{
@@ -73,6 +74,7 @@ fn explore(
             histories.fetch_add(1, Ordering::Relaxed);
             let machine = Arc::new(Machine::new(size, &faults));
             scenario(&machine);
+            machine.wait_for_interrupts();
             if let Some(violation) = machine.violation() {
                 resume_unwind(Box::new(Violation(violation)));
             }

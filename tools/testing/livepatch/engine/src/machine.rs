@@ -19,6 +19,7 @@
 //! | `pi_lock`, `rq->lock` | a lock for each task, held while it starts or stops to run |
 //! | `tasklist_lock` | a lock |
 //! | `synchronize_rcu_tasks()` | a lock for each task, held while it is ready to run |
+//! | text poking | each CPU's own call sites: see [`sites`] |
 //! | `work_on_cpu()` | a lock for each CPU, held by a task while it is there |
 //!
 //! The models are not stronger than the real thing, so that no missing order is hidden:
@@ -39,6 +40,7 @@
 pub(crate) mod driver;
 pub(crate) mod faults;
 pub(crate) mod life;
+pub(crate) mod sites;
 pub(crate) mod stacks;
 pub(crate) mod tasks;
 pub(crate) mod text;
@@ -53,6 +55,7 @@ use loom::sync::{
     },
     Mutex, //
 };
+use sites::Sites;
 use stacks::Stacks;
 use std::sync::{
     self,
@@ -80,6 +83,11 @@ pub(crate) struct Size {
     pub(crate) functions: usize,
     /// Patches; none is enabled.
     pub(crate) patches: usize,
+    /// Func stacks settle. Otherwise the handler decides about all calls, and there is less to
+    /// explore.
+    pub(crate) settles: bool,
+    /// Functions whose func stacks are settled jump past the handler.
+    pub(crate) jumps: bool,
 }
 
 /// Two tasks, two functions, two patches.
@@ -89,6 +97,8 @@ pub(crate) const SMALL: Size = Size {
     idle: 0,
     functions: 2,
     patches: 2,
+    settles: false,
+    jumps: false,
 };
 
 /// What only the holder of `klp_mutex` uses.
@@ -136,6 +146,7 @@ pub(crate) struct Machine {
     /// The idle tasks, with whether their CPU is online.
     pub(crate) idle: Vec<(TaskId, bool)>,
     pub(crate) stacks: Stacks,
+    pub(crate) sites: Sites,
     pub(crate) texts: Texts,
     books: sync::Mutex<Books>,
     pub(crate) faults: Arc<Faults>,
@@ -157,6 +168,7 @@ impl Machine {
             exiting: Mutex::default(),
             idle: idle.clone().map(|cpu| (cpu, cpu + 1 != idle.end)).collect(),
             stacks: Stacks::new(size),
+            sites: Sites::new(size, idle.end),
             texts: Texts::new(size),
             books: sync::Mutex::new(Books {
                 enabled: vec![false; size.patches],

@@ -130,6 +130,12 @@ pub(crate) enum Operation {
     LetGo,
     /// A CPU goes online or offline.
     Online { cpu: usize, online: bool },
+    /// A second user of ftrace, such as a tracer, comes to a function or goes.
+    Trace { function: usize, comes: bool },
+    /// ftrace fails to follow the settled words once, after it has followed them so many times.
+    Miss { after: u32 },
+    /// ftrace shuts itself down.
+    Die,
 }
 
 /// What happens, in order.
@@ -266,6 +272,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => thread().prop_map(|thread| EndExit { thread }),
         6 => Just(LetGo),
         4 => (0..CPUS, any::<bool>()).prop_map(|(cpu, online)| Online { cpu, online }),
+        12 => (function(), prop::bool::weighted(0.6))
+            .prop_map(|(function, comes)| Trace { function, comes }),
+        5 => (0..3u32).prop_map(|after| Miss { after }),
+        1 => Just(Die),
     ]
 }
 

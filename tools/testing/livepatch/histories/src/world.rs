@@ -34,6 +34,7 @@ use crate::{
 
 mod check;
 mod orders;
+mod sites;
 mod tally;
 mod tasks;
 mod texts;
@@ -186,6 +187,9 @@ impl World {
             BeginExit { thread } => self.begin_exit(Who::Thread(thread)),
             EndExit { thread } => self.end_exit(Who::Thread(thread)),
             LetGo => self.let_go()?,
+            Trace { function, comes } => self.trace(function, comes),
+            Miss { after } => self.machine.follow_fails_after.set(Some(after)),
+            Die => self.die(),
             // Something has to run all this.
             Online { cpu, online } if !online && self.promise.is_last_cpu(cpu) => {}
             Online { cpu, online } => {
@@ -271,6 +275,7 @@ impl World {
     /// Everybody goes, and everything is taken back: the machine must be as new.
     pub(crate) fn undo_everything(&mut self) -> Checked {
         self.step(&Operation::Unwilling { module: None })?;
+        self.machine.follow_fails_after.set(None);
         self.step(&Operation::LeaveAll)?;
         self.step(&Operation::Pass { leaving: None })?;
         ensure(self.promise.transition.is_none(), || {
@@ -289,6 +294,10 @@ impl World {
         ensure(self.promise.departing.is_empty(), || {
             "no task is in a patch, and a module is held".into()
         })?;
+        if self.is_ftrace_dead() {
+            // A function that jumps cannot be handled any more.
+            return Ok(());
+        }
         let new = Picture::new(&Machine::new(THREADS), |_| true).settled();
         new.difference(&self.picture().settled())
             .map_or(Ok(()), Err)

@@ -49,9 +49,47 @@ fn parent(faults: &[Fault], scenario: Scenario, violation: &'static str) {
 const INIT_BARRIER: Fault = without("init", "write_barrier", 0);
 const START_BARRIER: Fault = without("start", "write_barrier", 0);
 const ENABLE_BARRIER: Fault = without("begin", "write_barrier", 0);
-const FIRST_READ_BARRIER: Fault = without("redirect", "read_barrier", 0);
-const SECOND_READ_BARRIER: Fault = without("redirect", "read_barrier", 1);
+const FIRST_READ_BARRIER: Fault = without("decide", "read_barrier", 0);
+const SECOND_READ_BARRIER: Fault = without("decide", "read_barrier", 1);
 const SCHED_BARRIER: Fault = without("sched_switch", "read_barrier", 0);
+
+const SETTLING: Size = Size {
+    settles: true,
+    ..ONE
+};
+
+#[test]
+fn without_handling_a_task_that_has_switched_uses_a_freed_func() {
+    breaks(
+        Depth::Preemptions(3),
+        SETTLING,
+        &[without("unsettle", "set_settled", 0)],
+        disable_and_exits,
+        FREED,
+    );
+}
+
+#[test]
+fn without_handling_a_task_that_has_switched_mixes_functions() {
+    breaks(
+        Depth::Preemptions(3),
+        SETTLING,
+        &[without("unsettle", "set_settled", 0)],
+        stack_and_visits,
+        MIX,
+    );
+}
+
+#[test]
+fn without_the_barrier_in_start_a_task_switches_before_it_sees_that_a_function_is_handled() {
+    breaks(
+        Depth::Preemptions(3),
+        SETTLING,
+        &[START_BARRIER],
+        stack_and_visits,
+        MIX,
+    );
+}
 
 #[test]
 fn without_the_barrier_in_init_a_handler_meets_an_idle_task() {

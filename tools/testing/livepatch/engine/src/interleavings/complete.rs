@@ -75,6 +75,83 @@ mod one_task_unbounded {
     }
 }
 
+/// One task, and func stacks that settle.
+mod settling {
+    use super::*;
+
+    const SETTLING: Size = Size {
+        settles: true,
+        ..ONE
+    };
+
+    explored! { SETTLING, Depth::Preemptions(3);
+        enable_and_visits
+        disable_and_visits
+        disable_and_exits
+        disable_and_sleepers
+        reverse_enable_and_double_exits
+        reverse_disable_and_double_exits
+        cancel_and_calls
+        stack_and_visits
+        replace_and_visits
+        replace_and_sleepers
+        disable_and_arrivals
+    }
+}
+
+/// One task, and functions that jump when their func stacks are settled.
+mod jumping {
+    use super::*;
+
+    const JUMPING: Size = Size {
+        settles: true,
+        jumps: true,
+        ..ONE
+    };
+
+    explored! { JUMPING, Depth::Preemptions(3);
+        enable_and_visits
+        enable_and_come
+        disable_and_visits
+        disable_and_exits
+        disable_and_sleepers
+        disable_and_schedulers
+        disable_and_inner_schedulers
+        disable_and_come
+        reverse_enable_and_double_exits
+        reverse_disable_and_double_exits
+        cancel_and_calls
+        stack_and_visits
+        replace_and_visits
+        replace_and_sleepers
+        replace_by_nops_and_exits
+        disable_and_helpers
+        disable_and_arrivals
+        disable_and_short_arrivals
+        disable_and_exits_of_tasks
+        force_and_arrivals
+        force_and_short_arrivals
+        replace_and_helpers
+    }
+}
+
+/// Two tasks, and functions that jump, with at most two preemptions.
+mod jumping_two_tasks {
+    use super::*;
+
+    const JUMPING: Size = Size {
+        settles: true,
+        jumps: true,
+        ..SMALL
+    };
+
+    explored! { JUMPING, Depth::Preemptions(2);
+        disable_and_exit_and_sleeper
+        disable_and_arrivals
+        replace_and_sleepers
+    }
+}
+
 /// One task, with at most three preemptions.
 mod one_task_three_preemptions {
     use super::*;

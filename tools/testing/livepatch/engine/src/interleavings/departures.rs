@@ -102,6 +102,12 @@ pub(super) fn disable_and_arrivals(machine: &Arc<Machine>) {
     disable(machine, arrive_and_sleep);
 }
 
+/// The functions leave ftrace, before the last callback.
+pub(super) fn disable_and_short_arrivals(machine: &Arc<Machine>) {
+    machine.books().leaves_ftrace = true;
+    disable(machine, arrive_and_return);
+}
+
 pub(super) fn disable_and_exits_of_tasks(machine: &Arc<Machine>) {
     disable(machine, exit);
 }

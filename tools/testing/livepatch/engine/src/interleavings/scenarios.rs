@@ -117,6 +117,47 @@ pub(super) fn start_before_pushing(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
+/// As [`start_before_pushing`], with a second patch: functions go on to jump to the first.
+pub(super) fn start_before_handling(machine: &Arc<Machine>) {
+    driver::settle(&Transition::new(machine, 0));
+    let patch = Transition::new(machine, 1);
+    let lives = vec![leave_and_call as fn(&mut Life); machine.task_count()];
+    meanwhile(machine, &lives, || driver::start_before_handling(&patch));
+    end(machine, &patch);
+}
+
+/// The steps of disabling in the wrong order.
+pub(super) fn disable_before_handling(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    driver::settle(&patch);
+    let lives = vec![leave_and_call as fn(&mut Life); machine.task_count()];
+    meanwhile(machine, &lives, || driver::disable_before_handling(&patch));
+    end(machine, &patch);
+}
+
+/// A module comes while a patch is being enabled.
+pub(super) fn enable_and_come(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    let lives = vec![call_both as fn(&mut Life); machine.task_count()];
+    meanwhile(machine, &lives, || {
+        driver::enable(&patch);
+        driver::come(&patch);
+    });
+    end(machine, &patch);
+}
+
+/// A module comes while a patch, enabled and settled, is being disabled.
+pub(super) fn disable_and_come(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    driver::settle(&patch);
+    let lives = vec![leave_and_call as fn(&mut Life); machine.task_count()];
+    meanwhile(machine, &lives, || {
+        driver::disable(&patch);
+        driver::come(&patch);
+    });
+    end(machine, &patch);
+}
+
 /// What must hold when all tasks have gone to sleep: those that have to switch are asked to, the
 /// transition completes, and then every task is idle.
 pub(super) fn end(machine: &Arc<Machine>, patch: &Transition) {

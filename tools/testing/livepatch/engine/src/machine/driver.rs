@@ -9,10 +9,12 @@ use super::{
 };
 use crate::model::{
     enable,
+    modules,
     patch::{
         patch_object,
         Circumstance, //
     },
+    settle,
     text,
     transition,
     Host,
@@ -51,6 +53,30 @@ pub(crate) fn start_before_pushing(host: &Transition) {
     enable::try_complete(host, host.patch);
 }
 
+/// Enables another patch of the same functions in the wrong order: the functions jump until after
+/// the start.
+pub(crate) fn start_before_handling(host: &Transition) {
+    start_enabling(host);
+    settle::handle(host, host.patch).expect("nothing fails");
+    enable::try_complete(host, host.patch);
+}
+
+/// Disables the patch in the wrong order: the functions jump until after the start.
+pub(crate) fn disable_before_handling(host: &Transition) {
+    host.publish_index(host.patch).expect("nothing fails");
+    transition::init(host, host.patch, TaskState::Unpatched);
+    transition::start(host, host.patch);
+    settle::handle(host, host.patch).expect("nothing fails");
+    host.set_enabled(host.patch, false);
+    enable::try_complete(host, host.patch);
+}
+
+/// A module comes that no patch changes. The rules then settle the func stacks, unless a patch is
+/// in transition.
+pub(crate) fn come(host: &Transition) {
+    modules::coming(host, ()).expect("nothing fails");
+}
+
 fn push_funcs(host: &Transition) {
     host.write_barrier();
     patch_object(host, host.patch, Circumstance::InTransition).expect("nothing fails");
@@ -78,6 +104,7 @@ pub(crate) fn let_go(machine: &Arc<Machine>) -> bool {
 
 /// As far as [`disable`] gets before it looks at the tasks for the first time.
 pub(crate) fn start_disabling(host: &Transition) {
+    settle::handle(host, host.patch).expect("nothing fails");
     host.publish_index(host.patch).expect("nothing fails");
     transition::init(host, host.patch, TaskState::Unpatched);
     transition::start(host, host.patch);

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The files with lines that can be left out, and their text.
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: [(&str, &str); 6] = [
     (
         "model/enable.rs",
         include_str!("../../../../../../kernel/livepatch/model/enable.rs"),
@@ -31,6 +31,10 @@ const SOURCES: [(&str, &str); 5] = [
     (
         "model/patch.rs",
         include_str!("../../../../../../kernel/livepatch/model/patch.rs"),
+    ),
+    (
+        "model/settle.rs",
+        include_str!("../../../../../../kernel/livepatch/model/settle.rs"),
     ),
     (
         "model/text.rs",
@@ -58,6 +62,8 @@ pub(crate) enum Fault {
     RelaxedTestAndClear,
     /// Putting a func on a stack orders nothing.
     RelaxedPublication,
+    /// The writer of call sites does not wait until every CPU executes them.
+    UnawaitedCalls,
     /// No walk finds a task that has left the task list.
     ForgottenExits,
     /// A task that has left all lists can be preempted.
@@ -81,6 +87,7 @@ pub(crate) struct Faults {
     lines: Vec<(&'static str, u32)>,
     pub(crate) relaxed_test_and_clear: bool,
     pub(crate) relaxed_publication: bool,
+    pub(crate) unawaited_calls: bool,
     pub(crate) forgotten_exits: bool,
     pub(crate) preemptible_ends: bool,
     /// For each line, how often it was left out.
@@ -98,6 +105,7 @@ impl Faults {
                 Fault::Without(site) => new.lines.push(find(site)),
                 Fault::RelaxedTestAndClear => new.relaxed_test_and_clear = true,
                 Fault::RelaxedPublication => new.relaxed_publication = true,
+                Fault::UnawaitedCalls => new.unawaited_calls = true,
                 Fault::ForgottenExits => new.forgotten_exits = true,
                 Fault::PreemptibleEnds => new.preemptible_ends = true,
             }

@@ -58,7 +58,13 @@ impl Life {
 
     /// Calls a function.
     pub(crate) fn call(&mut self, function: usize) -> Version {
-        let now = self.tasks.handler(function);
+        let jumped = self.tasks.jump(function, |_| ());
+        let now = jumped.unwrap_or_else(|| self.tasks.handler(function));
+        self.expect_version(function, now);
+        now
+    }
+
+    fn expect_version(&mut self, function: usize, now: Version) {
         let before = *self.seen.get_or_insert(now);
         if before != now {
             let me = self.me;
@@ -66,7 +72,6 @@ impl Life {
                 format!("task {me} mixes functions: version {before}, then {now} of {function}")
             });
         }
-        now
     }
 
     /// Calls a function and does something inside it.
@@ -101,11 +106,19 @@ impl Life {
         self.ready(|task| task.on_cpu(body));
     }
 
-    /// Calls a function, and is in its handler, which has decided.
+    /// Calls a function, and is in its handler, which has decided, or where the function jumps.
     pub(crate) fn enter_handler(&mut self, function: usize) {
-        let version = self.call(function);
+        let jumped = self.tasks.jump(function, |version| {
+            self.tasks.machine.expect_text(self.me, version);
+            self.stack_push(Stacks::code(function, version).start);
+        });
+        let version = jumped.unwrap_or_else(|| {
+            let version = self.tasks.handler(function);
+            self.stack_push(Stacks::handler(function));
+            version
+        });
+        self.expect_version(function, version);
         self.inside.push(version);
-        self.stack_push(Stacks::handler(function));
     }
 
     /// Goes on from there in the function.
@@ -161,7 +174,9 @@ impl Life {
         let machine = self.tasks.machine.clone();
         let section = machine.preemption_disabled(self.me);
         machine.end_exit(self.me);
-        let version = if machine.faults.preemptible_ends {
+        let version = if let Some(version) = self.tasks.jump(function, |_| ()) {
+            version
+        } else if machine.faults.preemptible_ends {
             drop(section);
             self.tasks.handler(function)
         } else {

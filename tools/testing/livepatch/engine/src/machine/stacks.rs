@@ -41,7 +41,8 @@ pub(crate) type Version = usize;
 /// A func, by its place in [`Stacks::funcs`]; the end of a list is none.
 pub(crate) type FuncId = usize;
 
-const END: usize = usize::MAX;
+/// No func.
+pub(super) const END: FuncId = usize::MAX;
 
 struct Func {
     patched: atomic::AtomicBool,
@@ -56,7 +57,10 @@ struct Func {
 /// The func stacks of all functions, and the funcs of all patches.
 pub(crate) struct Stacks {
     functions: usize,
+    settles: bool,
     heads: Vec<AtomicUsize>,
+    /// What the handler says of a function to every task, if that is settled.
+    settled: Vec<AtomicUsize>,
     /// Those of patch 0, those of patch 1, and so on.
     funcs: Vec<Func>,
 }
@@ -65,7 +69,9 @@ impl Stacks {
     pub(super) fn new(size: Size) -> Self {
         Self {
             functions: size.functions,
+            settles: size.settles,
             heads: (0..size.functions).map(|_| AtomicUsize::new(END)).collect(),
+            settled: (0..size.functions).map(|_| AtomicUsize::new(END)).collect(),
             funcs: (0..size.functions * size.patches)
                 .map(|_| Func {
                     patched: false.into(),
@@ -83,7 +89,7 @@ impl Stacks {
         patch * self.functions..(patch + 1) * self.functions
     }
 
-    fn version(&self, func: FuncId) -> Version {
+    pub(super) fn version(&self, func: FuncId) -> Version {
         func / self.functions + 1
     }
 
@@ -151,6 +157,31 @@ impl Stacks {
         )
     }
 
+    /// The func on top of the stack of a function.
+    pub(super) fn top(&self, function: usize) -> Option<FuncId> {
+        Some(self.heads[function].load(Relaxed)).filter(|&func| func != END)
+    }
+
+    /// The function that a func changes.
+    pub(super) fn function(&self, func: FuncId) -> usize {
+        func % self.functions
+    }
+
+    /// All functions.
+    pub(super) fn functions(&self) -> impl Iterator<Item = usize> {
+        0..self.functions
+    }
+
+    /// Sets what the handler says of a function to every task.
+    pub(super) fn set_settled(&self, function: usize, func: Option<FuncId>) {
+        self.settled[function].store(func.unwrap_or(END), Relaxed);
+    }
+
+    /// The func that it says, for the holder of `klp_mutex`.
+    pub(super) fn settled(&self, function: usize) -> FuncId {
+        self.settled[function].load(Relaxed)
+    }
+
     /// `list_add_rcu()`.
     pub(super) fn push(&self, func: FuncId, relaxed: bool) {
         let head = self.head(func);
@@ -212,6 +243,7 @@ impl Stacks {
 }
 
 /// What the handler of one function sees.
+#[derive(Clone, Copy)]
 struct View<'a> {
     tasks: &'a Tasks,
     stacks: &'a Stacks,
@@ -239,6 +271,20 @@ impl View<'_> {
 
 impl redirect::Stack for View<'_> {
     type Func = FuncId;
+    type Target = FuncId;
+
+    fn settled(&self) -> Option<FuncId> {
+        if !self.stacks.settles {
+            return None;
+        }
+        let func = self.at(&self.stacks.settled[self.function])?;
+        self.look_at(func);
+        Some(func)
+    }
+
+    fn target(&self, func: FuncId) -> Option<FuncId> {
+        Some(func)
+    }
 
     fn top(&self) -> Option<FuncId> {
         self.at(&self.stacks.heads[self.function])
@@ -292,6 +338,6 @@ impl Tasks {
             stacks,
             function,
         };
-        redirect::redirect(&view).map_or(0, |func| stacks.version(func))
+        redirect::redirect(view).map_or(0, |func| stacks.version(func))
     }
 }

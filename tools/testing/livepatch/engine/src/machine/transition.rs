@@ -23,6 +23,7 @@ use crate::model::{
     Event,
     Expectation,
     Host,
+    ModuleHost,
     PatchHost,
     Refusal,
     TaskState, //
@@ -76,7 +77,7 @@ impl PatchHost for Transition {
     type Object = usize;
     type Func = FuncId;
     type Functions = ();
-    type Stack = ();
+    type Stack = usize;
     type Batch = ();
     type Error = Refusal;
 
@@ -88,8 +89,10 @@ impl PatchHost for Transition {
         self.machine().books().installed.push(patch);
     }
 
+    #[track_caller]
     fn transition_patch(&self) -> Option<usize> {
-        self.machine().books().transition
+        let seen = self.machine().faults.allow(Location::caller());
+        self.machine().books().transition.filter(|_| seen)
     }
 
     fn set_transition_patch(&self, patch: Option<usize>) {
@@ -223,11 +226,38 @@ impl PatchHost for Transition {
         self.machine().stacks.change(func, change)
     }
 
-    fn stack(&self, _: FuncId, (): &mut ()) -> Result<(), Refusal> {
+    fn stack(&self, func: FuncId, (): &mut ()) -> Result<usize, Refusal> {
+        Ok(self.machine().stacks.function(func))
+    }
+
+    fn stacks(&self) -> impl Iterator<Item = usize> {
+        self.machine().stacks.functions()
+    }
+
+    fn stack_of(&self, func: FuncId) -> Option<usize> {
+        Some(self.machine().stacks.function(func))
+    }
+
+    fn top(&self, function: usize) -> Option<FuncId> {
+        self.machine().stacks.top(function)
+    }
+
+    #[track_caller]
+    fn set_settled(&self, function: usize, func: Option<FuncId>) {
+        if self.machine().faults.allow(Location::caller()) {
+            self.machine().stacks.set_settled(function, func);
+        }
+    }
+
+    #[track_caller]
+    fn follow_settled(&self) -> Result<(), Refusal> {
+        if self.machine().faults.allow(Location::caller()) {
+            self.tasks.machine.follow_settled();
+        }
         Ok(())
     }
 
-    fn push(&self, func: FuncId, (): ()) {
+    fn push(&self, func: FuncId, _: usize) {
         let machine = self.machine();
         machine
             .stacks
@@ -285,6 +315,29 @@ impl PatchHost for Transition {
             self.machine()
                 .note(|| format!("the expectation {what:?} is not met"));
         }
+    }
+}
+
+/// No patch changes any of the modules that come.
+impl ModuleHost for Transition {
+    type Module = ();
+
+    fn is_module(&self, _: usize, (): ()) -> bool {
+        false
+    }
+
+    fn set_patchable(&self, (): (), _: bool) {}
+
+    fn attach(&self, _: usize, (): ()) {
+        unreachable!("no object is a module")
+    }
+
+    fn clear_relocations(&self, _: usize, _: usize) {
+        unreachable!("no object is a module")
+    }
+
+    fn detach(&self, _: usize) {
+        unreachable!("no object is a module")
     }
 }
 

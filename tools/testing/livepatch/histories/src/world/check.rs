@@ -46,6 +46,7 @@ impl World {
         self.check_objects()?;
         self.check_tasks()?;
         self.check_calls()?;
+        self.check_sites()?;
         self.check_insides()?;
         self.check_liveness()?;
         ensure(self.machine.is_sane(), || "the machine is not sane".into())

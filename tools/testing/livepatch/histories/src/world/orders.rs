@@ -50,8 +50,12 @@ impl World {
         self.promise.forced.remove(&patch);
 
         let before = self.picture();
+        let changed = self.changed_by(&new);
+        let (stuck, misses) = (self.is_stuck(&changed), self.is_about_to_miss());
+        let barred = self.is_barred(&new.functions);
         let (result, failed) = self.failing(fails, |m| enable::enable(m, Patch(patch)));
         let said = self.journal.read(&self.machine)?;
+        let unhandled = said.enabling != 0 && (stuck || self.has_missed(misses));
         let refused = self
             .unwilling
             .is_some_and(|module| new.modules.contains(&module) && self.promise.present[module]);
@@ -59,7 +63,7 @@ impl World {
             Err(Errno(BROKEN))
         } else if self.promise.transition.is_some() {
             Err(Errno(EBUSY))
-        } else if refused {
+        } else if refused || stuck || barred || unhandled {
             Err(Errno(BROKEN))
         } else {
             Ok(())
@@ -71,6 +75,10 @@ impl World {
         if result.is_err() {
             self.tally.note(if result == Err(Errno(EBUSY)) {
                 "enable refused"
+            } else if unhandled {
+                "enable refused, as a function cannot be handled"
+            } else if barred && !failed && !refused {
+                "enable refused by ftrace"
             } else if said.enabling == 0 {
                 "enable failed"
             } else {
@@ -80,9 +88,16 @@ impl World {
             self.said(&said, |expected| {
                 expected.enabling = begun.min(1);
                 expected.enable_failed = expected.enabling;
+                if unhandled {
+                    return;
+                }
                 expected.canceling = expected.enabling;
                 expected.complete = expected.enabling;
                 expected.pre_patch_failed = usize::from(refused && !failed && begun != 0);
+                if barred {
+                    // The callback may fail before ftrace does.
+                    expected.pre_patch_failed = said.pre_patch_failed.min(usize::from(refused));
+                }
                 expected.patch_failed = said.patch_failed.min(begun);
             })?;
             ensure(!self.journal.patches().any(|p| p == patch), || {
@@ -129,15 +144,21 @@ impl World {
         };
         let is_so = installed.enabled == enabled;
         let before = self.picture();
+        let changed = self.changed_by(&installed.clone());
+        let (stuck, misses) = (self.is_stuck(&changed), self.is_about_to_miss());
         let call = |m: &Machine| enable::set_enabled(m, Patch(patch), enabled);
         let (result, failed) = self.failing(fails, call);
         let said = self.journal.read(&self.machine)?;
+        let unhandled =
+            self.promise.transition.is_none() && (stuck || self.has_missed(misses) && !failed);
         let expected = if is_so {
             Err(Errno(EINVAL))
         } else if failed {
             Err(Errno(BROKEN))
         } else if self.promise.transition.is_some_and(|t| t.patch != patch) {
             Err(Errno(EBUSY))
+        } else if unhandled {
+            Err(Errno(BROKEN))
         } else {
             Ok(())
         };
@@ -148,6 +169,9 @@ impl World {
         if result.is_err() {
             if failed {
                 self.tally.note("disable failed");
+            } else if unhandled && !is_so {
+                self.tally
+                    .note("disable refused, as a function cannot be handled");
             }
             self.said(&said, |_| ())?;
             return self.unchanged(&before);
@@ -223,6 +247,9 @@ impl World {
             return Ok(());
         }
         let before = self.picture();
+        let changes = self.promise.installed.iter();
+        let mut functions = changes.flat_map(|i| &i.functions);
+        let barred = self.is_ftrace_dead() && functions.any(|&f| home(f) == module);
         let (result, failed) = self.failing(fails, |m| modules::coming(m, Module(module)));
         let said = self.journal.read(&self.machine)?;
         let refused = self.unwilling == Some(module)
@@ -231,7 +258,7 @@ impl World {
                 .installed
                 .iter()
                 .any(|i| i.modules.contains(&module));
-        let expected = if failed || refused {
+        let expected = if failed || refused || barred {
             Err(Errno(BROKEN))
         } else {
             Ok(())
@@ -242,7 +269,9 @@ impl World {
 
         let moving = self.promise.transition.is_some();
         if result.is_err() {
-            self.tally.note(if moving {
+            self.tally.note(if barred && !failed && !refused {
+                "module refused by ftrace"
+            } else if moving {
                 "module refused in a transition"
             } else {
                 "module refused"
@@ -276,7 +305,11 @@ impl World {
         self.promise.lose(module);
         let everybody: Vec<Who> = self.promise.tasks.keys().copied().collect();
         everybody.into_iter().for_each(|who| self.put(who));
+        // ftrace only fails if it is dead, and the rules rely on that here.
+        let misses = self.machine.follow_fails_after.take();
         self.failing(fails, |m| modules::going(m, Module(module)));
+        self.machine.follow_fails_after.set(misses);
+        self.lose_sites(module);
         let said = self.journal.read(&self.machine)?;
         if self.promise.transition.is_some() {
             self.tally.note("module went in a transition");

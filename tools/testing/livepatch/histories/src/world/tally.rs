@@ -10,7 +10,7 @@ pub(crate) struct Tally(BTreeMap<&'static str, usize>);
 
 impl Tally {
     /// Without these, histories would prove little.
-    const NEEDED: [&'static str; 31] = [
+    const NEEDED: [&'static str; 42] = [
         "enabled at once",
         "enabled with tasks in the way",
         "enable failed",
@@ -42,6 +42,17 @@ impl Tally {
         "module held by a task in a function",
         "called by a task that exits, in a transition",
         "ended with tasks in the way",
+        "a tracer came to a function that jumped",
+        "a tracer went, and the function jumped",
+        "a function settled under a tracer",
+        "a function did not settle",
+        "ftrace died",
+        "ftrace died in a transition",
+        "enable refused, as a function cannot be handled",
+        "enable refused by ftrace",
+        "disable refused, as a function cannot be handled",
+        "module refused by ftrace",
+        "a module went with functions that jumped",
     ];
 
     pub(super) fn note(&mut self, what: &'static str) {
