@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Every memory allocation that fails, once in turn, while a livepatch is disabled
+# whose functions jump.  That they call the handler again, and that they jump
+# again, needs no memory.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+. $(dirname $0)/functions-fail-nth.sh
+. $(dirname $0)/functions-jump.sh
+
+MOD_SEVERAL=test_klp_oom
+MOD_ODD=test_klp_odd
+
+for path in failslab/reject-start fail_page_alloc/reject-start; do
+	[[ -e "$SYSFS_DEBUG_DIR/$path" ]] ||
+		skip "the kernel cannot fail allocations: no $SYSFS_DEBUG_DIR/$path"
+done
+
+function cleanup_oom() {
+	cleanup_jump
+	cleanup_injection
+}
+
+setup_config
+setup_injection
+setup_jump
+trap cleanup_oom EXIT INT TERM HUP
+
+# What is said in each attempt would drown the rest.
+echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
+
+# load_several() - load the livepatch of two functions, which enter ftrace together
+function load_several() {
+	quiet_load $MOD_SEVERAL
+	settled $MOD_SEVERAL
+	check_several
+}
+
+# check_several() - die if its functions do not jump
+function check_several() {
+	local file
+
+	for file in loadavg version; do
+		check_jumps ${file}_proc_show new_show
+		check_patched $file $MOD_SEVERAL
+	done
+}
+
+
+# - on the way to the transition: if it fails, the functions jump
+
+function disable_try() {
+	try_disable $MOD_SEVERAL
+}
+
+function disable_failed() {
+	check_sysfs_value $MOD_SEVERAL enabled 1
+	check_sysfs_value $MOD_SEVERAL transition 0
+	check_several
+}
+
+function disable_undo() {
+	local file
+
+	gone $MOD_SEVERAL
+	for file in loadavg version; do
+		check_original ${file}_proc_show
+		check_unpatched $file
+	done
+	load_several
+}
+
+load_several
+MIN_ALLOCATIONS=3 each_allocation "disable a livepatch whose functions jump" \
+	kobj_attr_store disable
+quiet_unload_lp $MOD_SEVERAL
+
+
+# - when the transition completes: one of the functions leaves ftrace, some time
+#   later if there is no memory now; the other has another livepatch, and jumps
+
+function complete_ready() {
+	load_several
+	quiet_load $MOD_ODD
+	settled $MOD_ODD
+}
+
+function complete_try() {
+	quiet_unload_lp $MOD_SEVERAL
+}
+
+function complete_undo() {
+	check_jumps version_proc_show livepatch_even_show
+	check_patched version $MOD_ODD
+	check_unpatched loadavg
+	wait_until 'look_at loadavg_proc_show; [[ -z "$ENTRY" ]]' ||
+		die "ftrace keeps a function that nobody has"
+	check_original loadavg_proc_show
+	check_jumps version_proc_show livepatch_even_show
+	quiet_unload_lp $MOD_ODD
+	check_original version_proc_show
+	complete_ready
+}
+
+complete_ready
+each_removal "a function jumps on when another leaves" klp_transition_work_fn complete
+quiet_unload_lp $MOD_SEVERAL
+quiet_unload_lp $MOD_ODD
+check_clean
+
+exit 0

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Shows where an instruction of the kernel leads.  It is the one at "address";
+ * "code" is "jmp SYMBOL", "call SYMBOL", "nop", or its bytes if it is another.
+ *
+ * What instructions look like is known here for x86-64 only.
+ */
+
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+#include <linux/uaccess.h>
+#include <linux/unaligned.h>
+
+static unsigned long address;
+module_param(address, ulong, 0644);
+MODULE_PARM_DESC(address, "where the instruction is");
+
+#ifdef CONFIG_X86_64
+#include <asm/nops.h>
+
+#define JMP	0xe9
+#define CALL	0xe8
+
+static const u8 nop[] = { BYTES_NOP5 };
+
+static int code_get(char *buffer, const struct kernel_param *param)
+{
+	u8 code[sizeof(nop)];
+	unsigned long end = address + sizeof(code);
+	int ret;
+
+	ret = copy_from_kernel_nofault(code, (void *)address, sizeof(code));
+	if (ret)
+		return ret;
+	if (!memcmp(code, nop, sizeof(nop)))
+		return sysfs_emit(buffer, "nop\n");
+	if (code[0] != JMP && code[0] != CALL)
+		return sysfs_emit(buffer, "%*ph\n", (int)sizeof(code), code);
+	return sysfs_emit(buffer, "%s %pS\n", code[0] == JMP ? "jmp" : "call",
+			  (void *)(end + (s32)get_unaligned_le32(code + 1)));
+}
+
+static int test_klp_code_init(void)
+{
+	return 0;
+}
+
+#else
+
+static int code_get(char *buffer, const struct kernel_param *param)
+{
+	return -EOPNOTSUPP;
+}
+
+static int test_klp_code_init(void)
+{
+	return -EOPNOTSUPP;
+}
+
+#endif
+
+static const struct kernel_param_ops code_ops = {
+	.get = code_get,
+};
+module_param_cb(code, &code_ops, NULL, 0444);
+MODULE_PARM_DESC(code, "where it leads");
+
+static void test_klp_code_exit(void)
+{
+}
+
+module_init(test_klp_code_init);
+module_exit(test_klp_code_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch test: look at the kernel's code");
