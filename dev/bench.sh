@@ -6,7 +6,7 @@
 # instructions.  Prints one table, and writes it and plots of it to
 # Documentation/livepatch/bench/.
 #
-#   dev/bench.sh    BENCH='calls functions tasks coming end shadow clock' TIMEOUT=14400
+#   dev/bench.sh    BENCH='calls functions jumps tasks coming end shadow clock' TIMEOUT=14400
 #
 # BENCH, a part of the measurements, is for trying: only a whole run is written.
 # BENCH=profile shows where the instructions go.
@@ -15,7 +15,7 @@
 . "$(dirname "$0")/lib/lib.sh"
 
 export DEBUG=0
-all='calls functions tasks coming end shadow clock'
+all='calls functions jumps tasks coming end shadow clock'
 what=${BENCH:-$all}
 for part in $what; do
 	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"

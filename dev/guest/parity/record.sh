@@ -89,9 +89,11 @@ state() {
 	[ -z "$file" ] || stat -c '  %A %U:%G %n' "$sysfs"/**
 	# Which functions ftrace redirects, for how many users, with registers (R),
 	# to another address (I), and whether it ever did that (M).  Whose ftrace_ops
-	# and trampoline it is, is left out: one for all funcs, or one for each.
+	# and trampoline it is, is left out: one for all funcs, or one for each.  So is
+	# where a function jumps to: the C core lets none jump.
 	echo "ftrace:"
 	while read -ra words; do
+		[[ ${words[0]:-} != 'jmp-->'* ]] || continue
 		text=
 		for word in "${words[@]}"; do
 			case $word in tramp:* | ops:* | '->'*) break ;; esac

@@ -8,4 +8,7 @@ void klp_bench_tasks_exit(void);
 /* Ends what profile.c has begun. */
 void klp_bench_profile_exit(void);
 
+/* Ends what jumps.c has begun. */
+void klp_bench_jumps_exit(void);
+
 #endif /* _KLP_BENCH_MAIN_H */

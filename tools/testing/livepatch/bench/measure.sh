@@ -3,8 +3,8 @@
 #
 # Measure live patching, in a virtual machine whose time stamp counter counts
 # instructions: qemu-system-x86_64 -icount shift=0,sleep=off -smp 1.  The modules
-# are beside this; BENCH names parts, of calls, functions, tasks, coming, end and
-# shadow.  Writes lines
+# are beside this; BENCH names parts, of calls, functions, jumps, tasks, coming, end
+# and shadow.  Writes lines
 #
 #	figure NAME OBJECT FUNCTIONS TASKS VALUE
 #
@@ -257,6 +257,32 @@ measure_functions() {
 	unload $target
 }
 
+# What functions take to jump to their replacements, and to stop that.
+measure_jumps() {
+	local object list n jump
+	# The C core has no such thing.
+	grep -q ' klp_ftrace_jump$' /proc/kallsyms || return 0
+	load $target
+	for object in $target vmlinux; do
+		for n in 1 10 100 1000; do
+			list=$names.module
+			[ "$object" = $target ] || list=$names.vmlinux
+			echo "jumps of $n functions in $object"
+			put klp_bench jumps 1
+			load_patch klp_bench_patch "$object" $list $n
+			put klp_bench_patch enable 1
+			settled klp_bench_patch
+			jump=$(get klp_bench jumps)
+			figure settle "$object" $n - "$jump"
+			put klp_bench disable klp_bench_patch
+			figure handle "$object" $n - $(($(get klp_bench jumps) - jump))
+			put klp_bench jumps 0
+			unload klp_bench_patch
+		done
+	done
+	unload $target
+}
+
 # A pass is what a patch takes that replaces one of the same functions: those are
 # in ftrace already.  Two modules take turns.
 measure_tasks() {
@@ -389,7 +415,7 @@ load klp_bench
 echo "calibrating"
 figure calibration - - - "$(get klp_bench calibrate)"
 figure names vmlinux - - "$(cksum <$names.vmlinux | cut -d ' ' -f 1)"
-for what in ${BENCH:-calls functions tasks coming end shadow}; do
+for what in ${BENCH:-calls functions jumps tasks coming end shadow}; do
 	"measure_$what"
 done
 unload klp_bench

@@ -18,6 +18,7 @@ CALLS = 100_000  # in target.c
 PROBES = 1000  # in shadow.c
 TARGET = "klp_bench_target"
 FUNCTIONS = (1, 10, 100, 1000, 2000)
+JUMPS = (1, 10, 100, 1000)
 PASS_FUNCTIONS = (1, 100, 1000)
 TASKS = (50, 1000, 5000)
 THREADS = 10_000  # in measure.sh
@@ -89,8 +90,11 @@ class Table:
         """A heading, for the rows that follow, if any do."""
         self.heading = text
 
-    def row(self, title, unit, value, ratio=True):
-        """A row of what value(figures) is for each core, if it was measured."""
+    def row(self, title, unit, value, ratio=True, both=True):
+        """A row of what value(figures) is for each core, if it was measured.
+
+        What is not of both cores is of the Rust core alone.
+        """
         c, rust = value(self.c), value(self.rust)
         if c is None and rust is None:
             return
@@ -100,7 +104,7 @@ class Table:
         times = "-"
         if ratio and c is not None and rust:
             times = f"{c / rust:,.1f}" if c / rust < 100 else f"{c / rust:,.0f}"
-        self.rows.append(("  " + title, show(c, unit), show(rust, unit), times))
+        self.rows.append(("  " + title, show(c, unit) if both else "none", show(rust, unit), times))
 
     def text(self):
         lines = []
@@ -195,6 +199,12 @@ def table(c, rust):
                         "s",
                         lambda f, n=n: f.one(f"{name}_free", obj, n),
                     )
+
+    for obj, where in ((TARGET, "a module"), ("vmlinux", "vmlinux")):
+        for name, what in (("settle", "come to jump past the handler"), ("handle", "stop jumping past the handler")):
+            t.head(f"functions of {where} {what}")
+            for n in JUMPS:
+                t.row(f"{n:,}", "M", lambda f, n=n: f.one(name, obj, n), both=False)
 
     t.head("one pass over all tasks, tasklist_lock held: functions × tasks")
     for tasks in TASKS:
