@@ -6,7 +6,7 @@
 # instructions.  Prints one table, and writes it and plots of it to
 # Documentation/livepatch/bench/.
 #
-#   dev/bench.sh    BENCH='calls functions jumps tasks coming end shadow clock' TIMEOUT=14400
+#   dev/bench.sh    BENCH='calls functions jumps tasks coming end shadow clock load' TIMEOUT=14400
 #
 # BENCH, a part of the measurements, is for trying: only a whole run is written.
 # BENCH=profile shows where the instructions go.
@@ -15,7 +15,7 @@
 . "$(dirname "$0")/lib/lib.sh"
 
 export DEBUG=0
-all='calls functions jumps tasks coming end shadow clock'
+all='calls functions jumps tasks coming end shadow clock load'
 what=${BENCH:-$all}
 for part in $what; do
 	[[ " $all profile " == *" $part "* ]] || die "BENCH=$what: there is no '$part' to measure" "use some of: $all profile"
@@ -89,7 +89,7 @@ count_on() {
 	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
 		start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"
 }
-counted=$(tr ' ' '\n' <<<"$what" | grep -vx clock | xargs) || true
+counted=$(tr ' ' '\n' <<<"$what" | grep -vxE 'clock|load' | xargs) || true
 rest=$(tr ' ' '\n' <<<"$counted" | grep -vx functions | xargs) || true
 if [ -n "$counted" ]; then
 	say "measuring both cores (log: $results/)"
@@ -110,6 +110,16 @@ if [[ " $what " == *" clock "* ]]; then
 	start c clock "dev/guest/bench-clock.sh $scripts"
 	start rust clock "dev/guest/bench-clock.sh $scripts"
 	finish
+fi
+
+# The machine is busy to the last CPU, all but one of which have no tick.
+if [[ " $what " == *" load "* ]]; then
+	say "measuring by the clock: transitions on a busy machine"
+	export CPUS=4 APPEND=nohz_full=1-3
+	start c load dev/guest/bench-load.sh
+	start rust load dev/guest/bench-load.sh
+	finish
+	unset CPUS APPEND
 fi
 
 report=("$venv/bin/python" "$repo/tools/testing/livepatch/bench/report.py" "$results/c" "$results/rust")

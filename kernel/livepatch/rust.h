@@ -107,6 +107,8 @@ void klp_leave_ftrace_later(unsigned int delay_ms);
 /* tasks.c */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg);
+void klp_scan_tasks(void (*visit)(struct task_struct *task, void *arg),
+		    void *arg);
 void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
 					void *arg), void *arg);
 void klp_cpus_read_lock(void);
@@ -118,6 +120,9 @@ bool klp_reliable_stack_available(void);
 int klp_call_still(struct task_struct *task, task_call_f func, void *arg);
 int klp_task_stack(struct task_struct *task, unsigned long **entries);
 void klp_task_wake_idle(struct task_struct *task);
+void klp_task_kick(struct task_struct *task);
+bool klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
+			  void *arg);
 void klp_task_nudge(struct task_struct *task);
 void klp_set_sched_switching(bool on);
 void klp_retry_transition(unsigned int delay_ms);
@@ -130,7 +135,6 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,
 			  bool (*wanted)(unsigned long address, void *arg),
 			  void *arg);
-void klp_on_each_cpu(bool (*func)(void *arg), void *arg);
 void klp_let_go_later(unsigned int delay_ms);
 
 /* kunit_target.c, for tests */

@@ -9,11 +9,15 @@
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
+#include <linux/list.h>
 #include <linux/livepatch_sched.h>
 #include <linux/lockdep.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/preempt.h>
-#include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
@@ -21,6 +25,8 @@
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/stacktrace.h>
+#include <linux/stop_machine.h>
+#include <linux/sysfs.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -28,6 +34,28 @@
 
 #define MAX_STACK_ENTRIES 100
 static DEFINE_PER_CPU(unsigned long[MAX_STACK_ENTRIES], klp_stack_entries);
+
+/* CPUs whose tasks are not disturbed: they switch when they sleep, or leave the kernel. */
+static struct cpumask klp_undisturbed_cpus;
+
+static int klp_undisturbed_set(const char *val, const struct kernel_param *kp)
+{
+	return cpulist_parse(val, &klp_undisturbed_cpus);
+}
+
+static int klp_undisturbed_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%*pbl\n",
+			  cpumask_pr_args(&klp_undisturbed_cpus));
+}
+
+static const struct kernel_param_ops klp_undisturbed_ops = {
+	.set = klp_undisturbed_set,
+	.get = klp_undisturbed_get,
+};
+module_param_cb(undisturbed_cpus, &klp_undisturbed_ops, NULL, 0644);
+MODULE_PARM_DESC(undisturbed_cpus,
+		 "CPUs that transitions do not interrupt, as a list");
 
 /* On while a transition is in progress: __schedule() then tries, too. */
 DEFINE_STATIC_KEY_FALSE(klp_sched_try_switch_key);
@@ -48,6 +76,10 @@ void klp_set_sched_switching(bool on)
 static LIST_HEAD(klp_exiting_tasks);
 static DEFINE_RAW_SPINLOCK(klp_exiting_lock);
 
+/* Where klp_scan_exiting() is in the list, if it is on its way. */
+static LIST_HEAD(klp_exiting_cursor);
+static DEFINE_MUTEX(klp_exiting_cursor_mutex);
+
 /**
  * klp_exit_start() - keep sight of a task that is about to leave the task list
  * @task:	the current task
@@ -61,7 +93,7 @@ void klp_exit_start(struct task_struct *task)
 	lockdep_assert_held_write(&tasklist_lock);
 
 	raw_spin_lock_irqsave(&klp_exiting_lock, flags);
-	list_add_rcu(&task->klp_exiting, &klp_exiting_tasks);
+	list_add_tail(&task->klp_exiting, &klp_exiting_tasks);
 	raw_spin_unlock_irqrestore(&klp_exiting_lock, flags);
 }
 
@@ -79,34 +111,106 @@ void klp_exit_finish(struct task_struct *task)
 	lockdep_assert_preemption_disabled();
 
 	raw_spin_lock_irqsave(&klp_exiting_lock, flags);
-	list_del_rcu(&task->klp_exiting);
+	list_del(&task->klp_exiting);
 	raw_spin_unlock_irqrestore(&klp_exiting_lock, flags);
 }
 
 /*
  * Visits all threads but the idle tasks, under tasklist_lock: those on the task
- * list, and those that have left it and are not dead yet.
+ * list, and those that have left it and are not dead yet.  Visits are short, as
+ * nobody can fork or exit meanwhile.
  */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg)
 {
 	struct task_struct *g, *task;
+	struct list_head *entry;
 
 	read_lock(&tasklist_lock);
 	for_each_process_thread(g, task)
 		visit(task, arg);
 
-	/*
-	 * No task joins or leaves the task list meanwhile.  A task that is
-	 * found here lives for a grace period, although it can end at any time.
-	 */
-	scoped_guard(rcu) {
-		list_for_each_entry_rcu(task, &klp_exiting_tasks, klp_exiting) {
+	/* No task joins or leaves the task list meanwhile, and none ends here. */
+	scoped_guard(raw_spinlock_irqsave, &klp_exiting_lock) {
+		list_for_each(entry, &klp_exiting_tasks) {
+			if (entry == &klp_exiting_cursor)
+				continue;
+			task = list_entry(entry, struct task_struct, klp_exiting);
 			if (!pid_alive(task))
 				visit(task, arg);
 		}
 	}
 	read_unlock(&tasklist_lock);
+}
+
+/* A reference to the first thread whose number is above *@nr, which it becomes. */
+static struct task_struct *klp_next_thread(int *nr)
+{
+	struct task_struct *task;
+	struct pid *pid;
+
+	guard(rcu)();
+	while ((pid = find_ge_pid(*nr + 1, &init_pid_ns))) {
+		*nr = pid_nr(pid);
+		task = pid_task(pid, PIDTYPE_PID);
+		if (task)
+			return get_task_struct(task);
+	}
+
+	return NULL;
+}
+
+/* A reference to the next of the tasks that exit. */
+static struct task_struct *klp_next_exiting(void)
+{
+	struct list_head *next;
+
+	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
+	next = klp_exiting_cursor.next;
+	if (next == &klp_exiting_tasks)
+		return NULL;
+	list_move(&klp_exiting_cursor, next);
+
+	return get_task_struct(list_entry(next, struct task_struct, klp_exiting));
+}
+
+static void klp_scan_exiting(void (*visit)(struct task_struct *task, void *arg),
+			     void *arg)
+{
+	struct task_struct *task;
+
+	guard(mutex)(&klp_exiting_cursor_mutex);
+
+	scoped_guard(raw_spinlock_irqsave, &klp_exiting_lock)
+		list_add(&klp_exiting_cursor, &klp_exiting_tasks);
+
+	while ((task = klp_next_exiting())) {
+		visit(task, arg);
+		put_task_struct(task);
+		cond_resched();
+	}
+
+	scoped_guard(raw_spinlock_irqsave, &klp_exiting_lock)
+		list_del_init(&klp_exiting_cursor);
+}
+
+/*
+ * Visits the threads that klp_visit_tasks() visits, but without a lock, so that
+ * a visit may take long, and sleep.  Threads come and go meanwhile: some of
+ * those may be missed, or visited twice, or be dead.
+ */
+void klp_scan_tasks(void (*visit)(struct task_struct *task, void *arg),
+		    void *arg)
+{
+	struct task_struct *task;
+	int nr = 0;
+
+	while ((task = klp_next_thread(&nr))) {
+		visit(task, arg);
+		put_task_struct(task);
+		cond_resched();
+	}
+	klp_scan_exiting(visit, arg);
 }
 
 void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
@@ -181,6 +285,49 @@ void klp_task_wake_idle(struct task_struct *task)
 	wake_up_if_idle(task_cpu(task));
 }
 
+static bool klp_may_disturb(unsigned int cpu)
+{
+	return !cpumask_test_cpu(cpu, &klp_undisturbed_cpus);
+}
+
+/*
+ * Interrupts the task's CPU, if it runs: on its way back to user space the task
+ * switches.  On a CPU without a tick, nothing else may do that for long.
+ */
+void klp_task_kick(struct task_struct *task)
+{
+	if (klp_may_disturb(task_cpu(task)))
+		kick_process(task);
+}
+
+struct klp_in_place {
+	void (*func)(void *arg);
+	void *arg;
+};
+
+static int klp_in_place_fn(void *arg)
+{
+	struct klp_in_place *call = arg;
+
+	call->func(call->arg);
+
+	return 0;
+}
+
+/*
+ * Calls @func on the CPU of a task, in place of what runs there, be it real time.
+ * The task may have gone to another CPU meanwhile.  Returns whether @func was
+ * called: not on a CPU that is not to be disturbed, or offline.
+ */
+bool klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
+			  void *arg)
+{
+	struct klp_in_place call = { .func = func, .arg = arg };
+	unsigned int cpu = task_cpu(task);
+
+	return klp_may_disturb(cpu) && !stop_one_cpu(cpu, klp_in_place_fn, &call);
+}
+
 void klp_task_nudge(struct task_struct *task)
 {
 	if (task->flags & PF_KTHREAD)
@@ -200,14 +347,17 @@ void klp_retry_transition(unsigned int delay_ms)
 {
 	unsigned long delay = msecs_to_jiffies(delay_ms);
 
-	/* Long waits can share a wake-up with others. */
-	schedule_delayed_work(&klp_transition_work,
-			      delay < HZ ? delay : round_jiffies_relative(delay));
+	/*
+	 * Long waits can share a wake-up with others.  No CPU has to do the work
+	 * that is busy with something else.
+	 */
+	queue_delayed_work(system_dfl_wq, &klp_transition_work,
+			   delay < HZ ? delay : round_jiffies_relative(delay));
 }
 
 static void klp_hurry_work_fn(struct irq_work *work)
 {
-	mod_delayed_work(system_percpu_wq, &klp_transition_work, 0);
+	mod_delayed_work(system_dfl_wq, &klp_transition_work, 0);
 }
 
 /* From an interrupt, because __schedule() is no place to wake a worker up. */

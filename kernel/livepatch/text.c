@@ -6,9 +6,7 @@
  */
 
 #include <linux/align.h>
-#include <linux/cleanup.h>
 #include <linux/compiler.h>
-#include <linux/cpu.h>
 #include <linux/jiffies.h>
 #include <linux/ptrace.h>
 #include <linux/rcupdate.h>
@@ -93,34 +91,6 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 	put_task_stack(task);
 
 	return found;
-}
-
-struct klp_each_cpu {
-	bool (*func)(void *arg);
-	void *arg;
-};
-
-static long klp_each_cpu_fn(void *arg)
-{
-	struct klp_each_cpu *each = arg;
-
-	return each->func(each->arg);
-}
-
-/*
- * Calls @func on one online CPU after the other, until it returns true.  The
- * task that ran on that CPU does not run meanwhile.
- */
-void klp_on_each_cpu(bool (*func)(void *arg), void *arg)
-{
-	struct klp_each_cpu each = { .func = func, .arg = arg };
-	unsigned int cpu;
-
-	guard(cpus_read_lock)();
-	for_each_online_cpu(cpu) {
-		if (work_on_cpu(cpu, klp_each_cpu_fn, &each))
-			return;
-	}
 }
 
 static void klp_let_go_work_fn(struct work_struct *work)

@@ -101,8 +101,17 @@ impl TextHost for Texts {
         tasks::for_each_task(visit);
     }
 
-    fn on_each_cpu(&self, body: impl FnMut() -> bool) {
-        tasks::on_each_cpu(body);
+    fn scan_tasks(&self, visit: impl FnMut(TaskRef)) {
+        tasks::scan_tasks(visit);
+    }
+
+    fn in_place_of<R: Send>(
+        &self,
+        patch: &'static Patch,
+        task: TaskRef,
+        body: fn(&Self, &'static Patch, TaskRef) -> R,
+    ) -> Option<R> {
+        tasks::in_place_of(task, move |task| body(&Texts, patch, task))
     }
 
     fn begin_look(&self) {

@@ -47,6 +47,9 @@ use kernel::{
 /// When the transition started, in milliseconds. Used under `klp_mutex`.
 static STARTED: Atomic<u64> = Atomic::new(0);
 
+/// How many passes there were since. Used under `klp_mutex`.
+static PASSES: Atomic<u64> = Atomic::new(0);
+
 /// How often tasks were nudged since. Used under `klp_mutex`.
 static NUDGES: Atomic<u64> = Atomic::new(0);
 
@@ -118,6 +121,10 @@ impl TaskHost for Tasks {
         report::task(task, self.target(), outcome);
     }
 
+    fn in_place_of<R: Send>(&self, task: TaskRef, body: fn(&Self, TaskRef) -> R) -> Option<R> {
+        tasks::in_place_of(task, move |task| body(&Tasks, task))
+    }
+
     fn read_barrier(&self) {
         smp_mb(Read);
     }
@@ -152,11 +159,20 @@ impl Host for Kernel<'_> {
 
     fn restart_clock(&self) {
         STARTED.store(work::now(), Relaxed);
+        PASSES.store(0, Relaxed);
         NUDGES.store(0, Relaxed);
     }
 
     fn elapsed(&self) -> u64 {
         work::now().saturating_sub(STARTED.load(Relaxed))
+    }
+
+    fn passes(&self) -> u64 {
+        PASSES.load(Relaxed)
+    }
+
+    fn set_passes(&self, passes: u64) {
+        PASSES.store(passes, Relaxed);
     }
 
     fn nudges(&self) -> u64 {
@@ -171,6 +187,10 @@ impl Host for Kernel<'_> {
         tasks::for_each_task(visit);
     }
 
+    fn scan_tasks(&self, visit: impl FnMut(TaskRef)) {
+        tasks::scan_tasks(visit);
+    }
+
     fn for_each_idle_task(&self, visit: impl FnMut(TaskRef, bool)) {
         tasks::for_each_idle_task(visit);
     }
@@ -181,6 +201,10 @@ impl Host for Kernel<'_> {
 
     fn wake_idle(&self, task: TaskRef) {
         task.wake_idle();
+    }
+
+    fn kick(&self, task: TaskRef) {
+        task.kick();
     }
 
     fn nudge(&self, task: TaskRef) {

@@ -245,6 +245,13 @@ impl TaskRef {
         unsafe { bindings::klp_task_wake_idle(self.0) };
     }
 
+    /// Interrupts the CPU that the task runs on, if it does. A task in user space passes through the
+    /// kernel's exit.
+    pub(crate) fn kick(self) {
+        // SAFETY: The pointer is to a task by the type invariants. Any CPU may be interrupted.
+        unsafe { bindings::klp_task_kick(self.0) };
+    }
+
     /// Wakes the task: a kernel thread by a wake-up, any other by a signal that is not delivered.
     pub(crate) fn nudge(self) {
         // SAFETY: The pointer is to a task by the type invariants. Any task may be woken up.
@@ -262,25 +269,38 @@ impl TaskRef {
     }
 }
 
-/// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
-/// that have left it and can still run.
-pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
-    /// # Safety
-    ///
-    /// `task` points to a task that lives during the call, and `visit` to an `F`.
-    unsafe extern "C" fn call<F: FnMut(TaskRef)>(
-        task: *mut bindings::task_struct,
-        visit: *mut c_void,
-    ) {
-        // SAFETY: `visit` points to an `F` by the safety requirement. `for_each_task()` does not
-        // use it meanwhile, and the calls come one after the other.
-        let visit = unsafe { &mut *visit.cast::<F>() };
-        // INVARIANT: The task lives during the call, and so during the visit.
-        visit(TaskRef(task));
-    }
+/// Passes a task to a visit, for C.
+///
+/// # Safety
+///
+/// `task` points to a task that lives during the call, and `visit` to an `F`, which nothing else
+/// uses meanwhile.
+unsafe extern "C" fn visit_task<F: FnMut(TaskRef)>(
+    task: *mut bindings::task_struct,
+    visit: *mut c_void,
+) {
+    // SAFETY: `visit` points to an `F` that nothing else uses, by the safety requirement.
+    let visit = unsafe { &mut *visit.cast::<F>() };
+    // INVARIANT: The task lives during the call, and so during the visit.
+    visit(TaskRef(task));
+}
 
-    // SAFETY: `call` gets tasks, and `visit`, which points to an `F`.
-    unsafe { bindings::klp_visit_tasks(Some(call::<F>), (&raw mut visit).cast()) };
+/// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
+/// that have left it and can still run. Nobody can fork or exit meanwhile, so that a visit is short.
+pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
+    // SAFETY: `visit_task` gets tasks, which live as long as the lock is held, and `visit`, which
+    // is an `F` that nothing else uses.
+    unsafe { bindings::klp_visit_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
+}
+
+/// Visits the same threads without a lock. Sleeps, and so may the visits.
+///
+/// Threads come and go meanwhile: some that do are missed, or visited twice, or dead. A thread that
+/// changes its number in `execve()` can be missed as well.
+pub(crate) fn scan_tasks<F: FnMut(TaskRef)>(mut visit: F) {
+    // SAFETY: `visit_task` gets tasks to which the function has a reference, and `visit`, which is
+    // an `F` that nothing else uses. The calls come one after the other.
+    unsafe { bindings::klp_scan_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
 }
 
 /// Visits the idle task of every possible CPU, with whether the CPU is online.
@@ -304,23 +324,39 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
     unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
-/// Calls `body` on one online CPU after the other, until it returns true. The task that ran on that
-/// CPU does not run meanwhile. Sleeps.
-pub(crate) fn on_each_cpu<F: FnMut() -> bool>(mut body: F) {
-    /// # Safety
-    ///
-    /// `body` points to an `F`.
-    unsafe extern "C" fn call<F: FnMut() -> bool>(body: *mut c_void) -> bool {
-        // SAFETY: `body` points to an `F` by the safety requirement. `on_each_cpu()` does not use
-        // it meanwhile, and the calls come one after the other.
-        let body = unsafe { &mut *body.cast::<F>() };
-        body()
+/// Calls `body` on the CPU of a task, in place of what runs there, and returns what it returns.
+/// `None` if that CPU must not be disturbed, or is offline. Sleeps.
+pub(crate) fn in_place_of<R: Send, F: FnOnce(TaskRef) -> R + Send>(
+    task: TaskRef,
+    body: F,
+) -> Option<R> {
+    /// What is to be called, and what that has returned.
+    struct Call<R, F> {
+        task: TaskRef,
+        body: Option<F>,
+        result: Option<R>,
     }
 
-    // SAFETY: `call` gets `body`, which points to an `F`. The calls come one after the other, and
-    // the function waits for the last: there is one reference to `body` at a time, and `body`
-    // outlives it.
-    unsafe { bindings::klp_on_each_cpu(Some(call::<F>), (&raw mut body).cast()) };
+    /// # Safety
+    ///
+    /// `call` points to a `Call<R, F>`, to which there is no other reference.
+    unsafe extern "C" fn run<R: Send, F: FnOnce(TaskRef) -> R + Send>(call: *mut c_void) {
+        // SAFETY: The pointer is valid, and the reference is the only one, by the safety
+        // requirement.
+        let call = unsafe { &mut *call.cast::<Call<R, F>>() };
+        call.result = call.body.take().map(|body| body(call.task));
+    }
+
+    let mut call = Call {
+        task,
+        body: Some(body),
+        result: None,
+    };
+    // SAFETY: The pointer is to a task by the type invariants, which lives until this returns.
+    // `run` gets `call`, which is not used until the function returns. The body and its result may
+    // go to another thread and back, as both are `Send`.
+    unsafe { bindings::klp_call_in_place_of(task.0, Some(run::<R, F>), (&raw mut call).cast()) };
+    call.result
 }
 
 /// Runs `body` while no CPU goes online or offline. Sleeps.

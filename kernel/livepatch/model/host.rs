@@ -28,7 +28,7 @@ pub(crate) trait TaskHost {
     /// A task, idle tasks included. It lives as long as the visit or call it is passed to.
     type Task: Copy;
     /// What names a func in messages.
-    type Name: Copy;
+    type Name: Copy + Send;
 
     /// The state that tasks switch to.
     fn target(&self) -> TaskState;
@@ -63,6 +63,11 @@ pub(crate) trait TaskHost {
     /// Reports that `task` has switched, or why it could not when a pass looked at it. Must not
     /// sleep. A switch may be reported inside [`TaskHost::with_task_still`].
     fn report(&self, task: Self::Task, outcome: Outcome<Self::Name>);
+    /// Calls `body` on the CPU of `task`, in place of what runs there, and returns what it returns;
+    /// `None` if that CPU must not be disturbed. The task may have gone to another one meanwhile.
+    /// Sleeps.
+    fn in_place_of<R: Send>(&self, task: Self::Task, body: fn(&Self, Self::Task) -> R)
+        -> Option<R>;
     /// `smp_rmb()`.
     fn read_barrier(&self);
 
@@ -241,17 +246,26 @@ pub(crate) trait Host: PatchHost {
     fn tasks(&self) -> &Self::Tasks;
     /// Sets what [`TaskHost::target`] reads, as one store.
     fn set_target(&self, target: TaskState);
-    /// The transition starts, or turns round, now: see [`Host::elapsed`] and [`Host::nudges`].
+    /// The transition starts, or turns round, now: see [`Host::elapsed`], [`Host::passes`] and
+    /// [`Host::nudges`].
     fn restart_clock(&self);
     /// Milliseconds since [`Host::restart_clock`].
     fn elapsed(&self) -> u64;
+    /// How many passes there were since [`Host::restart_clock`].
+    fn passes(&self) -> u64;
+    /// Sets what [`Host::passes`] returns.
+    fn set_passes(&self, passes: u64);
     /// How often tasks were nudged since [`Host::restart_clock`].
     fn nudges(&self) -> u64;
     /// Sets what [`Host::nudges`] returns.
     fn set_nudges(&self, nudges: u64);
 
-    /// Visits every thread of every process; tasks are neither created nor freed meanwhile.
+    /// Visits every thread of every process; tasks are neither created nor freed meanwhile. They
+    /// would have to wait: a visit is short, and does not look at a stack.
     fn for_each_task(&self, visit: impl FnMut(TaskOf<Self>));
+    /// Visits the same threads while tasks are created and end: some are missed, and some that are
+    /// visited are dead. A thread that stays is visited in this scan or in a later one.
+    fn scan_tasks(&self, visit: impl FnMut(TaskOf<Self>));
     /// Visits the idle task of every possible CPU, with whether that CPU is online.
     ///
     /// CPUs come and go meanwhile, except inside [`Host::with_cpus_fixed`].
@@ -260,6 +274,8 @@ pub(crate) trait Host: PatchHost {
     fn with_cpus_fixed(&self, body: impl FnOnce());
     /// Makes an idle task pass through its loop, where it switches.
     fn wake_idle(&self, task: TaskOf<Self>);
+    /// Has a task that runs in user space enter the kernel, and leave it, where it switches.
+    fn kick(&self, task: TaskOf<Self>);
     /// Wakes a task that sleeps interruptibly, so that it passes through a switching point: a
     /// kernel thread by a wake-up, any other by a signal that is not delivered.
     fn nudge(&self, task: TaskOf<Self>);
@@ -277,7 +293,7 @@ pub(crate) trait Host: PatchHost {
 /// Used without `klp_mutex`, by one caller at a time.
 pub(crate) trait TextHost {
     /// A departing patch.
-    type Patch: Copy;
+    type Patch: Copy + Send;
     /// How tasks are kept still.
     type Tasks: TaskHost;
 
@@ -298,10 +314,17 @@ pub(crate) trait TextHost {
     /// Waits until every task that was ready to run has gone to sleep or to user space of its own
     /// accord.
     fn wait_for_runnable_tasks(&self);
-    /// Visits every task that can run, but for idle tasks.
+    /// Visits every task that can run, but for idle tasks: as [`Host::for_each_task`].
     fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
-    /// Calls `body` on one online CPU after the other, until it returns true.
-    fn on_each_cpu(&self, body: impl FnMut() -> bool);
+    /// The same as [`Host::scan_tasks`].
+    fn scan_tasks(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
+    /// As [`TaskHost::in_place_of`], with a patch.
+    fn in_place_of<R: Send>(
+        &self,
+        patch: Self::Patch,
+        task: <Self::Tasks as TaskHost>::Task,
+        body: fn(&Self, Self::Patch, <Self::Tasks as TaskHost>::Task) -> R,
+    ) -> Option<R>;
 
     /// From now on no task has been seen outside, new tasks as little as their parents.
     fn begin_look(&self);

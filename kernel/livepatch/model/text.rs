@@ -60,27 +60,32 @@ fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
         return !host.forced(patch);
     }
 
-    // A task that runs cannot be looked at. It is on no other CPU than its own, so that from there
-    // it can; and tasks that were seen outside before need no second look.
     host.begin_look();
-    let mut deserted = false;
-    host.on_each_cpu(|| {
-        let mut unseen = false;
-        let mut inside = false;
-        host.for_each_task(|task| {
-            if inside || host.seen_outside(task) {
-                return;
-            }
-            match look_at(host, patch, task) {
-                Whereabouts::Outside => host.set_seen_outside(task),
-                Whereabouts::Inside => inside = true,
-                Whereabouts::Unknown => unseen = true,
-            }
-        });
-        deserted = !inside && !unseen;
-        inside || deserted
+    let mut inside = false;
+    host.scan_tasks(|task| {
+        if inside || host.seen_outside(task) {
+            return;
+        }
+        let whereabouts = match look_at(host, patch, task) {
+            // A task that runs is looked at while something else takes its CPU.
+            Whereabouts::Unknown => host.in_place_of(patch, task, look_at),
+            known => Some(known),
+        };
+        match whereabouts {
+            Some(Whereabouts::Outside) => host.set_seen_outside(task),
+            Some(Whereabouts::Inside) => inside = true,
+            Some(Whereabouts::Unknown) | None => {}
+        }
     });
-    deserted
+    if inside {
+        return false;
+    }
+
+    // The scan has missed some: tasks that were created meanwhile, if not by a task that was seen
+    // outside, tasks that have changed their CPU.
+    let mut unseen = false;
+    host.for_each_task(|task| unseen |= !host.seen_outside(task));
+    !unseen
 }
 
 /// Where a task is, with respect to a livepatch's text.

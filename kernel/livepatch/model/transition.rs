@@ -6,7 +6,7 @@
 //! func of the patch begin; [`start`] asks every task to switch. A task switches when its stack
 //! holds no function that changes, checked while it is still ([`switch_task`]), or where it is in
 //! no function at all: leaving the kernel and in the idle loop ([`update`]).
-//! [`pass`] walks over all tasks until none is left, then [`complete`] makes the new state
+//! [`pass`] looks at all tasks until none is left, then [`complete`] makes the new state
 //! the only one. A transition can turn round at any time before that ([`reverse`]), be given up
 //! before it started ([`cancel`]), or be ended without regard to what the tasks do ([`force`]).
 //!
@@ -138,8 +138,40 @@ pub(crate) fn tally<H: Host>(host: &H) -> Tally {
     tally
 }
 
+/// How a pass deals with a task that runs, and whose stack it cannot look at.
+#[derive(Clone, Copy)]
+enum Insistence {
+    /// It does nothing. Most tasks switch soon, when they leave the kernel or go to sleep.
+    None,
+    /// It sends the task through the way out of the kernel, if the task runs in user space.
+    Kick,
+    /// It takes the task's CPU for a moment, and looks at the stack then. That is for tasks that
+    /// stay in the kernel.
+    Preempt,
+}
+
+impl Insistence {
+    /// Only tasks that have had their time are disturbed. Later passes are further and further
+    /// apart, and so is what a task has to suffer that is inside a function that changes.
+    fn of_pass<H: Host>(host: &H) -> Self {
+        match host.passes() {
+            _ if host.tasks().retries_each_second() => Self::None,
+            0 => Self::None,
+            1 => Self::Kick,
+            _ => Self::Preempt,
+        }
+    }
+}
+
 /// Tries to switch the tasks that have not yet; completes the transition if none is left, or
 /// arranges for another pass. Returns whether the transition is complete.
+///
+/// Looking at stacks takes long. It is done while tasks fork and exit, so that some are missed.
+/// Then, in one short walk that keeps them from that, the tasks are counted that have not switched.
+/// Every task is in that count, or in the target state for the rest of the transition:
+/// 1. no task goes back to the state that it has left;
+/// 2. a task that is created later begins in the state of its parent, which was counted;
+/// 3. a task that exits stays among those that are walked over until it runs for the last time.
 ///
 /// The last of the tasks that are left, when it switches itself, asks for that other try at once.
 /// Those that cannot ask are found by looking again: often at first, then less and less so.
@@ -150,30 +182,29 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
         tasks.target() != TaskState::Idle,
     );
 
-    // As long as they are being counted, nobody is the last.
-    let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
-    let mut left = 0i32;
-    host.for_each_task(|task| {
-        if !try_switch(tasks, task) {
-            left = left.saturating_add(1);
-        }
-    });
+    let insistence = Insistence::of_pass(host);
+    host.set_passes(host.passes().saturating_add(1));
+    host.scan_tasks(|task| try_switch(host, task, insistence));
 
     // An offline CPU's idle task runs nothing, and no CPU comes online meanwhile.
     host.with_cpus_fixed(|| {
         host.for_each_idle_task(|task, online| {
-            if online {
-                if !try_switch(tasks, task) {
-                    left = left.saturating_add(1);
-                    host.wake_idle(task);
-                }
-            } else {
+            if !online {
                 switch(tasks, task, Way::Offline);
+            } else if let Err(why) = switch_task(tasks, task, Way::StackCheck) {
+                tasks.report(task, Outcome::Blocked(why));
+                host.wake_idle(task);
             }
         });
     });
 
-    let counted = left.wrapping_sub(before).wrapping_sub(MANY);
+    // As long as they are being counted, nobody is the last.
+    let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
+    let left = tally(host).waiting;
+    let counted = i32::try_from(left)
+        .unwrap_or(MANY)
+        .wrapping_sub(before)
+        .wrapping_sub(MANY);
     let waiting = tasks.add_stragglers(counted);
 
     if left == 0 {
@@ -385,14 +416,22 @@ pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     }
 }
 
-/// Tries to switch `task` in a pass over the tasks, and reports why it cannot.
-fn try_switch<T: TaskHost>(tasks: &T, task: T::Task) -> bool {
-    match switch_task(tasks, task, Way::StackCheck) {
-        Ok(()) => true,
-        Err(why) => {
-            tasks.report(task, Outcome::Blocked(why));
-            false
+/// Tries to switch `task` in a scan, and reports why it cannot.
+fn try_switch<H: Host>(host: &H, task: <H::Tasks as TaskHost>::Task, insistence: Insistence) {
+    let tasks = host.tasks();
+    let mut result = switch_task(tasks, task, Way::StackCheck);
+    if matches!(result, Err(Blocker::Running)) {
+        match insistence {
+            Insistence::None => {}
+            Insistence::Kick => host.kick(task),
+            Insistence::Preempt => {
+                let look = |tasks: &H::Tasks, task| switch_task(tasks, task, Way::StackCheck);
+                result = tasks.in_place_of(task, look).unwrap_or(result);
+            }
         }
+    }
+    if let Err(why) = result {
+        tasks.report(task, Outcome::Blocked(why));
     }
 }
 

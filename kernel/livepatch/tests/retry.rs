@@ -27,6 +27,7 @@ mod tests {
             Function,
             Machine,
             Patch,
+            Place,
             Task,
             ELSEWHERE,
             VMLINUX, //
@@ -93,6 +94,90 @@ mod tests {
         // And not when the last one switches itself.
         update(&machine, LAST, Way::KernelExit);
         assert!(!machine.hurried.get());
+    }
+
+    /// A task runs, and does not leave the kernel or sleep.
+    fn patching_with_one_running() -> Machine {
+        let machine = Machine::new(TASKS);
+        machine.describe(PATCH, false, &[(VMLINUX, &[FUNCTION])]);
+        machine.put(LAST, Place::Running);
+        assert!(enable::enable(&machine, PATCH).is_ok());
+        machine
+    }
+
+    #[test]
+    fn task_that_runs_is_disturbed_when_it_has_had_its_time() {
+        let machine = patching_with_one_running();
+        assert_eq!(machine.kicks_of(LAST), 0);
+        assert!(machine.try_again(PATCH));
+        assert_eq!(machine.kicks_of(LAST), 1);
+        assert_eq!(machine.transition_patch(), Some(PATCH));
+        assert!(machine.try_again(PATCH));
+        assert_eq!(machine.kicks_of(LAST), 1);
+        assert!(machine.transition_patch().is_none());
+        assert_eq!(machine.elapsed.get(), 20);
+    }
+
+    #[test]
+    fn task_that_was_kicked_ends_it() {
+        let machine = patching_with_one_running();
+        assert!(machine.try_again(PATCH));
+        update(&machine, LAST, Way::KernelExit);
+        assert!(machine.hurried.get());
+        try_complete(&machine, PATCH);
+        assert!(machine.transition_patch().is_none());
+    }
+
+    #[test]
+    fn task_is_not_disturbed_where_that_is_not_wanted() {
+        for each_second in [false, true] {
+            let machine = patching_with_one_running();
+            machine.each_second.set(each_second);
+            machine.undisturbed.set(true);
+            for _ in 0..10 {
+                assert!(machine.try_again(PATCH));
+                assert_eq!(machine.transition_patch(), Some(PATCH));
+            }
+            assert!(!each_second || machine.kicks_of(LAST) == 0);
+            machine.put(LAST, ELSEWHERE);
+            assert!(machine.try_again(PATCH));
+            assert!(machine.transition_patch().is_none());
+        }
+    }
+
+    #[test]
+    fn others_are_not_disturbed() {
+        let machine = patching(1);
+        while machine.elapsed.get() < 1_000 {
+            assert!(machine.try_again(PATCH));
+        }
+        for number in 0..TASKS {
+            assert_eq!(machine.kicks_of(Task::Thread(number)), 0);
+        }
+    }
+
+    #[test]
+    fn task_that_runs_in_a_function_that_changes_is_waited_for() {
+        let machine = patching_with_one_running();
+        let inside = original(FUNCTION).start;
+        machine.put(LAST, Place::RunningIn(inside, inside));
+        for _ in 0..5 {
+            assert!(machine.try_again(PATCH));
+            assert_eq!(machine.transition_patch(), Some(PATCH));
+        }
+        machine.put(LAST, Place::Running);
+        assert!(machine.try_again(PATCH));
+        assert!(machine.transition_patch().is_none());
+    }
+
+    #[test]
+    fn reversal_gives_tasks_their_time_again() {
+        let machine = patching_with_one_running();
+        assert!(machine.try_again(PATCH));
+        assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
+        update(&machine, Task::Thread(0), Way::KernelExit);
+        try_complete(&machine, PATCH);
+        assert_eq!(machine.kicks_of(LAST), 1);
     }
 
     #[test]

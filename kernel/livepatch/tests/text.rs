@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn task_that_runs_is_looked_at_from_its_own_cpu() {
+    fn task_that_runs_is_looked_at_in_its_place() {
         for task in [FIRST, TASK] {
             let machine = departing(ELSEWHERE);
             machine.put(task, Place::Running);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn task_that_runs_inside_is_found_from_its_own_cpu() {
+    fn task_that_runs_inside_is_found_in_its_place() {
         let machine = departing(asleep_in(helper(PATCH)));
         let inside = helper(PATCH).start;
         machine.put(TASK, Place::RunningIn(inside, inside));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn task_that_was_never_on_the_cpu_looked_from_is_looked_for_again() {
+    fn task_that_is_on_another_cpu_when_it_is_looked_for_is_looked_for_again() {
         let machine = departing(ELSEWHERE);
         machine.put(TASK, Place::Running);
         machine.evasive.set(Some(TASK));
@@ -192,33 +192,31 @@ mod tests {
 
     #[test]
     fn task_that_was_seen_outside_is_not_looked_at_again() {
-        // It sleeps while there is a look from the first CPU, and no look finds it after that.
+        // It sleeps while it is looked at, and cannot be looked at after that.
         let machine = departing(ELSEWHERE);
-        machine.put(TASK, Place::Running);
         machine.evasive.set(Some(FIRST));
         machine
-            .after_cpu
+            .scanned
             .set(Some(|machine| machine.put(FIRST, Place::Running)));
         goes(&machine);
     }
 
     #[test]
-    fn look_ends_when_there_is_no_more_to_see() {
-        for place in [ELSEWHERE, asleep_in(helper(PATCH))] {
-            let machine = departing(place);
-            machine.after_cpu.set(Some(|_| ()));
-            assert_eq!(let_go(&machine), place != ELSEWHERE);
-            // It has not been looked from the second CPU.
-            assert!(machine.after_cpu.get().is_some());
-        }
+    fn task_on_a_cpu_that_must_not_be_disturbed_is_waited_for() {
+        let machine = departing(ELSEWHERE);
+        machine.put(TASK, Place::Running);
+        machine.undisturbed.set(true);
+        assert!(let_go(&machine));
+        assert!(machine.is_held(PATCH));
+        machine.put(TASK, ELSEWHERE);
+        goes(&machine);
     }
 
     #[test]
     fn child_of_a_task_that_was_seen_outside_is_outside() {
         let machine = departing(ELSEWHERE);
-        machine.put(TASK, Place::Running);
         machine.evasive.set(Some(CHILD));
-        machine.after_cpu.set(Some(|machine| {
+        machine.scanned.set(Some(|machine| {
             let child = machine.copy_thread(FIRST);
             machine.set_listed(child, true);
             machine.put(child, Place::Running);
@@ -231,11 +229,13 @@ mod tests {
         let machine = departing(asleep_in(helper(PATCH)));
         let inside = helper(PATCH).start;
         machine.put(TASK, Place::RunningIn(inside, inside));
-        machine.after_cpu.set(Some(|machine| {
+        machine.evasive.set(Some(TASK));
+        machine.scanned.set(Some(|machine| {
             let child = machine.copy_thread(TASK);
             machine.set_listed(child, true);
             machine.put(child, asleep_in(helper(PATCH)));
-            machine.put(TASK, ELSEWHERE);
+            // The parent ends: nobody but the child tells that it was there.
+            machine.set_listed(TASK, false);
         }));
         assert!(let_go(&machine));
         assert!(machine.is_held(PATCH));

@@ -274,6 +274,9 @@ pub(crate) unsafe fn release_func(func: *mut bindings::klp_func) {
 #[derive(Clone, Copy)]
 pub(crate) struct FuncName(*const c_char);
 
+// SAFETY: By the invariants the string lives, on whichever CPU it is read, and nobody changes it.
+unsafe impl Send for FuncName {}
+
 impl FuncName {
     /// The name of `func`, which outlives the index that this goes into.
     pub(crate) fn of(func: &Func) -> Self {

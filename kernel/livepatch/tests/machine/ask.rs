@@ -17,6 +17,7 @@ use super::{
 };
 use crate::model::{
     enable::try_complete,
+    transition,
     TaskState, //
 };
 
@@ -32,6 +33,11 @@ impl Machine {
 
     pub(crate) fn is_pending(&self, task: Task) -> bool {
         self.task(task, |task| task.pending)
+    }
+
+    /// How often a task was sent through the kernel's exit.
+    pub(crate) fn kicks_of(&self, task: Task) -> u64 {
+        self.task(task, |task| task.kicks)
     }
 
     /// How often a task was woken or signaled.
@@ -76,6 +82,15 @@ impl Machine {
                 Presence::Unlisted
             };
         });
+    }
+
+    /// A copy of a thread begins to run: the fork is done.
+    pub(crate) fn attach(&self, child: Task, parent: Task) {
+        let current = self.state.borrow().current;
+        self.set_current(parent);
+        transition::fork(self, child);
+        self.set_current(current);
+        self.set_listed(child, true);
     }
 
     /// A thread leaves the task list, and goes on.

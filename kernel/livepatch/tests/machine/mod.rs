@@ -201,6 +201,8 @@ struct TaskData {
     state: TaskState,
     pending: bool,
     place: Place,
+    /// How often it was sent through the kernel's exit.
+    kicks: u64,
     nudges: u64,
     /// It has switched, and nobody who traces that was told.
     untold: bool,
@@ -246,8 +248,8 @@ struct State {
     departing: [Patch; PATCHES],
     departing_count: usize,
     look: u32,
-    /// The CPU on which something else runs in place of its tasks.
-    taken: Option<usize>,
+    /// The task in whose place something else runs on its CPU.
+    taken: Option<Task>,
     log: [Option<Entry>; LOG],
     logged: usize,
     traces: [Option<Traced>; trace::TRACES],
@@ -266,6 +268,7 @@ pub(crate) struct Machine {
     pub(crate) each_second: Cell<bool>,
     /// Milliseconds since the transition started.
     pub(crate) elapsed: Cell<u64>,
+    pub(crate) passes: Cell<u64>,
     pub(crate) rounds_of_nudges: Cell<u64>,
     pub(crate) stragglers: Cell<i32>,
     pub(crate) sched_switching: Cell<bool>,
@@ -291,10 +294,14 @@ pub(crate) struct Machine {
     pub(crate) leaving: Cell<Option<Task>>,
     /// Called during the next wait for runnable tasks.
     pub(crate) during_wait: Cell<Option<fn(&Machine)>>,
-    /// Called when the tasks have been looked at from the first CPU.
-    pub(crate) after_cpu: Cell<Option<fn(&Machine)>>,
+    /// A child that is on the task list when a scan has visited the others, and its parent.
+    pub(crate) attaching: Cell<Option<(Task, Task)>>,
+    /// Called when a scan has visited the tasks.
+    pub(crate) scanned: Cell<Option<fn(&Machine)>>,
     /// A task that is on another CPU whenever it is looked for on one.
     pub(crate) evasive: Cell<Option<Task>>,
+    /// No CPU may be disturbed.
+    pub(crate) undisturbed: Cell<bool>,
 }
 
 impl Machine {
@@ -329,6 +336,7 @@ impl Machine {
             state: TaskState::Idle,
             pending: false,
             place: ELSEWHERE,
+            kicks: 0,
             nudges: 0,
             untold: false,
             way: None,
@@ -373,6 +381,7 @@ impl Machine {
             hurried: Cell::new(false),
             each_second: Cell::new(false),
             elapsed: Cell::new(0),
+            passes: Cell::new(0),
             rounds_of_nudges: Cell::new(0),
             stragglers: Cell::new(0),
             sched_switching: Cell::new(false),
@@ -387,7 +396,9 @@ impl Machine {
             woken: Cell::new(None),
             leaving: Cell::new(None),
             during_wait: Cell::new(None),
-            after_cpu: Cell::new(None),
+            attaching: Cell::new(None),
+            scanned: Cell::new(None),
+            undisturbed: Cell::new(false),
             evasive: Cell::new(None),
         }
     }

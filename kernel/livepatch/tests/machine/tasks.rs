@@ -79,8 +79,9 @@ impl TaskHost for Machine {
         let (outer, inner) = match self.task(task, |task| task.place) {
             // Who is on the way to a function has the address of its handler on the stack.
             Place::Asleep(address) | Place::Arriving(address) => (None, address),
-            Place::Nested(outer, inner) => (Some(outer), inner),
-            Place::Running | Place::RunningIn(..) => return Ok(()),
+            // Who runs is looked at while something else has its CPU.
+            Place::Nested(outer, inner) | Place::RunningIn(outer, inner) => (Some(outer), inner),
+            Place::Running => return Ok(()),
             Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),
         };
         let blocker = outer.and_then(|address| self.blocker(address));
@@ -93,6 +94,10 @@ impl TaskHost for Machine {
             Outcome::Switched(state, way) => self.told_of_switch(task, state, way),
             Outcome::Blocked(_) => self.reports.set(self.reports.get() + 1),
         }
+    }
+
+    fn in_place_of<R: Send>(&self, task: Task, body: fn(&Self, Task) -> R) -> Option<R> {
+        self.with_cpu_taken(task, || body(self, task))
     }
 
     fn read_barrier(&self) {}
@@ -128,11 +133,20 @@ impl Host for Machine {
 
     fn restart_clock(&self) {
         self.elapsed.set(0);
+        self.passes.set(0);
         self.rounds_of_nudges.set(0);
     }
 
     fn elapsed(&self) -> u64 {
         self.elapsed.get()
+    }
+
+    fn passes(&self) -> u64 {
+        self.passes.get()
+    }
+
+    fn set_passes(&self, passes: u64) {
+        self.passes.set(passes);
     }
 
     fn nudges(&self) -> u64 {
@@ -154,6 +168,10 @@ impl Host for Machine {
         }
     }
 
+    fn scan_tasks(&self, visit: impl FnMut(Task)) {
+        self.scan(visit);
+    }
+
     fn for_each_idle_task(&self, mut visit: impl FnMut(Task, bool)) {
         let online = self.state.borrow().online;
         for (cpu, online) in online.into_iter().enumerate() {
@@ -167,6 +185,10 @@ impl Host for Machine {
 
     fn wake_idle(&self, task: Task) {
         self.woken.set(Some(task));
+    }
+
+    fn kick(&self, task: Task) {
+        self.task(task, |task| task.kicks += 1);
     }
 
     fn nudge(&self, task: Task) {

@@ -87,19 +87,17 @@ impl TextHost for Machine {
             .for_each(&mut visit);
     }
 
-    fn on_each_cpu(&self, mut body: impl FnMut() -> bool) {
-        let online = self.state.borrow().online;
-        for (cpu, _) in online.into_iter().enumerate().filter(|&(_, online)| online) {
-            self.state.borrow_mut().taken = Some(cpu);
-            let done = body();
-            self.state.borrow_mut().taken = None;
-            if done {
-                return;
-            }
-            if let Some(happen) = self.after_cpu.take() {
-                happen(self);
-            }
-        }
+    fn scan_tasks(&self, visit: impl FnMut(Task)) {
+        self.scan(visit);
+    }
+
+    fn in_place_of<R: Send>(
+        &self,
+        patch: Patch,
+        task: Task,
+        body: fn(&Self, Patch, Task) -> R,
+    ) -> Option<R> {
+        self.with_cpu_taken(task, || body(self, patch, task))
     }
 
     fn begin_look(&self) {
@@ -131,21 +129,31 @@ impl Machine {
 
     /// Whether the CPU that the thread was on runs something else now.
     pub(super) fn is_taken_off(&self, task: Task) -> bool {
-        let state = self.state.borrow();
-        let Task::Thread(number) = task else {
-            return false;
-        };
-        if self.evasive.get() == Some(task) {
-            return false;
+        self.state.borrow().taken == Some(task)
+    }
+
+    /// Runs `body` in place of a task, unless that has gone to another CPU.
+    pub(super) fn with_cpu_taken<R>(&self, task: Task, body: impl FnOnce() -> R) -> Option<R> {
+        if self.undisturbed.get() {
+            return None;
         }
-        // Threads are spread over the CPUs that are online.
-        let online = state
-            .online
-            .iter()
-            .enumerate()
-            .filter(|(_, online)| **online);
-        let place = number % online.clone().count().max(1);
-        online.clone().nth(place).map(|(cpu, _)| cpu) == state.taken && state.taken.is_some()
+        let found = self.evasive.get() != Some(task);
+        self.state.borrow_mut().taken = Some(task).filter(|_| found);
+        let result = body();
+        self.state.borrow_mut().taken = None;
+        Some(result)
+    }
+
+    /// Visits the threads that there are, without a lock.
+    pub(super) fn scan(&self, visit: impl FnMut(Task)) {
+        let tasks = (0..TASKS).map(Task::Thread);
+        tasks.filter(|&task| self.is_visited(task)).for_each(visit);
+        if let Some((child, parent)) = self.attaching.take() {
+            self.attach(child, parent);
+        }
+        if let Some(happen) = self.scanned.take() {
+            happen(self);
+        }
     }
 
     /// Tasks that are on their way to some addresses go on, until they sleep there.

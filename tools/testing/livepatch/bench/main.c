@@ -6,8 +6,8 @@
  *
  *   calibrate  read: the ticks that 2,000,000 instructions take
  *   align      write N: returns at the begin of a second, plus N ms
- *   disable, gone, jumps, shadow, profile
- *              see gone.c, jumps.c, shadow.c, and profile.c
+ *   busy, disable, gone, jumps, shadow, profile
+ *              see busy.c, gone.c, jumps.c, shadow.c, and profile.c
  *   tasks, held, threads
  *              see tasks.c
  */
@@ -60,6 +60,7 @@ static int __init main_init(void)
 
 static void __exit main_exit(void)
 {
+	klp_bench_busy_exit();
 	klp_bench_profile_exit();
 	klp_bench_jumps_exit();
 	klp_bench_tasks_exit();

@@ -5,6 +5,9 @@
 /* Ends all tasks that tasks.c has started. */
 void klp_bench_tasks_exit(void);
 
+/* Ends the threads of busy.c. */
+void klp_bench_busy_exit(void);
+
 /* Ends what profile.c has begun. */
 void klp_bench_profile_exit(void);
 

@@ -24,7 +24,16 @@ TASKS = (50, 1000, 5000)
 THREADS = 10_000  # in measure.sh
 VARIABLES = (10, 10_000, 100_000)
 MEMORY = ("slab", "vmalloc", "trampolines")
-BY_THE_CLOCK = ("selftests", "why")
+LOADS = (
+    ("idle", "nothing"),
+    ("user", "a loop in user space on each CPU, nohz_full"),
+    ("calls", "a loop of system calls on each CPU"),
+    ("resched", "a kernel thread that asks for others on each CPU"),
+    ("spin", "a kernel thread that never sleeps on each CPU"),
+    ("forks", "500 processes that fork"),
+    ("fifo", "a SCHED_FIFO loop on each CPU"),
+)
+BY_THE_CLOCK = ("selftests", "why", *(f"{what}_{load}" for load, _ in LOADS for what in ("load", "fork", "timer")))
 
 
 class Figures:
@@ -234,6 +243,15 @@ def table(c, rust):
             "s",
             lambda f, waiting=waiting: f.one("why", "-", waiting, 10_000),
         )
+
+    for what, title in (
+        ("load", "enable to complete on a busy machine of 4 CPUs, on both cores at the same time"),
+        ("fork", "the longest fork meanwhile"),
+        ("timer", "the latest wake-up of a SCHED_FIFO thread meanwhile"),
+    ):
+        t.head(title)
+        for load, name in LOADS:
+            t.row(name, "s", lambda f, what=what, load=load: f.one(f"{what}_{load}"))
 
     t.head("a module comes")
     t.row("nothing to patch", "M", lambda f: f.one("coming", TARGET, 0))

@@ -20,7 +20,7 @@
 //! | `tasklist_lock` | a lock |
 //! | `synchronize_rcu_tasks()` | a lock for each task, held while it is ready to run |
 //! | text poking | each CPU's own call sites: see [`sites`] |
-//! | `work_on_cpu()` | a lock for each CPU, held by a task while it is there |
+//! | `stop_one_cpu()` | a lock for each CPU, held by a task while it is there |
 //!
 //! The models are not stronger than the real thing, so that no missing order is hidden:
 //!
@@ -88,6 +88,8 @@ pub(crate) struct Size {
     pub(crate) settles: bool,
     /// Functions whose func stacks are settled jump past the handler.
     pub(crate) jumps: bool,
+    /// The first pass already is one that looks at tasks in place of which something else runs.
+    pub(crate) insists: bool,
 }
 
 /// Two tasks, two functions, two patches.
@@ -99,6 +101,7 @@ pub(crate) const SMALL: Size = Size {
     patches: 2,
     settles: false,
     jumps: false,
+    insists: false,
 };
 
 /// What only the holder of `klp_mutex` uses.
@@ -110,6 +113,9 @@ pub(crate) struct Books {
     pub(crate) installed: Vec<usize>,
     /// Objects that are patched; each patch has one.
     pub(crate) patched: Vec<bool>,
+    /// How many passes there were.
+    pub(crate) passes: u64,
+    insists: bool,
     /// Another look at the tasks has been asked for, at once.
     pub(crate) hurried: bool,
     /// There is no memory for an index.
@@ -174,6 +180,7 @@ impl Machine {
                 enabled: vec![false; size.patches],
                 patched: vec![false; size.patches],
                 forced: vec![false; size.patches],
+                insists: size.insists,
                 ..Books::default()
             }),
             faults: faults.clone(),

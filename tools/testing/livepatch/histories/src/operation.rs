@@ -73,8 +73,12 @@ pub(crate) enum Operation {
     Going { module: usize, fails: Fails },
     /// From now on the pre-patch callback for this module fails, or none.
     Unwilling { module: Option<usize> },
-    /// The kernel looks at all tasks. When it is through with the threads, one leaves the kernel.
-    Pass { leaving: Option<usize> },
+    /// The kernel looks at all tasks. When it is through with the threads, a fork is done, and one
+    /// leaves the kernel.
+    Pass {
+        leaving: Option<usize>,
+        attaches: bool,
+    },
     /// Time goes by.
     Seconds(u64),
     /// A task calls a function, and sleeps there unless it runs.
@@ -250,7 +254,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         7 => (module(), fails()).prop_map(|(module, fails)| Coming { module, fails }),
         4 => (module(), fails()).prop_map(|(module, fails)| Going { module, fails }),
         2 => option::weighted(0.4, 0..MODULES).prop_map(|module| Unwilling { module }),
-        12 => option::weighted(0.2, thread()).prop_map(|leaving| Pass { leaving }),
+        12 => (option::weighted(0.2, thread()), any::<bool>())
+            .prop_map(|(leaving, attaches)| Pass { leaving, attaches }),
         2 => (1..40u64).prop_map(Seconds),
         25 => (who(), function()).prop_map(|(who, function)| Call { who, function }),
         8 => arrive,

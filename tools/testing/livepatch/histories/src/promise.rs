@@ -132,6 +132,8 @@ pub(crate) struct Promise {
     /// Patches that are over, and whose modules stay for now, in order.
     pub(crate) departing: Vec<usize>,
     transitions: usize,
+    /// How many passes there were since the transition was started or turned round.
+    passes: usize,
 }
 
 impl Promise {
@@ -152,6 +154,7 @@ impl Promise {
             forced: BTreeSet::new(),
             departing: Vec::new(),
             transitions: 0,
+            passes: 0,
         }
     }
 
@@ -239,6 +242,7 @@ impl Promise {
     /// A transition starts: all tasks are on the side where they were.
     pub(crate) fn start(&mut self, patch: usize, patching: bool) {
         self.transitions += 1;
+        self.passes = 0;
         self.transition = Some(Transition {
             patch,
             patching,
@@ -252,6 +256,7 @@ impl Promise {
 
     pub(crate) fn reverse(&mut self) {
         if let Some(t) = &mut self.transition {
+            self.passes = 0;
             t.patching = !t.patching;
             let t = *t;
             self.set_enabled(t.patch, t.patching);
@@ -268,18 +273,30 @@ impl Promise {
 
     /// Every task is looked at: exactly those that are in the way stay, and if there is none the
     /// transition is over.
-    pub(crate) fn pass(&mut self, leaving: Option<Who>) -> Passed {
+    ///
+    /// A task that is created while the others are looked at is like its parent.
+    pub(crate) fn pass(&mut self, leaving: Option<Who>, forked: Option<(Who, Who)>) -> Passed {
         let mut passed = Passed::default();
+        // From the third pass on, something else runs in place of those that run.
+        let preempts = self.passes >= 2;
+        self.passes += 1;
         let everybody: Vec<Who> = self.tasks.keys().copied().collect();
         for who in everybody {
             if !self.has_to_switch(who) {
                 continue;
             }
-            let runs = self.tasks[&who].doing == Doing::Runs;
+            let is_thread = matches!(who, Who::Thread(_));
+            let runs = self.tasks[&who].doing == Doing::Runs && !(preempts && is_thread);
             if runs || self.holds_up(who) {
                 passed.left.push(who);
             } else {
                 self.switch(who);
+            }
+        }
+        if let Some((child, parent)) = forked {
+            self.fork(child, parent);
+            if self.has_to_switch(child) {
+                passed.left.push(child);
             }
         }
         if let Some(who) = leaving {
@@ -331,6 +348,12 @@ impl Promise {
             let others = self.installed.iter().map(|i| i.patch);
             self.forced.extend(others.filter(|&patch| patch != t.patch));
         }
+    }
+
+    /// A task is created.
+    pub(crate) fn fork(&mut self, child: Who, parent: Who) {
+        let uses = self.tasks[&parent].uses;
+        self.tasks.insert(child, Task::new(uses));
     }
 
     /// A task is in no function of the kernel any more.

@@ -130,7 +130,7 @@ impl World {
                 self.unwilling = module;
                 self.machine.unwilling.set(module.map(Module));
             }
-            Pass { leaving } => self.pass(leaving.map(Who::Thread))?,
+            Pass { leaving, attaches } => self.pass(leaving.map(Who::Thread), attaches)?,
             Seconds(seconds) => {
                 self.seconds += seconds;
                 self.machine.elapsed.set(self.seconds * 1000);
@@ -209,7 +209,7 @@ impl World {
         self.promise.start(patch, patching);
         self.restart();
         self.counted = true;
-        self.promise.pass(None)
+        self.promise.pass(None, None)
     }
 
     fn restart(&mut self) {
@@ -217,10 +217,17 @@ impl World {
         self.rounds = 0;
     }
 
-    fn pass(&mut self, leaving: Option<Who>) -> Checked {
+    fn pass(&mut self, leaving: Option<Who>, attaches: bool) -> Checked {
         let Some(t) = self.promise.transition else {
             return Ok(());
         };
+        let forked = if attaches {
+            self.take_child(true)
+        } else {
+            None
+        };
+        let attaching = forked.map(|(child, parent)| (task(child), task(parent)));
+        self.machine.attaching.set(attaching);
         let leaving = leaving.filter(|&who| self.lives(who));
         let nudges = |m: &Machine| -> Vec<u64> {
             (0..TASKS).map(|n| m.nudges_of(Task::Thread(n))).collect()
@@ -230,7 +237,11 @@ impl World {
         self.machine.hurried.set(false);
         self.machine.leaving.set(leaving.map(task));
         enable::try_complete(&self.machine, Patch(t.patch));
-        let passed = self.promise.pass(leaving);
+        let passed = self.promise.pass(leaving, forked);
+        if let Some((child, _)) = forked {
+            self.attached(child);
+            self.tally.note("forked during a pass");
+        }
         if let Some(who) = leaving {
             self.put(who);
         }
@@ -277,7 +288,10 @@ impl World {
         self.step(&Operation::Unwilling { module: None })?;
         self.machine.follow_fails_after.set(None);
         self.step(&Operation::LeaveAll)?;
-        self.step(&Operation::Pass { leaving: None })?;
+        self.step(&Operation::Pass {
+            leaving: None,
+            attaches: false,
+        })?;
         ensure(self.promise.transition.is_none(), || {
             "nobody is in the way, and the transition is not over".into()
         })?;

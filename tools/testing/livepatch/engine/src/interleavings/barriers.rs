@@ -13,6 +13,7 @@ use crate::machine::{
             PreemptibleEnds,
             RelaxedPublication,
             RelaxedTestAndClear, //
+            UnlockedWalks,
         }, //
     },
     SMALL, //
@@ -274,6 +275,41 @@ fn without_the_parents_state_a_child_is_idle() {
 }
 
 #[test]
+fn without_the_count_a_child_of_a_task_that_was_missed_stays_behind() {
+    parent(
+        &[without("tally", "for_each_task", 0)],
+        enable_and_fork,
+        "task 1 ends in",
+    );
+}
+
+#[test]
+fn without_the_lock_a_child_of_a_task_that_was_missed_stays_behind() {
+    parent(&[UnlockedWalks], enable_and_fork, "task 1 ends in");
+}
+
+#[test]
+fn without_the_count_a_transition_ends_under_a_task() {
+    for scenario in [enable_and_sleepers, disable_and_sleepers] {
+        one(&[without("tally", "for_each_task", 0)], scenario, MIX);
+    }
+}
+
+#[test]
+fn without_a_look_at_the_cpu_a_task_that_has_gone_to_another_switches_while_it_runs() {
+    breaks(
+        Depth::Preemptions(3),
+        Size {
+            insists: true,
+            ..ONE
+        },
+        &[without("switch_task", "runs_elsewhere", 0)],
+        enable_and_calls,
+        MIX,
+    );
+}
+
+#[test]
 fn without_a_look_at_the_stack_a_task_switches_inside_a_function() {
     one(
         &[without("switch_task", "check_stack", 0)],
@@ -336,7 +372,9 @@ fn without_the_wait_in_let_go_a_task_arrives_in_freed_text() {
 
 #[test]
 fn without_counting_before_the_wait_a_task_arrives_in_freed_text() {
-    one(
+    breaks(
+        Depth::Preemptions(4),
+        ONE,
         &[without("let_go", "count_departing", 0)],
         force_while_another_departs,
         GONE,

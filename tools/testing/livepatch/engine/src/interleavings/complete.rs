@@ -152,6 +152,24 @@ mod jumping_two_tasks {
     }
 }
 
+/// One task, which is looked at where it was preempted for that.
+mod insisting {
+    use super::*;
+
+    const INSISTING: Size = Size {
+        insists: true,
+        ..ONE
+    };
+
+    explored! { INSISTING, Depth::Preemptions(3);
+        enable_and_visits
+        disable_and_exits
+        disable_and_sleepers
+        disable_and_arrivals
+        disable_and_helpers
+    }
+}
+
 /// One task, with at most three preemptions.
 mod one_task_three_preemptions {
     use super::*;

@@ -68,6 +68,8 @@ pub(crate) enum Fault {
     ForgottenExits,
     /// A task that has left all lists can be preempted.
     PreemptibleEnds,
+    /// Walks over the tasks do not keep them from forking.
+    UnlockedWalks,
 }
 
 /// The `nth` call of `operation` in `function`.
@@ -90,6 +92,7 @@ pub(crate) struct Faults {
     pub(crate) unawaited_calls: bool,
     pub(crate) forgotten_exits: bool,
     pub(crate) preemptible_ends: bool,
+    pub(crate) unlocked_walks: bool,
     /// For each line, how often it was left out.
     hits: Vec<AtomicUsize>,
 }
@@ -108,6 +111,7 @@ impl Faults {
                 Fault::UnawaitedCalls => new.unawaited_calls = true,
                 Fault::ForgottenExits => new.forgotten_exits = true,
                 Fault::PreemptibleEnds => new.preemptible_ends = true,
+                Fault::UnlockedWalks => new.unlocked_walks = true,
             }
         }
         new.hits.resize_with(new.lines.len(), AtomicUsize::default);

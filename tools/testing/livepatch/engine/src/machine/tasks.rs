@@ -148,10 +148,27 @@ impl Machine {
     }
 
     pub(super) fn visit_tasks(&self, mut visit: impl FnMut(TaskId)) {
-        let list = self.list.lock().unwrap();
-        list.iter().copied().for_each(&mut visit);
+        let mut list = self.list.lock().unwrap();
+        let tasks = list.clone();
+        if self.faults.unlocked_walks {
+            drop(list);
+            tasks.into_iter().for_each(&mut visit);
+            list = self.list.lock().unwrap();
+        } else {
+            tasks.into_iter().for_each(&mut visit);
+        }
         if self.books().exits && !self.faults.forgotten_exits {
             // Any of them can end meanwhile.
+            let exiting = self.exiting.lock().unwrap().clone();
+            exiting.into_iter().for_each(visit);
+        }
+        drop(list);
+    }
+
+    /// Visits tasks without the lock: more come, and some go.
+    pub(super) fn scan_tasks(&self, mut visit: impl FnMut(TaskId)) {
+        self.listed().into_iter().for_each(&mut visit);
+        if self.books().exits && !self.faults.forgotten_exits {
             let exiting = self.exiting.lock().unwrap().clone();
             exiting.into_iter().for_each(visit);
         }
@@ -298,6 +315,10 @@ impl TaskHost for Tasks {
 
     fn report(&self, task: TaskId, outcome: Outcome<Version>) {
         self.machine.log(|| format!("task {task}: {outcome:?}"));
+    }
+
+    fn in_place_of<R: Send>(&self, task: TaskId, body: fn(&Self, TaskId) -> R) -> Option<R> {
+        Some(self.machine.on_cpu_of(task, || body(self, task)))
     }
 
     #[track_caller]

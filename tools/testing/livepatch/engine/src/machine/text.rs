@@ -143,17 +143,17 @@ impl TextHost for Work {
         self.machine().visit_tasks(visit);
     }
 
-    fn on_each_cpu(&self, mut body: impl FnMut() -> bool) {
-        // The first CPU has no task but this one.
-        if body() {
-            return;
-        }
-        let machine = self.machine();
-        for task in 0..machine.tasks.len() {
-            if machine.on_cpu_of(task, &mut body) {
-                return;
-            }
-        }
+    fn scan_tasks(&self, visit: impl FnMut(TaskId)) {
+        self.machine().scan_tasks(visit);
+    }
+
+    fn in_place_of<R: Send>(
+        &self,
+        patch: usize,
+        task: TaskId,
+        body: fn(&Self, usize, TaskId) -> R,
+    ) -> Option<R> {
+        Some(self.machine().on_cpu_of(task, || body(self, patch, task)))
     }
 
     #[track_caller]

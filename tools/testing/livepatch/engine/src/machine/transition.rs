@@ -355,10 +355,21 @@ impl Host for Transition {
         }
     }
 
-    fn restart_clock(&self) {}
+    fn restart_clock(&self) {
+        let mut books = self.machine().books();
+        books.passes = if books.insists { 2 } else { 0 };
+    }
 
     fn elapsed(&self) -> u64 {
         0
+    }
+
+    fn passes(&self) -> u64 {
+        self.machine().books().passes
+    }
+
+    fn set_passes(&self, passes: u64) {
+        self.machine().books().passes = passes;
     }
 
     fn nudges(&self) -> u64 {
@@ -367,8 +378,15 @@ impl Host for Transition {
 
     fn set_nudges(&self, _: u64) {}
 
+    #[track_caller]
     fn for_each_task(&self, visit: impl FnMut(TaskId)) {
-        self.machine().visit_tasks(visit);
+        if self.machine().faults.allow(Location::caller()) {
+            self.machine().visit_tasks(visit);
+        }
+    }
+
+    fn scan_tasks(&self, visit: impl FnMut(TaskId)) {
+        self.machine().scan_tasks(visit);
     }
 
     fn for_each_idle_task(&self, mut visit: impl FnMut(TaskId, bool)) {
@@ -383,6 +401,10 @@ impl Host for Transition {
 
     fn wake_idle(&self, task: TaskId) {
         self.machine().log(|| format!("wake idle task {task}"));
+    }
+
+    fn kick(&self, task: TaskId) {
+        self.machine().log(|| format!("kick task {task}"));
     }
 
     fn nudge(&self, task: TaskId) {

@@ -241,28 +241,35 @@ impl World {
         }
     }
 
-    pub(super) fn attach(&mut self, newest: bool) {
+    /// Takes a child that is about to be on the task list, and its parent.
+    pub(super) fn take_child(&mut self, newest: bool) -> Option<(Who, Who)> {
         if self.children.is_empty() {
-            return;
+            return None;
         }
         let place = if newest { self.children.len() - 1 } else { 0 };
         let (child, parent) = self.children.remove(place);
-        let Task::Thread(number) = child else {
-            return;
-        };
         if !self.lives(parent) {
             // It would have gone on with the fork first.
             self.machine.exit(child);
-            return;
+            return None;
         }
-        let uses = self.promise.tasks[&parent].uses;
-        self.machine.set_current(task(parent));
-        transition::fork(&self.machine, child);
-        self.machine.set_current(Task::Thread(0));
-        self.machine.set_listed(child, true);
-        let who = Who::Thread(number);
-        self.promise.tasks.insert(who, promise::Task::new(uses));
-        self.put(who);
+        match child {
+            Task::Thread(number) => Some((Who::Thread(number), parent)),
+            Task::Idle(_) => None,
+        }
+    }
+
+    pub(super) fn attach(&mut self, newest: bool) {
+        let Some((child, parent)) = self.take_child(newest) else {
+            return;
+        };
+        self.machine.attach(task(child), task(parent));
+        self.promise.fork(child, parent);
+        self.attached(child);
+    }
+
+    pub(super) fn attached(&mut self, child: Who) {
+        self.put(child);
         self.counted = false;
         if self.promise.transition.is_some() {
             self.tally.note("forked in a transition");

@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Measure by the clock, for make bench, how long a transition takes on a machine that
+# is busy, and how long others have to wait meanwhile.  Writes lines as
+# tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
+#
+#	figure load_LOAD - - - TIME	from "enabling patch" to "patching complete"
+#	figure fork_LOAD - - - TIME	the longest fork of a child that exits
+#	figure timer_LOAD - - - TIME	the latest wake-up of a SCHED_FIFO thread
+
+bench=$KBUILD/bench
+patch=test_klp_livepatch
+sysfs=/sys/kernel/livepatch/$patch
+watched=/tmp/watched
+
+fail() {
+	echo "FAILED: $*"
+	dmesg | tail -n 20
+	exit 1
+}
+
+busy() {
+	echo "$1" >/sys/module/klp_bench/parameters/busy || fail "busy: $1"
+}
+
+# until_done WHAT COMMAND...: waits for minutes, if it has to: the machine is busy.
+until_done() {
+	local attempt
+	for attempt in {1..3000}; do
+		! "${@:2}" || return 0
+		sleep 0.1
+	done
+	fail "$1, attempt $attempt"
+}
+settled() {
+	grep -qsx 0 $sysfs/transition
+}
+gone() {
+	[ ! -e $sysfs ]
+}
+unloaded() {
+	rmmod $patch 2>/dev/null
+}
+
+# nanoseconds PATTERN: when the log says that for the last time.
+nanoseconds() {
+	dmesg | awk -v pattern="'$patch'.*$1|$1.*'$patch'" '
+		$0 ~ pattern { match($0, /[0-9]+\.[0-9]+\]/); time = substr($0, RSTART, RLENGTH - 1) }
+		END { printf "%.0f\n", time * 1000000000 }'
+}
+
+# measure LOAD COMMAND...: with that going on.
+measure() {
+	local load=$1 loader="" watcher begin end fork timer
+	shift
+	echo "busy: $load"
+	if [ "$1" = busy ]; then
+		busy "$2"
+	elif [ $# -gt 0 ]; then
+		"$@" &
+		loader=$!
+	fi
+	"$bench/load" watch >$watched &
+	watcher=$!
+	sleep 2
+	insmod "$KBUILD/selftests/livepatch/test_modules/$patch.ko" || fail "loading $patch"
+	until_done "the transition is not over" settled
+	begin=$(nanoseconds "enabling patch") end=$(nanoseconds "patching complete")
+	if [ "$begin" -le 0 ] || [ "$end" -le "$begin" ]; then
+		fail "the log does not tell the time: $begin, $end"
+	fi
+	kill -TERM $watcher
+	wait $watcher || fail "the watcher"
+	read -r fork timer <$watched
+	[ -z "$loader" ] || { kill "$loader" && wait "$loader"; } 2>/dev/null
+	busy none
+	figure "load_$load" $((end - begin))
+	figure "fork_$load" "$fork"
+	figure "timer_$load" "$timer"
+	echo 0 >$sysfs/enabled
+	until_done "the patch does not go" gone
+	until_done "the module does not go" unloaded
+}
+figure() {
+	printf 'figure %s - - - %s\n' "$@"
+}
+
+dmesg -n 1
+insmod "$bench/klp_bench.ko" || fail "loading klp_bench"
+# Real-time loops leave 5 % to others, as ever.
+measure idle
+measure user "$bench/load" user
+measure calls "$bench/load" calls
+measure resched busy resched
+measure spin busy spin
+measure forks "$bench/load" forks 500
+measure fifo "$bench/load" fifo
+rmmod klp_bench
+! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel complains, above"
+echo "measured"

@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Transitions on a machine whose CPUs are all busy with tasks that neither sleep nor
+# leave the kernel, or neither sleep nor enter it.
+#
+# The Rust core looks at such tasks while something else has their CPU, and so a
+# transition ends soon.  The C core waits until it finds them off their CPUs by
+# chance.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+
+MOD_TARGET=test_klp_spin_target
+MOD_PATCH=test_klp_spin_patch
+MOD_LIVEPATCH=test_klp_livepatch
+
+INSIDE=/sys/module/$MOD_TARGET/parameters/inside
+UNDISTURBED=/sys/module/livepatch/parameters/undisturbed_cpus
+# The part of the time of CPU 1 that other tasks get beside real-time ones.
+SHARE=/sys/kernel/debug/sched/fair_server/cpu1/runtime
+
+# After 15 seconds the C core, and that only.
+hide_signaling
+
+setup_config
+share=
+
+function cleanup_busy() {
+	local pids
+
+	pids=$(jobs -p)
+	[[ -z "$pids" ]] || kill $pids 2> /dev/null
+	[[ ! -e $UNDISTURBED ]] || echo > $UNDISTURBED
+	[[ -z "$share" ]] || echo $share > $SHARE
+	[[ ! -e $INSIDE ]] || echo N > $INSIDE
+	cleanup
+}
+trap cleanup_busy EXIT INT TERM HUP
+
+# check_soon() - die if the Rust core had to wait for so long that it has signaled
+function check_soon() {
+	! is_rust || ! command dmesg | grep -q 'livepatch: signaling remaining tasks' ||
+		die "tasks were signaled"
+}
+
+# is_over(modname) - whether the transition of a patch is over
+function is_over() {
+	[[ "$(cat $SYSFS_KLP_DIR/$1/transition)" == 0 ]]
+}
+
+# stays(modname) - die if a transition ends within two seconds
+function stays() {
+	local i
+
+	for i in {1..20}; do
+		! is_over $1 || die "the transition of $1 is over"
+		sleep 0.1
+	done
+}
+
+PATCHED="% insmod test_modules/$MOD_PATCH.ko
+$(patching_messages $MOD_PATCH)"
+UNPATCHED="% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled
+$(unpatching_messages $MOD_PATCH)
+% rmmod $MOD_PATCH
+% rmmod $MOD_TARGET"
+
+
+# - every CPU has a kernel thread that never sleeps, and is in no function that
+#   changes
+
+start_test "kernel threads that never sleep"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH
+check_soon
+disable_lp $MOD_PATCH
+unload_lp $MOD_PATCH
+unload_mod $MOD_TARGET
+check_clean
+
+check_result "% insmod test_modules/$MOD_TARGET.ko
+$PATCHED
+$UNPATCHED"
+
+
+# - they are in the function, and the transition ends when they have left it
+
+start_test "kernel threads that never sleep, in the function"
+
+load_mod $MOD_TARGET inside=1
+load_lp_nowait $MOD_PATCH
+stays $MOD_PATCH
+log "% echo N > $INSIDE"
+echo N > $INSIDE
+wait_until is_over $MOD_PATCH ||
+	die "the transition is not over"
+check_soon
+disable_lp $MOD_PATCH
+unload_lp $MOD_PATCH
+unload_mod $MOD_TARGET
+check_clean
+
+check_result "% insmod test_modules/$MOD_TARGET.ko inside=1
+% insmod test_modules/$MOD_PATCH.ko
+livepatch: enabling patch '$MOD_PATCH'
+livepatch: '$MOD_PATCH': initializing patching transition
+livepatch: '$MOD_PATCH': starting patching transition
+% echo N > $INSIDE
+livepatch: '$MOD_PATCH': completing patching transition
+livepatch: '$MOD_PATCH': patching complete
+$UNPATCHED"
+
+
+# - every CPU has a process that makes no system call
+
+start_test "processes that make no system call"
+
+for cpu in $(seq $(nproc)); do
+	taskset -c $((cpu - 1)) bash -c 'while :; do :; done' &
+done
+load_lp $MOD_LIVEPATCH
+check_soon
+disable_lp $MOD_LIVEPATCH
+unload_lp $MOD_LIVEPATCH
+kill $(jobs -p)
+wait 2> /dev/null
+check_clean
+
+check_result "% insmod test_modules/$MOD_LIVEPATCH.ko
+$(patching_messages $MOD_LIVEPATCH)
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+$(unpatching_messages $MOD_LIVEPATCH)
+% rmmod $MOD_LIVEPATCH"
+
+
+# - a real-time thread never leaves its CPU: it is disturbed, but not where the
+#   administrator does not want that
+
+if is_rust && [[ $(nproc) -gt 1 && -e $SHARE ]]; then
+
+start_test "CPU that must not be disturbed"
+
+load_mod $MOD_TARGET fifo_cpu=1
+echo 1 > $UNDISTURBED
+[[ "$(cat $UNDISTURBED)" == 1 ]] ||
+	die "undisturbed_cpus is $(cat $UNDISTURBED)"
+share=$(cat $SHARE)
+echo 0 > $SHARE
+load_lp_nowait $MOD_PATCH
+stays $MOD_PATCH
+echo > $UNDISTURBED
+echo $share > $SHARE
+wait_until is_over $MOD_PATCH ||
+	die "the transition is not over"
+check_soon
+disable_lp $MOD_PATCH
+unload_lp $MOD_PATCH
+unload_mod $MOD_TARGET
+check_clean
+
+check_result "% insmod test_modules/$MOD_TARGET.ko fifo_cpu=1
+% insmod test_modules/$MOD_PATCH.ko
+livepatch: enabling patch '$MOD_PATCH'
+livepatch: '$MOD_PATCH': initializing patching transition
+livepatch: '$MOD_PATCH': starting patching transition
+livepatch: '$MOD_PATCH': completing patching transition
+livepatch: '$MOD_PATCH': patching complete
+$UNPATCHED"
+
+fi
+
+
+exit 0
