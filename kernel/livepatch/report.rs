@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The log lines and the tracepoints of the core.
+//! The log lines, the tracepoints and the notifications of the core.
 //!
 //! The rules report everything that happens, in the order in which it happens. Each log line is the
 //! one that the C core prints. The tracepoints are described in
-//! `Documentation/livepatch/tracepoints.rst`.
+//! `Documentation/livepatch/tracepoints.rst`, the notifications in
+//! `Documentation/ABI/testing/sysfs-kernel-livepatch`.
 
 use crate::{
     edge::{
@@ -14,6 +15,7 @@ use crate::{
             Patch, //
         },
         log,
+        notify,
         tasks::TaskRef,
         trace, //
     },
@@ -32,7 +34,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Logs and traces an event of a patch or of its transition.
+/// Logs and traces an event of a patch or of its transition, or notifies processes that wait for it.
 pub(crate) fn event<'a, H>(host: &H, event: Event<&'a Patch, &'a Object, Error>)
 where
     H: Host<Patch = &'a Patch, Object = &'a Object, Error = Error>,
@@ -109,6 +111,9 @@ where
         }
         Event::Completing(patch) => debug(patch, bindings::klp_debug_event_KLP_DEBUG_COMPLETING),
         Event::Complete(patch) => pr_notice!("'{}': {direction} complete\n", patch.name()),
+
+        Event::Changed(shown) => notify::wake_pollers(shown),
+        Event::Reached(patch, stage) => notify::send_uevent(patch, stage),
     }
 }
 

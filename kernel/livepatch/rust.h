@@ -155,6 +155,10 @@ int klp_kobj_add_func(struct klp_func *func, struct klp_object *obj);
 void klp_kobj_put_patch(struct klp_patch *patch);
 void klp_kobj_put_object(struct klp_object *obj);
 void klp_kobj_put_func(struct klp_func *func);
+void klp_notify_enabled(struct klp_patch *patch);
+void klp_notify_transition(struct klp_patch *patch);
+void klp_notify_patched(struct klp_object *obj);
+void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching);
 
 /* messages.c */
 enum klp_debug_event {

@@ -10,7 +10,8 @@
  * /sys/kernel/livepatch/<patch>/<object>/patched
  * /sys/kernel/livepatch/<patch>/<object>/<function,position>/
  *
- * What the files say and do is in sysfs.rs.
+ * What the files say and do is in sysfs.rs, and when their pollers are woken up
+ * is decided by the rules, in model/.
  */
 
 #include <linux/completion.h>
@@ -19,7 +20,8 @@
 #include <linux/sysfs.h>
 #include "rust.h"
 
-static struct kobject *klp_root_kobj;
+/* A kset, because uevents are sent for kobjects that are in one. */
+static struct kset *klp_kset;
 
 static struct klp_patch *to_patch(struct kobject *kobj)
 {
@@ -149,7 +151,11 @@ void klp_kobj_init_func(struct klp_func *func)
 
 int klp_kobj_add_patch(struct klp_patch *patch)
 {
-	return kobject_add(&patch->kobj, klp_root_kobj, "%s", patch->mod->name);
+	/* Only kobject_add() takes the reference, and a failing one drops it. */
+	patch->kobj.kset = klp_kset;
+
+	return kobject_add(&patch->kobj, &klp_kset->kobj, "%s",
+			   patch->mod->name);
 }
 
 int klp_kobj_add_object(struct klp_object *obj, struct klp_patch *patch)
@@ -182,14 +188,51 @@ void klp_kobj_put_func(struct klp_func *func)
 	kobject_put(&func->kobj);
 }
 
+/*
+ * Wake up the pollers of a file whose value has changed.  A kobject that is not
+ * in sysfs yet, or not any more, has none.
+ */
+void klp_notify_enabled(struct klp_patch *patch)
+{
+	sysfs_notify(&patch->kobj, NULL, enabled_attr.attr.name);
+}
+
+void klp_notify_transition(struct klp_patch *patch)
+{
+	sysfs_notify(&patch->kobj, NULL, transition_attr.attr.name);
+}
+
+void klp_notify_patched(struct klp_object *obj)
+{
+	sysfs_notify(&obj->kobj, NULL, patched_attr.attr.name);
+}
+
+/*
+ * Sends a uevent about the transition of a patch that is in sysfs.  There was
+ * no "add", so that the driver core sends no "remove" when the patch goes.
+ */
+void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching)
+{
+	char name[sizeof("PATCH=") + MODULE_NAME_LEN];
+	char transition[32];
+	char direction[32];
+	char *envp[] = { name, transition, direction, NULL };
+
+	snprintf(name, sizeof(name), "PATCH=%s", patch->mod->name);
+	snprintf(transition, sizeof(transition), "TRANSITION=%s", stage);
+	snprintf(direction, sizeof(direction), "DIRECTION=%s",
+		 patching ? "patching" : "unpatching");
+	kobject_uevent_env(&patch->kobj, KOBJ_CHANGE, envp);
+}
+
 bool klp_sysfs_ready(void)
 {
-	return klp_root_kobj;
+	return klp_kset;
 }
 
 int __init klp_sysfs_init(void)
 {
-	klp_root_kobj = kobject_create_and_add("livepatch", kernel_kobj);
+	klp_kset = kset_create_and_add("livepatch", NULL, kernel_kobj);
 
-	return klp_root_kobj ? 0 : -ENOMEM;
+	return klp_kset ? 0 : -ENOMEM;
 }

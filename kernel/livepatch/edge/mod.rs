@@ -13,6 +13,7 @@ pub(crate) mod index;
 pub(crate) mod kallsyms;
 pub(crate) mod log;
 pub(crate) mod mutex;
+pub(crate) mod notify;
 pub(crate) mod patches;
 pub(crate) mod retired;
 pub(crate) mod shadow_table;

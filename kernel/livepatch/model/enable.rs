@@ -18,6 +18,7 @@ use super::{
     Host,
     PatchHost,
     Refusal,
+    Stage,
     TaskState, //
 };
 
@@ -71,7 +72,8 @@ fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     }
     host.tell(Event::Enabled(patch));
     transition::start(host, patch);
-    host.set_enabled(patch, true);
+    patch::set_enabled(host, patch, true);
+    host.tell(Event::Reached(patch, Stage::Started));
     try_complete(host, patch);
     Ok(())
 }
@@ -127,7 +129,8 @@ fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
 
     host.tell(Event::Disabled(patch));
     transition::start(host, patch);
-    host.set_enabled(patch, false);
+    patch::set_enabled(host, patch, false);
+    host.tell(Event::Reached(patch, Stage::Started));
     try_complete(host, patch);
     Ok(())
 }

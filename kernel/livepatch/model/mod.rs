@@ -171,8 +171,35 @@ impl Expectation {
     pub(crate) const COUNT: usize = Self::CallbackSucceeds as usize + 1;
 }
 
+/// A value that the administrator can read at any time, and wait for.
+///
+/// `P` and `O` are a host's patches and objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shown<P, O> {
+    /// Whether the patch is enabled.
+    Enabled(P),
+    /// Whether the patch is in transition.
+    Transition(P),
+    /// Whether the object is patched.
+    Patched(O),
+}
+
+/// How far a transition is. While a stage is reported, the administrator reads the values that go
+/// with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// Tasks have been asked to switch.
+    Started,
+    /// Tasks have been asked to switch back.
+    Reversed,
+    /// Tasks have been switched by decree.
+    Forced,
+    /// The transition is over.
+    Completed,
+}
+
 /// Everything that the rules report of patches and transitions. The host decides which of it is
-/// logged and which is traced.
+/// logged, which is traced, and which wakes up processes that wait for it.
 ///
 /// `P`, `O` and `E` are a host's patches, objects and errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -226,6 +253,12 @@ pub(crate) enum Event<P, O, E> {
     Completing(P),
     /// The transition is over.
     Complete(P),
+
+    /// A value has just changed.
+    Changed(Shown<P, O>),
+    /// The transition of the patch has come to a stage. A transition that is given up before it
+    /// starts has none. The patch is visible to the administrator until this returns.
+    Reached(P, Stage),
 }
 
 /// What became of an attempt to switch a task.

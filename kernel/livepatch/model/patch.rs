@@ -13,7 +13,8 @@ use super::{
     Event,
     Expectation,
     PatchHost,
-    Refusal, //
+    Refusal,
+    Shown, //
 };
 
 /// What the patch is doing while one of its objects is patched or unpatched.
@@ -45,6 +46,21 @@ pub(crate) enum Which {
     Nops,
 }
 
+/// Sets whether a patch is enabled. It has been the opposite until now.
+pub(super) fn set_enabled<H: PatchHost>(host: &H, patch: H::Patch, enabled: bool) {
+    host.set_enabled(patch, enabled);
+    host.tell(Event::Changed(Shown::Enabled(patch)));
+}
+
+/// Sets whether an object is patched.
+fn set_patched<H: PatchHost>(host: &H, object: H::Object, patched: bool) {
+    // An object that cannot be patched has been unpatched all along.
+    if host.patched(object) != patched {
+        host.set_patched(object, patched);
+        host.tell(Event::Changed(Shown::Patched(object)));
+    }
+}
+
 /// Patches all functions of a loaded object, or none. Sleeps.
 ///
 /// After a failure, handlers may still be using the funcs until [`PatchHost::reclaim`] returns.
@@ -61,7 +77,7 @@ pub(crate) fn patch_object<H: PatchHost>(
         unpatch_object(host, object, when);
         return Err(error);
     }
-    host.set_patched(object, true);
+    set_patched(host, object, true);
     Ok(())
 }
 
@@ -107,7 +123,7 @@ fn pop_funcs<H: PatchHost>(host: &H, object: H::Object, which: Which, when: Circ
         }
     }
     if which == Which::All || host.is_nop_object(object) {
-        host.set_patched(object, false);
+        set_patched(host, object, false);
     }
 }
 

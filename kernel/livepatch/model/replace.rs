@@ -54,7 +54,7 @@ pub(crate) fn add_nops<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H:
 /// of them, which is why those stay.
 pub(crate) fn unpatch_replaced<H: PatchHost>(host: &H, patch: H::Patch) {
     for older in replaced(host, patch) {
-        host.set_enabled(older, false);
+        patch::set_enabled(host, older, false);
         host.tell(Event::Replaced {
             patch: older,
             by: patch,

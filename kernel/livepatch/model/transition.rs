@@ -28,6 +28,8 @@ use super::{
     Expectation,
     Host,
     Outcome,
+    Shown,
+    Stage,
     Tally,
     TaskHost,
     TaskState,
@@ -55,6 +57,7 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     let tasks = host.tasks();
     host.expect(Expectation::NoTransition, tasks.target() == TaskState::Idle);
     host.set_transition_patch(Some(patch));
+    host.tell(Event::Changed(Shown::Transition(patch)));
 
     // Without effect until tasks are asked to switch.
     host.set_target(target);
@@ -211,6 +214,7 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
         host.set_sched_switching(false);
         host.tell(Event::Switched(patch));
         complete(host, patch);
+        host.tell(Event::Reached(patch, Stage::Completed));
         return true;
     }
 
@@ -284,6 +288,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
     host.tell(Event::Complete(patch));
     host.set_target(TaskState::Idle);
     host.set_transition_patch(None);
+    host.tell(Event::Changed(Shown::Transition(patch)));
     settle::settle(host);
 }
 
@@ -315,9 +320,10 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
         true => Event::Enabled(patch),
         false => Event::Disabled(patch),
     });
-    host.set_enabled(patch, enabled);
+    patch::set_enabled(host, patch, enabled);
     host.set_target(tasks.target().opposite());
     start(host, patch);
+    host.tell(Event::Reached(patch, Stage::Reversed));
 
     // The pass that is arranged already may be a second away.
     if !tasks.retries_each_second() {
@@ -342,6 +348,7 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
             host.set_forced(other);
         }
     }
+    host.tell(Event::Reached(patch, Stage::Forced));
 
     // The last task to be switched asks for a pass as well, but only if the count of stragglers is
     // exact. It is too high if a task has ended without having switched.

@@ -14,6 +14,7 @@ mod func;
 mod machine;
 mod modules;
 mod names;
+mod notify;
 mod patch;
 mod redirect;
 mod relocs;

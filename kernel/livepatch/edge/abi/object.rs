@@ -64,7 +64,8 @@ impl Object {
         unsafe { &*object.cast() }
     }
 
-    pub(super) fn as_ptr(&self) -> *mut bindings::klp_object {
+    /// The object itself, for C.
+    pub(crate) fn as_ptr(&self) -> *mut bindings::klp_object {
         self.0.get()
     }
 

@@ -9,6 +9,7 @@
 mod ask;
 mod code;
 mod look;
+pub(crate) mod notify;
 mod patches;
 mod place;
 mod sane;
@@ -253,6 +254,7 @@ struct State {
     log: [Option<Entry>; LOG],
     logged: usize,
     traces: [Option<Traced>; trace::TRACES],
+    notices: notify::Notices,
 }
 
 /// The machine.
@@ -375,6 +377,7 @@ impl Machine {
                 log: [None; LOG],
                 logged: 0,
                 traces: [None; trace::TRACES],
+                notices: notify::Notices::NONE,
             }),
             reliable_stacks: Cell::new(true),
             retry: Cell::new(None),

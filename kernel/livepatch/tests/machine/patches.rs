@@ -28,7 +28,8 @@ use crate::model::{
     Event,
     Expectation,
     ModuleHost,
-    PatchHost, //
+    PatchHost,
+    Shown, //
 };
 
 impl PatchHost for Machine {
@@ -58,6 +59,10 @@ impl PatchHost for Machine {
     }
 
     fn set_transition_patch(&self, patch: Option<Patch>) {
+        let before = self.transition_patch();
+        if let Some(changed) = patch.or(before).filter(|_| patch != before) {
+            self.note_change(Shown::Transition(changed));
+        }
         self.state.borrow_mut().transition = patch;
     }
 
@@ -70,6 +75,9 @@ impl PatchHost for Machine {
     }
 
     fn set_enabled(&self, patch: Patch, enabled: bool) {
+        if self.enabled(patch) != enabled {
+            self.note_change(Shown::Enabled(patch));
+        }
         self.patch(patch, |patch| patch.enabled = enabled);
     }
 
@@ -148,6 +156,9 @@ impl PatchHost for Machine {
     }
 
     fn set_patched(&self, object: Object, patched: bool) {
+        if self.patched(object) != patched {
+            self.note_change(Shown::Patched(object));
+        }
         self.object(object, |object| object.patched = patched);
     }
 
@@ -407,6 +418,8 @@ impl PatchHost for Machine {
                 self.keep_trace(event, None);
             }
             Event::Switched(_) => self.count_and_trace(event),
+            Event::Changed(shown) => self.told_of_change(shown),
+            Event::Reached(patch, stage) => self.told_of_stage(patch, stage),
             Event::Starting(_) | Event::Reversing(_) | Event::Forcing(_) => {
                 self.count_and_trace(event);
                 self.record(Entry::Told(event));

@@ -55,7 +55,7 @@ impl Machine {
             let stack = &state.stacks[function.0];
             stack.funcs[..stack.len].contains(&Some(func))
         };
-        let mut sane = !self.warned.get();
+        let mut sane = !self.warned.get() && state.notices.are_complete();
         for (number, patch) in state.patches.iter().enumerate() {
             let patch_id = Patch(number);
             let moving = state.transition == Some(patch_id);

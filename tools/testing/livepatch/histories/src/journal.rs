@@ -202,7 +202,9 @@ impl Journal {
             Event::Enabled(_)
             | Event::Disabled(_)
             | Event::Replaced { .. }
-            | Event::Switched(_) => return Err("it is traced, not logged".into()),
+            | Event::Switched(_)
+            | Event::Changed(_)
+            | Event::Reached(..) => return Err("it is not logged".into()),
         } += 1;
         Ok(())
     }
