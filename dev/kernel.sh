@@ -45,7 +45,7 @@ run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
 rsync -a "$tree/tools/testing/selftests/livepatch" "$out/selftests/"
 run_logged "building the selftests" "$out/log/selftests" \
 	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"
-for program in test_klp-call_getpid test_klp-exit; do
+for program in test_klp-call_getpid test_klp-exit test_klp-notify; do
 	gcc -O2 -pthread -o "$out/selftests/livepatch/$program" "$out/selftests/livepatch/$program.c"
 done
 run_logged "building klpctl" "$out/log/klpctl" \

@@ -16,8 +16,8 @@
 available=$(tree_dir)/tools/testing/selftests/livepatch
 [ -d "$available" ] || die "there are no selftests in $available" "make kernel CORE=$CORE DEBUG=$DEBUG"
 if [ "$CORE" = c ]; then
-	# The C core has no tracepoints, and frees code that tasks are in.
-	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-exiting.sh test-leave.sh"
+	# The C core has no tracepoints, notifies nobody, and frees code that tasks are in.
+	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-exiting.sh test-leave.sh test-notify.sh"
 fi
 for script in ${LEAVE_OUT:-}; do
 	[ -f "$available/$script" ] || die "LEAVE_OUT names $script, which is not in $available" "correct the name, or remove it"
