@@ -10,8 +10,8 @@
  * /sys/kernel/livepatch/<patch>/<object>/patched
  * /sys/kernel/livepatch/<patch>/<object>/<function,position>/
  *
- * What the files say and do is in sysfs.rs, and when their pollers are woken up
- * is decided by the rules, in model/.
+ * sysfs.rs reads and writes the values.  The rules in model/ decide when pollers
+ * are woken up.
  */
 
 #include <linux/completion.h>

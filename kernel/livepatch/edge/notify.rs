@@ -33,7 +33,8 @@ pub(crate) fn wake_pollers(shown: Shown<&Patch, &Object>) {
 
 /// Sends a uevent about the transition of a patch. Sleeps.
 ///
-/// Whether anybody hears it, or memory is short, is of no concern to the transition.
+/// A uevent is lost if memory is short. The transition does not depend on it, and the patch's files
+/// are right in any case.
 pub(crate) fn send_uevent(patch: &Patch, stage: Stage) {
     let stage = match stage {
         Stage::Started => c"start",

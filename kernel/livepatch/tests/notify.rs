@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What processes that wait for a patch are notified of.
+//! Notifications of processes that wait for a patch.
 //!
-//! That each change of a value is reported, once and before the next one, is checked by the machine
-//! in every test.
+//! The machine checks in every test that each change of a value is reported, once and before the
+//! next one.
 
 #[kernel::macros::kunit_tests(rust_livepatch_notify)]
 mod tests {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Who waits for a value to change, or for a transition to get somewhere.
+//! Processes that wait for a value to change, or for a transition to come to a stage.
 
 use super::{
     Machine,
@@ -16,7 +16,7 @@ use crate::model::{
 /// How many stages are kept.
 const STAGES: usize = 8;
 
-/// What a listener to uevents is told.
+/// A uevent, and the values that its receiver reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Uevent {
     pub(crate) patch: Patch,
@@ -27,7 +27,7 @@ pub(crate) struct Uevent {
     pub(crate) running: bool,
 }
 
-/// What has been reported, and what has yet to be.
+/// The uevents that were sent, and the change that has yet to be reported.
 #[derive(Clone, Copy)]
 pub(super) struct Notices {
     /// A value has changed, and its pollers were not woken up yet.
