@@ -64,6 +64,24 @@ function klpctl() {
 		fail "klpctl $* exits with $status, not $expected"
 }
 
+# interrupted_load(status, signal, args...) - load $MOD_DEMO, which is held up, for
+#	an hour, send this signal to klpctl, which must exit with this status
+function interrupted_load() {
+	local expected="$1" signal="$2"; shift 2
+	local pid status=0
+
+	log "% klpctl load --timeout 1h $* & kill -$signal"
+	"$KLPCTL" load --timeout 1h "$@" test_modules/$MOD_DEMO.ko \
+		> "$SCRATCH/output" 2>&1 < /dev/null &
+	pid=$!
+	wait_until 'grep -qs 1 $SYSFS_KLP_DIR/$MOD_DEMO/transition' ||
+		fail "$MOD_DEMO is not in transition"
+	kill -$signal $pid
+	wait $pid || status=$?
+	[[ $status -eq $expected ]] ||
+		fail "klpctl load exits with $status, not $expected"
+}
+
 # says(line) - klpctl said a line that contains this
 function says() {
 	grep -qF -e "$1" "$SCRATCH/output" ||
@@ -322,11 +340,46 @@ klpctl 1 load test_modules/$MOD_DEMO.ko
 says "unload it first"
 klpctl 0 unload $MOD_DEMO
 check_gone $MOD_DEMO
-klpctl 1 load --timeout 1 --revert-on-timeout test_modules/$MOD_DEMO.ko
-says "was taken back"
+klpctl 7 load --timeout 1 --revert-on-timeout test_modules/$MOD_DEMO.ko
+says "$MOD_DEMO was not applied in time, and was taken back"
 check_gone $MOD_DEMO
 stop_busy
 pass
+
+
+start_test "klpctl load and a signal"
+
+start_busy
+interrupted_load 7 TERM --revert-on-timeout
+says "SIGTERM: $MOD_DEMO was not applied yet, and was taken back"
+check_gone $MOD_DEMO
+interrupted_load 143 TERM
+says "SIGTERM: the transition of $MOD_DEMO goes on"
+klpctl 3 status
+klpctl 0 disable $MOD_DEMO
+klpctl 0 unload $MOD_DEMO
+stop_busy
+pass
+
+
+# Left to itself, it would look again after a day.
+if is_rust; then
+	start_test "klpctl watch is woken up"
+
+	start_busy
+	klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
+	"$KLPCTL" watch --interval 1d --count 2 > "$SCRATCH/output" 2>&1 < /dev/null &
+	WATCH=$!
+	wait_until '[[ -s "$SCRATCH/output" ]]'
+	echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
+	wait_until '[[ ! -e /proc/$WATCH/exe ]]' ||
+		fail "klpctl watch has not looked again"
+	wait $WATCH
+	wait_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO ]]'
+	klpctl 0 unload $MOD_DEMO
+	stop_busy
+	pass
+fi
 
 
 start_test "klpctl force"

@@ -40,7 +40,7 @@ function fail() {
 }
 
 # start_listener(name, args...) - start test_klp-notify, which is ready when this
-#	returns; what it prints is in $SCRATCH/name
+#	returns; its output is in $SCRATCH/name
 function start_listener() {
 	local name="$1"; shift
 
@@ -54,12 +54,12 @@ function poll_file() {
 	start_listener $1 poll "$SYSFS_KLP_DIR/$2"
 }
 
-# heard(name) - what a listener has printed, in one line
+# heard(name) - the output of a listener, in one line
 function heard() {
 	paste -s -d ' ' "$SCRATCH/$1"
 }
 
-# hears(name, values) - what a listener prints is these values, sooner or later
+# hears(name, values) - a listener has printed these values, sooner or later
 function hears() {
 	wait_until '[[ "$(heard '$1')" == "'"$2"'" ]]' ||
 		fail "$1: '$(heard $1)', not '$2'"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waits for what the kernel tells about livepatches, and prints one line each
- * time.  Nothing is looked at again after a while: without a notification, no
- * line.
+ * Waits for notifications of livepatches, and prints one line for each.  There is
+ * no timeout: without a notification, there is no line.
  *
  *   poll FILE	the value of a file in sysfs, at once and after each change, and
  *		"gone" at the end
