@@ -7,11 +7,14 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
+use crate::root::Root;
+use crate::signals::Signal;
 use crate::sysfs;
 
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Action {
         }
     }
 
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self, root: &Root) -> Result<(), Failure> {
         match self {
             Self::Insert { file, parameters } => {
                 // A path that begins with a dash must not look like an option.
@@ -52,7 +55,7 @@ impl Action {
                 tool(Command::new("rmmod").arg("--").arg(module.as_os_str())).map(drop)
             }
             Self::Write { patch, file, value } => {
-                let path = sysfs::folder_of(patch).join(file);
+                let path = root.path(sysfs::folder_of(patch).join(file));
                 // The flags are those of a shell, which set the file's time: see System::look().
                 let written = fs::OpenOptions::new()
                     .write(true)
@@ -107,9 +110,11 @@ pub fn module_info(file: &Path) -> Option<(Name, bool)> {
     Some((name.as_slice().into(), field("livepatch")? == b"Y"))
 }
 
-/// Runs one of kmod's tools.
+/// Runs one of kmod's tools. If a signal ends it, that is the exit status of the error.
 fn tool(command: &mut Command) -> Result<Output, Failure> {
-    let output = command.env("LC_ALL", "C").output().map_err(|error| {
+    // Signals from a terminal are for klpctl, which waits for the tool.
+    command.env("LC_ALL", "C").process_group(0);
+    let output = command.output().map_err(|error| {
         Failure::error(format!(
             "cannot run {}: {error}; it belongs to kmod",
             name::escape(command.get_program().as_bytes())
@@ -121,12 +126,15 @@ fn tool(command: &mut Command) -> Result<Output, Failure> {
 
     let said: Vec<_> = output.stderr.trim_ascii().split(|&b| b == b'\n').collect();
     let said: Vec<_> = said.into_iter().map(name::escape).collect();
-    Err(Failure::error(match said.join("; ") {
+    let signal = output.status.signal().and_then(Signal::of);
+    let exit = signal.map_or(Exit::Error, Signal::exit);
+    let message = match said.join("; ") {
         text if text.is_empty() => format!(
             "{}: {}",
             name::escape(command.get_program().as_bytes()),
             output.status
         ),
         text => text,
-    }))
+    };
+    Err(Failure::new(exit, message))
 }

@@ -18,6 +18,12 @@ pub enum Exit {
     Nothing = 5,
     /// All patches are applied, but at least one by force.
     Forced = 6,
+    /// A patch was not applied in time, and was taken back.
+    TakenBack = 7,
+    /// A signal has ended the command. These are 128 and the signal's number, as in a shell.
+    Hangup = 129,
+    Interrupted = 130,
+    Terminated = 143,
 }
 
 impl Exit {

@@ -5,12 +5,12 @@
 //! The tool reads sysfs, procfs and the kernel log, all by way of [`root`], and builds a
 //! [`system::System`] from them, once for each answer. [`blockers`] finds the tasks that hold a
 //! transition up, and [`held`] those that hold a module. The [`commands`] print the answer as text
-//! or JSON. Every change of the patches goes through [`action`]. [`trace`] creates a trace
-//! instance, and removes it.
+//! or JSON. Every change of the patches goes through [`action`]. [`notice`] waits for changes, and
+//! [`edge`] has the system calls for that. [`trace`] creates a trace instance, and removes it.
 //!
 //! Documentation/livepatch/klpctl.rst describes the use of the tool.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod action;
 mod advice;
@@ -18,15 +18,19 @@ mod args;
 mod blockers;
 mod commands;
 mod describe;
+#[allow(unsafe_code)]
+mod edge;
 mod evidence;
 mod exit;
 mod held;
 mod json;
 mod kmsg;
 mod name;
+mod notice;
 mod options;
 mod proc;
 mod root;
+mod signals;
 mod sysfs;
 mod system;
 mod tar;
@@ -105,6 +109,7 @@ fn answer(options: &Options, term: Term, out: &mut dyn Write) -> Result<Exit, Fa
         root,
         term,
         out,
+        signals: None,
     };
     let exit = commands::run(&mut context)?;
     context.out.flush()?;

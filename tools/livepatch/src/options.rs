@@ -142,7 +142,7 @@ pub struct OptionSpec {
 pub enum Value {
     /// The option takes no value. It sets the field to true.
     Flag(Field<bool>),
-    Seconds(Field<Option<Duration>>),
+    Time(Field<Option<Duration>>),
     Number(Field<Option<usize>>),
     Dir(Field<Option<PathBuf>>),
     File(Field<Option<PathBuf>>),
@@ -155,7 +155,7 @@ impl Value {
     pub fn word(&self) -> Option<&'static str> {
         match self {
             Self::Flag(_) => None,
-            Self::Seconds(_) => Some("SECONDS"),
+            Self::Time(_) => Some("TIME"),
             Self::Number(_) => Some("N"),
             Self::Dir(_) => Some("DIR"),
             Self::File(_) => Some("FILE"),
@@ -166,15 +166,28 @@ impl Value {
     fn set(&self, options: &mut Options, text: &OsStr) -> Option<()> {
         match self {
             Self::Flag(field) => *field(options) = true,
-            Self::Seconds(field) => {
-                let seconds: f64 = text.to_str()?.parse().ok()?;
-                *field(options) = Some(Duration::try_from_secs_f64(seconds).ok()?);
-            }
+            Self::Time(field) => *field(options) = Some(time(text.to_str()?)?),
             Self::Number(field) => *field(options) = Some(text.to_str()?.parse().ok()?),
             Self::Dir(field) | Self::File(field) => *field(options) = Some(text.into()),
         }
         Some(())
     }
+}
+
+/// Parses a time: a number of seconds, or of the units that follow it.
+fn time(text: &str) -> Option<Duration> {
+    let end = text.find(|c: char| c.is_ascii_alphabetic());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    Duration::try_from_secs_f64(number * seconds).ok()
 }
 
 impl OptionSpec {
@@ -237,7 +250,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "stuck-after",
         short: None,
-        value: Value::Seconds(|options| &mut options.stuck_after),
+        value: Value::Time(|options| &mut options.stuck_after),
         commands: EVERY,
         about: "from when a transition counts as stuck (60)",
     },
@@ -258,7 +271,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "timeout",
         short: Some('t'),
-        value: Value::Seconds(|options| &mut options.timeout),
+        value: Value::Time(|options| &mut options.timeout),
         commands: WAITS,
         about: "wait so long (60; wait: for ever), 0 not at all",
     },
@@ -293,7 +306,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec {
         long: "interval",
         short: Some('i'),
-        value: Value::Seconds(|options| &mut options.interval),
+        value: Value::Time(|options| &mut options.interval),
         commands: &[Command::Watch],
         about: "look so often (1)",
     },
@@ -354,7 +367,7 @@ mod tests {
         for option in OPTIONS {
             let (old, new) = match option.value {
                 Value::Flag(_) => ("false", "true"),
-                Value::Seconds(_) => ("None", "Some(7s)"),
+                Value::Time(_) => ("None", "Some(7s)"),
                 Value::Number(_) => ("None", "Some(7)"),
                 Value::Dir(_) | Value::File(_) => ("None", "Some(\"7\")"),
             };
@@ -372,7 +385,7 @@ mod tests {
         for option in OPTIONS {
             let word = match option.value {
                 Value::Flag(_) | Value::Dir(_) | Value::File(_) => continue,
-                Value::Seconds(_) => "SECONDS",
+                Value::Time(_) => "TIME",
                 Value::Number(_) => "N",
             };
             let error = option.set(&mut Options::default(), OsStr::new("-1\n"));
@@ -383,6 +396,26 @@ mod tests {
                     option.long
                 )
             );
+        }
+    }
+
+    #[test]
+    fn times() {
+        let parsed = |text: &str| time(text).map(|time| time.as_millis());
+        for (text, expected) in [
+            ("0", 0),
+            ("1.5", 1500),
+            ("90s", 90_000),
+            ("250ms", 250),
+            ("5m", 300_000),
+            ("5min", 300_000),
+            ("0.5h", 1_800_000),
+            ("1d", 86_400_000),
+        ] {
+            assert_eq!(parsed(text), Some(expected), "{text}");
+        }
+        for wrong in ["", "m", "-1", "1 m", "1x", "inf", "nan", "1e3", "1m30s"] {
+            assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }
 }

@@ -87,7 +87,7 @@ impl Root {
 
     /// Opens a file without waiting. A captured tree may have a FIFO or the like in the file's
     /// place.
-    fn open(&self, path: impl AsRef<Path>) -> Result<File> {
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = self.path(path);
         #[cfg(test)]
         tests::note(&path);

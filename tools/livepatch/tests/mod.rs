@@ -10,6 +10,7 @@
 
 mod changes;
 mod cost;
+mod deadlines;
 mod documents;
 mod golden;
 mod held;
@@ -36,10 +37,10 @@ fn read_source(path: &str) -> String {
 }
 
 /// A folder of its own, which goes with this.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
 
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +50,7 @@ impl Scratch {
         Self(folder)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::{klpctl_in, klpctl_to, Scratch};
-use crate::commands::wait::{finish, reached, until_free, until_settled, Goal};
+use crate::commands::wait::{deadline, finish, reached, until_free, until_settled, AtEnd, Goal};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
@@ -172,6 +172,7 @@ fn with_context(
         root: Root::captured(tree.path()),
         term: Term::NONE,
         out,
+        signals: None,
     })
 }
 
@@ -268,7 +269,7 @@ fn while_others_change_it() {
         fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
     });
     let failure = with_context(&tree, &Options::default(), &mut out, |context| {
-        until_settled(context, &patch, Some(patience()))?;
+        until_settled(context, &patch, deadline(patience()), AtEnd::Leave)?;
         reached(context, &patch, Goal::Applied).map(drop)
     })
     .unwrap_err();
@@ -293,7 +294,7 @@ fn until_the_module_is_free() {
         fs::rename(new, tree.path().join(REFCNT)).unwrap();
     });
     with_context(&tree, &Options::default(), &mut out, |context| {
-        until_free(context, &HELD.into(), patience())
+        until_free(context, &HELD.into(), deadline(patience()))
     })
     .unwrap();
     let line = "test_klp_sleep_patch: disabled, waiting for its module, which is held\n";
@@ -304,7 +305,7 @@ fn until_the_module_is_free() {
 fn for_a_module_that_is_free_or_gone() {
     let free = |tree: &Scratch, module: &str| {
         output(tree, &Options::default(), |context| {
-            until_free(context, &module.into(), Duration::ZERO)
+            until_free(context, &module.into(), deadline(Duration::ZERO))
         })
     };
     for (tree, module) in [
@@ -326,7 +327,7 @@ fn for_a_module_in_vain() {
     let tree = Scratch::tree("held");
     let timeout = Duration::from_millis(300);
     let (out, result) = output(&tree, &Options::default(), |context| {
-        until_free(context, &HELD.into(), timeout)
+        until_free(context, &HELD.into(), deadline(timeout))
     });
     let failure = result.unwrap_err();
     assert_eq!(failure.exit, Exit::Error);
@@ -345,7 +346,7 @@ fn for_a_module_in_vain() {
         ..Options::default()
     };
     let (out, result) = output(&tree, &json, |context| {
-        until_free(context, &HELD.into(), timeout)
+        until_free(context, &HELD.into(), deadline(timeout))
     });
     assert!(result.is_err());
     assert_eq!(out.lines().count(), 1, "{out}");

@@ -32,6 +32,7 @@ pub fn disable(context: &mut Context<'_>) -> Outcome {
 
 fn prepare(context: &mut Context<'_>) -> Result<(System, Name), Failure> {
     context.need_live_system()?;
+    context.catch_signals();
     let system = context.look()?;
     let patch = context.patch_names().swap_remove(0);
 
@@ -57,5 +58,5 @@ fn set(context: &mut Context<'_>, patch: &Name, now: Option<bool>, wanted: bool)
         Goal::Disabled
     };
     let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
-    wait::until_reached(context, patch, goal, timeout)
+    wait::until_reached(context, patch, goal, wait::deadline(timeout))
 }

@@ -52,7 +52,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     if context.options.dry_run {
         return Ok(Exit::Done);
     }
-    wait::until_reached(context, &patch, goal, TIMEOUT)
+    wait::until_reached(context, &patch, goal, wait::deadline(TIMEOUT))
 }
 
 fn risk(system: &System, moving: &PatchStatus) -> String {

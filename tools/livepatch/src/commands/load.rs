@@ -5,16 +5,20 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use super::wait::{self, Ended, Goal};
+use super::wait::{self, AtEnd, Cause, Ended, Goal};
 use super::{module_name, unload, Context, Outcome};
 use crate::action::{self, Action};
 use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
+use crate::signals::Signals;
+use crate::sysfs;
 use crate::system::{PatchStatus, State};
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
+    context.catch_signals();
     let files = files(&context.options.operands)?;
 
     // The first change comes after the last check, so that an error in a later file changes
@@ -101,31 +105,69 @@ fn load(
         return Ok(Exit::Done);
     }
 
-    context.act(&Action::Insert { file, parameters })?;
+    if let Some(signal) = context.signals.as_ref().and_then(Signals::take) {
+        return Err(Failure::new(
+            signal.exit(),
+            format!("{} has come before {module} was loaded", signal.name()),
+        ));
+    }
+    // The time begins before the module's own functions run, which may take long.
+    let deadline = wait::deadline(context.options.timeout.unwrap_or(wait::TIMEOUT));
+    let inserted = context.act(&Action::Insert { file, parameters });
     if context.options.dry_run {
-        return Ok(Exit::Done);
+        return inserted.map(|()| Exit::Done);
     }
-    let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
-    if wait::until_settled(context, module, Some(timeout))? == Ended::Done {
-        return wait::finish(context, module, Goal::Applied);
+    if let Err(failure) = inserted {
+        // A signal that is for klpctl as well, as when a service is stopped, can end insmod when the
+        // kernel has loaded the module.
+        let killed = failure.exit != Exit::Error;
+        if !killed || !context.root.exists(sysfs::folder_of(module)) {
+            return Err(failure);
+        }
     }
-    let exit = wait::timed_out(context)?;
-    match context.options.revert_on_timeout {
-        true => revert(context, module),
-        false => Ok(exit),
+    finish(context, module, deadline)
+}
+
+/// Waits for the end of the transition, and takes the patch back if that is wanted.
+pub fn finish(context: &mut Context<'_>, module: &Name, deadline: Option<Instant>) -> Outcome {
+    let at_end = match context.options.revert_on_timeout {
+        true => AtEnd::TurnBack,
+        false => AtEnd::Leave,
+    };
+    match wait::until_settled(context, module, deadline, at_end)? {
+        Ended::Done => wait::finish(context, module, Goal::Applied),
+        Ended::Early(cause) => wait::ended_early(context, module, cause),
+        Ended::TurnedBack(cause, written) => take_back(context, module, cause, written),
     }
 }
 
-/// Takes back a patch that was not applied in time. The reverting gets the default timeout, because
-/// the given one may be short.
-fn revert(context: &mut Context<'_>, module: &Name) -> Outcome {
-    let exit = unload::unload(context, module, wait::TIMEOUT)?;
+/// Goes on with a patch that has been disabled because it was not applied in time: waits until it is
+/// gone, and unloads its module. That has the default timeout, because the given one is over.
+fn take_back(
+    context: &mut Context<'_>,
+    module: &Name,
+    cause: Cause,
+    written: Result<(), Failure>,
+) -> Outcome {
+    let (when, why) = match cause {
+        Cause::Timeout => ("in time", "timeout"),
+        Cause::Signal(signal) => ("yet", signal.name()),
+    };
+    let prefix = match cause {
+        Cause::Timeout => String::new(),
+        Cause::Signal(signal) => format!("{}: ", signal.name()),
+    };
+    let members = vec![("patch", module.into()), ("cause", why.into())];
+    let text = format!("{prefix}{module} is not applied {when}, and is taken back");
+    context.event("revert", members, &text)?;
+    written?;
 
-    match exit {
-        Exit::Done => Err(Failure::error(format!(
-            "{module} could not be applied in time, and was taken back"
-        ))),
-        _ => Ok(exit),
+    match unload::unload(context, module, wait::TIMEOUT)? {
+        Exit::Done => Err(Failure::new(
+            Exit::TakenBack,
+            format!("{prefix}{module} was not applied {when}, and was taken back"),
+        )),
+        exit => Ok(exit),
     }
 }
 

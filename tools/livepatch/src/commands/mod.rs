@@ -5,7 +5,7 @@
 mod enabled;
 mod force;
 mod list;
-mod load;
+pub mod load;
 mod report;
 mod status;
 mod unload;
@@ -24,6 +24,7 @@ use crate::json::Json;
 use crate::name::Name;
 use crate::options::{Command, Options};
 use crate::root::Root;
+use crate::signals::Signals;
 use crate::sysfs;
 use crate::system::System;
 use crate::term::Term;
@@ -37,6 +38,8 @@ pub struct Context<'a> {
     pub root: Root,
     pub term: Term,
     pub out: &'a mut dyn Write,
+    /// The signals that this command catches.
+    pub signals: Option<Signals>,
 }
 
 pub type Outcome = Result<Exit, Failure>;
@@ -112,7 +115,7 @@ impl Context<'_> {
         self.event(event, members, &format!("{prefix}{action}"))?;
         match dry {
             true => Ok(()),
-            false => action.run(),
+            false => action.run(&self.root),
         }
     }
 
@@ -126,6 +129,13 @@ impl Context<'_> {
              would do",
             self.options.spec().name
         )))
+    }
+
+    /// Has signals end a command between two steps, so that it can print the outcome.
+    fn catch_signals(&mut self) {
+        if !self.options.dry_run {
+            self.signals = Signals::catch().ok();
+        }
     }
 
     fn not_loaded(&self, patch: &Name) -> Failure {

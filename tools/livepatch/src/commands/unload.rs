@@ -2,9 +2,9 @@
 
 //! `klpctl unload`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::wait::{self, Ended, Goal};
+use super::wait::{self, AtEnd, Ended, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -12,6 +12,7 @@ use crate::name::Name;
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
+    context.catch_signals();
     let system = context.look()?;
     let patches = match context.options.all {
         // The last patch goes first, so that no function is served by an older patch in between.
@@ -43,17 +44,20 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 
 /// Disables a patch, and unloads its module once that is free, both within `timeout`.
 pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Outcome {
-    let begin = Instant::now();
+    let deadline = wait::deadline(timeout);
     let system = context.look()?;
 
     if let Some(status) = system.find(patch) {
         if status.patch.enabled != Some(false) {
             context.act(&Action::write(patch, "enabled", "0"))?;
         }
-        if !context.options.dry_run
-            && wait::until_settled(context, patch, Some(timeout))? == Ended::Timeout
-        {
-            return wait::timed_out(context);
+        if !context.options.dry_run {
+            match wait::until_settled(context, patch, deadline, AtEnd::Leave)? {
+                Ended::Done => {}
+                Ended::Early(cause) | Ended::TurnedBack(cause, _) => {
+                    return wait::ended_early(context, patch, cause)
+                }
+            }
         }
     }
     if context.options.dry_run {
@@ -62,7 +66,7 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
     }
 
     wait::reached(context, patch, Goal::Disabled)?;
-    wait::until_free(context, patch, timeout.saturating_sub(begin.elapsed()))?;
+    wait::until_free(context, patch, deadline)?;
     context.act(&Action::Remove(patch.clone()))?;
     wait::finish(context, patch, Goal::Unloaded)
 }

@@ -2,15 +2,25 @@
 
 //! `klpctl wait`, and the waiting that other commands do.
 
+use std::io::{self, Read};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{why, Context, Outcome};
+use crate::action::Action;
 use crate::blockers;
 use crate::describe;
+use crate::edge::{self, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
+use crate::notice::Notices;
+use crate::root::Root;
+use crate::signals::{Signal, Signals};
 use crate::sysfs;
 use crate::system::State;
 use crate::term;
@@ -18,31 +28,51 @@ use crate::term;
 /// The default timeout of commands that have started a transition.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The time between two reads of `transition`, or of a module's number of references. The kernel
-/// itself looks about once a second.
-const POLL: Duration = Duration::from_millis(100);
-
 /// The least time between two looks at the tasks.
 const LOOK: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The way a wait for the end of a transition has ended.
+#[derive(Debug)]
 pub enum Ended {
     Done,
+    /// The transition goes on.
+    Early(Cause),
+    /// The same, and the patch was disabled at once, with this result.
+    TurnedBack(Cause, Result<(), Failure>),
+}
+
+/// The reason for not waiting any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
     Timeout,
+    Signal(Signal),
+}
+
+/// The end of a wait for a transition that goes on, when the time is up or a signal arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtEnd {
+    Leave,
+    TurnBack,
+}
+
+/// Returns the end of a time that begins now, or `None` if that is for ever.
+pub fn deadline(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
 }
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
     let names = context.patch_names();
-    let timeout = context.options.timeout;
+    let deadline = context.options.timeout.and_then(deadline);
     let begin = Instant::now();
 
     if let Some(patch) = names.first() {
         if system.find(patch).is_none() {
             return Err(context.not_loaded(patch));
         }
-        if until_settled(context, patch, timeout)? == Ended::Timeout {
-            return timed_out(context);
+        match until_settled(context, patch, deadline, AtEnd::Leave)? {
+            Ended::Done => {}
+            _ => return timed_out(context),
         }
     } else {
         if system.patches.is_empty() {
@@ -51,9 +81,9 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         // Another transition may start when one has ended.
         let mut moving = system.moving().map(|status| status.patch.name.clone());
         while let Some(patch) = moving {
-            let left = timeout.map(|timeout| timeout.saturating_sub(begin.elapsed()));
-            if until_settled(context, &patch, left)? == Ended::Timeout {
-                return timed_out(context);
+            match until_settled(context, &patch, deadline, AtEnd::Leave)? {
+                Ended::Done => {}
+                _ => return timed_out(context),
             }
             moving = context.look()?.moving().map(|s| s.patch.name.clone());
         }
@@ -64,27 +94,109 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Waits until a patch is not in transition, or gone. A patch that is disabled and not in
-/// transition is about to go.
+/// Waits until a patch is not in transition, or gone, and shows the progress.
+///
+/// A thread of its own waits, and turns the patch back at the end if `at_end` says so. Looking at
+/// many tasks takes seconds, and a reader of the output may not read; neither must make the deadline
+/// late.
 pub fn until_settled(
     context: &mut Context<'_>,
     patch: &Name,
-    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+    at_end: AtEnd,
 ) -> Result<Ended, Failure> {
+    let (ours, theirs) = UnixStream::pair()?;
+    theirs.set_nonblocking(true)?;
+    let root = context.root.clone();
+    let signals = context.signals.take();
+
+    let (ended, shown) = thread::scope(|scope| {
+        let signals = signals.as_ref();
+        let waiter = scope.spawn(move || {
+            // The other end hears of the end of this thread.
+            let theirs = theirs;
+            match settle(&root, patch, deadline, signals, &theirs)? {
+                Ended::Early(cause) if at_end == AtEnd::TurnBack => {
+                    Ok(Ended::TurnedBack(cause, turn_back(&root, patch)))
+                }
+                ended => Ok(ended),
+            }
+        });
+        let shown = show_until(context, patch, &ours);
+        if shown.is_err() && at_end == AtEnd::Leave {
+            // Without an output there is no reason to wait, unless there is something to do then.
+            let _ = ours.shutdown(Shutdown::Both);
+        }
+        let ended = waiter.join();
+        (ended, shown)
+    });
+    context.signals = signals;
+    let ended = ended.unwrap_or_else(|panic| panic::resume_unwind(panic));
+    shown?;
+    ended.map_err(|error: io::Error| Failure::error(format!("cannot wait: {error}")))
+}
+
+/// Waits until a patch is not in transition, or gone, without showing anything. A patch that is
+/// disabled and not in transition is about to go. If the other end of `stop` is closed, the wait is
+/// over as well.
+fn settle(
+    root: &Root,
+    patch: &Name,
+    deadline: Option<Instant>,
+    signals: Option<&Signals>,
+    mut stop: &UnixStream,
+) -> io::Result<Ended> {
+    let transition = sysfs::folder_of(patch).join("transition");
+    let enabled = sysfs::folder_of(patch).join("enabled");
+    let mut notices = Notices::new();
+    notices.poll(root, &[&transition, &enabled]);
+    let others: Vec<_> = signals
+        .map(AsFd::as_fd)
+        .into_iter()
+        .chain([stop.as_fd()])
+        .collect();
+
+    loop {
+        notices.begin();
+        match root.read_flag(&transition) {
+            Some(false) if root.read_flag(&enabled) != Some(false) => return Ok(Ended::Done),
+            None if !root.exists(&transition) => return Ok(Ended::Done),
+            Some(_) | None => {}
+        }
+        if let Some(signal) = signals.and_then(Signals::take) {
+            return Ok(Ended::Early(Cause::Signal(signal)));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            || matches!(stop.read(&mut [0]), Ok(0))
+        {
+            return Ok(Ended::Early(Cause::Timeout));
+        }
+        notices.wait(&others, deadline)?;
+    }
+}
+
+/// Disables a patch that is being applied. If the transition ends just now, the patch is applied for
+/// a moment.
+fn turn_back(root: &Root, patch: &Name) -> Result<(), Failure> {
+    let enabled = sysfs::folder_of(patch).join("enabled");
+    match Action::write(patch, "enabled", "0").run(root) {
+        // Another administrator has done so, and the kernel refuses to do it again.
+        Err(_) if root.read_flag(enabled) == Some(false) => Ok(()),
+        result => result,
+    }
+}
+
+/// Shows the progress until the other end of `told` is closed.
+fn show_until(context: &mut Context<'_>, patch: &Name, told: &UnixStream) -> Result<(), Failure> {
     let begin = Instant::now();
     let mut next_look = begin + LOOK / 4;
     let mut shown = String::new();
-    let transition = sysfs::folder_of(patch).join("transition");
-    let enabled = sysfs::folder_of(patch).join("enabled");
 
-    let ended = loop {
-        match context.root.read_flag(&transition) {
-            Some(false) if context.root.read_flag(&enabled) != Some(false) => break Ended::Done,
-            None if !context.root.exists(&transition) => break Ended::Done,
-            Some(_) | None => {}
-        }
-        if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
-            break Ended::Timeout;
+    loop {
+        let left = next_look.saturating_duration_since(Instant::now());
+        let over = edge::wait(&[(told.as_fd(), Wanted::Input)], Some(left))?;
+        if over.contains(&true) {
+            break;
         }
         if Instant::now() >= next_look {
             let looked = Instant::now();
@@ -92,14 +204,12 @@ pub fn until_settled(
             // A slow look is followed by a longer pause, so that the system is mostly left alone.
             next_look = Instant::now() + LOOK.max(looked.elapsed() * 5);
         }
-        let left = timeout.map_or(POLL, |timeout| timeout.saturating_sub(begin.elapsed()));
-        thread::sleep(POLL.min(left));
-    };
+    }
     if context.term.live && !context.options.json && !shown.is_empty() {
         write!(context.out, "\r\x1b[K")?;
         context.out.flush()?;
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Shows the progress: on a terminal as a bar that changes, else as a line when there is news.
@@ -168,29 +278,37 @@ pub fn timed_out(context: &mut Context<'_>) -> Outcome {
 
 /// Waits until the module of a disabled patch is free, or gone. The kernel lets go of the module a
 /// moment after the patch has left sysfs, when no task is in its code any more, or never. If the
-/// module is still held after `timeout`, the function prints the tasks in its code and returns an
+/// module is still held at the deadline, the function prints the tasks in its code and returns an
 /// error.
 pub fn until_free(
     context: &mut Context<'_>,
     module: &Name,
-    timeout: Duration,
+    deadline: Option<Instant>,
 ) -> Result<(), Failure> {
     let begin = Instant::now();
     let mut told = false;
     let references = sysfs::references_of(module);
+    // No kernel tells that a module is free.
+    let mut notices = Notices::new();
 
     // The number is negative while a module is being removed.
     while context.root.read_number(&references).unwrap_or(0) > 0 {
-        let elapsed = begin.elapsed();
-        if elapsed >= timeout {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return held(context, module);
         }
-        if !told && elapsed >= LOOK {
+        if let Some(signal) = context.signals.as_ref().and_then(Signals::take) {
+            return Err(Failure::new(
+                signal.exit(),
+                format!("{}: module {module} is still held", signal.name()),
+            ));
+        }
+        if !told && begin.elapsed() >= LOOK {
             let text = format!("{module}: disabled, waiting for its module, which is held");
             context.event("held", vec![("patch", module.into())], &text)?;
             told = true;
         }
-        thread::sleep(POLL.min(timeout - elapsed));
+        let signals: Vec<_> = context.signals.iter().map(AsFd::as_fd).collect();
+        notices.wait(&signals, deadline)?;
     }
     Ok(())
 }
@@ -226,12 +344,24 @@ pub fn until_reached(
     context: &mut Context<'_>,
     patch: &Name,
     goal: Goal,
-    timeout: Duration,
+    deadline: Option<Instant>,
 ) -> Outcome {
-    match until_settled(context, patch, Some(timeout))? {
+    match until_settled(context, patch, deadline, AtEnd::Leave)? {
         Ended::Done => finish(context, patch, goal),
-        Ended::Timeout => timed_out(context),
+        Ended::Early(cause) | Ended::TurnedBack(cause, _) => ended_early(context, patch, cause),
     }
+}
+
+/// Ends a command that does not wait any longer, and prints that the transition goes on.
+pub fn ended_early(context: &mut Context<'_>, patch: &Name, cause: Cause) -> Outcome {
+    let Cause::Signal(signal) = cause else {
+        return timed_out(context);
+    };
+    let name = signal.name();
+    let members = vec![("patch", patch.into()), ("signal", name.into())];
+    let text = format!("{name}: the transition of {patch} goes on; see klpctl wait, klpctl why");
+    context.event("interrupted", members, &text)?;
+    Ok(signal.exit())
 }
 
 /// Prints the last line of a command that has changed a patch and waited.

@@ -2,14 +2,17 @@
 
 //! `klpctl watch`
 
-use std::thread;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::{status, wait, Context, Outcome};
 use crate::blockers;
 use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
+use crate::notice::Notices;
+use crate::root::Root;
+use crate::sysfs;
 use crate::system::System;
 use crate::term;
 
@@ -18,7 +21,13 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let mut looks = 0;
+    let mut notices = Notices::new();
+    if context.root.is_live() {
+        notices.listen();
+    }
     loop {
+        notices.poll(&context.root, &files(&context.root));
+        notices.begin();
         let system = context.look()?;
         looks += 1;
         if context.options.json {
@@ -36,8 +45,23 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         if context.options.count.is_some_and(|count| looks >= count) {
             return Ok(Exit::of(&system));
         }
-        thread::sleep(context.options.interval.unwrap_or(INTERVAL));
+        let interval = context.options.interval.unwrap_or(INTERVAL);
+        match Instant::now().checked_add(interval) {
+            Some(end) => notices.wait_until(&[], end).map(drop)?,
+            None => return Err(Failure::usage("--interval is too long")),
+        }
     }
+}
+
+/// Returns the files that change when a transition begins, turns round or ends.
+fn files(root: &Root) -> Vec<PathBuf> {
+    let patches = root.folders(sysfs::FOLDER).unwrap_or_default();
+    let folders = patches
+        .iter()
+        .map(|name| Path::new(sysfs::FOLDER).join(name));
+    folders
+        .flat_map(|folder| [folder.join("transition"), folder.join("enabled")])
+        .collect()
 }
 
 /// Prints one line for each look, with the members of `status` and the blockers.

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Patches that are not applied in time, and signals that arrive meanwhile.
+//!
+//! A thread is the kernel: it ends the transition of a patch that is disabled.
+
+use std::fs;
+use std::io::{self, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{klpctl_in, Scratch};
+use crate::commands::load;
+use crate::commands::wait::{deadline, until_free, until_settled, AtEnd, Cause, Ended};
+use crate::commands::Context;
+use crate::exit::{Exit, Failure};
+use crate::name::Name;
+use crate::options::{Command, Options};
+use crate::root::Root;
+use crate::signals::tests::sent;
+use crate::signals::Signal;
+use crate::term::Term;
+
+const PATCH: &str = "test_klp_callbacks_demo";
+
+/// The longest time that a deadline may be late. It is that long for slow machines; the looks at
+/// the tasks and the output take longer in these tests.
+const LATE: Duration = Duration::from_secs(2);
+
+fn file(tree: &Scratch, name: &str) -> std::path::PathBuf {
+    tree.path()
+        .join("sys/kernel/livepatch")
+        .join(PATCH)
+        .join(name)
+}
+
+fn enabled(tree: &Scratch) -> String {
+    fs::read_to_string(file(tree, "enabled")).unwrap_or_default()
+}
+
+fn load_options(revert: bool) -> Options {
+    Options {
+        command: Command::Load,
+        revert_on_timeout: revert,
+        ..Options::default()
+    }
+}
+
+fn context<'a>(
+    tree: &Scratch,
+    options: &'a Options,
+    out: &'a mut dyn Write,
+    signals: &[Signal],
+) -> Context<'a> {
+    Context {
+        options,
+        root: Root::captured(tree.path()),
+        term: Term::NONE,
+        out,
+        signals: Some(sent(signals)),
+    }
+}
+
+/// Waits until `enabled` is 0, and returns the time of that. Then the patch goes, with its module
+/// if `unload`.
+fn kernel(tree: &Scratch) -> Instant {
+    while enabled(tree).trim() != "0" {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let time = Instant::now();
+    fs::rename(file(tree, ""), tree.path().join("gone")).unwrap();
+    time
+}
+
+/// Output that takes a while for each write.
+struct Slow(Duration);
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        thread::sleep(self.0);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Output whose reader has gone.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits for the transition of a patch that a task holds up. Returns how that has ended, and how
+/// long after the start `enabled` was written, if it was.
+fn wait(
+    out: &mut dyn Write,
+    timeout: Duration,
+    at_end: AtEnd,
+    signals: &[Signal],
+) -> (Result<Ended, Failure>, Option<Duration>, Scratch) {
+    let tree = Scratch::tree("kernel-thread");
+    let options = load_options(at_end == AtEnd::TurnBack);
+    let begin = Instant::now();
+    let (ended, written) = thread::scope(|scope| {
+        let kernel = (at_end == AtEnd::TurnBack).then(|| scope.spawn(|| kernel(&tree)));
+        let mut context = context(&tree, &options, out, signals);
+        let patch = Name::from(PATCH);
+        let ended = until_settled(&mut context, &patch, deadline(timeout), at_end);
+        let written = kernel.map(|kernel| kernel.join().unwrap() - begin);
+        (ended, written)
+    });
+    (ended, written, tree)
+}
+
+#[test]
+fn a_patch_is_turned_back_at_the_deadline() {
+    let timeout = Duration::from_millis(700);
+    let (ended, written, _) = wait(&mut Vec::new(), timeout, AtEnd::TurnBack, &[]);
+    assert!(
+        matches!(ended, Ok(Ended::TurnedBack(Cause::Timeout, Ok(())))),
+        "{ended:?}"
+    );
+    let written = written.unwrap();
+    assert!(written >= timeout, "{written:?}");
+    assert!(written < timeout + LATE, "{written:?}");
+}
+
+/// The progress is printed after a quarter of a second, which takes 5.
+#[test]
+fn a_slow_output_does_not_make_the_deadline_late() {
+    let timeout = Duration::from_millis(500);
+    let mut out = Slow(Duration::from_secs(5));
+    let (ended, written, _) = wait(&mut out, timeout, AtEnd::TurnBack, &[]);
+    assert!(matches!(ended, Ok(Ended::TurnedBack(..))), "{ended:?}");
+    assert!(written.unwrap() < timeout + LATE, "{written:?}");
+}
+
+#[test]
+fn an_output_that_fails_does_not_cancel_the_deadline() {
+    let timeout = Duration::from_millis(500);
+    let (ended, written, _) = wait(&mut Closed, timeout, AtEnd::TurnBack, &[]);
+    assert!(ended.is_err());
+    assert!(written.unwrap() >= timeout, "{written:?}");
+
+    // Without anything to do at the end it ends the wait.
+    let begin = Instant::now();
+    let hour = Duration::from_secs(3600);
+    let (ended, _, tree) = wait(&mut Closed, hour, AtEnd::Leave, &[]);
+    assert!(ended.is_err());
+    assert!(begin.elapsed() < hour / 2);
+    assert_eq!(enabled(&tree), "1\n");
+}
+
+#[test]
+fn a_signal_turns_a_patch_back() {
+    let hour = Duration::from_secs(3600);
+    for signal in [Signal::Hangup, Signal::Interrupt, Signal::Terminate] {
+        let (ended, written, _) = wait(&mut Vec::new(), hour, AtEnd::TurnBack, &[signal]);
+        let Ok(Ended::TurnedBack(cause, Ok(()))) = ended else {
+            panic!("{ended:?}");
+        };
+        assert_eq!(cause, Cause::Signal(signal));
+        assert!(written.unwrap() < hour / 2);
+    }
+}
+
+/// Runs the part of `load` that comes after insmod. `change` alters the patch first.
+fn finish(
+    options: &Options,
+    timeout: Duration,
+    signals: &[Signal],
+    change: impl FnOnce(&Scratch),
+) -> (Result<Exit, Failure>, String, Scratch) {
+    let tree = Scratch::tree("kernel-thread");
+    change(&tree);
+    let mut out = Vec::new();
+    let result = {
+        let mut context = context(&tree, options, &mut out, signals);
+        load::finish(&mut context, &Name::from(PATCH), deadline(timeout))
+    };
+    (result, String::from_utf8(out).unwrap(), tree)
+}
+
+#[test]
+fn a_signal_leaves_a_patch_that_is_not_to_be_turned_back() {
+    let hour = Duration::from_secs(3600);
+    let terminate = [Signal::Terminate];
+    let (result, out, tree) = finish(&load_options(false), hour, &terminate, |_| {});
+    assert_eq!(result.unwrap(), Exit::Terminated);
+    assert_eq!(
+        out,
+        format!("SIGTERM: the transition of {PATCH} goes on; see klpctl wait, klpctl why\n")
+    );
+    assert_eq!(enabled(&tree), "1\n");
+
+    let json = Options {
+        json: true,
+        ..load_options(false)
+    };
+    let (result, out, _) = finish(&json, hour, &[Signal::Interrupt], |_| {});
+    assert_eq!(result.unwrap(), Exit::Interrupted);
+    assert_eq!(
+        out,
+        format!(
+            "{{\"schema\":\"klpctl/1\",\"command\":\"load\",\"event\":\"interrupted\",\
+             \"patch\":\"{PATCH}\",\"signal\":\"SIGINT\"}}\n"
+        )
+    );
+}
+
+#[test]
+fn a_transition_that_has_ended_is_not_turned_back() {
+    let complete = |tree: &Scratch| fs::write(file(tree, "transition"), "0\n").unwrap();
+    let terminate = [Signal::Terminate];
+    let (result, out, tree) = finish(&load_options(true), Duration::ZERO, &terminate, complete);
+    assert_eq!(result.unwrap(), Exit::Done);
+    assert_eq!(out, format!("{PATCH}: applied\n"));
+    assert_eq!(enabled(&tree), "1\n");
+}
+
+/// The transition back is held up, too. The second signal ends klpctl.
+#[test]
+fn a_second_signal_leaves_a_patch_that_is_turned_back() {
+    let hour = Duration::from_secs(3600);
+    let signals = [Signal::Interrupt, Signal::Terminate];
+    let (result, out, tree) = finish(&load_options(true), hour, &signals, |_| {});
+    assert_eq!(result.unwrap(), Exit::Terminated);
+    assert_eq!(
+        out,
+        format!(
+            "SIGINT: {PATCH} is not applied yet, and is taken back\n\
+             SIGTERM: the transition of {PATCH} goes on; see klpctl wait, klpctl why\n"
+        )
+    );
+    assert_eq!(enabled(&tree).trim(), "0");
+}
+
+/// A file that cannot be written, as when the patch has gone.
+#[test]
+fn a_patch_that_cannot_be_turned_back() {
+    let (result, out, _) = finish(&load_options(true), Duration::ZERO, &[], |tree| {
+        fs::remove_file(file(tree, "enabled")).unwrap();
+        fs::create_dir(file(tree, "enabled")).unwrap();
+    });
+    let failure = result.unwrap_err();
+    assert_eq!(failure.exit, Exit::Error);
+    assert!(failure.message.starts_with("echo 0 > "), "{failure}");
+    let line = format!("{PATCH} is not applied in time, and is taken back\n");
+    assert_eq!(out, line);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_module() {
+    let tree = Scratch::tree("held");
+    let options = Options::default();
+    let mut out = Vec::new();
+    let mut context = context(&tree, &options, &mut out, &[Signal::Terminate]);
+    let held = Name::from("test_klp_sleep_patch");
+    let failure = until_free(&mut context, &held, None).unwrap_err();
+    assert_eq!(failure.exit, Exit::Terminated);
+    assert_eq!(
+        failure.message,
+        "SIGTERM: module test_klp_sleep_patch is still held"
+    );
+}
+
+#[test]
+fn times_have_units() {
+    let tree = Scratch::tree("kernel-thread");
+    for timeout in ["100ms", "0.1s", "0m"] {
+        let answer = klpctl_in(&tree, &["wait", "--timeout", timeout]);
+        assert_eq!(answer.exit, Exit::Transition, "{timeout}");
+    }
+    let answer = klpctl_in(&tree, &["wait", "--timeout", "1 week"]);
+    assert_eq!(answer.exit, Exit::Usage);
+    assert!(answer.err.contains("it takes TIME"), "{}", answer.err);
+}
