@@ -40,7 +40,15 @@ static struct cpumask klp_undisturbed_cpus;
 
 static int klp_undisturbed_set(const char *val, const struct kernel_param *kp)
 {
-	return cpulist_parse(val, &klp_undisturbed_cpus);
+	/* Parameters are set one at a time; on the command line, without memory. */
+	static struct cpumask cpus;
+	int ret;
+
+	ret = cpulist_parse(val, &cpus);
+	if (!ret)
+		cpumask_copy(&klp_undisturbed_cpus, &cpus);
+
+	return ret;
 }
 
 static int klp_undisturbed_get(char *buffer, const struct kernel_param *kp)
