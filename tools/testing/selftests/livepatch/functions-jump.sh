@@ -26,12 +26,18 @@ function setup_jump() {
 		die "cannot look at the kernel's code"
 }
 
-function cleanup_jump() {
+# end_jump() - end what is in the background, and do not look at code any more
+function end_jump() {
 	local pids
 
 	pids=$(jobs -p)
 	[[ -z "$pids" ]] || kill $pids 2> /dev/null
+	wait 2> /dev/null
 	[[ ! -e $CODE_DIR ]] || rmmod $MOD_CODE
+}
+
+function cleanup_jump() {
+	end_jump
 	cleanup
 }
 

@@ -10,6 +10,7 @@
 . $(dirname $0)/functions-fail-nth.sh
 . $(dirname $0)/functions-jump.sh
 
+MOD_LIVEPATCH=test_klp_livepatch
 MOD_SEVERAL=test_klp_oom
 MOD_ODD=test_klp_odd
 
@@ -19,13 +20,13 @@ for path in failslab/reject-start fail_page_alloc/reject-start; do
 done
 
 function cleanup_oom() {
-	cleanup_jump
+	end_jump
 	cleanup_injection
 }
 
 setup_config
-setup_injection
 setup_jump
+setup_injection
 trap cleanup_oom EXIT INT TERM HUP
 
 # What is said in each attempt would drown the rest.
@@ -78,36 +79,40 @@ MIN_ALLOCATIONS=3 each_allocation "disable a livepatch whose functions jump" \
 quiet_unload_lp $MOD_SEVERAL
 
 
-# - when the transition completes: one of the functions leaves ftrace, some time
-#   later if there is no memory now; the other has another livepatch, and jumps
+# - when the transition completes: the function leaves ftrace, some time later if
+#   there is no memory now.  Another one that has entered together with it belongs
+#   to another livepatch, and does not stop jumping.
 
 function complete_ready() {
-	load_several
 	quiet_load $MOD_ODD
 	settled $MOD_ODD
+	load_several
+	quiet_load $MOD_LIVEPATCH
+	settled $MOD_LIVEPATCH
+	quiet_unload_lp $MOD_ODD
+	check_jumps cmdline_proc_show livepatch_cmdline_proc_show
 }
 
 function complete_try() {
-	quiet_unload_lp $MOD_SEVERAL
+	quiet_unload_lp $MOD_LIVEPATCH
 }
 
 function complete_undo() {
-	check_jumps version_proc_show livepatch_even_show
-	check_patched version $MOD_ODD
-	check_unpatched loadavg
-	wait_until 'look_at loadavg_proc_show; [[ -z "$ENTRY" ]]' ||
+	check_several
+	check_unpatched cmdline
+	wait_until 'look_at cmdline_proc_show; [[ -z "$ENTRY" ]]' ||
 		die "ftrace keeps a function that nobody has"
-	check_original loadavg_proc_show
-	check_jumps version_proc_show livepatch_even_show
-	quiet_unload_lp $MOD_ODD
+	check_original cmdline_proc_show
+	check_several
+	quiet_unload_lp $MOD_SEVERAL
 	check_original version_proc_show
 	complete_ready
 }
 
 complete_ready
 each_removal "a function jumps on when another leaves" klp_transition_work_fn complete
+quiet_unload_lp $MOD_LIVEPATCH
 quiet_unload_lp $MOD_SEVERAL
-quiet_unload_lp $MOD_ODD
 check_clean
 
 exit 0

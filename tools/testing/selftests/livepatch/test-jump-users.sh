@@ -27,8 +27,9 @@ function reset_tracing() {
 }
 
 function cleanup_users() {
-	cleanup_jump
+	end_jump
 	reset_tracing
+	cleanup
 }
 
 setup_config
@@ -153,7 +154,7 @@ start_test "calls while a tracer comes and goes"
 load
 start_readers "$LIVE"
 echo cmdline_proc_show > $TRACING/set_ftrace_filter
-for _ in {1..30}; do
+for _ in {1..10}; do
 	echo function > $TRACING/current_tracer
 	check_handled cmdline_proc_show
 	echo nop > $TRACING/current_tracer
@@ -173,7 +174,7 @@ end_test
 start_test "calls while a livepatch comes and goes"
 
 start_readers "$LIVE" "$ORIGINAL"
-for _ in {1..10}; do
+for _ in {1..5}; do
 	load
 	check_alone
 	unload
@@ -187,7 +188,7 @@ start_test "calls while a livepatch and a tracer come and go"
 
 start_readers "$LIVE" "$ORIGINAL"
 start_tracer cmdline_proc_show
-for _ in {1..10}; do
+for _ in {1..5}; do
 	load
 	check_patched cmdline $MOD_LIVEPATCH
 	unload

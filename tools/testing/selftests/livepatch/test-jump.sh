@@ -23,9 +23,15 @@ BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 NEW_CMDLINE=livepatch_cmdline_proc_show
 NEW_SLEEP=livepatch_test_klp_sleep_show
 
+function cleanup_blocked() {
+	[[ ! -e $BLOCK_PARAM ]] || echo N > $BLOCK_PARAM
+	cleanup_jump
+}
+
 setup_config
 hide_signaling
 setup_jump
+trap cleanup_blocked EXIT INT TERM HUP
 
 [[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
 	skip "no stack or patch_state in /proc/PID"
@@ -270,26 +276,31 @@ unload_lp $MOD_ODD
 end_test
 
 
-# - of two functions that have entered ftrace together, one leaves, and the other
-#   has another livepatch: it goes on to jump
+# - two functions that have entered ftrace together have another livepatch each in
+#   the end: one leaves, and the other does not stop jumping
 
-start_test "jump of a function that others leave behind"
+start_test "jump of a function that another leaves behind"
 
+load_lp $MOD_ODD
 load_lp $MOD_SEVERAL
+check_jumps loadavg_proc_show new_show
+check_jumps version_proc_show new_show
+load_lp $MOD_LIVEPATCH
+unload $MOD_ODD
+check_jumps cmdline_proc_show $NEW_CMDLINE
+check_patched cmdline $MOD_LIVEPATCH
+unload $MOD_LIVEPATCH
+check_original cmdline_proc_show
+check_unpatched cmdline
 for file in loadavg version; do
 	check_jumps ${file}_proc_show new_show
 	check_patched $file $MOD_SEVERAL
 done
-load_lp $MOD_ODD
-check_jumps loadavg_proc_show new_show
-check_jumps version_proc_show livepatch_even_show
 unload $MOD_SEVERAL
-check_original loadavg_proc_show
-check_unpatched loadavg
-check_jumps version_proc_show livepatch_even_show
-check_patched version $MOD_ODD
-unload $MOD_ODD
-check_original version_proc_show
+for file in loadavg version; do
+	check_original ${file}_proc_show
+	check_unpatched $file
+done
 end_test
 
 exit 0
