@@ -144,15 +144,15 @@ touch "$scratch/then"
 compose >/dev/null 2>&1
 expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
 mkdir -p "$tree/tools/testing/selftests/livepatch"
-touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,leave,new,oom,trace}.sh
+touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,leave,new,notify,oom,trace}.sh
 selftests() {
 	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" TESTS= "$@" "$copy/dev/selftest.sh" --list
 }
 all() {
 	printf '%s\n' "$@"
 }
-expect "selftests: all that are there" 0 "" diff <(all test-{exiting,leave,new,oom,trace}.sh) <(selftests)
-expect "selftests: all but some" 0 "" diff <(all test-{exiting,leave,new,trace}.sh) <(selftests LEAVE_OUT=test-oom.sh)
+expect "selftests: all that are there" 0 "" diff <(all test-{exiting,leave,new,notify,oom,trace}.sh) <(selftests)
+expect "selftests: all but some" 0 "" diff <(all test-{exiting,leave,new,notify,trace}.sh) <(selftests LEAVE_OUT=test-oom.sh)
 expect "selftests: none that the C core cannot pass" 0 "" diff <(all test-{new,oom}.sh) <(selftests CORE=c)
 expect "selftests: one that is not there is not left out" 1 "LEAVE_OUT names test-gone.sh" selftests LEAVE_OUT=test-gone.sh
 git init -q "$small"
