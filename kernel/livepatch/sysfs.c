@@ -216,7 +216,7 @@ void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching)
 	char name[sizeof("PATCH=") + MODULE_NAME_LEN];
 	char transition[32];
 	char direction[32];
-	char *envp[] = { name, transition, direction, NULL };
+	char *envp[4] = { name, transition, direction, NULL };
 
 	snprintf(name, sizeof(name), "PATCH=%s", patch->mod->name);
 	snprintf(transition, sizeof(transition), "TRANSITION=%s", stage);

@@ -11,11 +11,12 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include "main.h"
 
-static struct task_struct *threads[NR_CPUS];
+static DEFINE_PER_CPU(struct task_struct *, busy_thread);
 
 static int resched_main(void *unused)
 {
@@ -33,12 +34,14 @@ static int spin_main(void *unused)
 
 void klp_bench_busy_exit(void)
 {
+	struct task_struct **thread;
 	unsigned int cpu;
 
-	for (cpu = 0; cpu < NR_CPUS; cpu++) {
-		if (threads[cpu])
-			kthread_stop(threads[cpu]);
-		threads[cpu] = NULL;
+	for_each_possible_cpu(cpu) {
+		thread = per_cpu_ptr(&busy_thread, cpu);
+		if (*thread)
+			kthread_stop(*thread);
+		*thread = NULL;
 	}
 }
 
@@ -68,7 +71,7 @@ static int busy_set(const char *value, const struct kernel_param *kp)
 			klp_bench_busy_exit();
 			return PTR_ERR(thread);
 		}
-		threads[cpu] = thread;
+		per_cpu(busy_thread, cpu) = thread;
 		wake_up_process(thread);
 	}
 	return 0;

@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@
 #define MILLISECOND 1000000LL
 #define SECOND (1000 * MILLISECOND)
 
-static volatile sig_atomic_t ended;
+static atomic_int ended;
 
 static void end(int signal)
 {
