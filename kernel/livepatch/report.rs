@@ -34,7 +34,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Logs and traces an event of a patch or of its transition, or notifies processes that wait for it.
+/// Logs and traces an event of a patch or of its transition, or notifies processes that wait.
 pub(crate) fn event<'a, H>(host: &H, event: Event<&'a Patch, &'a Object, Error>)
 where
     H: Host<Patch = &'a Patch, Object = &'a Object, Error = Error>,

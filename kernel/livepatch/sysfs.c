@@ -216,12 +216,17 @@ void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching)
 	char name[sizeof("PATCH=") + MODULE_NAME_LEN];
 	char transition[32];
 	char direction[32];
-	char *envp[4] = { name, transition, direction, NULL };
+	char *envp[4];
 
 	snprintf(name, sizeof(name), "PATCH=%s", patch->mod->name);
 	snprintf(transition, sizeof(transition), "TRANSITION=%s", stage);
 	snprintf(direction, sizeof(direction), "DIRECTION=%s",
 		 patching ? "patching" : "unpatching");
+
+	envp[0] = name;
+	envp[1] = transition;
+	envp[2] = direction;
+	envp[3] = NULL;
 	kobject_uevent_env(&patch->kobj, KOBJ_CHANGE, envp);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Notifications of the processes that wait for a patch: pollers of its files, listeners to uevents.
+//! Notifications of processes that wait for a patch: pollers of its files, listeners to uevents.
 
 use crate::{
     edge::abi::{

@@ -116,7 +116,7 @@ mod tests {
         assert!(machine.is_sane());
     }
 
-    /// The patch that is replaced has had no transition; that it is disabled is a change of a value.
+    /// The patch that is replaced has no transition, and so no uevent. It becomes disabled.
     #[test]
     fn replacement() {
         let machine = patching();

@@ -86,10 +86,10 @@ function uevent() {
 
 # heard_uevents(uevents) - these were sent and no others, in this order
 function heard_uevents() {
-	wait_until '[[ "$(wc -l < "$SCRATCH/uevents")" -ge '"$(wc -l <<< "ready
+	wait_until '[[ "$(wc -l < "$SCRATCH/messages")" -ge '"$(wc -l <<< "ready
 $1")"' ]]'
 	diff -u --label expected --label result <(echo "ready
-$1") "$SCRATCH/uevents" || fail "other uevents"
+$1") "$SCRATCH/messages" || fail "other uevents"
 }
 
 
@@ -184,7 +184,7 @@ echo "ok"
 
 start_test "uevents of transitions"
 
-start_listener uevents uevents
+start_listener messages uevents
 load_lp $MOD_LIVEPATCH
 load_lp $MOD_REPLACE replace=1
 wait_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_LIVEPATCH ]]'
@@ -204,7 +204,7 @@ echo "ok"
 
 start_test "uevents of a transition that is reversed, and forced"
 
-start_listener uevents uevents
+start_listener messages uevents
 load_mod $MOD_SLEEP_TARGET
 start_sleeper test_klp_sleep test_klp_sleep_show
 load_lp_nowait $MOD_SLEEP
@@ -237,7 +237,7 @@ echo "ok"
 # that was refused goes.
 start_test "no uevents of a patch that is refused"
 
-start_listener uevents uevents
+start_listener messages uevents
 start_busy
 load_lp_nowait $MOD_DEMO
 insmod test_modules/$MOD_LIVEPATCH.ko 2> /dev/null &&
