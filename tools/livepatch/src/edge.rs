@@ -60,8 +60,8 @@ pub enum Wanted {
     Change,
 }
 
-/// Waits until one of the files has its event, or for `timeout`, rounded up to milliseconds. Returns
-/// for each file whether it has its event or an error. A signal ends the wait early.
+/// Waits until one of the files has its event, or for `timeout`, rounded up to milliseconds.
+/// Returns for each file whether it has its event or an error. A signal ends the wait early.
 pub fn wait(
     files: &[(BorrowedFd<'_>, Wanted)],
     timeout: Option<Duration>,

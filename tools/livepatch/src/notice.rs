@@ -61,8 +61,8 @@ impl Notices {
         }
     }
 
-    /// Waits for news, or until it is time to look again, at `until` at the latest. Input for one of
-    /// the others ends the wait as well.
+    /// Waits for news, or until it is time to look again, at `until` at the latest. Input for one
+    /// of the others ends the wait as well.
     pub fn wait(&mut self, others: &[BorrowedFd<'_>], until: Option<Instant>) -> io::Result<()> {
         let next = Instant::now() + self.pause;
         let end = until.map_or(next, |until| until.min(next));

@@ -118,8 +118,8 @@ fn load(
         return inserted.map(|()| Exit::Done);
     }
     if let Err(failure) = inserted {
-        // A signal that is for klpctl as well, as when a service is stopped, can end insmod when the
-        // kernel has loaded the module.
+        // A signal that is for klpctl as well, as when a service is stopped, can end insmod after
+        // the kernel has loaded the module.
         let killed = failure.exit != Exit::Error;
         if !killed || !context.root.exists(sysfs::folder_of(module)) {
             return Err(failure);
@@ -141,8 +141,9 @@ pub fn finish(context: &mut Context<'_>, module: &Name, deadline: Option<Instant
     }
 }
 
-/// Goes on with a patch that has been disabled because it was not applied in time: waits until it is
-/// gone, and unloads its module. That has the default timeout, because the given one is over.
+/// Goes on with a patch that has been disabled because it was not applied in time. The function
+/// waits until the patch is gone, and unloads its module. That has the default timeout, because the
+/// given one is over.
 fn take_back(
     context: &mut Context<'_>,
     module: &Name,

@@ -97,8 +97,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 /// Waits until a patch is not in transition, or gone, and shows the progress.
 ///
 /// A thread of its own waits, and turns the patch back at the end if `at_end` says so. Looking at
-/// many tasks takes seconds, and a reader of the output may not read; neither must make the deadline
-/// late.
+/// many tasks takes seconds, and a reader of the output may not read; neither must make the
+/// deadline late.
 pub fn until_settled(
     context: &mut Context<'_>,
     patch: &Name,
@@ -175,8 +175,8 @@ fn settle(
     }
 }
 
-/// Disables a patch that is being applied. If the transition ends just now, the patch is applied for
-/// a moment.
+/// Disables a patch that is being applied. If the transition ends just now, the patch is applied
+/// for a moment.
 fn turn_back(root: &Root, patch: &Name) -> Result<(), Failure> {
     let enabled = sysfs::folder_of(patch).join("enabled");
     match Action::write(patch, "enabled", "0").run(root) {
