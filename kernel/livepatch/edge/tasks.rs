@@ -245,8 +245,8 @@ impl TaskRef {
         unsafe { bindings::klp_task_wake_idle(self.0) };
     }
 
-    /// Interrupts the CPU that the task runs on, if it does. A task in user space passes through the
-    /// kernel's exit.
+    /// Interrupts the CPU that the task runs on, if it does. A task in user space passes through
+    /// the kernel's exit.
     pub(crate) fn kick(self) {
         // SAFETY: The pointer is to a task by the type invariants. Any CPU may be interrupted.
         unsafe { bindings::klp_task_kick(self.0) };
@@ -286,7 +286,8 @@ unsafe extern "C" fn visit_task<F: FnMut(TaskRef)>(
 }
 
 /// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
-/// that have left it and can still run. Nobody can fork or exit meanwhile, so that a visit is short.
+/// that have left it and can still run. A visit is short, because nobody can fork or exit
+/// meanwhile.
 pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
     // SAFETY: `visit_task` gets tasks, which live as long as the lock is held, and `visit`, which
     // is an `F` that nothing else uses.

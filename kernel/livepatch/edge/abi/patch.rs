@@ -45,8 +45,8 @@ use kernel::{
 #[repr(transparent)]
 pub(crate) struct Patch(Opaque<bindings::klp_patch>);
 
-// SAFETY: By the invariants, all that can change is under `klp_mutex`, but for words that are loaded
-// and stored whole.
+// SAFETY: By the invariants, all that can change is under `klp_mutex`, but for words that are
+// loaded and stored whole.
 unsafe impl Sync for Patch {}
 
 /// Patches are the same if they are the same structure.

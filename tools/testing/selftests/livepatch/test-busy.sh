@@ -51,9 +51,9 @@ function is_over() {
 
 # stays(modname) - die if a transition ends within two seconds
 function stays() {
-	local i
+	local end=$((SECONDS + 2))
 
-	for i in {1..20}; do
+	while [[ $SECONDS -lt $end ]]; do
 		! is_over $1 || die "the transition of $1 is over"
 		sleep 0.1
 	done
