@@ -368,6 +368,8 @@ if is_rust; then
 
 	start_busy
 	klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
+	# The command before has left its output there.
+	: > "$SCRATCH/output"
 	"$KLPCTL" watch --interval 1d --count 2 > "$SCRATCH/output" 2>&1 < /dev/null &
 	WATCH=$!
 	wait_until '[[ -s "$SCRATCH/output" ]]'
