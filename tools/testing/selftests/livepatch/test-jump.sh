@@ -57,7 +57,7 @@ function wait_gone() {
 	local mod="$1"
 
 	wait_until '[[ ! -e "$SYSFS_KLP_DIR/$mod" ]]' ||
-		die "the unpatching transition does not end"
+		die "the unpatching transition of $mod does not end"
 }
 
 # wait_held_up(pid, state) - wait until a process alone holds the transition up
