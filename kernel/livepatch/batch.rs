@@ -191,10 +191,7 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
         .filter(is_left)
         .find_map(|stack| stack.ops(locked))
     {
-        let together = || {
-            let same = |other: Arc<Ops>| Arc::ptr_eq(&ops, &other);
-            func_stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
-        };
+        let together = || together(&ops, locked);
         let all = together().all(|stack| leaves(&stack));
         let left = if all {
             ops.leave(locked)
@@ -218,6 +215,12 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     result
 }
 
+/// The func stacks of the functions that have entered ftrace together.
+fn together<'a>(ops: &'a Arc<Ops>, locked: &'a Locked) -> impl Iterator<Item = &'a FuncStack> + 'a {
+    let same = |other: Arc<Ops>| Arc::ptr_eq(ops, &other);
+    func_stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
+}
+
 /// Tells ftrace which func stacks are settled: functions jump past the handler, or stop that. When
 /// this returns, every CPU executes the new instructions. Sleeps, and needs no memory.
 ///
@@ -231,14 +234,7 @@ pub(crate) fn follow_settled(locked: &Locked) -> Result {
             stack.set_told(true, locked);
             continue;
         };
-        let set_told = |told| {
-            func_stacks::all(locked)
-                .filter(|stack| {
-                    let other = stack.ops(locked);
-                    other.is_some_and(|other| Arc::ptr_eq(&ops, &other))
-                })
-                .for_each(|stack| stack.set_told(told, locked));
-        };
+        let set_told = |told| together(&ops, locked).for_each(|stack| stack.set_told(told, locked));
         // If ftrace shuts itself down in the middle, some functions jump, and it is asked again.
         set_told(false);
         ops.jump(locked)?;
