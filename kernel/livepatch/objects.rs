@@ -10,6 +10,7 @@ use crate::{
             Object,
             Patch, //
         },
+        func_stacks,
         mutex::Locked, //
     },
     model::blocker::Code,
@@ -56,14 +57,24 @@ pub(crate) fn resolve(patch: &Patch, object: &Object, locked: &Locked) -> Result
     find_functions(patch, object, locked).inspect_err(|_| relocs::clear_for_object(patch, object))
 }
 
+/// The size of the function at `start`, if that is patched: it has been looked up then.
+fn known_size(start: usize, locked: &Locked) -> Option<usize> {
+    let func = func_stacks::of_function(start, locked)?.top(locked)?;
+    let original = func.original(locked);
+    (original.start == start).then_some(original.size)
+}
+
 fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     let wanted = object.funcs(locked);
     let found = symbols::search(
         object.name(),
         wanted.map(|func| (func.name(), func.position())),
     )?;
-    let originals = found.iter().filter_map(|search| search.result().ok());
-    let originals = Sizes::new(object.module(locked), originals)?;
+    let starts = found.iter().filter_map(|search| search.result().ok());
+    let originals = Sizes::new(
+        object.module(locked),
+        starts.filter(|&start| known_size(start, locked).is_none()),
+    )?;
     let replacements = object.funcs(locked).filter(|func| !func.is_nop());
     let replacements = Sizes::new(
         Some(patch.module()),
@@ -71,7 +82,8 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     )?;
     for (func, search) in object.funcs(locked).zip(found) {
         let start = symbols::result(search, object.name(), func.name())?;
-        let Some(size) = originals.size(start) else {
+        let size = known_size(start, locked).or_else(|| originals.size(start));
+        let Some(size) = size else {
             pr_err!("kallsyms size lookup failed for '{}'\n", func.name());
             return Err(ENOENT);
         };

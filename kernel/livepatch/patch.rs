@@ -19,7 +19,6 @@ use crate::{
             Object,
             Patch, //
         },
-        ftrace,
         func_stacks::{
             self,
             FuncStack, //
@@ -229,12 +228,7 @@ impl<'a> PatchHost for Kernel<'a> {
     }
 
     fn stack_of(&self, func: &'a Func) -> Option<&'a FuncStack> {
-        // Where nothing is patched, there is nothing to look for.
-        if func_stacks::are_none(self.0) {
-            return None;
-        }
-        let location = ftrace::location(func.old_address(self.0)?)?;
-        func_stacks::find(location, self.0)
+        func_stacks::of_function(func.old_address(self.0)?, self.0)
     }
 
     fn top(&self, stack: &'a FuncStack) -> Option<&'a Func> {

@@ -16,7 +16,10 @@
 use crate::{
     edge::{
         abi::Func,
-        ftrace::Ops,
+        ftrace::{
+            self,
+            Ops, //
+        },
         log::warn_on_once,
         mutex::Locked,
         retired::{
@@ -171,6 +174,15 @@ pub(crate) fn find(location: usize, locked: &Locked) -> Option<&FuncStack> {
         stack = stack.next.stack(locked)?;
     }
     Some(stack)
+}
+
+/// The stack of the function at `start`, if it has one.
+pub(crate) fn of_function(start: usize, locked: &Locked) -> Option<&FuncStack> {
+    // Where nothing is patched, there is nothing to look for.
+    if are_none(locked) {
+        return None;
+    }
+    find(ftrace::location(start)?, locked)
 }
 
 /// Makes an empty stack for a location that has none.
