@@ -14,6 +14,58 @@ MAX_WAIT=300	# seconds
 MAX_RETRIES=$((MAX_WAIT * 10))
 KLP_SAMPLES=${KLP_SAMPLES:-/lib/modules/$(uname -r)/kernel/samples/livepatch}
 
+# Each case has a line of KTAP beside that of functions.sh, which the functions of the
+# same names here call by these.
+. "$(dirname "$0")/../kselftest/ktap_helpers.sh"
+eval "functions_$(declare -f start_test)"
+eval "functions_$(declare -f check_result)"
+eval "functions_$(declare -f die)"
+CASE=
+ktap_print_header
+
+# start_test(test) - begin a case
+#	test - its name
+function start_test() {
+	CASE="$1"
+	functions_start_test "$CASE"
+}
+
+# check_result(expect) - end the case: the kernel has said this and nothing else
+#	expect - lines of the log
+function check_result() {
+	functions_check_result "$@"
+	passed
+}
+
+# pass() - end the case
+function pass() {
+	echo "ok"
+	passed
+}
+
+function passed() {
+	ktap_test_pass "$CASE"
+	CASE=
+}
+
+# die(msg) - end the script, and the case if there is one
+#	msg - what has failed
+function die() {
+	if [[ -n "$CASE" ]]; then
+		# functions.sh has not ended the line of the case yet
+		echo
+		ktap_test_fail "$CASE"
+		CASE=
+	fi
+	functions_die "$1"
+}
+
+# finish() - end the script, all cases of which have passed
+function finish() {
+	echo "1..$KTAP_CNT_PASS"
+	exit 0
+}
+
 # wait_until(cmd) - loop a command until it is successful, for at most $MAX_WAIT
 #	cmd - command and its arguments to run
 #
@@ -286,7 +338,7 @@ function callbacks_after_targets() {
 		disable_lp $lp
 		unload_lp $lp
 		[[ $late -ne 0 ]] || break
-		start_test "a longer sleep than $secs s" > /dev/null
+		functions_start_test "a longer sleep than $secs s" > /dev/null
 	done
 	[[ $late -eq 0 ]] ||
 		die "the livepatch is loaded too late each time"

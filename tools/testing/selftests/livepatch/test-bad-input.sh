@@ -375,4 +375,4 @@ check_result "$ENABLE
 insmod: ERROR: could not insert module test_modules/$MOD_LIVEPATCH.ko: File exists
 $DISABLE"
 
-exit 0
+finish

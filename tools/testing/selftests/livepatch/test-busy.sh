@@ -172,4 +172,4 @@ $UNPATCHED"
 fi
 
 
-exit 0
+finish

@@ -122,4 +122,4 @@ $(unpatching_messages $MOD_LIVEPATCH)
 % rmmod $MOD_DIRECT
 $FIRST_GONE"
 
-exit 0
+finish

@@ -236,4 +236,4 @@ $DISABLED
 % rmmod $MOD_EXIT
 $TARGET_GONE"
 
-exit 0
+finish

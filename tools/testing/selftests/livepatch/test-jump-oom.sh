@@ -115,4 +115,4 @@ quiet_unload_lp $MOD_LIVEPATCH
 quiet_unload_lp $MOD_SEVERAL
 check_clean
 
-exit 0
+finish

@@ -203,4 +203,4 @@ check_alone
 unload
 end_test
 
-exit 0
+finish

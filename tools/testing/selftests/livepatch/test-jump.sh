@@ -303,4 +303,4 @@ for file in loadavg version; do
 done
 end_test
 
-exit 0
+finish

@@ -150,11 +150,11 @@ function is_patched() {
 	grep -q "this has been live patched" /proc/cmdline
 }
 
-# pass() - the end of a case: nothing may be left
-function pass() {
+# pass_clean() - the end of a case: nothing may be left
+function pass_clean() {
 	[[ -z "$(ls $SYSFS_KLP_DIR)" ]] ||
 		fail "left: $(ls $SYSFS_KLP_DIR)"
-	echo "ok"
+	pass
 }
 
 
@@ -174,7 +174,7 @@ klpctl 1 load test_modules/test_klp_callbacks_mod.ko
 says "is not a livepatch"
 check_gone test_klp_callbacks_mod
 klpctl 1 load "$SCRATCH/none.ko"
-pass
+pass_clean
 
 
 start_test "klpctl load, list, unload"
@@ -202,7 +202,7 @@ klpctl 0 unload $MOD_LIVEPATCH
 check_gone $MOD_LIVEPATCH
 ! is_patched ||
 	fail "the patch is still in effect"
-pass
+pass_clean
 
 
 start_test "klpctl with two patches of one function"
@@ -229,7 +229,7 @@ says "unload its module and load it again"
 klpctl 0 unload --all
 check_gone $MOD_LIVEPATCH
 check_gone $MOD_REPLACE
-pass
+pass_clean
 
 
 start_test "klpctl why: a kernel thread"
@@ -254,7 +254,7 @@ echo N > $BLOCK_PARAM
 klpctl 0 wait $MOD_DEMO
 klpctl 0 unload $MOD_DEMO
 stop_busy
-pass
+pass_clean
 
 
 start_test "klpctl why: a user process"
@@ -282,7 +282,7 @@ end_sleeper $SLEEPER
 klpctl 0 unload $MOD_SLEEP
 check_gone $MOD_SLEEP
 unload_mod $MOD_TARGET
-pass
+pass_clean
 
 
 # Not every architecture loses its way in the function without a stack frame
@@ -322,7 +322,7 @@ fi
 end_sleeper $SLEEPER
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET
-pass
+pass_clean
 
 
 start_test "klpctl disable turns a patch round"
@@ -344,7 +344,7 @@ klpctl 7 load --timeout 1 --revert-on-timeout test_modules/$MOD_DEMO.ko
 says "$MOD_DEMO was not applied in time, and was taken back"
 check_gone $MOD_DEMO
 stop_busy
-pass
+pass_clean
 
 
 start_test "klpctl load and a signal"
@@ -359,7 +359,7 @@ klpctl 3 status
 klpctl 0 disable $MOD_DEMO
 klpctl 0 unload $MOD_DEMO
 stop_busy
-pass
+pass_clean
 
 
 # Left to itself, it would look again after a day.
@@ -405,7 +405,7 @@ echo N > $BLOCK_PARAM
 wait_until '! grep -q busymod_work_func /proc/$WORKER/stack'
 klpctl 0 unload $MOD_DEMO
 stop_busy
-pass
+pass_clean
 
 
 # The C core holds the module until the next boot.
@@ -486,6 +486,6 @@ end_sleeper $SLEEPER
 klpctl 0 wait
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET
-pass
+pass_clean
 
-exit 0
+finish

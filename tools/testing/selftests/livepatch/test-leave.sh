@@ -253,4 +253,4 @@ $RELEASE
 % rmmod $MOD_PATCH
 $TARGET_GONE"
 
-exit 0
+finish

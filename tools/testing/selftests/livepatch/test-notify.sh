@@ -111,7 +111,7 @@ stop_listeners
 unload_lp $MOD_DEMO
 unload_mod $MOD_BUSY
 check_clean
-echo "ok"
+pass
 
 
 start_test "poll a transition that is reversed"
@@ -139,7 +139,7 @@ disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 unload_mod $MOD_SLEEP_TARGET
 check_clean
-echo "ok"
+pass
 
 
 # In a transition and when it is over.
@@ -164,7 +164,7 @@ disable_lp $MOD_DEMO
 unload_lp $MOD_DEMO
 unload_mod $MOD_BUSY
 check_clean
-echo "ok"
+pass
 
 
 start_test "poll a patch that is replaced"
@@ -179,7 +179,7 @@ unload_lp $MOD_LIVEPATCH
 disable_lp $MOD_REPLACE
 unload_lp $MOD_REPLACE
 check_clean
-echo "ok"
+pass
 
 
 start_test "uevents of transitions"
@@ -199,7 +199,7 @@ $(uevent $MOD_REPLACE start unpatching)
 $(uevent $MOD_REPLACE complete unpatching)"
 stop_listeners
 check_clean
-echo "ok"
+pass
 
 
 start_test "uevents of a transition that is reversed, and forced"
@@ -230,7 +230,7 @@ $(uevent $MOD_SLEEP complete unpatching)"
 stop_listeners
 unload_mod $MOD_SLEEP_TARGET
 check_clean
-echo "ok"
+pass
 
 
 # Nothing has begun, so nothing ends.  Neither is there a uevent when the module
@@ -256,6 +256,6 @@ $(uevent $MOD_DEMO start unpatching)
 $(uevent $MOD_DEMO complete unpatching)"
 stop_listeners
 check_clean
-echo "ok"
+pass
 
-exit 0
+finish

@@ -309,7 +309,7 @@ function group_shadow() {
 	quiet_unload test_klp_shadow_scale
 	new_messages | grep -q "a variable was not made for want of memory: yes" ||
 		die "no shadow variable failed to be made"
-	echo "ok"
+	pass
 
 	# The table of the core in C has one size.
 	if is_rust; then
@@ -377,7 +377,7 @@ function group_leaks() {
 	now=$(leaks)
 	[[ "$now" == "$LEAKS" ]] ||
 		die "memory has leaked: $(cat $SYSFS_DEBUG_DIR/kmemleak)"
-	echo "ok"
+	pass
 }
 
 [[ $# -ne 0 ]] ||
@@ -390,4 +390,4 @@ for group; do
 	group_$group
 done
 
-exit 0
+finish

@@ -145,4 +145,4 @@ $(other_gone_messages)
 $TARGET_GONE"
 fi
 
-exit 0
+finish

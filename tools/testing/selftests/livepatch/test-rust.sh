@@ -444,4 +444,4 @@ livepatch: % rmmod $MOD_TARGET"
 
 fi
 
-exit 0
+finish

@@ -170,4 +170,4 @@ livepatch: $MOD_BUSY: livepatch_callbacks_mod_exit
 livepatch: % rmmod $MOD_CALLBACKS
 livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_exit"
 
-exit 0
+finish

@@ -39,4 +39,4 @@ echo "# 1000 gets: $FEW_US us among 1000 variables, $MANY_US us among 100000"
 
 run_test "readers while shadow variables come and go" what=concurrent count=30000
 
-exit 0
+finish

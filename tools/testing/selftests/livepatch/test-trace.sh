@@ -159,7 +159,7 @@ fields klp_transition_complete $PATCH_FIELDS
 fields klp_task_switched pid target way comm
 fields klp_task_blocked pid target reason err func comm
 never_saw ".*"
-echo "ok"
+pass
 
 
 start_case "trace a patch that is enabled and disabled"
@@ -179,7 +179,7 @@ saw_in_order "klp_patch_disable: patch=$MOD_LIVEPATCH" \
 	"klp_transition_complete: patch=$MOD_LIVEPATCH target=unpatched .*"
 never_saw "klp_patch_(enable|replace): .*"
 unload_lp $MOD_LIVEPATCH
-echo "ok"
+pass
 
 
 start_case "trace a patch that is replaced"
@@ -197,14 +197,14 @@ never_saw "klp_patch_disable: .*"
 unload_lp $MOD_LIVEPATCH
 disable_lp $MOD_REPLACE
 unload_lp $MOD_REPLACE
-echo "ok"
+pass
 
 
 start_case "trace a patch that is refused"
 
 load_failing_mod $MOD_DEMO pre_patch_ret=-19
 never_saw ".*"
-echo "ok"
+pass
 
 
 start_case "trace a kernel thread that holds a transition up"
@@ -230,7 +230,7 @@ never_saw "klp_task_switched: pid=$WORKER .*"
 unload_lp $MOD_DEMO
 echo N > $BLOCK_PARAM
 unload_mod $MOD_BUSY
-echo "ok"
+pass
 
 
 # The kernel may look at it in the same moment, but not each time.
@@ -251,7 +251,7 @@ for attempt in {1..5}; do
 	[[ $attempt -lt 5 ]] ||
 		fail "the kernel thread has never switched by itself"
 done
-echo "ok"
+pass
 
 
 start_case "trace a transition that is forced"
@@ -271,7 +271,7 @@ echo N > $BLOCK_PARAM
 disable_lp $MOD_DEMO
 unload_lp $MOD_DEMO
 unload_mod $MOD_BUSY
-echo "ok"
+pass
 
 
 start_case "trace a user process that holds a transition up"
@@ -304,7 +304,7 @@ wait_traced "klp_transition_complete: .*"
 disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 unload_mod $MOD_TARGET
-echo "ok"
+pass
 
 
 start_case "trace what CPUs do"
@@ -329,6 +329,6 @@ if can_offline; then
 	disable_lp $MOD_LIVEPATCH
 	unload_lp $MOD_LIVEPATCH
 fi
-echo "ok"
+pass
 
-exit 0
+finish

@@ -489,4 +489,4 @@ $COMPLETE
 $DISABLE
 $UNLOAD"
 
-exit 0
+finish
