@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The core in C, as `include/driver.h` describes it.
+
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::CStr,
+    marker::PhantomData,
+    sync::{
+        Mutex,
+        MutexGuard,
+        PoisonError, //
+    }, //
+};
+
+#[allow(dead_code, non_camel_case_types, non_upper_case_globals)]
+mod driver {
+    include!(concat!(env!("OUT_DIR"), "/driver.rs"));
+}
+
+pub(crate) const TASKS: usize = driver::DRIVER_TASKS as usize;
+
+/// The core keeps what it knows in static variables: there is one.
+static CORE: Mutex<()> = Mutex::new(());
+
+/// The core in C, of which nobody else makes use.
+pub(crate) struct Core {
+    _lock: MutexGuard<'static, ()>,
+    _not_shared: PhantomData<*const ()>,
+}
+
+macro_rules! calls {
+    ($($name:ident as $c:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
+        $(pub(crate) fn $name(&self $(, $argument: $kind)*) -> $result {
+            // SAFETY: One thread at a time uses the core, as the lock is held. The arguments are
+            // numbers.
+            unsafe { driver::$c($($argument as _),*) }
+        })*
+    };
+}
+
+impl Core {
+    /// The core as it is when the kernel has booted, with so many tasks. What was done to it before
+    /// must have been undone.
+    pub(crate) fn new(tasks: usize) -> Self {
+        let lock = CORE.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: The lock is held.
+        unsafe { driver::driver_reset(tasks as _) };
+        Self {
+            _lock: lock,
+            _not_shared: PhantomData,
+        }
+    }
+
+    calls! {
+        describe as driver_describe(
+            patch: usize, replaces: bool, modules: u32, functions: u64
+        ) -> ();
+        enable as driver_enable(patch: usize) -> i32;
+        write_enabled as driver_write_enabled(patch: usize, enabled: bool) -> i32;
+        write_force as driver_write_force(patch: usize) -> i32;
+        coming as driver_module_coming(module: usize) -> i32;
+        going as driver_module_going(module: usize) -> ();
+        set_unwilling as driver_set_unwilling(module: i32) -> ();
+        second as driver_second() -> ();
+        work as driver_work() -> ();
+        clear as driver_clear(task: usize) -> ();
+        push as driver_push(task: usize, function: usize, patch: i32) -> ();
+        set_running as driver_set_running(task: usize, running: bool, unreliable: bool) -> ();
+        schedule as driver_schedule(task: usize) -> ();
+        leave as driver_leave(task: usize) -> ();
+        copy as driver_copy(child: usize, parent: usize) -> ();
+        attach as driver_attach(child: usize, parent: usize) -> ();
+        exit as driver_exit(task: usize) -> ();
+        online as driver_online(cpu: usize, online: bool) -> ();
+        reaches as driver_reaches(task: usize, function: usize) -> i32;
+        task_state as driver_task_state(task: usize) -> i32;
+        task_pending as driver_task_pending(task: usize) -> bool;
+        patch_at as driver_patch_at(place: usize) -> i32;
+        transition_patch as driver_transition_patch() -> i32;
+        enabled as driver_enabled(patch: usize) -> bool;
+        forced as driver_forced(patch: usize) -> bool;
+        is_traced as driver_is_traced(function: usize) -> bool;
+        warnings as driver_warnings() -> u32;
+    }
+
+    /// What was said since the last call: callbacks, and modules that were put.
+    pub(crate) fn journal(&self) -> Vec<String> {
+        // SAFETY: The lock is held, and the text is a string until the next call of the driver.
+        let text = unsafe { CStr::from_ptr(driver::driver_journal()) };
+        let lines = text.to_string_lossy();
+        lines.lines().map(str::to_owned).collect()
+    }
+}

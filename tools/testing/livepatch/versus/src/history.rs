@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to both cores.
+
+use crate::machine::{
+    CPUS,
+    FUNCTIONS,
+    MODULES, //
+};
+use proptest::{
+    collection,
+    option,
+    prelude::*, //
+};
+use std::{
+    collections::BTreeSet,
+    fmt, //
+};
+
+/// So many functions belong to each module.
+pub(crate) const FUNCTIONS_EACH: usize = FUNCTIONS / MODULES;
+
+/// Threads that a history begins with.
+pub(crate) const THREADS: usize = 8;
+
+/// There is room for so many in all, with those that are forked.
+pub(crate) const MOST_THREADS: usize = 16;
+
+/// So many patches can be there at once.
+pub(crate) const SLOTS: usize = 5;
+
+/// An operation that makes no sense where it stands is passed over.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    /// A patch is passed in, with objects for the modules of its functions and for others.
+    Enable {
+        patch: usize,
+        replaces: bool,
+        functions: BTreeSet<usize>,
+        others: BTreeSet<usize>,
+    },
+    /// The administrator writes to the patch's file `enabled`.
+    Want {
+        patch: usize,
+        enabled: bool,
+    },
+    /// The administrator turns the transition round.
+    Reverse,
+    /// The administrator writes to the patch's file `force`.
+    Force {
+        patch: usize,
+    },
+    Coming {
+        module: usize,
+    },
+    Going {
+        module: usize,
+    },
+    /// From now on the pre-patch callback for this module fails, or none.
+    Unwilling {
+        module: Option<usize>,
+    },
+    /// A second goes by.
+    Second,
+    /// A task calls a function, and sleeps there unless it runs.
+    Call {
+        task: usize,
+        function: usize,
+    },
+    /// A task returns from the last function that it called.
+    Return {
+        task: usize,
+    },
+    /// A task is on another CPU from now on.
+    Run {
+        task: usize,
+    },
+    /// A task sleeps, and its stack cannot be told.
+    Blur {
+        task: usize,
+    },
+    Sleep {
+        task: usize,
+    },
+    /// A task calls `__schedule()`.
+    Schedule {
+        task: usize,
+    },
+    /// A task leaves the kernel, or an idle task goes round its loop.
+    Leave {
+        task: usize,
+    },
+    Fork {
+        parent: usize,
+    },
+    /// A thread begins to fork: the child is a copy, and not yet on the task list.
+    Copy {
+        parent: usize,
+    },
+    /// The child that has been waiting longest gets there.
+    Attach,
+    Exit {
+        task: usize,
+    },
+    Online {
+        cpu: usize,
+        online: bool,
+    },
+}
+
+#[derive(Clone)]
+pub(crate) struct History(pub(crate) Vec<Operation>);
+
+impl fmt::Debug for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, operation) in self.0.iter().enumerate() {
+            write!(f, "\n{number:5}: {operation:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One of a few functions, so that patches, callers and modules meet.
+fn function() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        5 => 0..2usize,
+        3 => (1..3usize, 0..2usize).prop_map(|(module, f)| module * FUNCTIONS_EACH + f),
+        1 => 0..FUNCTIONS,
+    ]
+}
+
+/// A thread, or an idle task: those come after all threads.
+fn task() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        6 => 1..4usize,
+        2 => 1..MOST_THREADS,
+        1 => MOST_THREADS..MOST_THREADS + CPUS,
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    use Operation::*;
+    let functions = collection::btree_set(function(), 0..5);
+    let others = collection::btree_set(0..MODULES, 0..3);
+    let others = prop_oneof![3 => Just(BTreeSet::new()), 1 => others];
+    let enable = (0..SLOTS, prop::bool::weighted(0.3), functions, others);
+    let enable = enable.prop_map(|(patch, replaces, functions, others)| Enable {
+        patch,
+        replaces,
+        functions,
+        others,
+    });
+    let module = || 1..MODULES;
+    prop_oneof![
+        12 => enable,
+        9 => (0..SLOTS, prop::bool::weighted(0.2))
+            .prop_map(|(patch, enabled)| Want { patch, enabled }),
+        5 => Just(Reverse),
+        2 => (0..SLOTS).prop_map(|patch| Force { patch }),
+        7 => module().prop_map(|module| Coming { module }),
+        4 => module().prop_map(|module| Going { module }),
+        2 => option::weighted(0.4, 0..MODULES).prop_map(|module| Unwilling { module }),
+        12 => Just(Second),
+        25 => (task(), function()).prop_map(|(task, function)| Call { task, function }),
+        9 => task().prop_map(|task| Return { task }),
+        3 => task().prop_map(|task| Run { task }),
+        2 => task().prop_map(|task| Blur { task }),
+        4 => task().prop_map(|task| Sleep { task }),
+        6 => task().prop_map(|task| Schedule { task }),
+        9 => task().prop_map(|task| Leave { task }),
+        4 => task().prop_map(|parent| Fork { parent }),
+        3 => task().prop_map(|parent| Copy { parent }),
+        3 => Just(Attach),
+        3 => task().prop_map(|task| Exit { task }),
+        3 => (0..CPUS, any::<bool>()).prop_map(|(cpu, online)| Online { cpu, online }),
+    ]
+}
+
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    collection::vec(operation(), 1..60).prop_map(History)
+}
