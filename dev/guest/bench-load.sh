@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure by the clock, for make bench, how long a transition takes on a machine that
-# is busy, and how long others have to wait meanwhile.  Writes lines as
+# Measure, for make bench, how long a transition takes on a machine that is busy, and how
+# long others have to wait meanwhile.  Writes lines as
 # tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
 #
 #	figure load_LOAD - - - TIME	from "enabling patch" to "patching complete"
 #	figure fork_LOAD - - - TIME	the longest fork of a child that exits
 #	figure timer_LOAD - - - TIME	the latest wake-up of a SCHED_FIFO thread
+#
+# For the LOADs "still" and "transitions", 5,000 tasks sleep, and a minute without a
+# transition, and 100 transitions, are what the others wait in.
 
 bench=$KBUILD/bench
 patch=test_klp_livepatch
@@ -50,38 +53,74 @@ nanoseconds() {
 		END { printf "%.0f\n", time * 1000000000 }'
 }
 
-# measure LOAD COMMAND...: with that going on.
+# watch begins to look how long others have to wait, and seen LOAD ends that.
+watch() {
+	"$bench/load" watch >$watched &
+	watcher=$!
+}
+seen() {
+	local fork timer
+	kill -TERM "$watcher"
+	wait "$watcher" || fail "the watcher"
+	read -r fork timer <$watched
+	figure "fork_$1" "$fork"
+	figure "timer_$1" "$timer"
+}
+
+enable() {
+	insmod "$KBUILD/selftests/livepatch/test_modules/$patch.ko" || fail "loading $patch"
+	until_done "the transition is not over" settled
+}
+disable() {
+	echo 0 >$sysfs/enabled
+	until_done "the patch does not go" gone
+	until_done "the module does not go" unloaded
+}
+
+# measure LOAD COMMAND...: one transition with that going on.
 measure() {
-	local load=$1 loader="" watcher begin end fork timer
+	local load=$1 loader="" begin end
 	shift
 	echo "busy: $load"
-	if [ "$1" = busy ]; then
+	if [ "${1:-}" = busy ]; then
 		busy "$2"
 	elif [ $# -gt 0 ]; then
 		"$@" &
 		loader=$!
 	fi
-	"$bench/load" watch >$watched &
-	watcher=$!
+	watch
 	sleep 2
-	insmod "$KBUILD/selftests/livepatch/test_modules/$patch.ko" || fail "loading $patch"
-	until_done "the transition is not over" settled
+	enable
 	begin=$(nanoseconds "enabling patch") end=$(nanoseconds "patching complete")
 	if [ "$begin" -le 0 ] || [ "$end" -le "$begin" ]; then
 		fail "the log does not tell the time: $begin, $end"
 	fi
-	kill -TERM $watcher
-	wait $watcher || fail "the watcher"
-	read -r fork timer <$watched
+	figure "load_$load" $((end - begin))
+	seen "$load"
 	[ -z "$loader" ] || { kill "$loader" && wait "$loader"; } 2>/dev/null
 	busy none
-	figure "load_$load" $((end - begin))
-	figure "fork_$load" "$fork"
-	figure "timer_$load" "$timer"
-	echo 0 >$sysfs/enabled
-	until_done "the patch does not go" gone
-	until_done "the module does not go" unloaded
+	disable
 }
+
+# measure_tasks: many transitions with many tasks.
+measure_tasks() {
+	local tasks=/sys/module/klp_bench/parameters/tasks i
+	echo 5000 >$tasks || fail "starting 5,000 tasks"
+	echo "5,000 tasks, no transition"
+	watch
+	sleep 60
+	seen still
+	echo "5,000 tasks, 100 transitions"
+	watch
+	for i in {1..50}; do
+		enable
+		disable
+		[ $((i % 10)) != 0 ] || echo "5,000 tasks, $((2 * i)) transitions"
+	done
+	seen transitions
+	echo 0 >$tasks
+}
+
 figure() {
 	printf 'figure %s - - - %s\n' "$@"
 }
@@ -96,6 +135,7 @@ measure resched busy resched
 measure spin busy spin
 measure forks "$bench/load" forks 500
 measure fifo "$bench/load" fifo
+measure_tasks
 rmmod klp_bench
 ! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel complains, above"
 echo "measured"

@@ -33,7 +33,16 @@ LOADS = (
     ("forks", "500 processes that fork"),
     ("fifo", "a SCHED_FIFO loop on each CPU"),
 )
-BY_THE_CLOCK = ("selftests", "why", *(f"{what}_{load}" for load, _ in LOADS for what in ("load", "fork", "timer")))
+MANY_TASKS = (
+    ("still", "5,000 tasks that sleep, a minute without a transition"),
+    ("transitions", "5,000 tasks that sleep, 100 transitions"),
+)
+BY_THE_CLOCK = (
+    "selftests",
+    "why",
+    *(f"{what}_{load}" for load, _ in LOADS for what in ("load", "fork", "timer")),
+    *(f"{what}_{load}" for load, _ in MANY_TASKS for what in ("fork", "timer")),
+)
 
 
 class Figures:
@@ -245,12 +254,12 @@ def table(c, rust):
         )
 
     for what, title in (
-        ("load", "enable to complete on a busy machine of 4 CPUs, on both cores at the same time"),
+        ("load", "enable to complete on a busy machine of 4 CPUs, which take turns of 10 ms"),
         ("fork", "the longest fork meanwhile"),
         ("timer", "the latest wake-up of a SCHED_FIFO thread meanwhile"),
     ):
         t.head(title)
-        for load, name in LOADS:
+        for load, name in LOADS if what == "load" else LOADS + MANY_TASKS:
             t.row(name, "s", lambda f, what=what, load=load: f.one(f"{what}_{load}"))
 
     t.head("a module comes")
@@ -293,6 +302,9 @@ def summary(c, rust):
     t.row(f"create and end {THREADS:,} threads, instructions", "M", lambda f: f.one("threads", "-", "-", THREADS))
     t.row("memory of a patched function, of 2,000", "bytes", memory(MEMORY, TARGET))
     t.row("last task ready until transition over, at most", "ms", longest_end)
+    for load in ("user", "spin", "forks"):
+        name = dict(LOADS)[load]
+        t.row(f"enable to complete, {name}", "s", lambda f, load=load: f.one(f"load_{load}"))
     t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))
     t.row("upstream's selftests, by the clock, both at once", "s", selftests)
     lines = ["| | C | Rust | C : Rust |", "|---|---:|---:|---:|"]
