@@ -3,16 +3,34 @@
 //! The steps that usually help when a task holds a transition or a module up.
 //!
 //! The advice depends on the reason and on the kind of task. Its first line is usually an event to
-//! wait for. The other lines are actions that the administrator may take.
+//! wait for. The other lines are actions that the administrator may take. No line names an action
+//! that cannot help, such as a signal for a task that no signal reaches, or one that harms the
+//! system, such as the end of process 1.
+
+use std::time::Duration;
 
 use crate::evidence::Reason;
-use crate::proc::Task;
+use crate::proc::{Stack, Task};
 use crate::sysfs::{Direction, VMLINUX};
-use crate::trace::Told;
+use crate::system::Age;
+use crate::unit::{Manager, Unit};
+
+/// The time between two rounds in which the kernel interrupts or wakes up the remaining tasks.
+const ROUND: Duration = Duration::from_secs(15);
+
+/// The circumstances of a transition that the advice depends on.
+pub struct Situation {
+    pub direction: Direction,
+    pub age: Option<Age>,
+    /// Whether the kernel was asked for its reasons.
+    pub asked: bool,
+    /// Whether klpctl runs as root, on the system that it looks at.
+    pub privileged: bool,
+}
 
 /// Returns the advice for a task that has to switch.
-pub fn to_switch(task: &Task, reason: &Reason, direction: Direction, told: &Told) -> Vec<String> {
-    let mut advice = vec![first_line(task, reason).to_owned()];
+pub fn to_switch(task: &Task, reason: &Reason, situation: &Situation) -> Vec<String> {
+    let mut advice = vec![first_line(task, reason, situation)];
 
     if let Reason::Function {
         object,
@@ -24,9 +42,10 @@ pub fn to_switch(task: &Task, reason: &Reason, direction: Direction, told: &Told
             advice.push(format!("or let module {object} finish or stop that work"));
         }
     }
-    advice.extend(ending(task));
+    advice.extend(by_hand(task));
     // A kernel with tracepoints has already been asked.
-    if !told.listened && direction == Direction::Patching && *reason == Reason::Nothing {
+    let patching = situation.direction == Direction::Patching;
+    if !situation.asked && patching && *reason == Reason::Nothing {
         advice.push(
             "to have the kernel say why: echo 'func klp_try_switch_task +p' > \
              /sys/kernel/debug/dynamic_debug/control"
@@ -38,49 +57,268 @@ pub fn to_switch(task: &Task, reason: &Reason, direction: Direction, told: &Told
 
 /// Returns the advice for a task that has to leave the code of a module.
 pub fn to_leave(task: &Task) -> Vec<String> {
-    let mut advice = vec!["wait until it has left this code".to_owned()];
-    advice.extend(ending(task));
+    let first = match task.state {
+        'D' => format!("wait until it has left this code; {UNINTERRUPTIBLE}"),
+        _ => "wait until it has left this code".to_owned(),
+    };
+    let mut advice = vec![first];
+    advice.extend(by_hand(task));
     advice
 }
 
-/// Returns the event that lets the task switch, or the way to learn the reason.
-fn first_line(task: &Task, reason: &Reason) -> &'static str {
-    let asleep = matches!(task.state, 'S' | 'I');
+/// A sleep that is killable looks like any other in /proc.
+const UNINTERRUPTIBLE: &str =
+    "no signal ends its sleep, unless the sleep is killable and the signal SIGKILL";
 
-    match reason {
-        Reason::Running => {
-            "wait: it switches when it leaves the kernel, is scheduled away, or sleeps"
+/// Returns the event that lets the task switch, or the way to learn the reason.
+fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
+    match (reason, task.state) {
+        (_, 'T') => "it is stopped, and cannot switch before it continues".to_owned(),
+        (_, 't') => "its debugger has stopped it: let it continue, or detach".to_owned(),
+        (Reason::Unseen, _) => unseen(task, situation),
+        (Reason::Running, _) if task.kthread => {
+            "wait: it switches when it is scheduled away, or sleeps".to_owned()
         }
-        Reason::Unreliable => {
+        (Reason::Running, _) => {
+            "wait: it switches when it leaves the kernel, is scheduled away, or sleeps".to_owned()
+        }
+        (Reason::Unreliable, _) if task.kthread => {
+            "wait until it sleeps elsewhere, where its stack can be checked".to_owned()
+        }
+        (Reason::Unreliable, 'D') => format!(
+            "wait: it switches when it leaves the kernel; asleep, its stack cannot be checked, and \
+             {UNINTERRUPTIBLE}"
+        ),
+        (Reason::Unreliable, _) => {
             "wait: it switches when it leaves the kernel; asleep, its stack cannot be checked"
+                .to_owned()
         }
-        Reason::Nothing => {
+        (Reason::Nothing, _) => {
             "wait: the kernel looks again within a second; if it stays, its stack may be unreliable"
+                .to_owned()
         }
-        Reason::Unseen => "run this as root to see its stack",
-        Reason::Function { .. } | Reason::PatchCode { .. } if task.kthread && asleep => {
-            "wait: after 15 s the kernel wakes it up, which helps if it then leaves the function"
-        }
-        Reason::Function { .. } | Reason::PatchCode { .. } if asleep => {
-            "wait: after 15 s the kernel interrupts its sleep, as a signal would, unnoticed by the \
-             program"
-        }
-        Reason::Function { .. } | Reason::PatchCode { .. } => {
-            "wait for what it waits for: no signal, or SIGKILL at most, ends this sleep"
+        (Reason::Function { .. } | Reason::PatchCode { .. }, 'S') => interrupted(task, situation),
+        // An idle kernel thread sleeps as uninterruptibly as one in D.
+        (Reason::Function { .. } | Reason::PatchCode { .. }, _) => {
+            format!("wait for what it waits for: {UNINTERRUPTIBLE}")
         }
     }
 }
 
-/// Returns the way to end a user task, or `None` for a kernel thread.
-fn ending(task: &Task) -> Option<String> {
-    if task.kthread {
+fn unseen(task: &Task, situation: &Situation) -> String {
+    match task.stack {
+        Stack::Denied if !situation.privileged => "run this as root to see its stack",
+        Stack::Denied => "not even root may read its stack here: CAP_SYS_ADMIN is missing",
+        _ => "its stack is not shown: by this kernel, or in this report",
+    }
+    .to_owned()
+}
+
+/// Returns what the kernel does to a task that sleeps interruptibly, and whether it has done so.
+fn interrupted(task: &Task, situation: &Situation) -> String {
+    let rounds = situation
+        .age
+        .map(|age| age.elapsed.as_secs() / ROUND.as_secs());
+    let exact = situation.age.is_some_and(|age| !age.at_least);
+    match (task.kthread, rounds) {
+        (true, Some(1..)) => {
+            "the kernel wakes it up every 15 s, which has not helped yet".to_owned()
+        }
+        (true, Some(0)) if exact => {
+            "wait: after 15 s the kernel wakes it up, which helps if it then leaves the function"
+                .to_owned()
+        }
+        (true, _) => {
+            "wait: every 15 s the kernel wakes it up, which helps if it then leaves the function"
+                .to_owned()
+        }
+        (false, Some(1..)) => {
+            "the kernel interrupts its sleep every 15 s, as a signal would, which has not helped yet"
+                .to_owned()
+        }
+        (false, Some(0)) if exact => {
+            "wait: after 15 s the kernel interrupts its sleep, as a signal would, unnoticed by the \
+             program"
+                .to_owned()
+        }
+        (false, _) => {
+            "wait: every 15 s the kernel interrupts its sleep, as a signal would, unnoticed by the \
+             program"
+                .to_owned()
+        }
+    }
+}
+
+/// Returns what an administrator may do to a user task, or `None` if that is nothing.
+fn by_hand(task: &Task) -> Option<String> {
+    // No signal reaches a task in D, so that a service cannot be stopped either.
+    if task.kthread || matches!(task.state, 'D' | 'Z' | 'X') {
         return None;
     }
+    let pid = task.id.pid;
+    if pid == 1 {
+        return Some(match (&task.unit, task.state) {
+            (Some(unit), 'S') if unit.is_manager() => {
+                "never end it: it is process 1; systemctl daemon-reexec wakes it up".to_owned()
+            }
+            _ => "never end it: it is process 1".to_owned(),
+        });
+    }
+    match task.state {
+        'T' => return Some(format!("let it continue: kill -CONT {pid}")),
+        't' => return None,
+        _ => {}
+    }
     Some(match &task.unit {
-        Some(unit) if unit.as_bytes().ends_with(b".service") => {
-            format!("or restart the service: systemctl restart {unit}")
-        }
-        Some(unit) => format!("or end the process {}, of {unit}", task.id.pid),
-        None => format!("or restart what process {} belongs to", task.id.pid),
+        Some(unit) if unit.is_manager() => format!(
+            "do not end it: it is the service manager{}",
+            of_manager(&unit.manager)
+        ),
+        Some(unit) if unit.is_essential() => format!(
+            "do not restart {}{}: others depend on it",
+            unit.name,
+            of_manager(&unit.manager)
+        ),
+        Some(unit) if unit.is_service() => restart(unit),
+        Some(unit) => format!(
+            "or end the process {pid}, of {}{}",
+            unit.name,
+            of_manager(&unit.manager)
+        ),
+        None => format!("or restart what process {pid} belongs to"),
     })
+}
+
+fn of_manager(manager: &Manager) -> String {
+    match manager {
+        Manager::System => String::new(),
+        Manager::User(id) => format!(" of user {id}"),
+        Manager::Machine(name) => format!(" of machine {name}"),
+        Manager::Container(name) => format!(" in container {name}"),
+    }
+}
+
+fn restart(unit: &Unit) -> String {
+    let name = unit.name.shell();
+    match &unit.manager {
+        Manager::System => format!("or restart the service: systemctl restart {name}"),
+        Manager::User(id) => {
+            format!("or restart the service, as user {id}: systemctl --user restart {name}")
+        }
+        Manager::Machine(machine) => format!(
+            "or restart the service: systemctl --machine={} restart {name}",
+            machine.shell()
+        ),
+        Manager::Container(container) => {
+            format!("or restart the service, in container {container}: {name}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::TaskId;
+
+    fn task(pid: u32, state: char, cgroup: &str) -> Task {
+        Task {
+            id: TaskId { pid, tid: pid },
+            comm: "x".into(),
+            state,
+            kthread: cgroup.is_empty(),
+            stack: Stack::Denied,
+            wchan: None,
+            unit: Unit::parse(cgroup.as_bytes()),
+        }
+    }
+
+    fn situation(seconds: u64) -> Situation {
+        Situation {
+            direction: Direction::Patching,
+            age: Some(Age {
+                elapsed: Duration::from_secs(seconds),
+                at_least: false,
+                source: "log",
+            }),
+            asked: true,
+            privileged: true,
+        }
+    }
+
+    fn on_function(task: &Task, seconds: u64) -> String {
+        let reason = Reason::PatchCode {
+            version: "p".into(),
+        };
+        to_switch(task, &reason, &situation(seconds)).join("\n")
+    }
+
+    #[test]
+    fn process_1_is_never_to_be_ended() {
+        for state in ['S', 'R', 'T', 't', 'D'] {
+            for cgroup in ["0::/init.scope", "0::/", "0::/system.slice/x.service"] {
+                let text = on_function(&task(1, state, cgroup), 1);
+                assert!(!text.contains("restart"), "{text}");
+                assert!(!text.contains("end the process"), "{text}");
+            }
+        }
+        let text = on_function(&task(1, 'S', "0::/init.scope"), 1);
+        assert!(text.contains("daemon-reexec"), "{text}");
+        let user = "0::/user.slice/user@7.service/init.scope";
+        let text = on_function(&task(9, 'S', user), 1);
+        assert!(text.ends_with("do not end it: it is the service manager of user 7"));
+    }
+
+    #[test]
+    fn no_signal_reaches_a_task_in_d() {
+        let text = on_function(&task(9, 'D', "0::/system.slice/x.service"), 1);
+        assert!(!text.contains("restart"), "{text}");
+        assert!(text.contains("unless the sleep is killable"), "{text}");
+        let text = to_leave(&task(9, 'D', "0::/system.slice/x.service")).join("\n");
+        assert!(!text.contains("restart"), "{text}");
+    }
+
+    #[test]
+    fn a_stopped_task_continues() {
+        let text = on_function(&task(9, 'T', "0::/system.slice/x.service"), 1);
+        assert!(text.ends_with("kill -CONT 9"), "{text}");
+        assert!(!text.contains("sleep"), "{text}");
+    }
+
+    #[test]
+    fn services_of_others() {
+        let text = |cgroup| on_function(&task(9, 'S', cgroup), 1);
+        assert!(text("0::/system.slice/x.service").ends_with("systemctl restart x.service"));
+        let user = text("0::/user.slice/user@7.service/app.slice/x.service");
+        assert!(user.ends_with("as user 7: systemctl --user restart x.service"));
+        let machine = text("0::/machine.slice/machine-m.scope/payload/system.slice/x.service");
+        assert!(machine.ends_with("systemctl --machine=m restart x.service"));
+        let docker = text("0::/system.slice/docker-1.scope/system.slice/x.service");
+        assert!(!docker.contains("systemctl"), "{docker}");
+        let bus = text("0::/system.slice/dbus.service");
+        assert!(!bus.contains("systemctl"), "{bus}");
+    }
+
+    #[test]
+    fn time_that_has_passed_is_not_waited_for() {
+        let cron = task(9, 'S', "0::/system.slice/x.service");
+        for task in [cron, task(9, 'S', "")] {
+            assert!(on_function(&task, 14).contains("after 15 s"));
+            let text = on_function(&task, 1900);
+            assert!(text.contains("every 15 s"), "{text}");
+            assert!(text.contains("has not helped yet"), "{text}");
+        }
+        // The kernel does not wake up an idle thread.
+        assert!(on_function(&task(9, 'I', ""), 1).contains("no signal"));
+    }
+
+    #[test]
+    fn root_is_not_told_to_become_root() {
+        let mut situation = situation(1);
+        let task = task(9, 'S', "0::/");
+        let text = to_switch(&task, &Reason::Unseen, &situation).join("\n");
+        assert!(!text.contains("run this as root"), "{text}");
+        situation.privileged = false;
+        let text = to_switch(&task, &Reason::Unseen, &situation).join("\n");
+        assert!(text.contains("run this as root"), "{text}");
+    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use crate::advice;
+use crate::advice::{self, Situation};
 use crate::evidence::{self, Changes, Evidence, Reason};
 use crate::kmsg::Verdict;
 use crate::proc::{self, Task, TaskId};
@@ -62,9 +62,10 @@ fn find_with(
     let looks: Vec<_> = looks.into_iter().flatten().collect();
     let doubtful = looks.iter().filter(|look| look.is_doubtful(&changes));
     let told = ask(&doubtful.map(|look| look.task.id.tid).collect());
+    let situation = situation(root, system, &changes, told.listened);
     let mut blockers: Vec<_> = looks
         .into_iter()
-        .map(|look| look.into_blocker(&told, &changes))
+        .map(|look| look.into_blocker(&told, &changes, &situation))
         .collect();
 
     blockers.sort_by_key(order);
@@ -77,12 +78,22 @@ pub fn worst(root: &Root, system: &System) -> Option<Blocker> {
 
     let changes = Changes::of(system)?;
     let waiting = &system.progress.as_ref()?.waiting;
+    let situation = situation(root, system, &changes, false);
     waiting
         .iter()
         .take(ENOUGH)
         .filter_map(|&id| Look::at(root, system, id, &changes))
-        .map(|look| look.into_blocker(&Told::default(), &changes))
+        .map(|look| look.into_blocker(&Told::default(), &changes, &situation))
         .min_by_key(order)
+}
+
+fn situation(root: &Root, system: &System, changes: &Changes<'_>, asked: bool) -> Situation {
+    Situation {
+        direction: changes.direction(),
+        age: system.moving().and_then(|status| status.age),
+        asked,
+        privileged: root.is_privileged(),
+    }
 }
 
 fn order(blocker: &Blocker) -> (u8, bool, TaskId) {
@@ -128,9 +139,9 @@ impl<'a> Look<'a> {
         self.judge(&Told::default(), changes).1 == Evidence::Guess
     }
 
-    fn into_blocker(self, told: &Told, changes: &Changes<'_>) -> Blocker {
+    fn into_blocker(self, told: &Told, changes: &Changes<'_>, situation: &Situation) -> Blocker {
         let (reason, evidence) = self.judge(told, changes);
-        let advice = advice::to_switch(&self.task, &reason, changes.direction(), told);
+        let advice = advice::to_switch(&self.task, &reason, situation);
 
         Blocker {
             task: self.task,

@@ -125,7 +125,7 @@ pub fn blocker(blocker: &Blocker) -> Json {
         ("version", version.into()),
         ("stack", stack),
         ("wchan", task.wchan.as_ref().into()),
-        ("unit", task.unit.as_ref().into()),
+        ("unit", task.unit.as_ref().map(|unit| &unit.name).into()),
         (
             "advice",
             blocker.advice.iter().map(String::as_str).collect(),

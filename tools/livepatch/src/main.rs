@@ -39,6 +39,7 @@ mod term;
 #[path = "../tests/mod.rs"]
 mod tests;
 mod trace;
+mod unit;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};

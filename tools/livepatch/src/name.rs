@@ -22,6 +22,11 @@ impl Name {
     pub fn as_os_str(&self) -> &OsStr {
         OsStr::from_bytes(&self.0)
     }
+
+    /// Quotes the name, see [`shell`].
+    pub fn shell(&self) -> String {
+        shell(&self.0)
+    }
 }
 
 impl From<&[u8]> for Name {
@@ -73,5 +78,50 @@ fn escape_bytes(bytes: &[u8], text: &mut String) {
     for byte in bytes {
         // Writing to a String cannot fail.
         let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+/// Quotes bytes so that a shell takes them for one word. Bytes that [`escape`] would not show as
+/// they are take the form `$'\xNN'`, which bash, zsh and POSIX.1-2024 have.
+pub fn shell(bytes: &[u8]) -> String {
+    let plain = |&b: &u8| b.is_ascii_alphanumeric() || b"_./=,:@%+-".contains(&b);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return escape(bytes);
+    }
+    let shown = escape(bytes);
+    // A backslash is doubled, and does not count.
+    let escaped = shown.replace("\\\\", "").contains('\\');
+    match escaped {
+        true => format!("$'{}'", shown.replace('\'', "\\'")),
+        false => format!("'{}'", shown.replace("\\\\", "\\").replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_a_shell() {
+        for (bytes, word) in [
+            (&b"a-b_1.ko"[..], "a-b_1.ko"),
+            (b"", "''"),
+            (b"with space", "'with space'"),
+            (b"it's", "'it'\\''s'"),
+            (b"a\\x2db.service", "'a\\x2db.service'"),
+            (b"$(x)\n'\\", "$'$(x)\\x0a\\'\\\\'"),
+            ("\u{e9}".as_bytes(), "'\u{e9}'"),
+        ] {
+            assert_eq!(shell(bytes), word);
+            // A shell has the last word.
+            let command = format!("printf %s {word}");
+            let bash = std::process::Command::new("bash")
+                .arg("-c")
+                .arg(command)
+                .output();
+            if let Ok(output) = bash {
+                assert_eq!(output.stdout, bytes, "{word}");
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::thread;
 
 use crate::name::Name;
 use crate::root::{ReadError, Root};
+use crate::unit::Unit;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId {
@@ -201,7 +202,7 @@ pub struct Task {
     /// The function that the task sleeps in, if the stack cannot be read.
     pub wchan: Option<Name>,
     /// The systemd unit of a user task.
-    pub unit: Option<Name>,
+    pub unit: Option<Unit>,
 }
 
 impl Task {
@@ -244,7 +245,7 @@ fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
         false => root
             .read(folder.join("cgroup"))
             .ok()
-            .and_then(|content| parse_unit(&content)),
+            .and_then(|content| Unit::parse(&content)),
     };
 
     Some(Task {
@@ -309,16 +310,6 @@ fn parse_wchan(content: Vec<u8>) -> Option<Name> {
     }
 }
 
-/// The innermost systemd unit in a cgroup path, `0::/system.slice/cron.service`.
-fn parse_unit(content: &[u8]) -> Option<Name> {
-    content
-        .split(|&b| b == b'\n')
-        .filter_map(|line| line.strip_prefix(b"0::"))
-        .flat_map(|path| path.split(|&b| b == b'/'))
-        .rfind(|part| part.ends_with(b".service") || part.ends_with(b".scope"))
-        .map(Name::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,19 +344,5 @@ mod tests {
         assert_eq!(frames[1].module, Some(name("mod")));
         assert_eq!(frames[2].function, name("0xffff"));
         assert!(parse_stack(b"").is_empty());
-    }
-
-    #[test]
-    fn units() {
-        let unit = |text: &str| parse_unit(text.as_bytes());
-        assert_eq!(
-            unit("0::/system.slice/cron.service\n"),
-            Some(name("cron.service"))
-        );
-        assert_eq!(
-            unit("1:cpu:/x.service\n0::/user.slice/user@0.service/app.slice/a.scope/x\n"),
-            Some(name("a.scope"))
-        );
-        assert_eq!(unit("0::/\n"), None);
     }
 }

@@ -79,6 +79,17 @@ impl Root {
         self.live
     }
 
+    /// Whether klpctl may read everything: it runs as root, on the system that it looks at.
+    pub fn is_privileged(&self) -> bool {
+        // Real, effective, saved and filesystem IDs.
+        let uid = |status: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+            line.split_ascii_whitespace().nth(1).map(|uid| uid == "0")
+        };
+        let status = || fs::read_to_string("/proc/self/status").ok();
+        self.live && status().and_then(|status| uid(&status)).unwrap_or(false)
+    }
+
     /// Returns the place of an absolute `path` in this tree.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
