@@ -26,6 +26,7 @@ pub fn patch_members(system: &System, status: &PatchStatus) -> Vec<(&'static str
         ("replace", patch.replace.into()),
         ("stack_order", patch.stack_order.into()),
         ("tasks", progress.map(tasks).into()),
+        ("forced", status.forced.into()),
         ("since", status.age.map(|age| since(system, &age)).into()),
     ]
 }
@@ -36,6 +37,7 @@ pub fn tasks(progress: &Progress) -> Json {
         ("done", progress.done().into()),
         ("waiting", progress.waiting.len().into()),
         ("unreadable", progress.denied.into()),
+        ("hidden", progress.hidden.into()),
     ])
 }
 
@@ -50,9 +52,8 @@ fn since(system: &System, age: &Age) -> Json {
     ])
 }
 
-pub fn disabled(system: &System) -> Json {
-    system
-        .disabled
+pub fn disabled(modules: &[&Module]) -> Json {
+    modules
         .iter()
         .map(|module| {
             Json::Object(vec![
@@ -166,8 +167,13 @@ pub fn task_state(state: char) -> &'static str {
 
 /// `142 of 143 tasks have switched`
 pub fn progress_text(progress: &Progress) -> String {
+    let seen = if progress.hidden {
+        " that can be seen"
+    } else {
+        ""
+    };
     format!(
-        "{} of {} tasks have switched",
+        "{} of {} tasks{seen} have switched",
         progress.done(),
         progress.total
     )

@@ -28,7 +28,12 @@ pub enum Exit {
 
 impl Exit {
     pub fn of(system: &System) -> Self {
-        match system.state() {
+        Self::of_state(system.state())
+    }
+
+    /// Returns the exit status for the state of one patch.
+    pub fn of_state(state: Option<State>) -> Self {
+        match state {
             None | Some(State::Disabled) => Self::Nothing,
             Some(State::Applied) => Self::Done,
             Some(State::Forced) => Self::Forced,

@@ -36,14 +36,27 @@ enum Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     pub direction: Direction,
-    /// The time since boot at which the kernel started in this direction.
-    pub started: Duration,
-    pub complete: bool,
-    pub forced: bool,
+    /// The time since boot at which the kernel started in this direction, unless that is no longer
+    /// in the log.
+    pub started: Option<Duration>,
+    /// The time since boot at which the transition was complete.
+    pub completed: Option<Duration>,
+    /// `None` if the log does not reach back to the start, so that the message may be gone.
+    pub forced: Option<bool>,
+}
+
+impl Transition {
+    pub fn is_complete(&self) -> bool {
+        self.completed.is_some()
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Log {
+    /// Whether the oldest messages are gone.
+    pub cut: bool,
+    /// Whether the log begins within a transition that was forced.
+    forcing: bool,
     transitions: HashMap<Name, Transition>,
     /// The last message on each task in the running transition, and its time, by thread ID.
     blocked: HashMap<u32, (Duration, Verdict)>,
@@ -66,7 +79,12 @@ impl Log {
     pub fn read(root: &Root) -> Result<Self, ReadError> {
         let mut log = Self::default();
 
-        for record in records(root)? {
+        let records = records(root)?;
+        log.cut = records
+            .first()
+            .and_then(|r| sequence(r))
+            .is_none_or(|n| n > 0);
+        for record in records {
             if let Some((time, event)) = parse(&record) {
                 log.add(time, event);
             }
@@ -78,26 +96,40 @@ impl Log {
         match event {
             Event::Starting(patch, direction) => {
                 self.blocked.clear();
+                self.forcing = false;
                 let transition = Transition {
                     direction,
-                    started: time,
-                    complete: false,
-                    forced: false,
+                    started: Some(time),
+                    completed: None,
+                    forced: Some(false),
                 };
                 self.transitions.insert(patch, transition);
             }
             Event::Complete(patch, direction) => {
                 self.blocked.clear();
-                if let Some(transition) = self.transitions.get_mut(&patch) {
-                    transition.complete = transition.direction == direction;
+                let running = self.transitions.get_mut(&patch);
+                let running = running.filter(|t| !t.is_complete() && t.direction == direction);
+                if let Some(transition) = running {
+                    transition.completed = Some(time);
+                } else {
+                    // The log begins within this transition.
+                    let transition = Transition {
+                        direction,
+                        started: None,
+                        completed: Some(time),
+                        forced: self.forcing.then_some(true),
+                    };
+                    self.transitions.insert(patch, transition);
                 }
+                self.forcing = false;
             }
             // The message does not name the patch, but only one can be in transition: the one
             // that started last.
             Event::Forcing => {
-                let running = self.transitions.values_mut().filter(|t| !t.complete);
-                if let Some(transition) = running.max_by_key(|t| t.started) {
-                    transition.forced = true;
+                let running = self.transitions.values_mut().filter(|t| !t.is_complete());
+                match running.max_by_key(|t| t.started) {
+                    Some(transition) => transition.forced = Some(true),
+                    None => self.forcing = true,
                 }
             }
             Event::Blocked(tid, verdict) => {
@@ -132,6 +164,12 @@ pub fn records(root: &Root) -> Result<Vec<Vec<u8>>, ReadError> {
         }
     }
     Ok(records)
+}
+
+/// Returns the number of a record. The kernel counts from 0 at boot.
+fn sequence(record: &[u8]) -> Option<u64> {
+    let number = record.split(|&b| b == b',').nth(1)?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// Returns the time and the text of a record `priority,sequence,microseconds,flags;message`.
@@ -220,15 +258,38 @@ mod tests {
                 .unwrap()
         };
 
-        assert!(!transition(1, "a").complete);
-        assert!(transition(2, "a").complete);
-        assert!(!transition(4, "a").forced);
-        assert!(transition(4, "b").forced);
-        assert!(transition(5, "b").complete && transition(5, "b").forced);
+        assert!(!transition(1, "a").is_complete());
+        assert!(transition(2, "a").is_complete());
+        assert_eq!(transition(4, "a").forced, Some(false));
+        assert_eq!(transition(4, "b").forced, Some(true));
+        assert!(transition(5, "b").is_complete());
+        assert_eq!(transition(5, "b").forced, Some(true));
         let again = transition(6, "a");
         assert_eq!(again.direction, Direction::Unpatching);
-        assert_eq!(again.started, Duration::from_secs(6));
-        assert!(!again.complete && !again.forced);
+        assert_eq!(again.started, Some(Duration::from_secs(6)));
+        assert!(!again.is_complete());
+        assert_eq!(again.forced, Some(false));
+    }
+
+    #[test]
+    fn a_log_that_is_cut() {
+        let lines = [
+            "forcing remaining tasks to the patched state",
+            "'a': patching complete",
+            "'b': starting patching transition",
+            "'b': patching complete",
+        ];
+        let forced = |from: usize, patch: &str| {
+            let transition = log(&lines[from..]).transition(&patch.into()).cloned();
+            transition.and_then(|t| t.forced)
+        };
+        assert_eq!(forced(0, "a"), Some(true));
+        assert_eq!(forced(0, "b"), Some(false));
+        assert_eq!(forced(1, "a"), None);
+        assert_eq!(forced(3, "b"), None);
+        assert_eq!(forced(2, "a"), None);
+        assert_eq!(sequence(b"5,500,9000,-;x"), Some(500));
+        assert_eq!(sequence(b"x"), None);
     }
 
     #[test]

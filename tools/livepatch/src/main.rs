@@ -23,6 +23,7 @@ mod edge;
 mod evidence;
 mod exit;
 mod held;
+mod hidepid;
 mod json;
 mod kmsg;
 mod name;

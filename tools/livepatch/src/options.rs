@@ -46,8 +46,8 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         command: Command::Status,
         name: "status",
-        operands: "",
-        count: (0, 0),
+        operands: "[PATCH]",
+        count: (0, 1),
         about: "what state the patches are in (the default)",
     },
     CommandSpec {

@@ -37,6 +37,8 @@ pub struct Progress {
     pub waiting: Vec<TaskId>,
     /// The number of tasks that klpctl may not read the state of.
     pub denied: usize,
+    /// Whether there may be tasks that klpctl cannot see at all.
+    pub hidden: bool,
 }
 
 impl Progress {

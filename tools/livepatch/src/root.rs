@@ -101,7 +101,7 @@ impl Root {
     pub fn open(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = self.path(path);
         #[cfg(test)]
-        tests::note(&path);
+        tests::note(&path)?;
         Ok(open_without_waiting(&path)?)
     }
 
@@ -142,8 +142,11 @@ impl Root {
 
     /// Returns the names of the directories in a directory, sorted.
     pub fn folders(&self, path: impl AsRef<Path>) -> Result<Vec<OsString>> {
+        let path = self.path(path);
+        #[cfg(test)]
+        tests::note(&path)?;
         let mut names = Vec::new();
-        for entry in fs::read_dir(self.path(path))? {
+        for entry in fs::read_dir(path)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
                 names.push(entry.file_name());
@@ -164,6 +167,16 @@ impl Root {
             }
         }
         Ok(numbers)
+    }
+
+    /// Whether there is no such file. One that may not be looked at is not gone.
+    pub fn is_gone(&self, path: impl AsRef<Path>) -> bool {
+        let path = self.path(path);
+        #[cfg(test)]
+        if tests::note(&path).is_err() {
+            return false;
+        }
+        fs::metadata(path).is_err_and(|error| matches!(error.into(), ReadError::Gone))
     }
 
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
@@ -192,7 +205,8 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A record of the opened files, so that tests can count them.
+/// A record of the opened files, so that tests can count them, and files that cannot be read, since
+/// root can read every file.
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -200,8 +214,20 @@ pub mod tests {
 
     static OPENED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-    pub fn note(path: &Path) {
+    static DENIED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    pub fn note(path: &Path) -> io::Result<()> {
         OPENED.lock().unwrap().push(path.to_path_buf());
+        let denied = DENIED.lock().unwrap();
+        match denied.iter().any(|denied| path.starts_with(denied)) {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes a directory and all in it unreadable.
+    pub fn deny(folder: &Path) {
+        DENIED.lock().unwrap().push(folder.to_path_buf());
     }
 
     /// Returns the files in this directory that were opened since the last call.

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::name::Name;
+use crate::name::{self, Name};
 use crate::root::{ReadError, Root};
 
 pub const FOLDER: &str = "/sys/kernel/livepatch";
@@ -144,6 +144,8 @@ pub struct Livepatches {
     pub order: Order,
     /// Livepatch modules that are still loaded, but have no patch in sysfs any more.
     pub disabled: Vec<Module>,
+    /// The directories that cannot be read, each with the reason.
+    pub unreadable: Vec<String>,
 }
 
 pub fn folder_of(patch: &Name) -> PathBuf {
@@ -174,8 +176,9 @@ pub fn unsupported(root: &Root) -> Option<String> {
 /// Reads all livepatches. The list leaves out a patch that disappears meanwhile.
 pub fn livepatches(root: &Root) -> Result<Livepatches, ReadError> {
     let mut patches = Vec::new();
+    let mut unreadable = Vec::new();
     for name in root.folders(FOLDER)? {
-        if let Some(patch) = patch(root, &name) {
+        if let Some(patch) = patch(root, &name, &mut unreadable) {
             patches.push(patch);
         }
     }
@@ -191,18 +194,22 @@ pub fn livepatches(root: &Root) -> Result<Livepatches, ReadError> {
         patches,
         order,
         disabled,
+        unreadable,
     })
 }
 
-fn patch(root: &Root, name: &OsStr) -> Option<Patch> {
+fn patch(root: &Root, name: &OsStr, unreadable: &mut Vec<String>) -> Option<Patch> {
     let folder = Path::new(FOLDER).join(name);
     let objects = match root.folders(&folder) {
         Ok(names) => names
             .iter()
-            .filter_map(|name| object(root, &folder, name))
+            .filter_map(|name| object(root, &folder, name, unreadable))
             .collect(),
         Err(ReadError::Gone) => return None,
-        Err(_) => Vec::new(),
+        Err(error) => {
+            unreadable.push(format!("{}: {error}", shown(&folder)));
+            Vec::new()
+        }
     };
     let patch = Patch {
         name: name.into(),
@@ -214,12 +221,23 @@ fn patch(root: &Root, name: &OsStr) -> Option<Patch> {
     };
 
     // The files of a patch disappear before its directory does.
-    (patch.enabled.is_some() || root.exists(folder.join("enabled"))).then_some(patch)
+    (patch.enabled.is_some() || !root.is_gone(folder.join("enabled"))).then_some(patch)
 }
 
-fn object(root: &Root, patch: &Path, name: &OsStr) -> Option<Object> {
+fn shown(path: &Path) -> String {
+    name::escape(path.as_os_str().as_bytes())
+}
+
+fn object(root: &Root, patch: &Path, name: &OsStr, unreadable: &mut Vec<String>) -> Option<Object> {
     let folder = patch.join(name);
-    let functions = root.folders(&folder).ok()?;
+    let functions = match root.folders(&folder) {
+        Ok(functions) => functions,
+        Err(ReadError::Gone) => return None,
+        Err(error) => {
+            unreadable.push(format!("{}: {error}", shown(&folder)));
+            Vec::new()
+        }
+    };
 
     Some(Object {
         name: name.into(),

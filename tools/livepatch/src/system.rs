@@ -8,6 +8,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::hidepid;
 use crate::kmsg::Log;
 use crate::name::Name;
 use crate::proc::{self, PatchState, Progress};
@@ -74,6 +75,8 @@ pub struct PatchStatus {
     /// The direction of the patch's transition, or `None` if it is not in transition.
     pub direction: Option<Direction>,
     pub age: Option<Age>,
+    /// Whether an applied patch was forced, if that is known.
+    pub forced: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -100,8 +103,12 @@ impl System {
             patches,
             order,
             disabled,
+            unreadable,
         } = sysfs::livepatches(root)?;
-        let mut notes = Vec::new();
+        let mut notes: Vec<_> = unreadable
+            .into_iter()
+            .map(|reason| format!("cannot read {reason}"))
+            .collect();
 
         let log = match patches.is_empty() {
             true => Log::default(),
@@ -128,6 +135,7 @@ impl System {
                 status(patch, direction, age, &log, stuck_after)
             })
             .collect();
+        notes.extend(cut_note(&patches, &log));
         if order == Order::Unknown {
             notes.push(
                 "order of the patches: neither stack_order nor the order of the modules can be \
@@ -154,11 +162,20 @@ impl System {
     }
 
     fn look_at_tasks(&mut self, root: &Root) {
+        let looks = self.moving().is_some() || self.held().next().is_some();
+        let hidden = looks && hidepid::hides(root);
+        if hidden {
+            self.notes.push(
+                "tasks of other users: hidden, as /proc is mounted with hidepid; try as root"
+                    .to_owned(),
+            );
+        }
         let Some(direction) = self.moving().and_then(|patch| patch.direction) else {
             return;
         };
         match proc::progress(root, target(direction)) {
-            Ok(progress) => {
+            Ok(mut progress) => {
+                progress.hidden = hidden;
                 if progress.denied > 0 {
                     self.notes.push(format!(
                         "{} tasks: whether they have switched may not be read; try as root",
@@ -224,15 +241,17 @@ fn status(
     stuck_after: Duration,
 ) -> PatchStatus {
     let stuck = age.is_some_and(|age| age.elapsed >= stuck_after);
+    let applied = patch.enabled == Some(true) && patch.transition == Some(false);
     let forced = log
         .transition(&patch.name)
-        .is_some_and(|t| t.forced && t.complete && t.direction == Direction::Patching);
+        .filter(|t| applied && t.is_complete() && t.direction == Direction::Patching)
+        .and_then(|t| t.forced);
 
     let state = match (patch.enabled, patch.transition) {
         (Some(_), Some(true)) if stuck => State::Stuck,
         (Some(true), Some(true)) => State::Applying,
         (Some(false), Some(true)) => State::Reverting,
-        (Some(true), Some(false)) if forced => State::Forced,
+        (Some(true), Some(false)) if forced == Some(true) => State::Forced,
         (Some(true), Some(false)) => State::Applied,
         (Some(false), Some(false)) => State::Disabled,
         _ => State::Unknown,
@@ -242,7 +261,23 @@ fn status(
         state,
         direction,
         age,
+        forced,
     }
+}
+
+/// Returns a note if the log no longer reaches back to the transition of an applied patch.
+fn cut_note(patches: &[PatchStatus], log: &Log) -> Option<String> {
+    let applied = patches.iter().filter(|p| p.state == State::Applied);
+    let unknown: Vec<_> = applied
+        .filter(|p| p.forced.is_none())
+        .map(|p| p.patch.name.to_string())
+        .collect();
+    (log.cut && !unknown.is_empty()).then(|| {
+        format!(
+            "kernel log (its beginning is gone): not known whether it was forced: {}",
+            unknown.join(", ")
+        )
+    })
 }
 
 /// Finds out how long a patch has been in transition.
@@ -261,8 +296,8 @@ fn age(
     uptime: Option<Duration>,
 ) -> Option<Age> {
     if let Some(transition) = log.transition(patch) {
-        if transition.direction == direction && !transition.complete {
-            let elapsed = uptime?.saturating_sub(transition.started);
+        if transition.direction == direction && !transition.is_complete() {
+            let elapsed = uptime?.saturating_sub(transition.started?);
             return Some(Age {
                 elapsed,
                 at_least: false,

@@ -169,7 +169,7 @@ fn wrong_command_lines() {
         &["stat"][..],
         &["--colour"],
         &["-x"],
-        &["status", "p"],
+        &["status", "p", "q"],
         &["why", "p", "q"],
         &["status", "--timeout", "1"],
         &["wait", "--timeout", "-1"],

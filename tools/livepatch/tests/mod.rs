@@ -16,6 +16,7 @@ mod golden;
 mod held;
 mod hostile;
 mod reports;
+mod unknown;
 mod waiting;
 
 use std::ffi::OsString;

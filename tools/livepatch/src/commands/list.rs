@@ -40,7 +40,10 @@ fn members(system: &System) -> Vec<(&'static str, Json)> {
         ("system", system.word().into()),
         ("order", system.order.word().into()),
         ("patches", patches.collect()),
-        ("disabled", describe::disabled(system)),
+        (
+            "disabled",
+            describe::disabled(&system.disabled.iter().collect::<Vec<_>>()),
+        ),
         ("notes", describe::notes(system)),
     ]
 }

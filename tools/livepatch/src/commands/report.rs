@@ -18,6 +18,7 @@ use std::time::SystemTime;
 use super::why::Answer;
 use super::{status, Context, Outcome};
 use crate::exit::{Exit, Failure};
+use crate::hidepid;
 use crate::json::Json;
 use crate::kmsg;
 use crate::name;
@@ -134,6 +135,9 @@ fn write_report<W: Write>(
     report.patches()?;
     report.modules(system)?;
     report.log()?;
+    if let Some(line) = hidepid::line(root).filter(|_| hidepid::hides(root)) {
+        report.add(hidepid::MOUNTS.trim_start_matches('/'), line.as_bytes())?;
+    }
     for file in ["/proc/uptime", "/proc/version", "/proc/sys/kernel/tainted"] {
         report.copy(Path::new(file))?;
     }
@@ -219,8 +223,12 @@ impl<W: Write> Report<'_, W> {
             return Ok(());
         };
         let mut kept = Vec::new();
-        for record in &records {
+        for (i, record) in records.iter().enumerate() {
             let ours = kmsg::message(record).is_some_and(|(_, m)| m.starts_with("livepatch: "));
+            // The number of the first record shows whether there were others before it.
+            if let (0, false, Some(header)) = (i, ours, record.split(|&b| b == b';').next()) {
+                kept.extend([header, b";\n"].concat());
+            }
             if let (true, Some(line)) = (ours, record.split(|&b| b == b'\n').next()) {
                 kept.extend(line);
                 kept.push(b'\n');

@@ -6,74 +6,144 @@ use super::{Context, Outcome};
 use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
+use crate::name::Name;
 use crate::sysfs::{Hold, Module};
 use crate::system::{PatchStatus, State, System};
 use crate::term;
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
-    let exit = Exit::of(&system);
+    let named = context.patch_names();
+    let (view, exit) = match named.first() {
+        Some(patch) => {
+            let view = View::of(&system, patch);
+            let state = view.patches.first().map(|status| status.state);
+            if state.is_none() && view.disabled.is_empty() {
+                return Err(context.not_loaded(patch));
+            }
+            (view, Exit::of_state(state))
+        }
+        None => (View::all(&system), Exit::of(&system)),
+    };
 
     if context.options.json {
-        context.print_json(members(&system))?;
+        context.print_json(view.members(exit))?;
     } else {
-        print(context, &system)?;
+        view.print(context)?;
     }
     Ok(exit)
 }
 
-pub fn members(system: &System) -> Vec<(&'static str, Json)> {
-    let patches = system.patches.iter().map(|status| {
-        let mut members = describe::patch_members(system, status);
-        members.push(("objects", status.patch.objects.len().into()));
-        members.push(("functions", status.patch.function_count().into()));
-        Json::Object(members)
-    });
+/// The patches that an answer is about.
+struct View<'a> {
+    system: &'a System,
+    patches: Vec<&'a PatchStatus>,
+    disabled: Vec<&'a Module>,
+    /// The patch that was named.
+    named: Option<&'a Name>,
+}
 
-    vec![
-        ("system", system.word().into()),
-        ("exit", Json::Number(Exit::of(system) as i64)),
-        ("order", system.order.word().into()),
-        ("patches", patches.collect()),
-        ("disabled", describe::disabled(system)),
-        ("notes", describe::notes(system)),
-    ]
+impl<'a> View<'a> {
+    fn all(system: &'a System) -> Self {
+        Self {
+            system,
+            patches: system.patches.iter().collect(),
+            disabled: system.disabled.iter().collect(),
+            named: None,
+        }
+    }
+
+    fn of(system: &'a System, patch: &'a Name) -> Self {
+        Self {
+            system,
+            patches: system.find(patch).into_iter().collect(),
+            disabled: system.find_disabled(patch).into_iter().collect(),
+            named: Some(patch),
+        }
+    }
+
+    fn members(&self, exit: Exit) -> Vec<(&'static str, Json)> {
+        let patches = self.patches.iter().map(|status| {
+            let mut members = describe::patch_members(self.system, status);
+            members.push(("objects", status.patch.objects.len().into()));
+            members.push(("functions", status.patch.function_count().into()));
+            Json::Object(members)
+        });
+
+        vec![
+            ("system", self.system.word().into()),
+            ("exit", Json::Number(exit as i64)),
+            ("order", self.system.order.word().into()),
+            ("patches", patches.collect()),
+            ("disabled", describe::disabled(&self.disabled)),
+            ("notes", describe::notes(self.system)),
+        ]
+    }
+
+    /// Prints the word for the system, or for the patch that was named.
+    fn print_word(&self, context: &mut Context<'_>) -> Result<(), Failure> {
+        let term = context.term;
+        let state = match self.named {
+            Some(_) => self.patches.first().map(|status| status.state),
+            None => self.system.state(),
+        };
+        let word = match (self.named, state, self.disabled.first()) {
+            (None, ..) => self.system.word().to_owned(),
+            (Some(_), Some(state), _) => state.word().to_owned(),
+            (Some(_), None, module) => {
+                module.map_or_else(String::new, |m| describe::disabled_state(m))
+            }
+        };
+        let subject = self.named.map_or("livepatch".to_owned(), Name::to_string);
+        writeln!(context.out, "{subject}: {}", term.state(state, &word))?;
+        Ok(())
+    }
+
+    fn print(&self, context: &mut Context<'_>) -> Result<(), Failure> {
+        let term = context.term;
+
+        self.print_word(context)?;
+        if !self.patches.is_empty() || !self.disabled.is_empty() {
+            let states: Vec<State> = self
+                .patches
+                .iter()
+                .map(|status| status.state)
+                .chain(self.disabled.iter().map(|_| State::Disabled))
+                .collect();
+            let disabled = self.disabled.iter().map(|module| {
+                let mut cells = vec![module.name.to_string(), describe::disabled_state(module)];
+                cells.resize(6, "-".to_owned());
+                cells
+            });
+            let rows: Vec<_> = self
+                .patches
+                .iter()
+                .map(|status| row(self.system, status))
+                .chain(disabled)
+                .collect();
+            let heading = ["PATCH", "STATE", "OBJECTS", "FUNCTIONS", "WAITING", "SINCE"];
+            let text = term::table(&heading, &rows, |row, column, cell| match column {
+                1 => term.state(Some(states[row]), cell),
+                _ => cell.to_owned(),
+            });
+            write!(context.out, "\n{text}")?;
+        }
+        for module in &self.disabled {
+            print_module(context, module)?;
+        }
+        for note in &self.system.notes {
+            print_note(context, note)?;
+        }
+        Ok(())
+    }
+}
+
+pub fn members(system: &System) -> Vec<(&'static str, Json)> {
+    View::all(system).members(Exit::of(system))
 }
 
 pub fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    let term = context.term;
-
-    writeln!(
-        context.out,
-        "livepatch: {}",
-        term.state(system.state(), system.word())
-    )?;
-    if !system.patches.is_empty() || !system.disabled.is_empty() {
-        let states: Vec<State> = system
-            .patches
-            .iter()
-            .map(|status| status.state)
-            .chain(system.disabled.iter().map(|_| State::Disabled))
-            .collect();
-        let disabled = system.disabled.iter().map(|module| {
-            let mut cells = vec![module.name.to_string(), describe::disabled_state(module)];
-            cells.resize(6, "-".to_owned());
-            cells
-        });
-        let rows: Vec<_> = system
-            .patches
-            .iter()
-            .map(|status| row(system, status))
-            .chain(disabled)
-            .collect();
-        let heading = ["PATCH", "STATE", "OBJECTS", "FUNCTIONS", "WAITING", "SINCE"];
-        let text = term::table(&heading, &rows, |row, column, cell| match column {
-            1 => term.state(Some(states[row]), cell),
-            _ => cell.to_owned(),
-        });
-        write!(context.out, "\n{text}")?;
-    }
-    print_notes(context, system)
+    View::all(system).print(context)
 }
 
 fn row(system: &System, status: &PatchStatus) -> Vec<String> {
@@ -87,7 +157,7 @@ fn row(system: &System, status: &PatchStatus) -> Vec<String> {
         status.patch.objects.len().to_string(),
         status.patch.function_count().to_string(),
         progress.map_or_else(nothing, |p| {
-            let unsure = if p.denied > 0 { "+" } else { "" };
+            let unsure = if p.denied > 0 || p.hidden { "+" } else { "" };
             format!("{}{unsure} of {}", p.waiting.len(), p.total)
         }),
         status.age.map_or_else(nothing, |age| {

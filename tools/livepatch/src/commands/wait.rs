@@ -160,7 +160,7 @@ fn settle(
         notices.begin();
         match root.read_flag(&transition) {
             Some(false) if root.read_flag(&enabled) != Some(false) => return Ok(Ended::Done),
-            None if !root.exists(&transition) => return Ok(Ended::Done),
+            None if root.is_gone(&transition) => return Ok(Ended::Done),
             Some(_) | None => {}
         }
         if let Some(signal) = signals.and_then(Signals::take) {

@@ -100,7 +100,12 @@ pub fn answer(
     if let Some(moving) = answer.moving {
         print(context, system, moving, &answer.blockers)?;
     } else if system.moving().is_none() {
-        writeln!(context.out, "no patch is in transition")?;
+        let unknown = system.patches.iter().any(|p| p.state == State::Unknown);
+        let line = match unknown {
+            true => "it is not known whether a patch is in transition",
+            false => "no patch is in transition",
+        };
+        writeln!(context.out, "{line}")?;
     }
     for held in &answer.held {
         writeln!(context.out)?;
@@ -141,8 +146,9 @@ fn print(
     }
 
     print_blockers(context, blockers)?;
-    let denied = system.progress.as_ref().map_or(0, |p| p.denied);
-    if blockers.is_empty() && denied == 0 {
+    let progress = system.progress.as_ref();
+    let all = progress.is_none_or(|p| p.denied == 0 && !p.hidden);
+    if blockers.is_empty() && all {
         writeln!(
             context.out,
             "\nNo task in /proc is waited for: either the idle task of a CPU is, or the kernel has \
