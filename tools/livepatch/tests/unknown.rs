@@ -68,6 +68,11 @@ fn a_folder_that_cannot_be_read_is_named() {
             answer.out
         );
     }
+    for wait in [&["wait"][..], &["wait", "test_klp_callbacks_demo"]] {
+        let answer = klpctl_in(&tree, &[wait, &["--timeout", "0"]].concat());
+        assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
+        assert!(answer.err.contains("cannot be read"), "{}", answer.err);
+    }
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn until_it_is_complete() {
     assert_eq!(lines.len(), 2, "{out}");
     assert!(lines[0].contains("tasks have switched, waiting for kworker/"));
     assert!(lines[0].contains("on function busymod_work_func of test_klp_callbacks_busy"));
-    assert!(lines[1].starts_with("done, after "));
+    assert!(lines[1].starts_with("test_klp_callbacks_demo: applied, after "));
 }
 
 #[test]
@@ -94,12 +94,59 @@ fn until_the_patch_is_gone() {
         let folder = tree.path().join(TRANSITION);
         fs::remove_dir_all(folder.parent().unwrap()).unwrap();
     });
-    assert_eq!(exit, Exit::Done);
+    assert_eq!(exit, Exit::Nothing);
     let lines: Vec<_> = out.lines().collect();
     assert_eq!(lines.len(), 2, "{out}");
     assert!(lines[0].contains("\"event\":\"progress\""));
     assert!(lines[0].contains("\"function\":\"busymod_work_func\""));
     assert!(lines[1].contains("\"event\":\"done\""));
+    assert!(lines[1].contains("\"outcome\":\"gone\""));
+}
+
+/// The folder of the patch goes at once: what is left in between is no state that the kernel shows.
+fn remove(tree: &Scratch) {
+    let folder = tree.path().join(TRANSITION);
+    fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
+}
+
+fn log(tree: &Scratch, message: &str) {
+    let path = tree.path().join("dev/kmsg");
+    let mut content = fs::read_to_string(&path).unwrap();
+    content.push_str(&format!("5,600,120400000,-;livepatch: {message}\n"));
+    fs::write(path, content).unwrap();
+}
+
+#[test]
+fn what_came_of_it() {
+    const PATCH: &str = "'test_klp_callbacks_demo'";
+
+    let (exit, out) = wait(&["wait"], |tree| {
+        log(tree, &format!("{PATCH}: starting unpatching transition"));
+        log(tree, &format!("{PATCH}: unpatching complete"));
+        remove(tree);
+    });
+    assert_eq!(exit, Exit::Nothing);
+    assert!(out.contains("test_klp_callbacks_demo: reverted, after "), "{out}");
+
+    let (exit, out) = wait(&["wait"], |tree| {
+        log(tree, &format!("{PATCH}: patching complete"));
+        let other = tree.path().join("sys/kernel/livepatch/other");
+        fs::create_dir(&other).unwrap();
+        for (file, flag) in [("enabled", "1"), ("transition", "0"), ("replace", "1")] {
+            fs::write(other.join(file), flag).unwrap();
+        }
+        remove(tree);
+    });
+    assert_eq!(exit, Exit::Nothing);
+    assert!(out.contains("test_klp_callbacks_demo: replaced, after "), "{out}");
+
+    let (exit, out) = wait(&["wait", "--json"], |tree| {
+        log(tree, "forcing remaining tasks to the patched state");
+        log(tree, &format!("{PATCH}: patching complete"));
+        complete(tree);
+    });
+    assert_eq!(exit, Exit::Forced);
+    assert!(out.contains("\"outcome\":\"forced\""), "{out}");
 }
 
 #[test]
@@ -119,7 +166,11 @@ fn in_vain() {
 #[test]
 fn for_nothing() {
     let tree = Scratch::tree("stacked");
-    assert_eq!(klpctl_in(&tree, &["wait"]).exit, Exit::Done);
+    let answer = klpctl_in(&tree, &["wait"]);
+    assert_eq!(answer.exit, Exit::Done);
+    assert_eq!(answer.out, "no patch is in transition\n");
+    let tree_forced = Scratch::tree("forced");
+    assert_eq!(klpctl_in(&tree_forced, &["wait"]).exit, Exit::Forced);
     let answer = klpctl_in(&tree, &["wait", "no_such_patch"]);
     assert_eq!(answer.exit, Exit::Nothing);
     let tree = Scratch::tree("none");

@@ -3,6 +3,7 @@
 //! The commands, one module each, and their common functions.
 
 mod enabled;
+mod end;
 mod force;
 mod list;
 pub mod load;

@@ -10,6 +10,7 @@ use std::panic;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::end::{self, End};
 use super::{why, Context, Outcome};
 use crate::action::Action;
 use crate::blockers;
@@ -22,7 +23,7 @@ use crate::notice::Notices;
 use crate::root::Root;
 use crate::signals::{Signal, Signals};
 use crate::sysfs;
-use crate::system::State;
+use crate::system::{State, System};
 use crate::term;
 
 /// The default timeout of commands that have started a transition.
@@ -61,37 +62,78 @@ pub fn deadline(timeout: Duration) -> Option<Instant> {
 }
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
-    let system = context.look()?;
-    let names = context.patch_names();
-    let deadline = context.options.timeout.and_then(deadline);
     let begin = Instant::now();
+    let deadline = context.options.timeout.and_then(deadline);
+    let mut system = context.look()?;
+    let named = context.patch_names().into_iter().next();
 
-    if let Some(patch) = names.first() {
-        if system.find(patch).is_none() {
-            return Err(context.not_loaded(patch));
+    if named.is_none() && system.patches.is_empty() {
+        return Err(Failure::new(Exit::Nothing, "no livepatch is loaded"));
+    }
+    let mut next = match &named {
+        Some(patch) if system.find(patch).is_none() => return Err(context.not_loaded(patch)),
+        Some(patch) => Some(patch.clone()),
+        None => system.moving().map(|status| status.patch.name.clone()),
+    };
+    if next.is_none() {
+        return at_rest(context, &system);
+    }
+    let mut exit = Exit::Done;
+    while let Some(patch) = next {
+        let status = system.find(&patch);
+        if status.is_some_and(|status| status.state == State::Unknown) {
+            return Err(unreadable(&patch));
         }
-        match until_settled(context, patch, deadline, AtEnd::Leave)? {
+        let before = status.and_then(|status| status.direction);
+        match until_settled(context, &patch, deadline, AtEnd::Leave)? {
             Ended::Done => {}
             _ => return timed_out(context),
         }
-    } else {
-        if system.patches.is_empty() {
-            return Err(Failure::new(Exit::Nothing, "no livepatch is loaded"));
-        }
-        // Another transition may start when one has ended.
-        let mut moving = system.moving().map(|status| status.patch.name.clone());
-        while let Some(patch) = moving {
-            match until_settled(context, &patch, deadline, AtEnd::Leave)? {
-                Ended::Done => {}
-                _ => return timed_out(context),
+        system = context.look()?;
+        // Another transition may start when one has ended, also that of the same patch.
+        next = match End::of(&context.root, &system, &patch, before) {
+            None => Some(patch),
+            Some(end) => {
+                came(context, &patch, end, begin.elapsed())?;
+                exit = end::worse(exit, end.exit());
+                let moving = system.moving().filter(|_| named.is_none());
+                moving.map(|status| status.patch.name.clone())
             }
-            moving = context.look()?.moving().map(|s| s.patch.name.clone());
-        }
+        };
     }
-    let took = Json::Seconds(begin.elapsed().as_secs_f64());
-    let text = format!("done, after {}", term::duration(begin.elapsed()));
-    context.event("done", vec![("seconds", took)], &text)?;
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// Prints the end of a transition.
+fn came(context: &mut Context<'_>, patch: &Name, end: End, took: Duration) -> Result<(), Failure> {
+    let members = vec![
+        ("patch", patch.into()),
+        ("outcome", end.word().into()),
+        ("seconds", Json::Seconds(took.as_secs_f64())),
+    ];
+    let text = format!("{patch}: {}, after {}", end.word(), term::duration(took));
+    context.event("done", members, &text)
+}
+
+/// Ends a wait for which there is no transition.
+fn at_rest(context: &mut Context<'_>, system: &System) -> Outcome {
+    let mut patches = system.patches.iter();
+    if let Some(status) = patches.find(|status| status.state == State::Unknown) {
+        return Err(unreadable(&status.patch.name));
+    }
+    let members = vec![
+        ("patch", Json::Null),
+        ("outcome", Json::Null),
+        ("seconds", Json::Seconds(0.0)),
+    ];
+    context.event("done", members, "no patch is in transition")?;
+    Ok(Exit::of(system))
+}
+
+fn unreadable(patch: &Name) -> Failure {
+    Failure::error(format!(
+        "the state of {patch} cannot be read; see klpctl status"
+    ))
 }
 
 /// Waits until a patch is not in transition, or gone, and shows the progress.
