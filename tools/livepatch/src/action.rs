@@ -2,7 +2,7 @@
 
 //! The actions that change the state of live patching. No other code does.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -44,15 +44,16 @@ impl Action {
     pub fn run(&self, root: &Root) -> Result<(), Failure> {
         match self {
             Self::Insert { file, parameters } => {
-                // A path that begins with a dash must not look like an option.
-                let file = match file.components().count() {
-                    1 if file.is_relative() => Path::new(".").join(file),
-                    _ => file.clone(),
-                };
-                tool(Command::new("insmod").arg(file).args(parameters)).map(drop)
+                let mut insmod = Command::new(find_tool("insmod"));
+                let result = tool(insmod.arg(as_operand(file)).args(parameters));
+                result.map(drop).map_err(|mut failure| {
+                    failure.message.push_str(hint(&failure.message, root));
+                    failure
+                })
             }
             Self::Remove(module) => {
-                tool(Command::new("rmmod").arg("--").arg(module.as_os_str())).map(drop)
+                let mut rmmod = Command::new(find_tool("rmmod"));
+                tool(rmmod.arg("--").arg(module.as_os_str())).map(drop)
             }
             Self::Write { patch, file, value } => {
                 let path = root.path(sysfs::folder_of(patch).join(file));
@@ -84,15 +85,21 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Insert { file, parameters } => {
-                write!(f, "insmod {}", name::escape(file.as_os_str().as_bytes()))?;
+                let file = as_operand(file);
+                write!(f, "insmod {}", name::shell(file.as_os_str().as_bytes()))?;
                 for parameter in parameters {
-                    write!(f, " {}", name::escape(parameter.as_bytes()))?;
+                    write!(f, " {}", name::shell(parameter.as_bytes()))?;
                 }
                 Ok(())
             }
-            Self::Remove(module) => write!(f, "rmmod {module}"),
+            Self::Remove(module) => write!(f, "rmmod {}", module.shell()),
             Self::Write { patch, file, value } => {
-                write!(f, "echo {value} > {}/{patch}/{file}", sysfs::FOLDER)
+                let path = sysfs::folder_of(patch).join(file);
+                write!(
+                    f,
+                    "echo {value} > {}",
+                    name::shell(path.as_os_str().as_bytes())
+                )
             }
         }
     }
@@ -102,12 +109,59 @@ impl fmt::Display for Action {
 /// modinfo is missing or cannot read the file.
 pub fn module_info(file: &Path) -> Option<(Name, bool)> {
     let field = |name: &str| {
-        let output = tool(Command::new("modinfo").args(["-F", name]).arg(file)).ok()?;
+        let output = tool(
+            Command::new(find_tool("modinfo"))
+                .args(["-F", name])
+                .arg(as_operand(file)),
+        )
+        .ok()?;
         Some(output.stdout.trim_ascii().to_vec())
     };
     let name = field("name").filter(|name| !name.is_empty())?;
 
     Some((name.as_slice().into(), field("livepatch")? == b"Y"))
+}
+
+/// Returns a path that does not look like an option if it begins with a dash.
+fn as_operand(file: &Path) -> PathBuf {
+    match file.as_os_str().as_bytes().starts_with(b"-") {
+        true => Path::new(".").join(file),
+        false => file.to_path_buf(),
+    }
+}
+
+/// Finds one of kmod's tools. Debian's su and cron leave its directory out of `PATH`.
+fn find_tool(tool: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    find_tool_in(tool, &path)
+}
+
+fn find_tool_in(tool: &str, path: &OsStr) -> PathBuf {
+    let always = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let files = std::env::split_paths(path)
+        .filter(|dir| dir.is_absolute())
+        .chain(always)
+        .map(|dir| dir.join(tool));
+    files
+        .into_iter()
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| tool.into())
+}
+
+/// Returns what an error of insmod usually means.
+fn hint(message: &str, root: &Root) -> &'static str {
+    let has = |text| message.contains(text);
+    if has("Operation not permitted") && !root.is_privileged() {
+        "; try as root"
+    } else if has("Operation not permitted") {
+        "; the kernel takes no modules: see kernel.modules_disabled and the lockdown in dmesg"
+    } else if has("Key was rejected by service") || has("Required key not available") {
+        "; the kernel does not accept the module's signature"
+    } else if has("Invalid module format") || has("Exec format error") {
+        "; the module is not for this kernel: see dmesg"
+    } else {
+        ""
+    }
 }
 
 /// Runs one of kmod's tools. If a signal ends it, that is the exit status of the error.
@@ -137,4 +191,54 @@ fn tool(command: &mut Command) -> Result<Output, Failure> {
         text => text,
     };
     Err(Failure::new(exit, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_commands_of_a_shell() {
+        let insert = Action::Insert {
+            file: "-a dir/with space.ko".into(),
+            parameters: vec!["text=it's".into()],
+        };
+        assert_eq!(
+            insert.to_string(),
+            "insmod './-a dir/with space.ko' 'text=it'\\''s'"
+        );
+        let write = Action::write(&"a b".into(), "enabled", "0");
+        assert_eq!(
+            write.to_string(),
+            "echo 0 > '/sys/kernel/livepatch/a b/enabled'"
+        );
+    }
+
+    #[test]
+    fn tools_are_found_without_path() {
+        let scratch = crate::tests::Scratch::new();
+        let insmod = scratch.path().join("insmod");
+        fs::write(&insmod, "").unwrap();
+        assert_eq!(find_tool_in("insmod", scratch.path().as_os_str()), insmod);
+        // sh stands for a tool; /sbin has a few programs on every system.
+        let there = fs::read_dir("/sbin").into_iter().flatten().flatten();
+        let mut files = there.filter(|entry| entry.path().is_file());
+        if let Some(entry) = files.next() {
+            let name = entry.file_name();
+            let found = find_tool_in(name.to_str().unwrap(), OsStr::new("/nonexistent"));
+            assert!(found.is_absolute(), "{found:?}");
+        }
+        let none = find_tool_in("no-such-tool", OsStr::new("."));
+        assert_eq!(none, Path::new("no-such-tool"));
+    }
+
+    #[test]
+    fn hints() {
+        let root = Root::captured(Path::new("/"));
+        let hint = |text| hint(text, &root);
+        assert_eq!(hint("x.ko: Operation not permitted"), "; try as root");
+        assert!(hint("x.ko: Key was rejected by service").contains("signature"));
+        assert!(hint("x.ko: Invalid module format").contains("not for this kernel"));
+        assert_eq!(hint("x.ko: File exists"), "");
+    }
 }

@@ -77,6 +77,28 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     Ok(Request::Run(options))
 }
 
+/// Whether the arguments have `--json`, also if they make no sense otherwise.
+pub fn asks_for_json(arguments: &[OsString]) -> bool {
+    let mut options = arguments.iter().take_while(|argument| *argument != "--");
+    options.any(|argument| argument == "--json")
+}
+
+/// Returns the name of the command in the arguments, or `None` if it is not known.
+pub fn command_name(arguments: &[OsString]) -> Option<&'static str> {
+    let words: Vec<_> = arguments
+        .iter()
+        .filter(|argument| !argument.as_bytes().starts_with(b"-"))
+        .collect();
+    let spec = |word: &OsStr| COMMANDS.iter().find(|spec| word == spec.name);
+    match words.is_empty() {
+        true => Some(COMMANDS[0].name),
+        false => words
+            .into_iter()
+            .find_map(|word| spec(word))
+            .map(|spec| spec.name),
+    }
+}
+
 /// Finds the option, and the value attached to it: `--long=value`, `-svalue`.
 fn find_option(bytes: &[u8]) -> Result<(&'static OptionSpec, Option<OsString>), Failure> {
     let attached = |value: &[u8]| Some(OsString::from_vec(value.to_vec()));

@@ -23,7 +23,7 @@ pub enum Json {
 
 impl Json {
     /// Makes a whole document from the command's name and the members.
-    pub fn document(command: &str, members: Vec<(&'static str, Json)>) -> Self {
+    pub fn document(command: impl Into<Self>, members: Vec<(&'static str, Json)>) -> Self {
         let mut all = vec![("schema", SCHEMA.into()), ("command", command.into())];
         all.extend(members);
         Self::Object(all)

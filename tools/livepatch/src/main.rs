@@ -20,6 +20,7 @@ mod commands;
 mod describe;
 #[allow(unsafe_code)]
 mod edge;
+mod elf;
 mod evidence;
 mod exit;
 mod held;
@@ -71,11 +72,11 @@ fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
-    let mut json_for = None;
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let json_for = args::asks_for_json(&arguments).then(|| args::command_name(&arguments));
     let outcome = args::parse(arguments).and_then(|request| {
         let text = match request {
             Request::Run(options) => {
-                json_for = options.json.then(|| options.spec().name);
                 return answer(&options, term, out);
             }
             Request::Help(command) => args::help(command),
@@ -120,7 +121,7 @@ fn answer(options: &Options, term: Term, out: &mut dyn Write) -> Result<Exit, Fa
 
 fn report_failure(
     failure: &Failure,
-    json_for: Option<&str>,
+    json_for: Option<Option<&str>>,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) {

@@ -3,7 +3,8 @@
 //! Commands that change something, as far as they can be tested without doing it; they are done
 //! in tools/testing/selftests/livepatch/test-klpctl.sh.
 
-use super::{klpctl_in, Scratch};
+use super::{klpctl, klpctl_in, Scratch};
+use crate::elf::tests::module;
 use crate::exit::Exit;
 
 fn would(tree: &str, arguments: &[&str]) -> String {
@@ -29,11 +30,35 @@ fn disable() {
         format!("would run: echo 0 > {PATCHES}/test_klp_livepatch/enabled\n")
     );
     // It is on its way.
-    assert_eq!(would("reverting", &["disable", "test_klp_sleep_patch"]), "");
+    assert_eq!(
+        would("reverting", &["disable", "test_klp_sleep_patch"]),
+        "would wait: test_klp_sleep_patch is reverting\n"
+    );
+    assert_eq!(
+        would("free", &["disable", "test_klp_callbacks_demo"]),
+        "test_klp_callbacks_demo is disabled already: nothing to do\n"
+    );
+}
+
+/// The kernel refuses to change a patch while another one is in transition.
+#[test]
+fn another_patch_is_in_transition() {
+    for command in ["disable", "unload"] {
+        refused(
+            "replacing",
+            &[command, "klp_fix_1", "--dry-run"],
+            Exit::Stuck,
+            "klp_fix_2 is in transition",
+        );
+    }
 }
 
 #[test]
 fn enable() {
+    assert_eq!(
+        would("stacked", &["enable", "test_klp_livepatch"]),
+        "test_klp_livepatch is applied already: nothing to do\n"
+    );
     assert_eq!(
         would("reverting", &["enable", "test_klp_sleep_patch"]),
         format!("would run: echo 1 > {PATCHES}/test_klp_sleep_patch/enabled\n")
@@ -62,6 +87,10 @@ fn unload() {
         would("free", &["unload", "./test-klp-callbacks-demo.ko"]),
         "would run: rmmod test_klp_callbacks_demo\n"
     );
+    assert_eq!(
+        would("held", &["unload", "test_klp_sleep_patch"]),
+        "would wait: test_klp_sleep_patch is held\nwould run: rmmod test_klp_sleep_patch\n"
+    );
     refused(
         "none",
         &["unload", "--all", "--dry-run"],
@@ -77,6 +106,11 @@ fn force() {
     assert!(text.ends_with(&format!(
         "would run: echo 1 > {PATCHES}/test_klp_callbacks_demo/force\n"
     )));
+    let text = would("user-process", &["force"]);
+    assert!(
+        text.contains("switches 2 tasks at once, whatever they are doing"),
+        "{text}"
+    );
     let text = would("reverting", &["force"]);
     assert!(
         text.contains("The Rust core then holds the module test_klp_sleep_patch\nuntil no task"),
@@ -94,7 +128,7 @@ fn force() {
 fn load() {
     let scratch = Scratch::new();
     let file = scratch.path().join("live-patch.ko");
-    std::fs::write(&file, "").unwrap();
+    std::fs::write(&file, module(&["livepatch=Y", "name=live_patch"])).unwrap();
     let file = file.to_str().unwrap();
 
     assert_eq!(
@@ -113,6 +147,72 @@ fn load() {
         Exit::Error,
         "/no/such.ko: ",
     );
+}
+
+/// Nothing is loaded if one of the files is no livepatch.
+#[test]
+fn every_file_is_checked_first() {
+    let scratch = Scratch::new();
+    let write = |name: &str, content: &[u8]| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = write(
+        "with space.ko",
+        &module(&["livepatch=Y", "name=test_klp_livepatch"]),
+    );
+    let text = write("text.ko", b"no module\n");
+    let other = write("other.ko", &module(&["name=other"]));
+    let folder = scratch.path().to_str().unwrap();
+
+    assert_eq!(
+        would("none", &["load", &good]),
+        format!("would run: insmod '{good}'\n")
+    );
+    // The name is the module's, not the file's.
+    let loaded = would("stacked", &["load", &good]);
+    assert_eq!(loaded, "test_klp_livepatch is loaded already: applied\n");
+    for (file, error) in [
+        (text.as_str(), "is not a kernel module"),
+        (&other, "is not a livepatch"),
+        ("/etc/passwd", "is not a kernel module"),
+        (folder, "is not a file"),
+    ] {
+        let tree = Scratch::tree("none");
+        let answer = klpctl_in(&tree, &["load", "--dry-run", &good, file]);
+        assert_eq!(answer.exit, Exit::Error);
+        assert!(answer.err.contains(error), "{}", answer.err);
+        assert_eq!(answer.out, "");
+    }
+}
+
+#[test]
+fn every_failure_is_json() {
+    for (arguments, command, exit) in [
+        (&["--json", "status", "p", "q"][..], "\"status\"", 2),
+        (&["wait", "--json", "--timeout", "soon"], "\"wait\"", 2),
+        (&["--json", "staus"], "null", 2),
+        (&["--json", "--no-such-option"], "\"status\"", 2),
+        (
+            &["status", "--json", "--root", "/no/such/folder"],
+            "\"status\"",
+            2,
+        ),
+    ] {
+        let answer = klpctl(arguments);
+        assert_eq!(answer.exit as u8, exit, "{arguments:?}");
+        let start = format!("{{\"schema\":\"klpctl/1\",\"command\":{command},\"error\":\"");
+        assert!(answer.out.starts_with(&start), "{}", answer.out);
+        assert!(
+            answer.out.ends_with(&format!("\"exit\":{exit}}}\n")),
+            "{}",
+            answer.out
+        );
+        assert!(answer.err.starts_with("klpctl: "), "{}", answer.err);
+    }
+    // Not an option, but an operand.
+    assert_eq!(klpctl(&["status", "a", "b", "--", "--json"]).out, "");
 }
 
 #[test]

@@ -62,11 +62,9 @@ fn answers(name: &str, commands: &[&[&str]]) -> String {
 
 /// How long klpctl itself took is no part of what is tested.
 fn without_times(out: &str) -> String {
-    let lines = out.lines().map(|line| {
-        match line.split_once(", after ") {
-            Some((start, _)) => format!("{start}, after TIME\n"),
-            None => format!("{line}\n"),
-        }
+    let lines = out.lines().map(|line| match line.split_once(", after ") {
+        Some((start, _)) => format!("{start}, after TIME\n"),
+        None => format!("{line}\n"),
     });
     lines.collect()
 }

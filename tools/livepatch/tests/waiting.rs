@@ -126,7 +126,10 @@ fn what_came_of_it() {
         remove(tree);
     });
     assert_eq!(exit, Exit::Nothing);
-    assert!(out.contains("test_klp_callbacks_demo: reverted, after "), "{out}");
+    assert!(
+        out.contains("test_klp_callbacks_demo: reverted, after "),
+        "{out}"
+    );
 
     let (exit, out) = wait(&["wait"], |tree| {
         log(tree, &format!("{PATCH}: patching complete"));
@@ -138,7 +141,10 @@ fn what_came_of_it() {
         remove(tree);
     });
     assert_eq!(exit, Exit::Nothing);
-    assert!(out.contains("test_klp_callbacks_demo: replaced, after "), "{out}");
+    assert!(
+        out.contains("test_klp_callbacks_demo: replaced, after "),
+        "{out}"
+    );
 
     let (exit, out) = wait(&["wait", "--json"], |tree| {
         log(tree, "forcing remaining tasks to the patched state");

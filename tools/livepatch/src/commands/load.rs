@@ -3,6 +3,7 @@
 //! `klpctl load`
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,8 +11,10 @@ use std::time::Instant;
 use super::wait::{self, AtEnd, Cause, Ended, Goal};
 use super::{module_name, unload, Context, Outcome};
 use crate::action::{self, Action};
+use crate::elf::{self, Content};
 use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
+use crate::root::open_without_waiting;
 use crate::signals::Signals;
 use crate::sysfs;
 use crate::system::{PatchStatus, State};
@@ -61,13 +64,25 @@ fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure
 fn check(file: &Path) -> Result<Name, Failure> {
     let shown = name::escape(file.as_os_str().as_bytes());
 
-    if let Err(error) = std::fs::File::open(file) {
-        return Err(Failure::error(format!("{shown}: {error}")));
+    let wrong = |error: io::Error| Failure::error(format!("{shown}: {error}"));
+    let no_livepatch = || Failure::error(format!("{shown} is not a livepatch"));
+
+    let opened = open_without_waiting(file).map_err(wrong)?;
+    if !opened.metadata().map_err(wrong)?.is_file() {
+        return Err(Failure::error(format!("{shown} is not a file")));
     }
-    match action::module_info(file) {
-        Some((_, false)) => Err(Failure::error(format!("{shown} is not a livepatch"))),
-        Some((name, true)) => Ok(name),
-        None => Ok(module_name(file.as_os_str())),
+    match elf::read(&opened).map_err(wrong)? {
+        Content::Module(info) if info.first("livepatch") == Some(b"Y") => {
+            let name = info.first("name").map(Name::from);
+            Ok(name.unwrap_or_else(|| module_name(file.as_os_str())))
+        }
+        Content::Module(_) => Err(no_livepatch()),
+        Content::Compressed => match action::module_info(file) {
+            Some((_, false)) => Err(no_livepatch()),
+            Some((name, true)) => Ok(name),
+            None => Ok(module_name(file.as_os_str())),
+        },
+        Content::Other => Err(Failure::error(format!("{shown} is not a kernel module"))),
     }
 }
 
@@ -86,14 +101,8 @@ fn load(
              unload it first: klpctl unload {module}"
         )));
     }
-    if let Some(moving) = system.moving() {
-        return Err(Failure::new(
-            Exit::of(&system),
-            format!(
-                "{} is in transition, and there can be one at a time; see klpctl wait, klpctl why",
-                moving.patch.name
-            ),
-        ));
+    if let Some(failure) = context.busy(&system) {
+        return Err(failure);
     }
     if let Some(status) = system.find(module) {
         let text = format!("{module} is loaded already: {}", status.state.word());

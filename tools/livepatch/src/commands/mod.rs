@@ -139,6 +139,28 @@ impl Context<'_> {
         }
     }
 
+    /// The error of a command that the kernel refuses during another patch's transition.
+    fn busy(&self, system: &System) -> Option<Failure> {
+        let moving = system.moving()?;
+        Some(Failure::new(
+            Exit::of(system),
+            format!(
+                "{} is in transition, and there can be one at a time; see klpctl wait, klpctl why",
+                moving.patch.name
+            ),
+        ))
+    }
+
+    /// Prints that a command would only wait.
+    fn would_wait(&mut self, patch: &Name, why: &str) -> Result<(), Failure> {
+        let members = vec![
+            ("action", Json::Null),
+            ("patch", patch.into()),
+            ("waits", why.into()),
+        ];
+        self.event("would", members, &format!("would wait: {patch} is {why}"))
+    }
+
     fn not_loaded(&self, patch: &Name) -> Failure {
         Failure::new(Exit::Nothing, format!("livepatch {patch} is not loaded"))
     }

@@ -77,7 +77,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     } else {
         writeln!(
             context.out,
-            "{shown}\nTo read it elsewhere: tar xf {shown} && klpctl --root {TOP} status"
+            "{shown}\nTo read it elsewhere: tar xf {} && klpctl --root {TOP} status",
+            name::shell(file.as_os_str().as_bytes())
         )?;
     }
     Ok(Exit::Done)

@@ -9,6 +9,7 @@ use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
+use crate::sysfs::Hold;
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
@@ -48,6 +49,14 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
     let system = context.look()?;
 
     if let Some(status) = system.find(patch) {
+        if status.direction.is_none() {
+            if let Some(failure) = context.busy(&system) {
+                return Err(failure);
+            }
+        }
+        if status.patch.enabled == Some(false) && context.options.dry_run {
+            context.would_wait(patch, status.state.word())?;
+        }
         if status.patch.enabled != Some(false) {
             context.act(&Action::write(patch, "enabled", "0"))?;
         }
@@ -61,6 +70,9 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
         }
     }
     if context.options.dry_run {
+        if system.held().any(|module| &module.name == patch) {
+            context.would_wait(patch, Hold::Held.word())?;
+        }
         context.act(&Action::Remove(patch.clone()))?;
         return Ok(Exit::Done);
     }
