@@ -4,6 +4,7 @@
 
 use crate::blockers::Blocker;
 use crate::evidence::{Evidence, Reason};
+use crate::groups::Group;
 use crate::held::Held;
 use crate::json::Json;
 use crate::proc::{Frame, Progress, Stack, TaskId};
@@ -131,6 +132,30 @@ pub fn blocker(blocker: &Blocker) -> Json {
             "advice",
             blocker.advice.iter().map(String::as_str).collect(),
         ),
+    ])
+}
+
+/// The tasks that are alike, without their stack, which `blockers` has of each.
+pub fn group(group: &Group<'_>, command: Option<String>) -> Json {
+    let first = &group.first().task;
+    let (function, object) = match &group.first().reason {
+        Reason::Function {
+            function, object, ..
+        } => (Some(function), Some(object)),
+        _ => (None, None),
+    };
+    Json::Object(vec![
+        ("tasks", group.tasks.len().into()),
+        ("processes", group.processes().len().into()),
+        ("pid", first.id.pid.into()),
+        ("tid", first.id.tid.into()),
+        ("comm", (&first.comm).into()),
+        ("kthread", first.kthread.into()),
+        ("unit", first.unit.as_ref().map(|unit| &unit.name).into()),
+        ("reason", group.first().reason.word().into()),
+        ("function", function.into()),
+        ("object", object.into()),
+        ("command_line", command.into()),
     ])
 }
 

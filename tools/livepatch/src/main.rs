@@ -16,6 +16,7 @@ mod action;
 mod advice;
 mod args;
 mod blockers;
+mod cmdline;
 mod commands;
 mod describe;
 #[allow(unsafe_code)]
@@ -23,6 +24,7 @@ mod edge;
 mod elf;
 mod evidence;
 mod exit;
+mod groups;
 mod held;
 mod hidepid;
 mod json;

@@ -286,8 +286,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "all",
         short: None,
         value: Value::Flag(|options| &mut options.all),
-        commands: &[Command::Unload],
-        about: "all patches, the last one first",
+        commands: &[Command::Unload, Command::Why],
+        about: "all patches, the last one first; why: each task",
     },
     OptionSpec {
         long: "yes",

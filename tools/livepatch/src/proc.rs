@@ -174,7 +174,7 @@ fn patch_state(content: &[u8]) -> Option<PatchState> {
 }
 
 /// One return address in a stack, innermost first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// As procfs shows it: `function+0x1/0x2 [module]`.
     pub text: Name,

@@ -10,13 +10,13 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::name::Name;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unit {
     pub name: Name,
     pub manager: Manager,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Manager {
     System,
     /// The manager of the user with this ID.

@@ -16,6 +16,7 @@ mod golden;
 mod held;
 mod hostile;
 mod reports;
+mod scale;
 mod unknown;
 mod waiting;
 

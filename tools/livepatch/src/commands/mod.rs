@@ -9,6 +9,7 @@ mod list;
 pub mod load;
 mod report;
 mod status;
+mod tasks;
 mod unload;
 pub mod wait;
 mod watch;

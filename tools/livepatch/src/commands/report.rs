@@ -127,7 +127,7 @@ fn write_report<W: Write>(
     let text = answer("status", status::members(system));
     report.add("status.json", text.as_bytes())?;
     let why = Answer::find(root, system, None);
-    let text = answer("why", why.members(system));
+    let text = answer("why", why.for_report(system));
     report.add("why.json", text.as_bytes())?;
     if why.told.listened {
         report.add(trace::KEPT.trim_start_matches('/'), &why.told.to_text())?;

@@ -2,14 +2,15 @@
 
 //! `klpctl why`
 
-use super::{status, Context, Outcome};
+use super::{status, tasks, Context, Outcome};
 use crate::blockers::{self, Blocker};
+use crate::cmdline::CommandLines;
 use crate::describe;
 use crate::exit::{Exit, Failure};
+use crate::groups;
 use crate::held::{self, Held};
 use crate::json::Json;
 use crate::name::Name;
-use crate::proc::Stack;
 use crate::root::Root;
 use crate::system::{PatchStatus, State, System};
 use crate::term;
@@ -43,11 +44,12 @@ pub struct Answer<'a> {
     pub held: Vec<Held<'a>>,
     /// The kernel's own reasons, if klpctl has asked.
     pub told: Told,
+    root: &'a Root,
 }
 
 impl<'a> Answer<'a> {
     /// Finds the answer about all patches, or about one.
-    pub fn find(root: &Root, system: &'a System, named: Option<&Name>) -> Self {
+    pub fn find(root: &'a Root, system: &'a System, named: Option<&Name>) -> Self {
         let moving = system
             .moving()
             .filter(|status| named.is_none_or(|name| name == &status.patch.name));
@@ -61,10 +63,41 @@ impl<'a> Answer<'a> {
             blockers,
             held: held::look(root, system, named),
             told,
+            root,
         }
     }
 
     pub fn members(&self, system: &System) -> Vec<(&'static str, Json)> {
+        let mut members = self.without_commands(system);
+        let mut commands = CommandLines::new(self.root);
+        let groups = groups::of(&self.blockers);
+        let groups = groups.iter().map(|group| {
+            let kthread = group.first().task.kthread;
+            let pid = Some(group.first().task.id.pid).filter(|_| !kthread);
+            let command = pid.and_then(|pid| commands.read(pid));
+            describe::group(group, command)
+        });
+        members.push(("groups", groups.collect()));
+        members
+    }
+
+    /// Returns the members for a report, which has no command lines and stays short: of tasks that
+    /// are alike it has one.
+    pub fn for_report(&self, system: &System) -> Vec<(&'static str, Json)> {
+        let groups = groups::of(&self.blockers);
+        let firsts = groups.iter().map(|group| describe::blocker(group.first()));
+        let mut members = self.without_commands(system);
+        for (name, value) in &mut members {
+            if *name == "blockers" {
+                *value = firsts.clone().collect();
+            }
+        }
+        let groups = groups.iter().map(|group| describe::group(group, None));
+        members.push(("groups", groups.collect()));
+        members
+    }
+
+    fn without_commands(&self, system: &System) -> Vec<(&'static str, Json)> {
         let patch = self
             .moving
             .map(|status| Json::Object(describe::patch_members(system, status)));
@@ -88,7 +121,8 @@ pub fn answer(
     system: &System,
     named: Option<&Name>,
 ) -> Result<(), Failure> {
-    let answer = Answer::find(&context.root, system, named);
+    let root = context.root.clone();
+    let answer = Answer::find(&root, system, named);
 
     if context.options.json {
         let members = answer.members(system);
@@ -98,7 +132,11 @@ pub fn answer(
         };
     }
     if let Some(moving) = answer.moving {
-        print(context, system, moving, &answer.blockers)?;
+        // The other lines of the answer.
+        const OTHERS: usize = 2;
+        let notes = system.notes.len() + system.disabled.len();
+        let room = tasks::MOST_LINES.saturating_sub(OTHERS + notes);
+        print(context, system, moving, &answer.blockers, room)?;
     } else if system.moving().is_none() {
         let unknown = system.patches.iter().any(|p| p.state == State::Unknown);
         let line = match unknown {
@@ -127,6 +165,7 @@ fn print(
     system: &System,
     moving: &PatchStatus,
     blockers: &[Blocker],
+    room: usize,
 ) -> Result<(), Failure> {
     let term = context.term;
     let word = term.state(Some(moving.state), moving.state.word());
@@ -145,7 +184,7 @@ fn print(
         None => writeln!(context.out)?,
     }
 
-    print_blockers(context, blockers)?;
+    tasks::print(context, blockers, room)?;
     let progress = system.progress.as_ref();
     let all = progress.is_none_or(|p| p.denied == 0 && !p.hidden);
     if blockers.is_empty() && all {
@@ -174,7 +213,9 @@ fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure>
         describe::disabled_state(module),
         describe::references(module)
     )?;
-    print_blockers(context, &held.tasks)?;
+    // This has about as many lines of its own.
+    const OTHERS: usize = 8;
+    tasks::print(context, &held.tasks, tasks::MOST_LINES - OTHERS)?;
     if held.unreadable > 0 {
         let denied = term::count(held.unreadable, "more stack");
         writeln!(context.out, "\n{denied} may not be read; try as root.")?;
@@ -190,56 +231,5 @@ fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure>
         "\nThe Rust core lets go of the module when no task is in its code. The C core does so\n\
          at once, or, if the transition was forced, not before the next boot."
     )?;
-    Ok(())
-}
-
-fn print_blockers(context: &mut Context<'_>, blockers: &[Blocker]) -> Result<(), Failure> {
-    let shown = context.options.limit.unwrap_or(blockers.len());
-    for blocker in blockers.iter().take(shown) {
-        writeln!(context.out)?;
-        print_blocker(context, blocker)?;
-    }
-    if blockers.len() > shown {
-        let more = term::count(blockers.len() - shown, "more task");
-        writeln!(context.out, "\nand {more}")?;
-    }
-    Ok(())
-}
-
-fn print_blocker(context: &mut Context<'_>, blocker: &Blocker) -> Result<(), Failure> {
-    let term = context.term;
-    let task = &blocker.task;
-    let kind = match task.kthread {
-        true => "kernel thread",
-        false => "user process",
-    };
-
-    writeln!(
-        context.out,
-        "{}, {kind}, {}",
-        term.strong(&describe::task_name(&task.comm, task.id)),
-        describe::task_state(task.state)
-    )?;
-    let reason = describe::reason_text(blocker);
-    writeln!(context.out, "  {}", term.strong(&reason))?;
-    match &task.stack {
-        Stack::Frames(frames) => {
-            for (frame, &blocking) in frames.iter().zip(&blocker.marks) {
-                let line = match blocking {
-                    true => term.alarm(&format!("  > {}", frame.text)),
-                    false => format!("    {}", frame.text),
-                };
-                writeln!(context.out, "{line}")?;
-            }
-        }
-        Stack::Denied | Stack::Unknown => {
-            if let Some(function) = &task.wchan {
-                writeln!(context.out, "    sleeps in {function}")?;
-            }
-        }
-    }
-    for line in &blocker.advice {
-        writeln!(context.out, "  {line}")?;
-    }
     Ok(())
 }

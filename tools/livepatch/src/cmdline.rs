@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command lines of processes.
+//!
+//! The kernel takes a lock of the process to read its command line. A task that sleeps with that
+//! lock makes the reader sleep as well, and tasks that sleep for long are what klpctl is called for.
+//! So a thread reads the file, and klpctl does not wait for it for long.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::name;
+use crate::root::Root;
+
+const LONGEST: Duration = Duration::from_millis(300);
+
+/// Reads command lines until one cannot be read in time.
+pub struct CommandLines<'a> {
+    root: &'a Root,
+    blocked: bool,
+}
+
+impl<'a> CommandLines<'a> {
+    pub fn new(root: &'a Root) -> Self {
+        Self {
+            root,
+            blocked: false,
+        }
+    }
+
+    /// Returns the words of a process's command line, quoted as for a shell. Returns `None` if they
+    /// cannot be read.
+    pub fn read(&mut self, pid: u32) -> Option<String> {
+        if self.blocked {
+            return None;
+        }
+        let path = format!("/proc/{pid}/cmdline");
+        let content = match self.root.is_live() {
+            false => self.root.read(path).ok()?,
+            true => {
+                let (sender, receiver) = mpsc::channel();
+                let root = self.root.clone();
+                // The thread ends with the process at the latest: the kernel's sleep is killable.
+                thread::spawn(move || sender.send(root.read(path).ok()));
+                match receiver.recv_timeout(LONGEST) {
+                    Ok(content) => content?,
+                    Err(_) => {
+                        self.blocked = true;
+                        return None;
+                    }
+                }
+            }
+        };
+        words(&content)
+    }
+}
+
+/// The words are ended by zeros. A process may have written anything there.
+fn words(content: &[u8]) -> Option<String> {
+    let content = content.strip_suffix(b"\n").unwrap_or(content);
+    let content = content.strip_suffix(b"\0").unwrap_or(content);
+    if content.is_empty() {
+        return None;
+    }
+    let words: Vec<_> = content.split(|&b| b == 0).map(name::shell).collect();
+    Some(words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        assert_eq!(
+            words(b"cat\0/proc/x y\0").as_deref(),
+            Some("cat '/proc/x y'")
+        );
+        assert_eq!(words(b"a\0\0").as_deref(), Some("a ''"));
+        assert_eq!(
+            words(b"sshd: \x1b[2J\0").as_deref(),
+            Some("$'sshd: \\x1b[2J'")
+        );
+        assert_eq!(words(b"\0"), None);
+        assert_eq!(words(b""), None);
+    }
+
+    #[test]
+    fn of_this_process() {
+        let root = Root::live();
+        let line = CommandLines::new(&root).read(std::process::id());
+        assert!(line.is_some_and(|line| line.contains("klpctl-test")));
+    }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Many tasks that wait: the answer stays short, and is there soon.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::{klpctl_in, Scratch};
+use crate::exit::Exit;
+
+/// The tree of a transition with so many tasks, of which `describe` tells PID, TID and unit.
+fn crowd(count: u32, describe: impl Fn(u32) -> (u32, u32, String)) -> Scratch {
+    let tree = Scratch::tree("user-process");
+    let proc = tree.path().join("proc");
+    // Files that are the same are made once.
+    let (stack, state) = (
+        proc.join("210/task/210/stack"),
+        proc.join("210/task/210/patch_state"),
+    );
+    for number in 0..count {
+        let (pid, tid, unit) = describe(number);
+        let folder = proc.join(format!("{pid}/task/{tid}"));
+        fs::create_dir_all(&folder).unwrap();
+        let stat = format!("{tid} (worker {number}) S 1 {pid} 1 0 -1 4194304\n");
+        fs::write(folder.join("stat"), stat).unwrap();
+        fs::hard_link(&state, folder.join("patch_state")).unwrap();
+        fs::hard_link(&stack, folder.join("stack")).unwrap();
+        let cgroup = proc.join(&unit);
+        if !cgroup.exists() {
+            fs::write(&cgroup, format!("0::/system.slice/{unit}\n")).unwrap();
+        }
+        fs::hard_link(cgroup, folder.join("cgroup")).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn ten_thousand_tasks() {
+    let tree = crowd(10_000, |number| {
+        let pid = 1000 + number / 4000;
+        let tid = if number % 4000 == 0 {
+            pid
+        } else {
+            10_000 + number
+        };
+        (pid, tid, "java.service".to_owned())
+    });
+    let cmdline = tree.path().join("proc/1000/cmdline");
+    fs::write(cmdline, "java\0-jar\0a b.jar\0").unwrap();
+
+    let begin = Instant::now();
+    let answer = klpctl_in(&tree, &["why"]);
+    let took = begin.elapsed();
+    assert_eq!(answer.exit, Exit::Transition);
+    let lines = answer.out.lines().count();
+    assert!(lines <= 60, "{lines} lines: {}", answer.out);
+    for text in [
+        "worker 0 (1000) and 9999 more tasks, user processes, asleep\n",
+        "  3 processes of java.service: worker 0 (1000, 4000 threads), worker 4000 (1001, 4000 ",
+        "  command: java -jar 'a b.jar'\n",
+        "  > test_klp_sleep_show+",
+        "systemctl restart java.service",
+    ] {
+        assert!(answer.out.contains(text), "{text}: {}", answer.out);
+    }
+    // This is not optimized, and the machine may be busy.
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+#[test]
+fn each_task_by_itself() {
+    let tree = crowd(30, |number| {
+        (1000, 1000 + number, "java.service".to_owned())
+    });
+    fs::write(
+        tree.path().join("proc/1000/cmdline"),
+        "java\0-jar\0a b.jar\0",
+    )
+    .unwrap();
+    let json = klpctl_in(&tree, &["why", "--json"]);
+    assert!(json.out.contains("\"tasks\": 30,"), "{}", json.out);
+    assert!(json
+        .out
+        .contains("\"command_line\": \"java -jar 'a b.jar'\""));
+    assert_eq!(json.out.matches("\"advice\"").count(), 32);
+
+    let all = klpctl_in(&tree, &["why", "--all"]);
+    assert_eq!(all.out.matches("  > test_klp_sleep_show+").count(), 31);
+
+    // A report has one blocker of each group in why.json, and no command lines.
+    let file = tree.path().join("report.tar");
+    klpctl_in(&tree, &["report", "-o", file.to_str().unwrap()]);
+    let report = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+    assert_eq!(report.matches("\"advice\"").count(), 3);
+    assert!(report.contains("\"tasks\": 30,") && !report.contains("a b.jar"));
+}
+
+#[test]
+fn tasks_of_many_services() {
+    let tree = crowd(500, |number| {
+        let pid = 1000 + number;
+        (pid, pid, format!("x{number}.service"))
+    });
+    let answer = klpctl_in(&tree, &["why"]);
+    let lines = answer.out.lines().count();
+    assert!((50..=60).contains(&lines), "{lines} lines: {}", answer.out);
+    assert!(
+        answer.out.contains("    ...\n  > test_klp_sleep_show+"),
+        "{}",
+        answer.out
+    );
+    assert!(
+        answer.out.contains(" more tasks, which --all shows\n"),
+        "{}",
+        answer.out
+    );
+    let answer = klpctl_in(&tree, &["why", "--limit", "2"]);
+    assert!(
+        answer.out.ends_with(
+            "and 500 more tasks\nnote: kernel log (not there): not known \
+                                  whether a patch was forced, nor exactly since when one is in \
+                                  transition\n"
+        ),
+        "{}",
+        answer.out
+    );
+}
+
+/// The stack may hold hundreds of frames.
+#[test]
+fn a_long_stack() {
+    let tree = crowd(0, |_| (0, 0, String::new()));
+    let file = tree.path().join("proc/210/task/210/stack");
+    let short = fs::read_to_string(&file).unwrap();
+    let more = "[<0>] do_something+0x1/0x2\n".repeat(64);
+    fs::write(&file, format!("{more}{short}")).unwrap();
+    let answer = klpctl_in(&tree, &["why"]);
+    assert!(answer.out.lines().count() <= 60, "{}", answer.out);
+    assert!(
+        answer.out.contains("  > test_klp_sleep_show+"),
+        "{}",
+        answer.out
+    );
+    assert!(answer.out.contains("cat (211)"), "{}", answer.out);
+    let answer = klpctl_in(&tree, &["why", "--all"]);
+    assert!(answer.out.lines().count() > 70, "{}", answer.out);
+}
