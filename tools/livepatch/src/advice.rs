@@ -133,8 +133,9 @@ fn interrupted(task: &Task, situation: &Situation) -> String {
                 .to_owned()
         }
         (false, Some(1..)) => {
-            "the kernel interrupts its sleep every 15 s, as a signal would, which has not helped yet"
-                .to_owned()
+            "the kernel interrupts its sleep every 15 s, as a signal would, which has not helped \
+             yet"
+            .to_owned()
         }
         (false, Some(0)) if exact => {
             "wait: after 15 s the kernel interrupts its sleep, as a signal would, unnoticed by the \

@@ -31,21 +31,32 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
         }
         match bytes {
             b"--" => only_words = true,
-            b"-h" | b"--help" => help = true,
-            b"-V" | b"--version" => return Ok(Request::Version),
+            b"--help" => help = true,
+            b"--version" => return Ok(Request::Version),
+            _ if bytes.starts_with(b"--") => {
+                let (option, attached) = find_long(&bytes[2..])?;
+                if option.value.word().is_none() && attached.is_some() {
+                    return Err(Failure::usage(format!("--{} takes no value", option.long)));
+                }
+                given.push((option, value_of(option, attached, &mut arguments)?));
+            }
             _ => {
-                let (option, attached) = find_option(bytes)?;
-                let value = match (option.value.word(), attached) {
-                    (None, None) => OsString::new(),
-                    (None, Some(_)) => {
-                        return Err(Failure::usage(format!("--{} takes no value", option.long)))
+                // Several letters may stand together, the last one with its value.
+                let mut letters = &bytes[1..];
+                while let Some((&letter, rest)) = letters.split_first() {
+                    letters = rest;
+                    match letter {
+                        b'h' => help = true,
+                        b'V' => return Ok(Request::Version),
+                        _ => {
+                            let option = find_short(letter, bytes)?;
+                            let takes = option.value.word().is_some() && !rest.is_empty();
+                            let attached = takes.then(|| OsString::from_vec(rest.to_vec()));
+                            letters = if takes { &[] } else { rest };
+                            given.push((option, value_of(option, attached, &mut arguments)?));
+                        }
                     }
-                    (Some(_), Some(value)) => value,
-                    (Some(word), None) => arguments.next().ok_or_else(|| {
-                        Failure::usage(format!("--{}: {word} is missing", option.long))
-                    })?,
-                };
-                given.push((option, value));
+                }
             }
         }
     }
@@ -99,40 +110,93 @@ pub fn command_name(arguments: &[OsString]) -> Option<&'static str> {
     }
 }
 
-/// Finds the option, and the value attached to it: `--long=value`, `-svalue`.
-fn find_option(bytes: &[u8]) -> Result<(&'static OptionSpec, Option<OsString>), Failure> {
-    let attached = |value: &[u8]| Some(OsString::from_vec(value.to_vec()));
-    let unknown = || {
-        Failure::usage(format!(
-            "there is no option {}; see klpctl help",
-            name::escape(bytes)
-        ))
-    };
-
-    if let Some(long) = bytes.strip_prefix(b"--") {
-        let mut parts = long.splitn(2, |&b| b == b'=');
-        let name = parts.next().unwrap_or_default();
-        let option = OPTIONS.iter().find(|o| o.long.as_bytes() == name);
-        return Ok((option.ok_or_else(unknown)?, parts.next().and_then(attached)));
+/// Returns the value of an option, which is attached to it or the next argument.
+fn value_of(
+    option: &OptionSpec,
+    attached: Option<OsString>,
+    arguments: &mut impl Iterator<Item = OsString>,
+) -> Result<OsString, Failure> {
+    match (option.value.word(), attached) {
+        (None, _) => Ok(OsString::new()),
+        (Some(_), Some(value)) => Ok(value),
+        (Some(word), None) => arguments
+            .next()
+            .ok_or_else(|| Failure::usage(format!("--{}: {word} is missing", option.long))),
     }
-    let letter = char::from(bytes[1]);
-    let option = OPTIONS.iter().find(|o| o.short == Some(letter));
-    let rest = &bytes[2..];
-    let value = (!rest.is_empty()).then(|| attached(rest)).flatten();
-    Ok((option.ok_or_else(unknown)?, value))
+}
+
+/// Finds the option `NAME` or `NAME=VALUE`, and its value.
+fn find_long(bytes: &[u8]) -> Result<(&'static OptionSpec, Option<OsString>), Failure> {
+    let mut parts = bytes.splitn(2, |&b| b == b'=');
+    let name = parts.next().unwrap_or_default();
+    let value = parts.next().map(|value| OsString::from_vec(value.to_vec()));
+    match OPTIONS.iter().find(|o| o.long.as_bytes() == name) {
+        Some(option) => Ok((option, value)),
+        None => {
+            let names = OPTIONS.iter().map(|option| option.long);
+            Err(unknown(
+                "option",
+                &[b"--", name].concat(),
+                "--",
+                meant(name, names),
+            ))
+        }
+    }
+}
+
+fn find_short(letter: u8, argument: &[u8]) -> Result<&'static OptionSpec, Failure> {
+    let mut options = OPTIONS.iter();
+    options
+        .find(|option| option.short == Some(char::from(letter)))
+        .ok_or_else(|| unknown("option", argument, "", None))
 }
 
 fn find_command(word: &OsStr) -> Result<Command, Failure> {
-    COMMANDS
-        .iter()
-        .find(|spec| spec.name.as_bytes() == word.as_bytes())
-        .map(|spec| spec.command)
-        .ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no command '{}'; see klpctl help",
-                name::escape(word.as_bytes())
-            ))
-        })
+    let word = word.as_bytes();
+    let spec = COMMANDS.iter().find(|spec| spec.name.as_bytes() == word);
+    spec.map(|spec| spec.command).ok_or_else(|| {
+        let names = COMMANDS.iter().map(|spec| spec.name);
+        unknown("command", word, "", meant(word, names))
+    })
+}
+
+/// The error of a word that klpctl does not know, with the word that was probably meant.
+fn unknown(kind: &str, word: &[u8], prefix: &str, meant: Option<&str>) -> Failure {
+    let word = name::escape(word);
+    Failure::usage(match meant {
+        Some(meant) => format!("there is no {kind} '{word}'; did you mean {prefix}{meant}?"),
+        None => format!("there is no {kind} '{word}'; see klpctl help"),
+    })
+}
+
+/// Returns the name that differs from a word in two letters at most.
+fn meant<'a>(word: &[u8], names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const MOST: usize = 2;
+
+    let with_distance = names.map(|name| (distance(word, name.as_bytes()), name));
+    with_distance
+        .filter(|&(distance, name)| distance <= MOST && distance < name.len() / 2)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Returns the number of letters to insert, remove, replace or swap with their neighbour.
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let replaced = last[j] + usize::from(a != b);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
 }
 
 fn check_operands(options: &Options) -> Result<(), Failure> {
@@ -170,8 +234,9 @@ pub fn help(command: Option<Command>) -> String {
     let _ = match spec {
         Some(spec) => writeln!(
             text,
-            "usage: klpctl {} [OPTION...] {}\n\n  {}\n\noptions:",
-            spec.name, spec.operands, spec.about
+            "{}\n\n  {}\n\noptions:",
+            format!("usage: klpctl {} [OPTION...] {}", spec.name, spec.operands).trim_end(),
+            spec.about
         ),
         None => writeln!(
             text,
@@ -212,4 +277,60 @@ pub fn help(command: Option<Command>) -> String {
         "-h, --help", "-V, --version"
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(arguments: &[&str]) -> String {
+        match parse(arguments.iter().map(OsString::from)) {
+            Err(failure) => failure.message,
+            Ok(_) => String::new(),
+        }
+    }
+
+    #[test]
+    fn words_that_were_meant() {
+        assert_eq!(
+            error(&["staus"]),
+            "there is no command 'staus'; did you mean status?"
+        );
+        assert_eq!(
+            error(&["wiat"]),
+            "there is no command 'wiat'; did you mean wait?"
+        );
+        assert_eq!(
+            error(&["--jsno"]),
+            "there is no option '--jsno'; did you mean --json?"
+        );
+        let text = error(&["wait", "--timeot=5"]);
+        assert_eq!(
+            text,
+            "there is no option '--timeot'; did you mean --timeout?"
+        );
+        assert_eq!(
+            error(&["nonsense"]),
+            "there is no command 'nonsense'; see klpctl help"
+        );
+        assert_eq!(error(&["-x"]), "there is no option '-x'; see klpctl help");
+    }
+
+    #[test]
+    fn letters_stand_together() {
+        let request = |arguments: &[&str]| parse(arguments.iter().map(OsString::from));
+        for help in ["-vh", "-hv"] {
+            assert!(matches!(
+                request(&["list", help]),
+                Ok(Request::Help(Some(Command::List)))
+            ));
+        }
+        let Ok(Request::Run(options)) = request(&["watch", "-uc3"]) else {
+            panic!("-uc3");
+        };
+        assert!(options.until_done);
+        assert_eq!(options.count, Some(3));
+        assert_eq!(error(&["watch", "-uc"]), "--count: N is missing");
+        assert_eq!(error(&["list", "--verbose=1"]), "--verbose takes no value");
+    }
 }

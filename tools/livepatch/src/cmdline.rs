@@ -3,8 +3,8 @@
 //! The command lines of processes.
 //!
 //! The kernel takes a lock of the process to read its command line. A task that sleeps with that
-//! lock makes the reader sleep as well, and tasks that sleep for long are what klpctl is called for.
-//! So a thread reads the file, and klpctl does not wait for it for long.
+//! lock makes the reader sleep as well, and klpctl is used when tasks sleep for long. So a thread
+//! reads the file, and klpctl does not wait for it for long.
 
 use std::sync::mpsc;
 use std::thread;

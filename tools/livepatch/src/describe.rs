@@ -3,10 +3,12 @@
 //! The descriptions of patches, modules and tasks that several commands share, in JSON and in text.
 
 use crate::blockers::Blocker;
+use crate::demangle;
 use crate::evidence::{Evidence, Reason};
 use crate::groups::Group;
 use crate::held::Held;
 use crate::json::Json;
+use crate::name::{self, Name};
 use crate::proc::{Frame, Progress, Stack, TaskId};
 use crate::sysfs::{Hold, Module};
 use crate::system::{Age, PatchStatus, State, System};
@@ -190,6 +192,21 @@ pub fn task_state(state: char) -> &'static str {
     }
 }
 
+/// Returns the text of a frame, with the names of Rust functions as they are in the source.
+pub fn frame_text(frame: &Frame) -> String {
+    let symbol = frame.function.as_bytes();
+    let rest = frame.text.as_bytes().strip_prefix(symbol);
+    match (demangle::demangle(symbol), rest) {
+        (Some(name), Some(rest)) => name + &name::escape(rest),
+        _ => frame.text.to_string(),
+    }
+}
+
+/// Returns the name of a function, as it is in the source.
+pub fn function_name(symbol: &Name) -> String {
+    demangle::demangle(symbol.as_bytes()).unwrap_or_else(|| symbol.to_string())
+}
+
 /// `142 of 143 tasks have switched`
 pub fn progress_text(progress: &Progress) -> String {
     let seen = if progress.hidden {
@@ -204,6 +221,17 @@ pub fn progress_text(progress: &Progress) -> String {
     )
 }
 
+/// Returns the reason in a few words, for a narrow terminal.
+pub fn short_reason(blocker: &Blocker) -> String {
+    match &blocker.reason {
+        Reason::Function { function, .. } => format!("in {}", function_name(function)),
+        Reason::PatchCode { version } => format!("in {version}"),
+        Reason::Running => "running".to_owned(),
+        Reason::Unreliable => "unreliable stack".to_owned(),
+        Reason::Nothing | Reason::Unseen => "unknown why".to_owned(),
+    }
+}
+
 /// `on function cmdline_proc_show of vmlinux (says the kernel)`
 pub fn reason_text(blocker: &Blocker) -> String {
     let text = match &blocker.reason {
@@ -211,12 +239,15 @@ pub fn reason_text(blocker: &Blocker) -> String {
             function,
             object,
             version: None,
-        } => format!("on function {function} of {object}"),
+        } => format!("on function {} of {object}", function_name(function)),
         Reason::Function {
             function,
             object,
             version: Some(version),
-        } => format!("on function {function} of {object}, in the version of {version}"),
+        } => format!(
+            "on function {} of {object}, in the version of {version}",
+            function_name(function)
+        ),
         Reason::PatchCode { version } => format!("in code of {version}"),
         Reason::Running => "running".to_owned(),
         Reason::Unreliable => "its stack is unreliable".to_owned(),

@@ -2,7 +2,7 @@
 
 //! The system calls that the standard library has no function for. All unsafe code is here.
 //!
-//! The numbers are the same on every architecture with live patching.
+//! The numbers are the same on every architecture with live patching, but for one.
 
 use std::ffi::{c_int, c_short, c_uint, c_ulong};
 use std::fs::File;
@@ -37,11 +37,24 @@ struct SockaddrNl {
     groups: u32,
 }
 
+#[cfg(not(target_arch = "powerpc64"))]
+const TIOCGWINSZ: c_ulong = 0x5413;
+#[cfg(target_arch = "powerpc64")]
+const TIOCGWINSZ: c_ulong = 0x4008_7468;
+
+#[repr(C)]
+struct Winsize {
+    rows: u16,
+    columns: u16,
+    pixels: [u16; 2],
+}
+
 /// `sigset_t`, which has room for 1024 signals in every C library.
 #[repr(C)]
 struct SigSet([c_ulong; 1024 / c_ulong::BITS as usize]);
 
 extern "C" {
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
     fn bind(fd: c_int, address: *const SockaddrNl, length: c_uint) -> c_int;
@@ -92,6 +105,20 @@ pub fn wait(
         };
     }
     Ok(fds.iter().map(|fd| fd.revents != 0).collect())
+}
+
+/// Returns the columns and rows of a terminal, or `None` if the file is no terminal, or one of
+/// unknown size.
+pub fn terminal_size(file: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let mut size = Winsize {
+        rows: 0,
+        columns: 0,
+        pixels: [0; 2],
+    };
+    // SAFETY: The pointer is to the structure that the request fills.
+    let result = unsafe { ioctl(file.as_raw_fd(), TIOCGWINSZ, &mut size) };
+    (result == 0 && size.columns > 0 && size.rows > 0)
+        .then(|| (size.columns.into(), size.rows.into()))
 }
 
 /// Takes over a file descriptor that a system call has returned.

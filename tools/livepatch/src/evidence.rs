@@ -10,6 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::demangle;
 use crate::kmsg::Verdict;
 use crate::name::Name;
 use crate::proc::{Frame, Stack, Task};
@@ -161,9 +162,10 @@ impl<'a> Changes<'a> {
             .flat_map(|object| object.functions.iter().map(move |f| (&object.name, f)))
             .filter(|(object, function)| self.patch.has_function(object, function))
             .collect();
+        let new = demangle::last_part(frame.function.as_bytes());
         let named = functions
             .iter()
-            .filter(|(_, f)| is_version_of(frame.function.as_bytes(), f.name.as_bytes()))
+            .filter(|(_, f)| is_version_of(&new, f.name.as_bytes()))
             .max_by_key(|(_, f)| f.name.as_bytes().len());
         let only = match functions.as_slice() {
             [only] => Some(only),

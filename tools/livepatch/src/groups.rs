@@ -2,17 +2,15 @@
 
 //! Tasks that hold a transition or a module up, in groups of those that are alike.
 //!
-//! A service with thousands of threads has as many tasks with the same stack, and one answer for all
-//! of them. Tasks are alike if they belong to the same service, sleep or run in the same way, and
-//! have the same stack and the same reason. Their names may differ, as those of threads do.
+//! A service with thousands of threads has as many tasks with the same stack, and one answer for
+//! all of them. Tasks are alike if they belong to the same service, sleep or run in the same way,
+//! and have the same stack and the same reason. Their names may differ, as those of threads do.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::blockers::Blocker;
 use crate::name::Name;
-use crate::proc::Frame;
-use crate::unit::Unit;
 
 #[derive(Debug)]
 pub struct Group<'a> {
@@ -94,7 +92,7 @@ pub fn single(blockers: &[Blocker]) -> Vec<Group<'_>> {
 
 /// The properties that tasks of a group share. The evidence is not one, so that the kernel may have
 /// named only some of them.
-fn key(blocker: &Blocker) -> (Option<&Unit>, bool, char, &[Frame], Option<&Name>, &[bool]) {
+fn key(blocker: &Blocker) -> impl Hash + PartialEq + '_ {
     let task = &blocker.task;
     (
         task.unit.as_ref(),

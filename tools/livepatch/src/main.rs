@@ -18,6 +18,7 @@ mod args;
 mod blockers;
 mod cmdline;
 mod commands;
+mod demangle;
 mod describe;
 #[allow(unsafe_code)]
 mod edge;
@@ -100,11 +101,23 @@ fn run(
 
 fn answer(options: &Options, term: Term, out: &mut dyn Write) -> Result<Exit, Failure> {
     let root = match &options.root {
+        Some(dir) if !dir.join("sys").exists() && dir.join("klpctl-report").is_dir() => {
+            return Err(Failure::usage(format!(
+                "--root: did you mean {}?",
+                name::shell(dir.join("klpctl-report").as_os_str().as_encoded_bytes())
+            )))
+        }
         Some(dir) if dir.is_dir() => Root::captured(dir),
+        Some(dir) if dir.is_file() => {
+            return Err(Failure::usage(format!(
+                "--root: {0} is a file; if it is a report, unpack it: tar xf {0}",
+                name::shell(dir.as_os_str().as_encoded_bytes())
+            )))
+        }
         Some(dir) => {
             return Err(Failure::usage(format!(
-                "--root: {} is not a folder",
-                name::escape(std::os::unix::ffi::OsStrExt::as_bytes(dir.as_os_str()))
+                "--root: {} is not a directory",
+                name::shell(dir.as_os_str().as_encoded_bytes())
             )))
         }
         None => Root::live(),

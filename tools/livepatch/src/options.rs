@@ -174,8 +174,32 @@ impl Value {
     }
 }
 
-/// Parses a time: a number of seconds, or of the units that follow it.
+/// Parses a time: a number of seconds, or numbers with units behind them, the larger ones first, as
+/// in 1h30m.
 fn time(text: &str) -> Option<Duration> {
+    if !text.contains(|c: char| c.is_ascii_alphabetic()) {
+        return one_time(text);
+    }
+    let mut rest = text;
+    let mut sum = Duration::ZERO;
+    let mut smallest = Duration::MAX;
+    while !rest.is_empty() {
+        let letters = rest.find(|c: char| c.is_ascii_alphabetic())?;
+        let unit = rest[letters..].find(|c: char| !c.is_ascii_alphabetic());
+        let (part, others) = rest.split_at(unit.map_or(rest.len(), |unit| letters + unit));
+        let size = one_time(&format!("1{}", &part[letters..]))?;
+        if size >= smallest {
+            return None;
+        }
+        smallest = size;
+        sum = sum.checked_add(one_time(part)?)?;
+        rest = others;
+    }
+    Some(sum)
+}
+
+/// Parses one number with the unit behind it.
+fn one_time(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| c.is_ascii_alphabetic());
     let (number, unit) = text.split_at(end.unwrap_or(text.len()));
     let seconds = match unit {
@@ -318,6 +342,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         about: "end after so many looks",
     },
     OptionSpec {
+        long: "until-done",
+        short: Some('u'),
+        value: Value::Flag(|options| &mut options.until_done),
+        commands: &[Command::Watch],
+        about: "end when no patch is in transition",
+    },
+    OptionSpec {
         long: "output",
         short: Some('o'),
         value: Value::File(|options| &mut options.output),
@@ -345,6 +376,7 @@ pub struct Options {
     pub dry_run: bool,
     pub interval: Option<Duration>,
     pub count: Option<usize>,
+    pub until_done: bool,
     pub output: Option<PathBuf>,
 }
 
@@ -411,10 +443,15 @@ mod tests {
             ("5min", 300_000),
             ("0.5h", 1_800_000),
             ("1d", 86_400_000),
+            ("1h30m", 5_400_000),
+            ("1m30s", 90_000),
+            ("1d2h3m4s5ms", 93_784_005),
         ] {
             assert_eq!(parsed(text), Some(expected), "{text}");
         }
-        for wrong in ["", "m", "-1", "1 m", "1x", "inf", "nan", "1e3", "1m30s"] {
+        for wrong in [
+            "", "m", "-1", "1 m", "1x", "inf", "nan", "1e3", "1m1h", "1m30", "1m2m",
+        ] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }

@@ -3,18 +3,22 @@
 //! The look of answers: colours for terminals that want them, tables, times.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
 
+use crate::edge;
 use crate::system::{Age, State};
 
 /// The properties of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Term {
-    /// Standard output is a terminal.
+    /// Standard output is a terminal that can move its cursor.
     pub live: bool,
     pub colour: bool,
     pub width: usize,
     pub height: usize,
+    /// Whether the size may change.
+    pub resizes: bool,
 }
 
 impl Term {
@@ -24,22 +28,55 @@ impl Term {
         colour: false,
         width: 80,
         height: 24,
+        resizes: false,
     };
 
     pub fn detect() -> Self {
         let variable = |name| std::env::var_os(name);
-        let number = |name| variable(name).and_then(|v| v.to_str()?.parse().ok());
-        let live = std::io::stdout().is_terminal();
+        let terminal = std::io::stdout().is_terminal();
+        let dumb = variable("TERM").is_none_or(|v| v.is_empty() || v == "dumb");
         // https://no-color.org: the variable is set and not empty.
-        let unwanted = variable("NO_COLOR").is_some_and(|v| !v.is_empty())
-            || variable("TERM").is_some_and(|v| v == "dumb");
+        let unwanted = variable("NO_COLOR").is_some_and(|v| !v.is_empty()) || dumb;
 
-        Self {
-            live,
-            colour: live && !unwanted,
-            width: number("COLUMNS").unwrap_or(Self::NONE.width),
-            height: number("LINES").unwrap_or(Self::NONE.height),
+        let mut term = Self {
+            live: terminal && !dumb,
+            colour: terminal && !unwanted,
+            resizes: true,
+            ..Self::NONE
+        };
+        term.resize();
+        term
+    }
+
+    /// Looks at the size of the terminal again.
+    pub fn resize(&mut self) {
+        if !self.resizes {
+            return;
         }
+        let number = |name| {
+            let value = std::env::var_os(name)?;
+            value
+                .to_str()?
+                .parse()
+                .ok()
+                .filter(|&number: &usize| number > 0)
+        };
+        let size = edge::terminal_size(std::io::stdout().as_fd());
+        let (width, height) = size.unwrap_or((Self::NONE.width, Self::NONE.height));
+        self.width = number("COLUMNS").unwrap_or(width);
+        self.height = number("LINES").unwrap_or(height);
+    }
+
+    /// Returns a text that takes the place of the screen's content. It does not clear the screen
+    /// first, so that the screen does not flicker. Lines that do not fit are cut.
+    pub fn screen(&self, text: &str) -> String {
+        let mut screen = "\x1b[H".to_owned();
+        for line in text.lines().take(self.height.saturating_sub(1)) {
+            screen.push_str(&self.fit(line));
+            screen.push_str("\x1b[K\r\n");
+        }
+        screen.push_str("\x1b[J");
+        screen
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -71,9 +108,29 @@ impl Term {
         }
     }
 
-    /// Returns the part of a line that fits.
+    /// Returns the part of a line that fits. Colours take no room, and end with the line.
     pub fn fit(&self, line: &str) -> String {
-        line.chars().take(self.width.saturating_sub(1)).collect()
+        let mut room = self.width.saturating_sub(1);
+        let mut text = String::new();
+        let mut colour = false;
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            if c == '\x1b' {
+                colour = true;
+                text.push(c);
+                text.extend(chars.by_ref().take_while(|&c| c != 'm'));
+                text.push('m');
+            } else if room > 0 {
+                room -= 1;
+                text.push(c);
+            } else {
+                if colour {
+                    text.push_str("\x1b[0m");
+                }
+                break;
+            }
+        }
+        text
     }
 }
 
@@ -177,6 +234,32 @@ fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_fit() {
+        let term = |width| Term {
+            width,
+            ..Term::NONE
+        };
+        assert_eq!(term(4).fit("abcd"), "abc");
+        assert_eq!(term(5).fit("abcd"), "abcd");
+        assert_eq!(term(3).fit("\x1b[31mabcd\x1b[0m"), "\x1b[31mab\x1b[0m");
+        assert_eq!(term(9).fit("\x1b[31mabcd\x1b[0m"), "\x1b[31mabcd\x1b[0m");
+        assert_eq!(term(0).fit("abcd"), "");
+    }
+
+    #[test]
+    fn a_screen_is_not_cleared_first() {
+        let term = Term {
+            width: 4,
+            height: 3,
+            ..Term::NONE
+        };
+        assert_eq!(
+            term.screen("a\nbcdef\ng\nh\n"),
+            "\x1b[Ha\x1b[K\r\nbcd\x1b[K\r\n\x1b[J"
+        );
+    }
 
     #[test]
     fn dates() {

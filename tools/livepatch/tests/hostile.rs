@@ -181,6 +181,8 @@ fn wrong_command_lines() {
         &["unload"],
         &["unload", "p", "--all"],
         &["status", "--root", "/no/such/folder"],
+        &["status", "--root", ""],
+        &["status", "--root", "/etc/passwd"],
         &["help", "stat"],
     ] {
         let answer = klpctl(arguments);

@@ -6,6 +6,21 @@ use super::{klpctl_in, read_source, Answer, Scratch};
 use crate::exit::Exit;
 use crate::root::tests::deny;
 
+/// A patch in Rust has mangled names. The digits before a name are not part of it.
+#[test]
+fn names_of_rust_functions() {
+    let text = read_source("tests/trees/reverting.tree");
+    let mangled = "_RNvCs3Q0pVfYcJ1a_20test_klp_sleep_patch19test_klp_sleep_show";
+    let tree = Scratch::tree_of(&text.replace("livepatch_test_klp_sleep_show", mangled));
+    let answer = klpctl_in(&tree, &["why"]);
+    let frame = "  > test_klp_sleep_patch::test_klp_sleep_show+";
+    assert!(answer.out.contains(frame), "{}", answer.out);
+    let reason = "on function test_klp_sleep_show of test_klp_sleep_target, in the version of ";
+    assert!(answer.out.contains(reason), "{}", answer.out);
+    let json = klpctl_in(&tree, &["why", "--json"]);
+    assert!(json.out.contains(mangled), "{}", json.out);
+}
+
 /// The tree of that name without the lines that contain one of these words.
 fn without(name: &str, words: &[&str]) -> Scratch {
     let text = read_source(&format!("tests/trees/{name}.tree"));

@@ -187,15 +187,80 @@ fn for_nothing() {
 fn with_a_bar_on_a_terminal() {
     let term = Term {
         live: true,
-        width: 60,
+        width: 70,
         ..Term::NONE
     };
     let (exit, out) = wait_on(term, &["wait"], complete);
     assert_eq!(exit, Exit::Done);
-    let bar = out.split("\r\x1b[K").nth(1).unwrap();
+    let bar = out.split(['\r', '\x1b']).nth(1).unwrap();
     assert!(bar.starts_with('['), "{bar}");
     assert!(bar.contains("#."), "{bar}");
-    assert_eq!(bar.chars().count(), 59, "{bar}");
+    assert!(
+        bar.ends_with(": kworker/0:2+events in busymod_work_func"),
+        "{bar}"
+    );
+}
+
+#[test]
+fn a_line_for_every_width() {
+    for width in [1, 20, 40, 60, 80, 140, 300] {
+        let term = Term {
+            live: true,
+            width,
+            ..Term::NONE
+        };
+        let (_, out) = wait_on(term, &["wait"], complete);
+        let line = out.split(['\r', '\x1b']).nth(1).unwrap();
+        assert!(line.chars().count() < width, "{width}: {line}");
+        let whole = line.contains("on function busymod_work_func of test_klp_callbacks_busy");
+        assert_eq!(whole, width >= 140, "{width}: {line}");
+        if width == 60 || width == 80 {
+            assert!(line.ends_with("in busymod_work_func"), "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn watch_ends_with_the_transition() {
+    let tree = Scratch::tree("kernel-thread");
+    let root = tree.path().to_str().unwrap();
+    let mut out = Meanwhile::new(|| complete(&tree));
+    let arguments = ["watch", "--until-done", "-i0", "--root", root];
+    let (exit, _) = klpctl_to(Term::NONE, &arguments, &mut out);
+    assert_eq!(exit, Exit::Done);
+    let text = out.text();
+    assert!(text.starts_with("livepatch: applying\n"), "{text}");
+    assert!(text.contains("\nlivepatch: applied\n"), "{text}");
+}
+
+#[test]
+fn watch_fits_the_screen() {
+    let tree = Scratch::tree("user-process");
+    let root = tree.path().to_str().unwrap();
+    for (width, height) in [(40, 12), (80, 24), (300, 60)] {
+        let term = Term {
+            live: true,
+            colour: true,
+            width,
+            height,
+            resizes: false,
+        };
+        let out = super::klpctl_on(term, &["watch", "-c1", "--root", root]).out;
+        assert!(out.starts_with("\x1b[H"), "{out:?}");
+        assert!(!out.contains("\x1b[2J"), "{out:?}");
+        assert!(out.lines().count() <= height, "{out:?}");
+        for line in out.lines() {
+            let shown: usize = line
+                .split('\x1b')
+                .map(|part| {
+                    part.split_once(['m', 'H', 'K', 'J'])
+                        .map_or(part, |(_, rest)| rest)
+                })
+                .map(|part| part.trim_end().chars().count())
+                .sum();
+            assert!(shown < width, "{width}: {line:?}");
+        }
+    }
 }
 
 /// What a command ends with that wanted this of a patch.

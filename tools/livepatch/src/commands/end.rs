@@ -25,8 +25,8 @@ pub enum End {
 }
 
 impl End {
-    /// Returns the end of a patch's transition, or `None` if the patch is in transition or cannot be
-    /// read. `before` is the direction that the transition had.
+    /// Returns the end of a patch's transition, or `None` if the patch is in transition or cannot
+    /// be read. `before` is the direction that the transition had.
     pub fn of(
         root: &Root,
         system: &System,

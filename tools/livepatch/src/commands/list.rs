@@ -38,6 +38,7 @@ fn members(system: &System) -> Vec<(&'static str, Json)> {
 
     vec![
         ("system", system.word().into()),
+        ("exit", Json::Number(Exit::of(system) as i64)),
         ("order", system.order.word().into()),
         ("patches", patches.collect()),
         (
@@ -147,7 +148,8 @@ fn print_functions(context: &mut Context<'_>, system: &System) -> Result<(), Fai
         .into_iter()
         .map(|(object, function, patched)| {
             let serving = sysfs::serving(&patches, object, function);
-            let mut row = vec![function.name.to_string(), object.to_string()];
+            let name = describe::function_name(&function.name);
+            let mut row = vec![name, object.to_string()];
             if verbose {
                 let sympos = function.sympos;
                 row.push(sympos.map_or("?".to_owned(), |sympos| sympos.to_string()));
@@ -160,7 +162,10 @@ fn print_functions(context: &mut Context<'_>, system: &System) -> Result<(), Fai
                     .to_owned(),
                 );
             }
-            row.push(served_by(&serving));
+            row.push(match patched {
+                Some(false) => "(object not loaded)".to_owned(),
+                _ => served_by(&serving),
+            });
             row
         })
         .collect();

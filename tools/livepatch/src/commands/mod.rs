@@ -107,6 +107,22 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// Returns the text that a function prints.
+    fn text(
+        &self,
+        print: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
+    ) -> Result<String, Failure> {
+        let mut text = Vec::new();
+        print(&mut Context {
+            options: self.options,
+            root: self.root.clone(),
+            term: self.term,
+            out: &mut text,
+            signals: None,
+        })?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Runs an action, or with `--dry-run` only prints it.
     fn act(&mut self, action: &Action) -> Result<(), Failure> {
         let dry = self.options.dry_run;

@@ -133,7 +133,10 @@ fn text(
         Stack::Frames(_) => lines.extend(stack(term, blocker, most_frames)),
         Stack::Denied | Stack::Unknown => {
             let wchan = task.wchan.as_ref();
-            lines.extend(wchan.map(|function| format!("    sleeps in {function}")));
+            lines
+                .extend(wchan.map(|function| {
+                    format!("    sleeps in {}", describe::function_name(function))
+                }));
         }
     }
     lines.extend(blocker.advice.iter().map(|line| format!("  {line}")));
@@ -163,8 +166,8 @@ fn processes(group: &Group<'_>) -> String {
     format!("{count}{unit}: {}", names.join(", "))
 }
 
-/// Returns the lines of a stack. If it is too long, they are the frame that the task is in and those
-/// that are in the way.
+/// Returns the lines of a stack. If it is too long, they are the frame that the task is in and
+/// those that are in the way.
 fn stack(term: &Term, blocker: &Blocker, most_frames: usize) -> Vec<String> {
     let frames: Vec<_> = blocker.task.frames().iter().zip(&blocker.marks).collect();
     let long = frames.len() > most_frames;
@@ -181,8 +184,8 @@ fn stack(term: &Term, blocker: &Blocker, most_frames: usize) -> Vec<String> {
         }
         kept += 1;
         lines.push(match blocking {
-            true => term.alarm(&format!("  > {}", frame.text)),
-            false => format!("    {}", frame.text),
+            true => term.alarm(&format!("  > {}", describe::frame_text(frame))),
+            false => format!("    {}", describe::frame_text(frame)),
         });
     }
     if left_out {

@@ -13,18 +13,19 @@ use std::time::{Duration, Instant};
 use super::end::{self, End};
 use super::{why, Context, Outcome};
 use crate::action::Action;
-use crate::blockers;
+use crate::blockers::{self, Blocker};
 use crate::describe;
 use crate::edge::{self, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
 use crate::notice::Notices;
+use crate::proc::Progress;
 use crate::root::Root;
 use crate::signals::{Signal, Signals};
 use crate::sysfs;
 use crate::system::{State, System};
-use crate::term;
+use crate::term::{self, Term};
 
 /// The default timeout of commands that have started a transition.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -276,14 +277,9 @@ fn show(
     let news = format!("{patch}: {}{blocked}", describe::progress_text(progress));
 
     if context.term.live && !context.options.json {
-        let bar = bar(progress.done(), progress.total, 20);
-        let line = format!(
-            "[{bar}] {}/{} tasks, {}{blocked}",
-            progress.done(),
-            progress.total,
-            term::duration(elapsed)
-        );
-        write!(context.out, "\r\x1b[K{}", context.term.fit(&line))?;
+        context.term.resize();
+        let line = live_line(&context.term, progress, elapsed, worst.as_ref(), &blocked);
+        write!(context.out, "\r{line}\x1b[K")?;
         context.out.flush()?;
     } else if news != *shown {
         let members = vec![
@@ -296,6 +292,36 @@ fn show(
     }
     *shown = news;
     Ok(())
+}
+
+/// Returns the line that shows the progress, in as few words as the terminal needs.
+fn live_line(
+    term: &Term,
+    progress: &Progress,
+    elapsed: Duration,
+    worst: Option<&Blocker>,
+    blocked: &str,
+) -> String {
+    let (done, total) = (progress.done(), progress.total);
+    let time = term::duration(elapsed);
+    let short = worst.map_or_else(String::new, |blocker| {
+        format!(
+            ": {} {}",
+            blocker.task.comm,
+            describe::short_reason(blocker)
+        )
+    });
+    let lines = [
+        format!(
+            "[{}] {done}/{total} tasks, {time}{blocked}",
+            bar(done, total, 20)
+        ),
+        format!("[{}] {done}/{total}, {time}{short}", bar(done, total, 10)),
+        format!("{done}/{total}, {time}{short}"),
+    ];
+    let fits = |line: &&String| line.chars().count() < term.width;
+    let line = lines.iter().find(fits).unwrap_or(&lines[2]);
+    term.fit(line)
 }
 
 pub fn bar(done: usize, total: usize, width: usize) -> String {

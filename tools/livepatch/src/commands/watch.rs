@@ -33,16 +33,20 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         if context.options.json {
             print_json(context, &system)?;
         } else {
+            context.term.resize();
+            let text = context.text(|context| print(context, &system))?;
             if context.term.live {
-                // The next look starts at the top of an empty screen.
-                write!(context.out, "\x1b[H\x1b[2J")?;
-            } else if looks > 1 {
-                writeln!(context.out)?;
+                write!(context.out, "{}", context.term.screen(&text))?;
+            } else {
+                let between = if looks > 1 { "\n" } else { "" };
+                write!(context.out, "{between}{text}")?;
             }
-            print(context, &system)?;
         }
         context.out.flush()?;
         if context.options.count.is_some_and(|count| looks >= count) {
+            return Ok(Exit::of(&system));
+        }
+        if context.options.until_done && system.moving().is_none() {
             return Ok(Exit::of(&system));
         }
         let interval = context.options.interval.unwrap_or(INTERVAL);
@@ -76,8 +80,8 @@ fn print_json(context: &mut Context<'_>, system: &System) -> Result<(), Failure>
 }
 
 fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    /// The lines of the screen that are not blockers.
-    const OTHERS: usize = 10;
+    /// The lines of the screen that are not patches, notes or blockers.
+    const OTHERS: usize = 9;
 
     status::print(context, system)?;
     let Some(progress) = &system.progress else {
@@ -94,7 +98,9 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     let room = context
         .term
         .height
-        .saturating_sub(OTHERS + system.patches.len())
+        .saturating_sub(
+            OTHERS + system.patches.len() + 2 * system.disabled.len() + system.notes.len(),
+        )
         .max(1);
     for blocker in blockers.iter().take(room) {
         let line = format!(
@@ -102,10 +108,6 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
             describe::task_name(&blocker.task.comm, blocker.task.id),
             describe::reason_text(blocker)
         );
-        let line = match context.term.live {
-            true => context.term.fit(&line),
-            false => line,
-        };
         writeln!(context.out, "{line}")?;
     }
     if blockers.len() > room {

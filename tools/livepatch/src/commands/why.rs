@@ -104,6 +104,7 @@ impl<'a> Answer<'a> {
 
         vec![
             ("system", system.word().into()),
+            ("exit", Json::Number(Exit::of(system) as i64)),
             ("patch", patch.into()),
             (
                 "blockers",

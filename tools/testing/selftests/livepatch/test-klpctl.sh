@@ -181,6 +181,8 @@ start_test "klpctl load, list, unload"
 
 klpctl 0 load --dry-run test_modules/$MOD_LIVEPATCH.ko
 says "would run: insmod"
+klpctl 1 load test_modules/$MOD_LIVEPATCH.ko /etc/passwd
+says "is not a kernel module"
 check_gone $MOD_LIVEPATCH
 klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
 says "$MOD_LIVEPATCH: applied"
@@ -188,6 +190,9 @@ is_patched ||
 	fail "the patch is not in effect"
 klpctl 0
 says "livepatch: applied"
+klpctl 0 status $MOD_LIVEPATCH
+says "$MOD_LIVEPATCH: applied"
+klpctl 5 status $MOD_REPLACE
 klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
 says "is loaded already"
 klpctl 0 list -v
@@ -252,6 +257,7 @@ says "$MOD_DEMO is in transition"
 check_gone $MOD_LIVEPATCH
 echo N > $BLOCK_PARAM
 klpctl 0 wait $MOD_DEMO
+says "$MOD_DEMO: applied, after"
 klpctl 0 unload $MOD_DEMO
 stop_busy
 pass_clean
