@@ -6,6 +6,8 @@
 # tree that dev/tree.sh composes.  The last line is the directory of the mails.
 #
 #   dev/series.sh            SIGNOFF=1  ASSISTED_BY='TOOL...'  REROLL=2  KDIR=path
+#                            SERIES=fixes writes the fixes for the core in C, of
+#                            series/fixes/
 #
 # The writer is the Python package in dev/series/; here are its settings.
 
@@ -32,7 +34,7 @@ take_turns "$work"
 tree=$("$repo/dev/tree.sh")
 base=$("$repo/dev/lib/base.sh")
 
-settings=(--repo "$repo" --base "$base" --tree "$tree" --work "$work" --version "$(kernel_version "$base")"
+settings=(--repo "$repo" --series "$series_dir" --base "$base" --tree "$tree" --work "$work" --version "$(kernel_version "$base")"
 	--author "$author" --committer "$committer" --figures "$figures" --reroll "$reroll" --elapsed "$SECONDS"
 	"${in_tree[@]/#/--in-tree=}" "${base_leftovers[@]/#/--leftover=}")
 [ -z "${KDIR:-}" ] || settings+=(--kdir)

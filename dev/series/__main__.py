@@ -12,7 +12,7 @@ from .writer import Writer
 
 def main():
     parser = argparse.ArgumentParser(prog="python3 -m series", description=__doc__)
-    for name in "repo", "base", "tree", "work", "version", "author", "committer", "figures":
+    for name in "repo", "series", "base", "tree", "work", "version", "author", "committer", "figures":
         parser.add_argument("--" + name, required=True)
     parser.add_argument("--reroll", type=int, required=True, metavar="N", help="the version of the series")
     parser.add_argument("--elapsed", type=int, default=0, metavar="S", help="seconds since the command began")

@@ -7,11 +7,12 @@ which "*" also matches slashes.  The commits come in the order of their names.
 
 import fnmatch
 import os
+import re
 from dataclasses import dataclass
 
 from .messages import Problem
 
-DIFFS = "series/diffs/"
+DIFFS = re.compile("series/(fixes/)?diffs/")
 
 
 @dataclass
@@ -72,7 +73,12 @@ def distribute(commits, files):
     return by_name
 
 
+def is_diff(file):
+    """Whether the file is a diff to one of upstream's."""
+    return bool(DIFFS.match(file))
+
+
 def diff_target(diff):
     """The file that series/diffs/FILE.diff or series/diffs/FILE@PURPOSE.diff changes."""
-    file = diff[len(DIFFS):-len(".diff")]
+    file = DIFFS.sub("", diff, count=1)[:-len(".diff")]
     return file.rpartition("@")[0] or file

@@ -87,11 +87,11 @@ def commit_of(text):
 
 
 def fill(template, values):
-    """The text in which the lines of values stand for a line @NAME@ of the template."""
+    """The text in which the lines that values[NAME] returns stand for a line @NAME@."""
     result = []
     for line in template.splitlines():
         name = re.fullmatch("@([a-z]+)@", line)
-        new = values[name.group(1)] if name and name.group(1) in values else [line]
+        new = values[name.group(1)]() if name and name.group(1) in values else [line]
         for added in new:
             # Where nothing is filled in, no gap remains.
             if added or not result or result[-1]:

@@ -36,7 +36,7 @@ class Writer:
 
     def write(self, files):
         """Write the series of these files; returns the directory of the mails."""
-        plan = commits.read(os.path.join(self.repo, "series/commits"))
+        plan = commits.read(os.path.join(self.repo, self.settings.series, "commits"))
         owned = commits.distribute(plan, files)
         self.prepare_git()
         start = self.commit_base()
@@ -126,11 +126,11 @@ class Writer:
         for commit in plan:
             files = owned[commit.name]
             if not files:
-                self.say(f"no file belongs to series/commits/{commit.name} yet: left out")
+                self.say(f"no file belongs to {self.settings.series}/commits/{commit.name} yet: left out")
                 continue
-            self.add_files(git, upstream, [file for file in files if not file.startswith(commits.DIFFS)])
+            self.add_files(git, upstream, [file for file in files if not commits.is_diff(file)])
             for file in files:
-                if file.startswith(commits.DIFFS):
+                if commits.is_diff(file):
                     self.add_diff(git, commit.name, file)
             self.date += 1
             message = git.output("interpret-trailers", *trailers, given=commit.message)
@@ -195,7 +195,7 @@ class Writer:
         commit = cover.commit_of(text)
         if commit:
             status, _, _ = self.plain.at(self.repo).try_run(
-                "diff", "--quiet", commit, "--", *self.settings.in_tree, "series/diffs", ":!" + self.settings.figures)
+                "diff", "--quiet", commit, "--", *self.settings.in_tree, self.settings.series + "/diffs", ":!" + self.settings.figures)
             if status == 0:
                 return []
         self.say(f"{what} are of another state than this series: {command}")
@@ -224,15 +224,16 @@ class Writer:
         tools = self.settings.assisted_by
         changes = []
         if self.settings.reroll > 1:
-            changes = cover.changelog(self.read("series/changes"), self.settings.reroll)
+            changes = cover.changelog(self.read(self.settings.series, "changes"), self.settings.reroll)
         page = self.read("Documentation/livepatch/rust-core.rst")
-        return cover.fill(self.read("series/cover"), {
-            "base": self.origin(),
-            "tests": self.tests(),
-            "bench": self.bench(),
-            "differs": cover.plain(cover.section(page, cover.DIFFERENCES)),
-            "tools": [f"Parts of this were made with tools: {tools}."] if tools else [],
-            "changes": changes,
+        # What a letter does not show is not looked for, and not missed.
+        return cover.fill(self.read(self.settings.series, "cover"), {
+            "base": self.origin,
+            "tests": self.tests,
+            "bench": self.bench,
+            "differs": lambda: cover.plain(cover.section(page, cover.DIFFERENCES)),
+            "tools": lambda: [f"Parts of this were made with tools: {tools}."] if tools else [],
+            "changes": lambda: changes,
         })
 
     # ---- the mails

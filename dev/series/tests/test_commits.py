@@ -76,3 +76,8 @@ class DiffTarget(unittest.TestCase):
     def test_both_names(self):
         self.assertEqual(commits.diff_target("series/diffs/MAINTAINERS@1-rust.diff"), "MAINTAINERS")
         self.assertEqual(commits.diff_target("series/diffs/kernel/fork.c.diff"), "kernel/fork.c")
+        self.assertEqual(commits.diff_target("series/fixes/diffs/kernel/core.c@1-barrier.diff"), "kernel/core.c")
+
+    def test_what_is_a_diff(self):
+        self.assertTrue(commits.is_diff("series/fixes/diffs/kernel/core.c.diff"))
+        self.assertFalse(commits.is_diff("kernel/core.c"))

@@ -97,5 +97,6 @@ class Measured(unittest.TestCase):
 class Fill(unittest.TestCase):
     def test_lines_and_gaps(self):
         template = "One\n\n@tools@\n\n@tests@\n@unknown@\nmail@example.org\n"
-        self.assertEqual(cover.fill(template, {"tools": [], "tests": ["a", "", "", "b"]}),
+        values = {"tools": lambda: [], "tests": lambda: ["a", "", "", "b"], "bench": self.fail}
+        self.assertEqual(cover.fill(template, values),
                          "One\n\na\n\nb\n@unknown@\nmail@example.org\n")
