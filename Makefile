@@ -5,10 +5,11 @@
 #   KDIR=path     a Linux 7.3 source tree or git clone to use as the base
 #   O=path        where to build
 #   CORE=rust|c   which core of live patching
+#   ARCH=name     which architecture: x86_64, arm64 or s390
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export KDIR O CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
+export KDIR O ARCH CORE DEBUG CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
 	@dev/help.sh
@@ -54,6 +55,15 @@ mutants:
 test-klp-build:
 	@dev/test-klp-build.sh
 
+upstream:
+	@dev/upstream.sh
+
+litmus:
+	@dev/litmus.sh
+
+matrix:
+	@dev/matrix.sh
+
 style: toolchain
 	@dev/style.sh
 
@@ -66,4 +76,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest machine parity test-klp-build style userland mutants series series-check bench
+.PHONY: help demo test toolchain tree kernel vm kunit selftest machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench

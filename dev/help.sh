@@ -8,19 +8,25 @@ make demo         from nothing to a running kernel that patches itself
 make test         every test that CI runs; the last line counts them
 make kernel       build the kernel and its modules; the last line is the build folder
 make vm CMD='..'  boot that kernel and run a command in it as root
-make kunit        KUnit tests, KUNIT_ARCH=um (default) or x86_64
+make kunit        KUnit tests, KUNIT_ARCH=um (default) or x86_64, or those of ARCH
 make selftest     livepatch selftests in the virtual machine, TESTS='..'
 make machine      does the virtual machine survive code that changes while it runs?
 make parity       both cores make one tour and are compared, TOURS='..' CORES='..'
 make userland     the rules, explored and tested in user space; DEEP=1 for more
 make mutants      breaks the rules, one at a time: is each noticed?  Half an hour
 make test-klp-build  upstream's klp-build turns source patches into a livepatch that works
+make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
+make litmus       the barriers, by the kernel's memory model; a minute
+make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2
+                  SERIES=fixes: two fixes for the core in C, which FIXES=1 builds in
 make series-check  what its recipients' tools say of it; BISECT=1 builds every commit
 make toolchain    install what is missing
 make tree         compose the kernel tree; prints its path
 
-Variables: KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
+Variables: BASE=7.3|7.2 KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
+ARCH=x86_64|arm64|s390 selects the architecture for toolchain, kernel, vm, selftest, machine,
+kunit and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
 end

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build the kernel that CORE=rust|c and DEBUG=1|0 select, with its modules,
-# those of upstream's selftests, and klpctl.  The last line is the build directory.
+# Build the kernel that CORE=rust|c, DEBUG=1|0 and ARCH=x86_64|arm64|s390 select, with
+# its modules, those of upstream's selftests, and klpctl.  The last line is the build
+# directory.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -12,22 +13,28 @@ out=$(kernel_build)
 take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
 set_kmake
+name=${foreign:+$ARCH }$(basename "$out")
 mkdir -p "$out/selftests"
 
-fragments=("$repo/dev/config/x86_64.config" "$repo/dev/config/$CORE.config")
+mapfile -t fragments < <(arch_fragments "$CORE")
 case $DEBUG in
 0) fragments+=("$repo/dev/config/release.config") ;;
 *) fragments+=("$repo/dev/config/debug.config") ;;
 esac
+# FRAGMENT=file is one more, for a command that has a kernel of its own.
+[ -z "${FRAGMENT:-}" ] || fragments+=("$FRAGMENT")
 cat "${fragments[@]}" >"$out/wanted.new"
 
 # Configure again only if the wanted options, or the Kconfig files, have changed.
 if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 	[ -n "$(find "$tree/kernel/livepatch" "$tree/rust/kernel" "$tree/samples" -name 'Kconfig*' -newer "$out/.config" 2>/dev/null)" ] ||
 	[ ! -f "$out/.config" ]; then
-	run_logged "configuring $(basename "$out")" "$out/log/config" \
+	run_logged "configuring $name" "$out/log/config" \
 		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
-	missing=$(grep -E '^CONFIG_[A-Z0-9_]+=[ym]' "$out/wanted.new" | grep -Fxv -f "$out/.config" || true)
+	# Of an option that is there several times, the last counts.
+	missing=$(awk -F= '/^CONFIG_/ { value[$1] = $2 }
+		END { for (name in value) if (value[name] ~ /^[ym]$/) print name "=" value[name] }' "$out/wanted.new" |
+		grep -Fxv -f "$out/.config" || true)
 	if [ -n "$missing" ]; then
 		# Most often it is Rust, and then the kernel's own check knows why.
 		why=$(grep -q '^CONFIG_RUST=' <<<"$missing" &&
@@ -38,17 +45,31 @@ if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 fi
 rm -f "$out/wanted.new"
 
-what="building $(basename "$out")"
+what="building $name"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 10 min on 2 cores)"
 run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
 # The selftests run from the build directory: their modules are this kernel's.
-rsync -a "$tree/tools/testing/selftests/livepatch" "$out/selftests/"
+rsync -a "$tree/tools/testing/selftests/livepatch" "$tree/tools/testing/selftests/kselftest" "$out/selftests/"
 run_logged "building the selftests" "$out/log/selftests" \
 	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"
 for program in test_klp-call_getpid test_klp-exit test_klp-notify; do
-	gcc -O2 -pthread -o "$out/selftests/livepatch/$program" "$out/selftests/livepatch/$program.c"
+	"${cross}gcc" -O2 -pthread -o "$out/selftests/livepatch/$program" \
+		"$out/selftests/livepatch/$program.c"
 done
-run_logged "building klpctl" "$out/log/klpctl" \
-	"${kmake[@]}" -C "$tree/tools/livepatch" O="$out/selftests/livepatch"
-say "Linux $(cat "$out/include/config/kernel.release"), $(basename "$out")"
+if grep -qx CONFIG_MODULE_SIG_FORCE=y "$out/.config"; then
+	find "$out/selftests" "$out/samples" -name '*.ko' | while IFS= read -r module; do
+		[ "$(tail -c 28 "$module")" = "~Module signature appended~" ] ||
+			"$out/scripts/sign-file" sha512 "$out/certs/signing_key.pem" "$out/certs/signing_key.x509" "$module"
+	done
+fi
+klpctl_rustc=$(find_rustc)
+[ -z "$foreign" ] || klpctl_rustc=$("$repo/dev/lib/rust-std.sh") || klpctl_rustc=
+if [ -n "$klpctl_rustc" ]; then
+	run_logged "building klpctl" "$out/log/klpctl" \
+		"${kmake[@]}" RUSTC="$klpctl_rustc" -C "$tree/tools/livepatch" O="$out/selftests/livepatch"
+else
+	say "klpctl is not built, for the reason above; its selftest will be left out"
+	rm -f "$out/selftests/livepatch/klpctl"
+fi
+say "Linux $(cat "$out/include/config/kernel.release"), $name"
 printf '%s\n' "$out"

@@ -1,16 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the KUnit tests through the kernel's own kunit.py, on KUNIT_ARCH=um|x86_64.
-# On x86_64, the core is built in as well.
+# Run the KUnit tests through the kernel's own kunit.py, on KUNIT_ARCH=um|ARCH.  By
+# default, that is UML, or ARCH if it is foreign.  On all but UML, the core is built in
+# as well.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
-arch=${KUNIT_ARCH:-um}
+arch=${KUNIT_ARCH:-${foreign:+$ARCH}}
+arch=${arch:-um}
 case $arch in
-um | x86_64) ;;
-*) die "KUNIT_ARCH=$arch: not known here" "use KUNIT_ARCH=um or KUNIT_ARCH=x86_64" ;;
+um | "$ARCH") ;;
+*) die "KUNIT_ARCH=$arch: not known here" \
+	"use KUNIT_ARCH=um or KUNIT_ARCH=$ARCH, with ARCH one of: $architectures" ;;
 esac
 out=$(build_dir "kunit-$arch")
 "$repo/dev/toolchain.sh"
@@ -21,15 +24,17 @@ mkdir -p "$out/log"
 
 args=(--kunitconfig="$tree/kernel/livepatch" --build_dir="$out" --jobs="$(nproc)")
 for variable in "${kmake[@]}"; do
+	# It gives these two by itself, and UML has others.
+	case $variable in ARCH=* | CROSS_COMPILE=*) continue ;; esac
 	case $variable in *=*) args+=(--make_options="$variable") ;; esac
 done
 kunit=("$tree/tools/testing/kunit/kunit.py" run "${args[@]}")
-if [ "$arch" = x86_64 ]; then
+if [ "$arch" != um ]; then
 	args=()
 	while IFS= read -r option; do
 		args+=(--kconfig_add="$option")
-	done <"$repo/dev/config/kunit-x86_64.config"
-	kunit+=(--arch=x86_64 "${args[@]}")
+	done <"$repo/dev/config/kunit.config"
+	kunit+=(--arch="$arch" ${cross:+--cross_compile="$cross"} "${args[@]}")
 	# kunit.py would use /dev/kvm even where the CPU has none, and hang: hide it.
 	if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 		kunit=(unshare -m sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh "${kunit[@]}")

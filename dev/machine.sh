@@ -13,10 +13,11 @@
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
-work=$cache/machine
+# A foreign machine has the build directory, but not the cache.
+work=$(kernel_build)/machine
 rm -rf "$work"
 mkdir -p "$work"
-gcc -O2 -Wall -o "$work/calls" "$repo/dev/guest/machine-calls.c"
+"${cross}gcc" -O2 -Wall -o "$work/calls" "$repo/dev/guest/machine-calls.c"
 
 say "switching the function tracer on and off (a minute)"
 CPUS=2 DMESG=$work/dmesg guest machine.sh "$work/calls" "${ROUNDS:-150}" 2>&1 | tee "$work/output"

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Break the rules of live patching in every way that cargo-mutants knows, one at
-# a time, and see that a user-space test notices.  Takes half an hour.
+# a time, and see that a user-space test notices.  Takes half an hour.  Before that,
+# break the core in C, one line at a time, and see that it does not live through the same
+# histories as the rules any more.
 #
 # MUTANTS='...' are further arguments for cargo mutants, such as
 # '--re transition.rs' or '--shard 0/4'.
@@ -16,6 +18,55 @@ if [ ! -x "$tools/bin/cargo-mutants" ]; then
 	run_logged "building cargo-mutants (3 min)" "$cache/log/cargo-mutants.log" \
 		"$cargo" install --locked --root "$tools" cargo-mutants --version 27.1.0
 fi
+
+# The core in C: file | what sed does to it.
+mutations='
+core.c|s/if (patch->replace) {/if (0) {/
+core.c|s/^\t\t\tklp_unpatch_object(obj);/;/
+core.c|s/if (patch != klp_transition_patch)/if (1)/
+core.c|s/^\t\t\tklp_free_object_loaded(obj);/;/
+core.c|s/if (patch->enabled == enabled) {/if (0) {/
+transition.c|s/klp_transition_patch->forced = true;/;/
+transition.c|s/child->patch_state = current->patch_state;/;/
+transition.c|s/clear_tsk_thread_flag(child, TIF_PATCH_PENDING);/;/
+transition.c|s/return -EADDRINUSE;/return 0;/
+transition.c|s/if (list_is_singular(&ops->func_stack)) {/if (1) {/
+transition.c|s/if (task_curr(task) \&\& task != current)/if (0)/
+transition.c|s/klp_transition_patch->enabled = !klp_transition_patch->enabled;/;/
+patch.c|s/if (func->nop)/if (0)/
+patch.c|s/if (patch_state == KLP_TRANSITION_UNPATCHED) {/if (0) {/
+'
+broken=$cache/mutants/c
+base=$("$repo/dev/lib/base.sh")
+rm -rf "$broken"
+mkdir -p "$broken/kernel" "$broken/include/linux"
+cp -r "$base/kernel/livepatch" "$broken/kernel/"
+cp "$base"/include/linux/livepatch*.h "$broken/include/linux/"
+ln -s "$base/tools" "$broken/tools"
+
+# lives TREE: the cores live the same histories; the status is cargo'"'"'s.
+lives() {
+	KLP_TREE=$1 CARGO_TARGET_DIR=$cache/userland "$cargo" test -q --manifest-path "$repo/tools/testing/livepatch/Cargo.toml" \
+		-p livepatch-versus >"$cache/log/versus" 2>&1
+}
+say "breaking the core in C, one line at a time"
+lives "$broken" || die "the cores do not live the same histories as they are" "the log: $cache/log/versus"
+while IFS='|' read -r file mutation; do
+	[ -n "$file" ] || continue
+	sed -i "$mutation" "$broken/kernel/livepatch/$file"
+	! cmp -s "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file" ||
+		die "$file has no line to break by: $mutation" "correct the list of mutations in $0"
+	if lives "$broken"; then
+		echo "not noticed: $file: $mutation"
+		count 0 1
+	elif grep -qE 'could not compile|custom build command' "$cache/log/versus"; then
+		die "the core in C does not compile with: $mutation" "the log: $cache/log/versus"
+	else
+		# The comparison, or the core itself, has failed.
+		count 1 0
+	fi
+	cp "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file"
+done <<<"$mutations"
 
 # cargo-mutants leaves files outside of the workspace alone.  So it is given a
 # copy in which the workspace is the root and the rules are inside.

@@ -18,6 +18,7 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+native_only
 
 cores=${CORES:-c rust}
 [[ "$cores" =~ ^((c|rust)( |$))+$ ]] || die "CORES=$CORES: not understood" "use CORES='rust', CORES='c' or leave it unset"

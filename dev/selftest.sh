@@ -16,12 +16,27 @@
 available=$(tree_dir)/tools/testing/selftests/livepatch
 [ -d "$available" ] || die "there are no selftests in $available" "make kernel CORE=$CORE DEBUG=$DEBUG"
 if [ "$CORE" = c ]; then
-	# The C core has no tracepoints, notifies nobody, and frees code that tasks are in.
-	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-exiting.sh test-leave.sh test-notify.sh"
+	# The C core has no tracepoints, notifies nobody, does not jump past the handler, and
+	# frees code that tasks are in.
+	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-notify.sh test-jump.sh test-jump-oom.sh test-jump-users.sh"
+	LEAVE_OUT+=" test-exiting.sh test-leave.sh"
 fi
 for script in ${LEAVE_OUT:-}; do
 	[ -f "$available/$script" ] || die "LEAVE_OUT names $script, which is not in $available" "correct the name, or remove it"
 done
+# A foreign architecture may not have all that they need.
+out=$(kernel_build)
+arch_left_out+=$'\n'
+if [ -n "$foreign" ] && [ -f "$out/vmlinux" ] && [ ! -x "$out/selftests/livepatch/klpctl" ]; then
+	arch_left_out+="test-klpctl.sh|there is no klpctl, for want of Rust's standard library"$'\n'
+fi
+if [ -z "${TESTS:-}" ]; then
+	while IFS='|' read -r script why; do
+		[ -n "$script" ] || continue
+		say "left out: $script: $why"
+		LEAVE_OUT="${LEAVE_OUT:-} $script"
+	done <<<"$arch_left_out"
+fi
 all_scripts() {
 	local script
 	for script in "$available"/test-*.sh; do
@@ -38,7 +53,6 @@ case ${1:-} in
 	;;
 *) die "$1: not understood" "dev/selftest.sh [--list]" ;;
 esac
-out=$(kernel_build)
 results=$out/selftests/results
 rm -rf "$results"
 mkdir -p "$results"

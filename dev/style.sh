@@ -18,7 +18,8 @@ cd "$tree"
 ours() {
 	(cd "$repo" && find Documentation include kernel rust samples scripts tools -type f -name "$1" 2>/dev/null) || true
 }
-mapfile -t c_files < <(ours '*.[ch]')
+# machine.h has the kernel's own macros, as little of each as will do.
+mapfile -t c_files < <(ours '*.[ch]' | grep -vx tools/testing/livepatch/versus/include/machine.h)
 mapfile -t rust_files < <(ours '*.rs')
 mapfile -t scripts < <(ours '*.sh')
 
@@ -31,8 +32,8 @@ checkpatch() {
 
 # Tests of the kernel's compiler front ends, in a build directory that makes no kernel.
 configure() {
-	cat "$repo/dev/config/x86_64.config" "$repo/dev/config/rust.config" \
-		"$repo/dev/config/style.config" >"$out/wanted.new"
+	mapfile -t fragments < <(arch_fragments rust)
+	cat "${fragments[@]}" "$repo/dev/config/style.config" >"$out/wanted.new"
 	cmp -s "$out/wanted.new" "$out/wanted" ||
 		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
 	"${kmake[@]}" -C "$tree" O="$out" prepare

@@ -12,6 +12,7 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+native_only
 
 "$repo/dev/toolchain.sh" klp-build
 out=$("$repo/dev/kernel.sh")

@@ -7,6 +7,7 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+native_only
 
 results=$(work_dir)/results
 mkdir -p "$cache/log" "$(work_dir)"
@@ -63,6 +64,7 @@ suite "a module refused once" "$repo/dev/test/refused-once.sh"
 suite "demo" one "$repo/dev/demo.sh"
 suite "wrong livepatches" "$repo/dev/test/rust-wrong.sh"
 suite "first livepatch in Rust" "$repo/dev/test/rust-guide.sh"
+suite "installed selftests" env CORE=rust DEBUG=1 TESTS= "$repo/dev/test/installed.sh"
 # Left out: test-oom.sh makes every allocation fail once in turn, for a quarter of an hour.
 suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT=test-oom.sh "$repo/dev/selftest.sh"
 

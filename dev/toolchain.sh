@@ -5,8 +5,10 @@
 # each with the reason that it is needed.  Without root, print the commands that
 # would install them, and exit with status 1.
 #
-#   dev/toolchain.sh            for the kernel
+#   dev/toolchain.sh            for the kernel, of the architecture ARCH
 #   dev/toolchain.sh klp-build  for the kernel and upstream's klp-build
+#   dev/toolchain.sh upstream   for the kernel and upstream's tests of BPF and ftrace
+#   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19
 #   dev/toolchain.sh cargo      for the user-space tests alone
 #   dev/toolchain.sh series     for the attempt to send the series alone
 
@@ -32,7 +34,6 @@ gawk|gawk|kernel scripts
 header:libelf.h|libelf-dev|objtool reads object files
 header:openssl/opensslv.h|libssl-dev|certificate tool of the build
 libclang:|libclang-19-dev|bindgen reads the kernel headers with it
-qemu-system-x86_64|qemu-system-x86|the virtual machine
 python3|python3|kunit.py, virtme-ng
 shellcheck|shellcheck|make style
 codespell|codespell|make style
@@ -47,6 +48,7 @@ venv:|python3-venv|keeps virtme-ng out of the system
 needs_of_cargo='
 cc|gcc|links the user-space tests
 cargo:|CARGO|builds and runs the user-space tests (1.85 or later)
+libclang:|libclang-19-dev|bindgen reads the driver of the core in C with it
 '
 
 needs_of_series='
@@ -59,12 +61,30 @@ recountdiff|patchutils|klp-build counts the lines of its patches anew
 header:xxhash.h|libxxhash-dev|objtool tells changed functions by their checksums
 '
 
+needs_of_upstream='
+pahole|pahole|writes the types of the kernel for BPF
+clang-19|clang-19|compiles BPF programs
+llvm-strip-19|llvm-19|strips BPF programs
+header:zlib.h|zlib1g-dev|libbpf reads compressed files
+openssl|openssl|makes the certificate of test_progs
+ping|iputils-ping|makes the events that ftracetest waits for
+'
+
+needs_of_clang='
+clang-19|clang-19|compiles the kernel
+ld.lld-19|lld-19|links the kernel
+llvm-nm-19|llvm-19|reads object files in the build
+'
+needs+=$arch_needs
+
 case ${1:-} in
 '') kernel=1 ;;
+clang) kernel=1 needs+=$needs_of_clang ;;
 klp-build) kernel=1 needs+=$needs_of_klp_build ;;
+upstream) kernel=1 needs+=$needs_of_upstream ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
 series) kernel='' needs=$needs_of_series ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|cargo|series]" ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|series]" ;;
 esac
 
 # libclang itself: libclang-cpp.so, which much else brings along, is not it.
@@ -82,6 +102,7 @@ have() {
 	local rustc
 	case $1 in
 	header:*) printf '#include <%s>\n' "${1#header:}" | gcc -E -x c - >/dev/null 2>&1 ;;
+	cross:) printf '#include <stdio.h>\n' | "${cross}gcc" -E -x c - >/dev/null 2>&1 ;;
 	libclang:) have_libclang ;;
 	rustc:) find_rustc >/dev/null ;;
 	cargo:) find_cargo >/dev/null ;;
@@ -180,7 +201,7 @@ if [ -n "$build_bindgen" ]; then
 	find_bindgen >/dev/null || die "bindgen was built, but is not usable: $tools/bin/bindgen"
 fi
 
-if [ ! -x "$venv/bin/vng" ]; then
+if [ -z "$foreign" ] && [ ! -x "$venv/bin/vng" ]; then
 	say "missing: virtme-ng (boots the kernel on this machine's own files)"
 	rm -rf "$venv"
 	python3 -m venv "$venv"
@@ -198,4 +219,4 @@ grep -q 'struct probe' <<<"$probe" ||
 	die "$(find_bindgen) cannot read a C header" "$(head -n 5 <<<"$probe")" \
 		"it needs libclang: apt-get install libclang-19-dev, or set LIBCLANG_PATH to the folder that has it"
 
-say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $(gcc --version | head -n 1)"
+say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $("${cross}gcc" --version | head -n 1)"

@@ -18,6 +18,9 @@ log=$cache/log/userland
 mkdir -p "$cache/log"
 
 export CARGO_TARGET_DIR=$cache/userland
+# The core in C, which is compiled as it is there, for the histories that both cores live.
+KLP_TREE=$("$repo/dev/lib/base.sh")
+export KLP_TREE
 test=("$cargo" test --manifest-path "$repo/tools/testing/livepatch/Cargo.toml")
 run_logged "building the user-space tests" "$log-build" "${test[@]}" --no-run
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boot the kernel that CORE and DEBUG select, as built, and run a command in it
+# Boot the kernel that CORE, DEBUG and ARCH select, as built, and run a command in it
 # as root, in this repository's directory.  $KBUILD is the build directory and
 # $KTREE the composed tree.  The output and the exit status are the command's.
 #
@@ -10,23 +10,35 @@
 # TIMEOUT is in seconds, and ends a machine that hangs.  It is not there to find
 # out how fast the host is.
 #
-# The machine's own files are the guest's, read-only.  Two directories are shared
-# for writing: the build directory and $SHARE, a scratch directory of the run.
+# The machine's own files are the guest's, read-only.  A guest of a foreign
+# architecture has the files that dev/lib/root.sh provides, and of this machine's the
+# repository and the composed tree.  Two directories are shared for writing: the build
+# directory and $SHARE, a scratch directory of the run.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
 [ -n "${1:-}" ] || die "no command to run in the virtual machine" "make vm CMD='uname -a'"
 out=$(kernel_build)
-[ -f "$out/arch/x86/boot/bzImage" ] || die "there is no kernel in $out" "make kernel CORE=$CORE DEBUG=$DEBUG"
-[ -x "$venv/bin/vng" ] || die "virtme-ng is not installed" "make toolchain"
+[ -f "$out/$image" ] ||
+	die "there is no kernel in $out" "make kernel ARCH=$ARCH CORE=$CORE DEBUG=$DEBUG"
+if [ -n "$foreign" ]; then
+	command -v "${machine[0]}" >/dev/null ||
+		die "${machine[0]} is not installed" "make toolchain ARCH=$ARCH"
+	root=$("$repo/dev/lib/root.sh")
+else
+	[ -x "$venv/bin/vng" ] || die "virtme-ng is not installed" "make toolchain"
+fi
 
 share=$(mktemp -d "$cache/vm.XXXXXX")
-machine=
+# Where the guest has it.
+guest_share=$share
+[ -z "$foreign" ] || guest_share=/mnt
+machine_pid=
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	# The machine is a process group of its own: nothing of it may outlive this.
-	[ -z "$machine" ] || kill -KILL -- "-$machine" 2>/dev/null || true
+	[ -z "$machine_pid" ] || kill -KILL -- "-$machine_pid" 2>/dev/null || true
 	rm -rf "$share"
 }
 trap cleanup EXIT
@@ -35,7 +47,7 @@ touch "$share/output"
 
 # /dev/kvm opens on machines whose CPU cannot do it, and then nothing boots.
 kvm=--disable-kvm
-if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
+if [ -z "$foreign" ] && [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	kvm=
 fi
 
@@ -47,7 +59,7 @@ fi
 	printf 'cd %q || exit 1\n' "$repo"
 	# Not KDIR, which is the base here.  Upstream's selftests take it for the build
 	# directory: the scripts in dev/guest/ that run them set it.
-	printf 'export KBUILD=%q KTREE=%q SHARE=%q\n' "$out" "$(tree_dir)" "$share"
+	printf 'export KBUILD=%q KTREE=%q SHARE=%q\n' "$out" "$(tree_dir)" "$guest_share"
 	printf 'export PATH=%q:$PATH HOME=/root\n' /usr/sbin:/sbin
 	printf '(\n%s\n) </dev/null >"$SHARE/output" 2>&1\n' "$1"
 	printf 'status=$?\ndmesg >"$SHARE/dmesg"\nsync\necho $status >"$SHARE/status"\n'
@@ -67,19 +79,62 @@ fi
 # A host that is busy with other things is no fault of the kernel's: the kernel's
 # checks wait longer before they call a task hung, or a grace period stalled.
 append="panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 ${APPEND:-}"
-# shellcheck disable=SC2086 # kvm is empty or one option
-PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-7200}" "$venv/bin/vng" -r "$out/arch/x86/boot/bzImage" $kvm \
-	--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root \
-	--rwdir "$out" --rwdir "$share" \
-	--append "$append" \
-	${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} \
-	--verbose -- "$share/run" </dev/null >"$share/console" 2>&1 &
-machine=$!
+
+# virtme-ng boots kernels of this machine's architecture.
+native() {
+	command=("$venv/bin/vng" -r "$out/$image" ${kvm:+"$kvm"}
+		--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root
+		--rwdir "$out" --rwdir "$share" --append "$append"
+		${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} --verbose -- "$share/run")
+}
+
+# share NAME PATH [OPTION]: one more directory for the guest.
+share() {
+	command+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap${3:+,$3}"
+		-device "virtio-9p-$virtio,fsdev=$1,mount_tag=$1")
+}
+
+# virtme-ng does not know all architectures, and with a root of another machine it
+# shares nothing else for reading.  A foreign kernel boots from its root, which is
+# read-only, and begins with dev/guest/init.sh.
+foreign() {
+	local i directories=("$repo" "$(tree_dir)" "$out")
+	command=("${machine[@]}" -kernel "$out/$image" -smp "${CPUS:-2}" -m "${MEM:-2G}"
+		-display none -monitor none -no-reboot)
+	[[ " ${machine[*]} " == *" -chardev "* ]] || command+=(-serial stdio)
+	share root "$root" readonly=on
+	share share "$share"
+	cp "$repo/dev/guest/init.sh" "$share/init"
+	for i in "${!directories[@]}"; do
+		# They have the same paths in the guest; the root has the mount points.
+		mkdir -p "$root/${directories[i]}"
+		printf 'share%s %s\n' "$i" "${directories[i]}" >>"$share/mounts"
+		if [ "${directories[i]}" = "$out" ]; then
+			share "share$i" "$out"
+		else
+			share "share$i" "${directories[i]}" readonly=on
+		fi
+	done
+	append="console=$console root=root rootfstype=9p rootflags=$mount_options ro $append"
+	append+=" init=/bin/bash -- -c"
+	append+=" \"mount -t 9p -o $mount_options share /mnt && exec bash /mnt/init\""
+	command+=(-append "$append" ${qemu_opts[@]+"${qemu_opts[@]}"})
+}
+
+mount_options=trans=virtio,version=9p2000.L,msize=512000
+if [ -n "$foreign" ]; then
+	foreign
+else
+	native
+fi
+PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-7200}" "${command[@]}" \
+	</dev/null >"$share/console" 2>&1 &
+machine_pid=$!
 # tail shows the output as the command writes it, and ends by itself after it has
 # read the last of it.
-tail -n +1 -f -s 0.2 --pid="$machine" "$share/output" &
+tail -n +1 -f -s 0.2 --pid="$machine_pid" "$share/output" &
 tail=$!
-wait "$machine" || true
+wait "$machine_pid" || true
 wait "$tail" || true
 
 [ -z "${DMESG:-}" ] || cp "$share/dmesg" "$DMESG" 2>/dev/null || cp "$share/console" "$DMESG"

@@ -1,26 +1,32 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Provide the base: an unpacked Linux source tree of the supported series.
+# Provide the base: an unpacked Linux source tree of a supported series, the newest that
+# there is, or the one that BASE= names.
 # KDIR=path is taken as it is and never written to; otherwise the distribution's
 # source package is fetched once through an apt state of our own, so that the
 # machine's configuration stays as it is and signatures are checked.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=dev/lib/apt.sh
+. "$repo/dev/lib/apt.sh"
 
-package=linux-source-$supported
+if [ -n "${BASE:-}" ]; then
+	wanted=("$BASE")
+else
+	wanted=("${supported[@]}")
+fi
+printf -v any ', %s.x' "${wanted[@]}"
+any=${any#, }
 
 check_version() {
 	local version
 	version=$(kernel_version "$1")
 	[ -n "$version" ] || die "$1 is not a Linux source tree (no version in its Makefile)" \
-		"name the top folder of a Linux $supported.x source tree or git clone"
-	case $version in
-	"$supported".*) ;;
-	*) die "$1 is Linux $version; supported: $supported.x" \
-		"check out a $supported.x version there, or leave KDIR unset" ;;
-	esac
+		"name the top folder of a Linux source tree or git clone: $any"
+	[[ " ${wanted[*]} " == *" ${version%.*} "* ]] ||
+		die "$1 is Linux $version; supported: $any" "check out one of these there, or leave KDIR unset"
 }
 
 if [ -n "${KDIR:-}" ]; then
@@ -38,42 +44,39 @@ fi
 
 no_base() {
 	die "$1" \
-		"either make the Debian package $package available to apt," \
-		"or name a source tree or git clone of Linux $supported.x: make KDIR=path ..."
+		"either make one of the Debian packages ${wanted[*]/#/linux-source-} available to apt," \
+		"or name a source tree or git clone of Linux, $any: make KDIR=path ..."
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-	no_base "there is no apt here to fetch $package with"
+	no_base "there is no apt here to fetch a base with"
 fi
 
-state=$cache/apt
-mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$cache/base"
+state=$apt_state
+mkdir -p "$cache/base" "$state"
 
-# The archive this machine installs from: where its plain "main" index is.
-# Security and third-party archives do not carry the package.
-archives() {
-	apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT) $(CREATED_BY) $(SIGNED_BY)' 2>/dev/null |
-		awk '$3 == "main" && $4 == "Packages" && $2 !~ /security/ {
-			print $1, $5 ~ "^/" ? $5 : "/usr/share/keyrings/debian-archive-keyring.gpg" }' |
-		sort -u
+# places: the archives that may have the package.  Those for security do not.
+places() {
+	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u
 }
 
 apt_here() {
-	local name=$1
-	shift
-	apt-get -q -o Dir::Etc::sourcelist="$state/$name.list" -o Dir::Etc::sourceparts=- \
-		-o Dir::State::lists="$state/lists" -o Dir::Cache="$state/cache" \
-		-o APT::Sandbox::User=root -o Acquire::Retries=3 "$@"
+	local apt_options
+	apt_options "$1"
+	apt-get -q "${apt_options[@]}" "${@:2}"
 }
 
+# fetch PACKAGE: from the first suite that has it.  Status 1: none has it; 2: one has it,
+# and it could not be fetched.
 fetch() {
-	local site keyring suite
+	local package=$1 site keyring suite found=1
 	while read -r site keyring; do
 		for suite in trixie-backports forky sid; do
 			printf 'deb [signed-by=%s] %s %s main\n' \
 				"$keyring" "$site" "$suite" >"$state/$suite.list"
 			apt_here "$suite" update >>"$state/log" 2>&1 || continue
 			apt_here "$suite" --print-uris download "$package" >>"$state/log" 2>&1 || continue
+			found=2
 			say "fetching $package from $suite (about 170 MB; continues where it was interrupted)"
 			# Only "install" continues a partial file; it wants the package's
 			# dependencies (binutils, xz) to be installed, "download" does not.
@@ -82,25 +85,33 @@ fetch() {
 			(cd "$state/cache/archives" && apt_here "$suite" download "$package") \
 				>>"$state/log" 2>&1 && return 0
 		done
-	done < <(archives)
-	return 1
+	done < <(places)
+	return "$found"
 }
 
+# newest_deb PACKAGE
 newest_deb() {
-	find "$state/cache/archives" -maxdepth 1 -name "${package}_*.deb" | sort -V | tail -n 1
+	find "$state/cache/archives" -maxdepth 1 -name "$1_*.deb" | sort -V | tail -n 1
 }
 
 : >"$state/log"
-say "looking for Linux $supported.x: $package"
-[ -n "$(archives)" ] || no_base "apt on this machine has no archive configured (or 'apt-get update' never ran)"
-fetch || {
+[ -n "$(places)" ] || no_base "apt on this machine has no archive configured (or 'apt-get update' never ran)"
+for series in "${wanted[@]}"; do
+	package=linux-source-$series
+	say "looking for Linux $series.x: $package"
+	status=0
+	fetch "$package" || status=$?
+	# Another series only where there is none of this one: not for a bad connection.
+	[ "$status" = 1 ] || break
+done
+deb=
+[ "$status" != 0 ] || deb=$(newest_deb "$package")
+if [ -z "$deb" ]; then
 	tail -n 5 "$state/log" >&2
-	no_base "$package could not be fetched (log: $state/log)"
-}
-deb=$(newest_deb)
-[ -n "$deb" ] || no_base "apt fetched no $package (log: $state/log)"
+	no_base "no base could be fetched (log: $state/log)"
+fi
 
-scratch=$cache/base/unpacking
+scratch=$dest.unpacking
 rm -rf "$scratch" "$dest"
 mkdir -p "$scratch"
 say "unpacking $(basename "$deb") (half a minute)"

@@ -1,26 +1,44 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# README.md shows the figures that make bench has written, between two comments.
+# README.md shows what make bench and make matrix have found out, each between two
+# comments.
 #
-#   dev/lib/figures.sh            prints the lines that differ from them
+#   dev/lib/figures.sh            prints the lines that differ
 #   dev/lib/figures.sh --write    brings README.md up to date
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-begin='<!-- make bench writes from here -->' end='<!-- to here -->'
+end='<!-- to here -->'
 readme=$repo/README.md
 summary=$repo/$figures/summary.md
-for line in "$begin" "$end"; do
-	grep -qxF -e "$line" "$readme" || die "README.md does not say where the figures go" "missing: $line"
-done
 [ -f "$summary" ] || die "there are no figures" "make bench"
 
-wanted=$(awk -v begin="$begin" -v end="$end" -v summary="$summary" '
-	$0 == end { skip = 0 }
-	!skip { print }
-	$0 == begin { skip = 1; while ((getline line < summary) > 0) print line }' "$readme")
+# matrix: the kernels of dev/config/matrix as a table, with the results in series/matrix.
+matrix() {
+	local config name row
+	printf '| kernel | | passed, failed | day | commit |\n|---|---|---|---|---|\n'
+	for config in "$repo"/dev/config/matrix/*.config; do
+		name=$(basename "$config" .config)
+		row=$(grep "^$name|" "$repo/series/matrix" 2>/dev/null) || row="$name|$(sed -n '1s/^# //p' "$config")|has not run||"
+		echo "| $row |" | sed 's/|/ | /g; s/^ | */| /; s/ *| *$/ |/; s/  */ /g'
+	done
+}
+
+# between TITLE COMMAND: README, on standard input, with the output of COMMAND after the
+# comment of that title.
+between() {
+	local begin="<!-- make $1 writes from here -->" new
+	new=$("${@:2}")
+	grep -qxF -e "$begin" "$readme" || die "README.md does not say where the results of make $1 go" "missing: $begin"
+	BEGIN=$begin END=$end NEW=$new awk '
+		$0 == ENVIRON["END"] { skip = 0 }
+		!skip { print }
+		$0 == ENVIRON["BEGIN"] { skip = 1; print ENVIRON["NEW"] }'
+}
+
+wanted=$(between bench cat "$summary" <"$readme" | between matrix matrix)
 case ${1:-} in
 '') diff <(printf '%s\n' "$wanted") "$readme" | sed 's/^/README.md: /' ;;
 --write) printf '%s\n' "$wanted" >"$readme.new" && mv "$readme.new" "$readme" ;;

@@ -17,8 +17,9 @@ cache=${LIVEPATCH_RUST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/livepatch-rust}
 tools=$cache/tools
 venv=$tools/venv
 
-# The kernel series that the diffs under series/ are made for.
-supported=7.3
+# The kernel series that the diffs under series/ apply to, the newest first.  BASE=
+# selects one; without, the newest that there is a package of is taken.
+supported=(7.3 7.2)
 
 # say TEXT...: one line of progress, on standard error, with the time elapsed.
 say() {
@@ -34,10 +35,28 @@ die() {
 	exit 1
 }
 
+# What is laid over the base: this repository's directories and diffs; or with
+# SERIES=fixes the fixes for the core in C alone; or with FIXES=1 both.
+: "${SERIES:=main}" "${FIXES:=0}"
+case $SERIES in
+main) series_dir=series ;;
+fixes) series_dir=series/fixes ;;
+*) die "SERIES=$SERIES: no such series" "use SERIES=fixes, or leave it unset" ;;
+esac
+case $FIXES in 0 | 1) ;; *) die "FIXES=$FIXES: not understood" "use FIXES=1 or FIXES=0" ;; esac
+
 # The kernel to build: its core, and whether it has the kernel's own checks.
 : "${CORE:=rust}" "${DEBUG:=1}"
 case $CORE in rust | c) ;; *) die "CORE=$CORE: no such core" "use CORE=rust or CORE=c" ;; esac
+case " ${supported[*]} " in
+*" ${BASE:-${supported[0]}} "*) ;;
+*) die "BASE=$BASE: no such base" "use one of: ${supported[*]}" ;;
+esac
 case $DEBUG in 0 | 1) ;; *) die "DEBUG=$DEBUG: not understood" "use DEBUG=1 or DEBUG=0" ;; esac
+
+# And the architecture that it is for.
+# shellcheck source=dev/lib/arch.sh
+. "$repo/dev/lib/arch.sh"
 
 # run_logged WHAT LOG COMMAND...: run a long command with its output in LOG and
 # a sign of life every 15 s; on failure show the end of the log and fail.
@@ -135,6 +154,7 @@ set_kmake() {
 	bin=$(dirname "$rustc")
 	kmake=(make -j"$(nproc)" --no-print-directory RUSTC="$rustc" RUSTDOC="$bin/rustdoc"
 		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" BINDGEN="$bindgen")
+	[ -z "$foreign" ] || kmake+=(ARCH="$ARCH" CROSS_COMPILE="$cross")
 }
 
 # build_parity_modules BUILD: build the modules of dev/parity/modules for the kernel in
@@ -160,16 +180,19 @@ base_dir() {
 	if [ -n "${KDIR:-}" ]; then
 		(cd "$KDIR" && pwd)
 	else
-		printf '%s\n' "$cache/base/linux"
+		printf '%s\n' "$cache/base/linux${BASE:+-$BASE}"
 	fi
 }
 
 # work_dir: where the composed tree and the builds for this base are.
 work_dir() {
+	local what=''
+	[ "$FIXES" = 0 ] || what=-fixed
+	[ "$SERIES" = main ] || what=-$SERIES
 	if [ -n "${KDIR:-}" ]; then
-		printf '%s/kdir-%s\n' "$cache" "$(base_dir | sha256sum | cut -c 1-8)"
+		printf '%s/kdir-%s%s\n' "$cache" "$(base_dir | sha256sum | cut -c 1-8)" "$what"
 	else
-		printf '%s/packaged\n' "$cache"
+		printf '%s/packaged%s%s\n' "$cache" "${BASE:+-$BASE}" "$what"
 	fi
 }
 
@@ -177,12 +200,14 @@ tree_dir() {
 	printf '%s/tree\n' "$(work_dir)"
 }
 
-# build_dir NAME: a build directory; O= moves all of them.
+# build_dir NAME: a build directory, for a foreign architecture in a directory of
+# its own; O= moves all of them.
 build_dir() {
+	local name=${foreign:+$ARCH/}$1
 	if [ -n "${O:-}" ]; then
-		printf '%s/%s\n' "$(realpath -m "$O")" "$1"
+		printf '%s/%s\n' "$(realpath -m "$O")" "$name"
 	else
-		printf '%s/build/%s\n' "$(work_dir)" "$1"
+		printf '%s/build/%s\n' "$(work_dir)" "$name"
 	fi
 }
 
@@ -202,6 +227,7 @@ in_tree=(Documentation include kernel lib rust samples scripts tools)
 # null byte, without the leftovers of a build.
 in_tree_files() {
 	local folder
+	[ "$SERIES" = main ] || return 0
 	for folder in "${in_tree[@]}"; do
 		[ ! -d "$repo/$folder" ] || (cd "$repo" && find "$folder" -type f ! -name '*.o' ! -path '*/target/*' \
 			! -name Cargo.lock ! -path tools/livepatch/klpctl ! -path tools/livepatch/klpctl-test -print0)
@@ -220,12 +246,16 @@ is_clone() {
 # series_diffs: the diffs to upstream's files, each ended by a null byte, in the
 # order in which they apply.
 series_diffs() {
-	(cd "$repo" && find series/diffs -name '*.diff' -print0 | LC_ALL=C sort -z)
+	local places=("$series_dir/diffs")
+	[ "$FIXES" = 0 ] || places=(series/diffs series/fixes/diffs)
+	(cd "$repo" && find "${places[@]}" -name '*.diff' -print0 | LC_ALL=C sort -z)
 }
 
 # diff_target DIFF: the file that series/diffs/FILE.diff or FILE@PURPOSE.diff changes.
 diff_target() {
-	local file=${1#series/diffs/}
+	local file=${1#series/}
+	file=${file#fixes/}
+	file=${file#diffs/}
 	file=${file%.diff}
 	printf '%s\n' "${file%@*}"
 }

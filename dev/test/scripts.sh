@@ -43,7 +43,7 @@ mkdir "$scratch/other" "$scratch/none"
 printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n' >"$scratch/other/Makefile"
 expect "KDIR that is not there" 1 "no such folder" env KDIR="$scratch/nowhere" "$repo/dev/lib/base.sh"
 expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/none" "$repo/dev/lib/base.sh"
-expect "KDIR of another version" 1 "is Linux 6.12.1; supported: $supported.x" \
+expect "KDIR of another version" 1 "is Linux 6.12.1; supported: ${supported[0]}.x" \
 	env KDIR="$scratch/other" "$repo/dev/lib/base.sh"
 expect "KDIR of this version" 0 "$base" env KDIR="$base" "$repo/dev/lib/base.sh"
 
@@ -91,7 +91,7 @@ fresh() {
 	env -u KDIR PATH="$scratch/bin" LIVEPATCH_RUST_CACHE="$scratch/fresh" "$@"
 }
 without apt-get
-expect "no apt, no KDIR: the package" 1 "linux-source-$supported available to apt" fresh "$repo/dev/lib/base.sh"
+expect "no apt, no KDIR: the package" 1 "linux-source-${supported[0]} " fresh "$repo/dev/lib/base.sh"
 expect "no apt, no KDIR: a tree" 1 "make KDIR=path" fresh "$repo/dev/lib/base.sh"
 without
 printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n' >"$scratch/apt.conf"
@@ -99,6 +99,15 @@ expect "apt without an archive" 1 "no archive configured" \
 	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/base.sh"
 expect "apt without an archive: a tree" 1 "make KDIR=path" \
 	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/base.sh"
+expect "apt without an archive: a foreign root" 1 "no archive configured" \
+	fresh env ARCH=arm64 APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/root.sh"
+expect "apt without an archive: no half of a root is left" 1 "" test -e "$scratch/fresh/root/arm64"
+expect "apt without an archive: a library for klpctl" 1 "no standard library of Rust for s390x-unknown-linux-gnu" \
+	fresh env ARCH=s390 APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/rust-std.sh"
+without apt-get
+expect "no apt: a foreign root" 1 "ARCH=arm64 needs the packages of Debian's architecture arm64" \
+	fresh env ARCH=arm64 "$repo/dev/lib/root.sh"
+without
 if [ "$(id -u)" = 0 ]; then
 	without flex bison
 	rm -rf "$scratch/fresh"
@@ -111,12 +120,50 @@ if [ "$(id -u)" = 0 ]; then
 	without recountdiff
 	expect "not root: names what klp-build needs" 1 "missing: patchutils (klp-build" \
 		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" klp-build
+	without aarch64-linux-gnu-gcc
+	expect "not root: names what another architecture needs" 1 "missing: gcc-aarch64-linux-gnu (compiles the kernel)" \
+		fresh env ARCH=arm64 setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without qemu-system-s390x
+	expect "not root: names what another machine needs" 1 "missing: qemu-system-misc (the virtual machine)" \
+		fresh env ARCH=s390 setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without pahole
+	expect "not root: names what upstream's tests need" 1 "missing: pahole (" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" upstream
 fi
 
 expect "tools that nobody knows" 1 "no such set of tools" "$repo/dev/toolchain.sh" carpentry
 expect "core that is not there" 1 "CORE=ada: no such core" env CORE=ada "$repo/dev/vm.sh" true
 expect "vm without a command" 1 "no command" "$repo/dev/vm.sh" ""
 expect "vm without a kernel" 1 "there is no kernel" env O="$scratch/build" "$repo/dev/vm.sh" true
+
+# Architectures.
+for script in kernel vm selftest kunit toolchain; do
+	expect "$script: an architecture that is not there" 1 "ARCH=vax: no such architecture here" \
+		env ARCH=vax "$repo/dev/$script.sh" true
+done
+expect "architectures are named" 1 "use one of: x86_64 arm64 s390" env ARCH=aarch64 "$repo/dev/vm.sh" true
+expect "a foreign vm without a kernel" 1 "make kernel ARCH=arm64" env ARCH=arm64 O="$scratch/build" "$repo/dev/vm.sh" true
+expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug" \
+	env ARCH=s390 O="$scratch/build" "$repo/dev/vm.sh" true
+for script in bench parity test test-klp-build upstream; do
+	expect "$script: on x86_64 alone" 1 "$script.sh is for x86_64 alone" env ARCH=arm64 "$repo/dev/$script.sh"
+done
+# facts ARCH CODE: what a script knows that has sourced lib.sh.
+facts() {
+	ARCH=$1 bash -c '. "$1/dev/lib/lib.sh"; eval "$2"' "$repo/dev/facts" "$repo" "$2"
+}
+for arch in $(facts "" 'echo $architectures'); do
+	expect "$arch: all facts are there" 0 "" facts "$arch" \
+		'for it in image arch_needs; do : "${!it:?}"; done
+		[ -z "$foreign" ] || for it in cross machine virtio console debian rust_target; do : "${!it:?}"; done'
+	expect "$arch: its options are there" 0 "" test -s "$repo/dev/config/$arch.config"
+	expect "$arch: no option is in two fragments" 0 "" test -z \
+		"$(facts "$arch" 'mapfile -t files < <(arch_fragments rust); sed "s/=.*//" "${files[@]}" | sort | uniq -d')"
+done
+expect "x86_64: make sees no ARCH" 1 "" facts x86_64 'env | grep ^ARCH='
+expect "arm64: scripts that a script starts see ARCH" 0 "ARCH=arm64" facts arm64 'env | grep ^ARCH='
+expect "x86_64: no root file system is made" 1 "has this machine's own files" "$repo/dev/lib/root.sh"
+expect "x86_64: no other rustc is needed" 1 "any rustc compiles" "$repo/dev/lib/rust-std.sh"
 expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=vax "$repo/dev/kunit.sh"
 expect "user-space tests, not asked for clearly" 1 "DEEP=2: not understood" env DEEP=2 "$repo/dev/userland.sh"
 expect "tools for nothing known" 1 "garden: no such set of tools" "$repo/dev/toolchain.sh" garden
@@ -144,17 +191,41 @@ touch "$scratch/then"
 compose >/dev/null 2>&1
 expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
 mkdir -p "$tree/tools/testing/selftests/livepatch"
-touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,leave,new,notify,oom,trace}.sh
+touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,jump,jump-oom,jump-users,leave,new,notify,oom,trace}.sh
 selftests() {
 	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" TESTS= "$@" "$copy/dev/selftest.sh" --list
 }
 all() {
 	printf '%s\n' "$@"
 }
-expect "selftests: all that are there" 0 "" diff <(all test-{exiting,leave,new,notify,oom,trace}.sh) <(selftests)
-expect "selftests: all but some" 0 "" diff <(all test-{exiting,leave,new,notify,trace}.sh) <(selftests LEAVE_OUT=test-oom.sh)
+expect "selftests: all that are there" 0 "" diff <(cd "$tree/tools/testing/selftests/livepatch" && all test-*.sh) <(selftests)
+expect "selftests: all but some" 0 "" diff <(selftests | grep -vx test-oom.sh) <(selftests LEAVE_OUT=test-oom.sh)
 expect "selftests: none that the C core cannot pass" 0 "" diff <(all test-{new,oom}.sh) <(selftests CORE=c)
+expect "selftests: those that an architecture cannot pass are named" 0 "left out: test-jump.sh: functions jump to" \
+	selftests ARCH=arm64
 expect "selftests: one that is not there is not left out" 1 "LEAVE_OUT names test-gone.sh" selftests LEAVE_OUT=test-gone.sh
+ftrace=$tree/tools/testing/selftests/ftrace/test.d
+upstream() {
+	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" TESTS= "$@" "$copy/dev/upstream.sh" --list
+}
+expect "upstream: without a tree" 1 "there are no tests of ftrace" upstream
+mkdir -p "$ftrace"/{kprobe,remotes/hypervisor}
+touch "$ftrace"/kprobe/{args,busy}.tc "$ftrace/remotes/trace.tc" "$ftrace/remotes/hypervisor/trace.tc"
+expect "upstream: what is not there is not left out" 1 "leaves out selftest/bashisms.tc, which is not in" upstream
+mkdir "$ftrace/selftest"
+touch "$ftrace/selftest/bashisms.tc"
+expect "upstream: all tests" 0 "" diff <(all livepatch_trampoline kprobe/{args,busy}.tc remotes/trace.tc) <(upstream)
+expect "upstream: what is asked for" 0 "" diff <(all livepatch_trampoline kprobe/{args,busy}.tc selftest/bashisms.tc) \
+	<(upstream TESTS="kprobe selftest/bashisms.tc livepatch_trampoline")
+expect "upstream: a test that is not there" 1 "TESTS names uprobe, which is not in" upstream TESTS=uprobe
+matrix() {
+	env "$@" "$copy/dev/matrix.sh" --list
+}
+expect "matrix: all kernels" 0 "" diff <(cd "$copy/dev/config/matrix" && printf '%s\n' *.config | sed 's/\.config$//') <(matrix)
+expect "matrix: what is asked for" 0 "" diff <(all preempt up) <(matrix MATRIX="preempt up")
+expect "matrix: a kernel that is not there" 1 "MATRIX names vax, which is not in dev/config/matrix" matrix MATRIX=vax
+expect "matrix: every kernel says what it is" 0 "" \
+	diff <(all "$copy"/dev/config/matrix/*.config) <(grep -l '^# [^=]*$' "$copy"/dev/config/matrix/*.config)
 git init -q "$small"
 git -C "$small" add .
 touch "$small/untracked.c"
@@ -263,7 +334,7 @@ rm -r "${copy:?}/lib"
 cp "$copy/series/diffs/kernel/livepatch/Kconfig.diff" "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
 expect "series: a diff of no commit" 1 "Kconfig@again.diff belongs to no commit" written
 rm "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
-echo 'series/diffs/tools/testing/selftests/livepatch/config@rust.diff' >>"$copy/series/commits/03-rules"
+echo 'series/diffs/tools/testing/selftests/livepatch/Makefile@rust.diff' >>"$copy/series/commits/03-rules"
 expect "series: a diff before what it builds on" 1 "does not apply where series/commits/03-rules has it" written
 sed -i '$d' "$copy/series/commits/03-rules"
 touch "$(KDIR="$scratch/linux" LIVEPATCH_RUST_CACHE="$scratch/series-cache" "$copy/dev/tree.sh" 2>/dev/null)/kernel/stray.c"

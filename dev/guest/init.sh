@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The first process of a virtual machine whose architecture is foreign: mount what
+# the kernel and the host provide, run the command of dev/vm.sh, and end the machine.
+# /mnt is the scratch directory of the run.
+
+export PATH=/usr/sbin:/usr/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+# The kernel mounts it by itself only where there is no initial RAM disk.
+mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
+# Without /dev, the kernel found no console to begin with.
+exec </dev/null >/dev/console 2>&1
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+ln -sf /proc/self/fd /dev/fd
+ln -sf /proc/self/fd/0 /dev/stdin
+ln -sf /proc/self/fd/1 /dev/stdout
+ln -sf /proc/self/fd/2 /dev/stderr
+for directory in /run /tmp; do
+	mount -t tmpfs tmpfs $directory
+done
+
+echo guest >/proc/sys/kernel/hostname
+options=trans=virtio,version=9p2000.L,msize=512000
+while read -r tag directory; do
+	# One that is below /tmp is no longer there.
+	mkdir -p "$directory"
+	mount -t 9p -o $options "$tag" "$directory"
+done </mnt/mounts
+/mnt/run </dev/null
+sync
+# "-no-reboot" has QEMU exit.
+echo b >/proc/sysrq-trigger
+# It may take a moment.  A first process that ends is a panic.
+sleep 60

@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run tests of upstream's inside the virtual machine.  The output is in the notation
+# that dev/lib/judge.sh reads, and has a line "  not run: RESULT: NAME: REASON" for a
+# test that did not pass and did not fail.
+#
+#   dev/guest/upstream.sh bpf DIRECTORY TEST             a test of BPF's test_progs
+#   dev/guest/upstream.sh ftrace LOGS TEST.tc...         tests of ftrace
+#   dev/guest/upstream.sh ftrace-patched LOGS TEST.tc... the same, with a livepatch
+
+what=$1
+sample=/sys/kernel/livepatch/livepatch_sample
+enabled_functions=/sys/kernel/tracing/enabled_functions
+
+# check NAME COMMAND...: one test.
+check() {
+	local name=$1
+	shift
+	if "$@"; then
+		echo "TEST: $what: $name ... ok"
+	else
+		echo "TEST: $what: $name ... not ok"
+		echo "  failed: $*"
+	fi
+}
+
+# eventually COMMAND...: wait for as long as a slow machine may need.
+eventually() {
+	local end=$((SECONDS + 300))
+	until "$@" 2>/dev/null; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+gone() {
+	[ ! -e "$1" ]
+}
+
+settled() {
+	[ "$(cat $sample/transition)" = 0 ] && [ "$(cat $sample/enabled)" = 1 ]
+}
+
+patched() {
+	[ "$(cat /proc/cmdline)" = "this has been live patched" ]
+}
+
+original() {
+	grep -q 'console=' /proc/cmdline
+}
+
+jumps() {
+	grep -q 'jmp-->livepatch_cmdline_proc_show' $enabled_functions
+}
+
+can_jump() {
+	zcat /proc/config.gz | grep -q '^CONFIG_LIVEPATCH_RUST_JUMP=y'
+}
+
+# test_progs DIRECTORY TEST: its output has a line "#1/2 TEST/SUBTEST:OK" for each.
+test_progs() {
+	local line status=0
+	cd "$1" || return 1
+	KBUILD_OUTPUT=$KBUILD ./test_progs -v -t "$2" >"$SHARE/test_progs" 2>&1 || status=$?
+	while IFS= read -r line; do
+		if [[ $line =~ ^\#[0-9/]+\ +([a-z0-9_/]+):([A-Z]+)$ ]]; then
+			# This kernel has all that the test needs: it is not to be skipped.
+			case ${BASH_REMATCH[2]} in
+			OK) echo "TEST: $what: ${BASH_REMATCH[1]} ... ok" ;;
+			*) echo "TEST: $what: ${BASH_REMATCH[1]} ... not ok: ${BASH_REMATCH[2]}" ;;
+			esac
+		else
+			echo "  $line"
+		fi
+	done <"$SHARE/test_progs"
+	return "$status"
+}
+
+# reason LOG: why a test could not be run: the last thing that it says.
+reason() {
+	grep -avE '^\+|^execute' "$1" | tail -n 1 | tr -d '\r'
+}
+
+# report LOGS: the output of ftracetest, with a line for each test.  A test has a number
+# there, and a log by that number, which begins with the name.
+report() {
+	local line log name passed=0 total=none
+	while IFS= read -r line; do
+		if [[ $line =~ ^\[([0-9]+)\].*\[([A-Z]+)\]$ ]]; then
+			log=$(echo "$1/${BASH_REMATCH[1]}"-*-log.*)
+			name=$(sed -En '1s|^execute( \([a-z]*\))? *: .*/test\.d/(.*)|\2\1|p' "$log")
+			case ${BASH_REMATCH[2]} in
+			PASS)
+				passed=$((passed + 1))
+				echo "TEST: $what: $name ... ok"
+				;;
+			FAIL | UNDEFINED)
+				echo "TEST: $what: $name ... not ok"
+				tail -n 25 "$log" | sed 's/^/  | /'
+				;;
+			*) echo "  not run: ${BASH_REMATCH[2],,}: $name: $(reason "$log")" ;;
+			esac
+		elif [ -n "$line" ]; then
+			[[ $line != "# of passed: "* ]] || total=$((${line##* }))
+			echo "  $line"
+		fi
+	done
+	check "ftracetest came to its end" test "$total" = "$passed"
+}
+
+# ftracetest LOGS TEST.tc...
+ftracetest() {
+	local logs=$1
+	shift
+	rm -rf "$logs"
+	ip link set lo up
+	cd "$KBUILD/selftests/ftrace" || return 1
+	export MODPROBE_OPTIONS=--dirname=$KBUILD/modules
+	./ftracetest --keep --logdir "$logs" "${@/#/test.d/}" 2>&1 | report "$logs"
+}
+
+# look FILE: write there all the time what the livepatch is like.
+look() {
+	local state
+	while sleep 3; do
+		state=handled
+		! jumps || state=jumping
+		patched || state=unpatched
+		echo $state >>"$1"
+	done
+}
+
+case $what in
+bpf)
+	test_progs "$2" "$3"
+	status=$?
+	check "the livepatch is gone" eventually gone $sample
+	check "the function is the old one" original
+	exit "$status"
+	;;
+ftrace)
+	ftracetest "${@:2}"
+	;;
+ftrace-patched)
+	looks=$SHARE/looks
+	check "the livepatch is loaded" insmod "$KBUILD/samples/livepatch/livepatch-sample.ko"
+	check "it settles" eventually settled
+	check "its function is replaced" patched
+	! can_jump || check "its function jumps" jumps
+	look "$looks" &
+	ftracetest "${@:2}"
+	kill $!
+	echo "  when it was looked at, the function was: $(sort "$looks" | uniq -c | xargs)"
+	check "its function was replaced all the time" test -s "$looks" -a "$(grep -c unpatched "$looks")" = 0
+	check "it is settled" settled
+	! can_jump || check "its function jumps again" jumps
+	check "it is disabled" eval "echo 0 >$sample/enabled"
+	check "it leaves sysfs" eventually gone $sample
+	check "it is unloaded" eventually rmmod livepatch_sample
+	check "its function is the old one" original
+	;;
+esac

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2154 # lib.sh and arch.sh set cache and debian
+#
+# apt in a state of its own: packages of other suites and other architectures are
+# fetched without a change to this machine's configuration, and with their signatures
+# checked.  Sourced after lib.sh.
+
+apt_state=$cache/apt
+
+# archives: address, suite and keyring of each archive that this machine installs
+# from: where its plain "main" indexes are.
+archives() {
+	local fields='$(SITE) $(RELEASE) $(COMPONENT) $(CREATED_BY) $(SIGNED_BY)'
+	apt-get indextargets --format "$fields" 2>/dev/null |
+		awk '$3 == "main" && $4 == "Packages" {
+			print $1, $2, $5 ~ "^/" ? $5 : "/usr/share/keyrings/debian-archive-keyring.gpg" }' |
+		sort -u
+}
+
+# apt_options NAME [DEBIAN_ARCH]: set the array apt_options: the archives in the file
+# NAME.list, and if an architecture is named, a machine of it on which nothing is
+# installed.
+apt_options() {
+	local lists=$apt_state/lists
+	[ -z "${2:-}" ] || lists=$apt_state/$2/lists
+	apt_options=(-o "Dir::Etc::sourcelist=$apt_state/$1.list" -o Dir::Etc::sourceparts=-
+		-o "Dir::State::lists=$lists" -o "Dir::Cache=$apt_state/cache"
+		-o APT::Sandbox::User=root -o Acquire::Retries=3)
+	mkdir -p "$lists/partial" "$apt_state/cache/archives/partial"
+	if [ -n "${2:-}" ]; then
+		: >"$apt_state/$2/status"
+		apt_options+=(-o "APT::Architecture=$2" -o "APT::Architectures=$2"
+			-o "Dir::State::status=$apt_state/$2/status" -o "Dir::Cache=$apt_state/$2/cache")
+		mkdir -p "$apt_state/$2/cache/archives/partial"
+	fi
+}
+
+# foreign_archives LOG: set apt_options for the foreign architecture, with lists of
+# today.  Some archives may not have it.  Fails if this machine has no archives.
+foreign_archives() {
+	mkdir -p "$apt_state" "$(dirname "$1")"
+	archives | while read -r site suite keyring; do
+		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite"
+	done >"$apt_state/$debian.list"
+	[ -s "$apt_state/$debian.list" ] || return 1
+	apt_options "$debian" "$debian"
+	apt-get -q "${apt_options[@]}" update >>"$1" 2>&1 || true
+}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2034 # its variables are for the scripts that source it
+# shellcheck disable=SC2154 # lib.sh sets repo
+#
+# The architectures that kernels are built for, and all facts about them that the
+# scripts need.  lib.sh sources this file; the kernel's options of an architecture
+# are in dev/config/ARCH.config.
+#
+# Kernels for x86_64 are built and run with this machine's own tools and files.
+# All others are foreign: they need a cross-compiler, and a root file system for
+# the guest (dev/lib/root.sh).
+
+architectures='x86_64 arm64 s390'
+
+# image          the kernel that QEMU boots, in the build directory
+# foreign        1 if this machine's programs do not run there
+# cross          the prefix of the cross-compiler
+# machine        QEMU, the machine and its CPU
+# virtio         the bus of its devices, as QEMU ends their names
+# console        the kernel's name of the first serial line
+# debian         what Debian calls the architecture
+# rust_target    what rustc calls it, for programs
+# arch_needs     what dev/toolchain.sh looks for, in its notation
+# arch_left_out  selftests that cannot run there | the reason
+foreign=1 cross='' machine=() virtio='' console='' debian='' rust_target=''
+arch_needs='' arch_left_out=''
+
+no_jumps='test-jump.sh|functions jump to their replacements on x86_64 alone
+test-jump-oom.sh|the same
+test-jump-users.sh|the same'
+
+: "${ARCH:=x86_64}"
+case $ARCH in
+x86_64)
+	foreign=
+	image=arch/x86/boot/bzImage
+	arch_needs='
+qemu-system-x86_64|qemu-system-x86|the virtual machine
+'
+	;;
+arm64)
+	image=arch/arm64/boot/Image
+	cross=aarch64-linux-gnu-
+	machine=(qemu-system-aarch64 -machine virt -cpu cortex-a57)
+	virtio=device
+	console=ttyAMA0
+	debian=arm64
+	rust_target=aarch64-unknown-linux-gnu
+	arch_needs='
+aarch64-linux-gnu-gcc|gcc-aarch64-linux-gnu|compiles the kernel
+cross:|libc6-dev-arm64-cross|compiles test programs
+qemu-system-aarch64|qemu-system-arm|the virtual machine
+'
+	arch_left_out="
+test-kprobe.sh|arm64 has no kprobes that use ftrace
+$no_jumps
+"
+	;;
+s390)
+	image=arch/s390/boot/bzImage
+	cross=s390x-linux-gnu-
+	# Without -nodefaults, QEMU has a console of its own.
+	machine=(qemu-system-s390x -machine s390-ccw-virtio -cpu max -nodefaults
+		-chardev 'stdio,id=console' -device 'sclpconsole,chardev=console')
+	virtio=ccw
+	console=ttyS0
+	debian=s390x
+	rust_target=s390x-unknown-linux-gnu
+	arch_needs='
+s390x-linux-gnu-gcc|gcc-s390x-linux-gnu|compiles the kernel
+cross:|libc6-dev-s390x-cross|compiles test programs
+qemu-system-s390x|qemu-system-misc|the virtual machine
+'
+	arch_left_out="
+$no_jumps
+"
+	;;
+*) die "ARCH=$ARCH: no such architecture here" "use one of: $architectures" ;;
+esac
+
+# arch_fragments CORE: the fragments of the kernel's configuration for a core,
+# without the one that DEBUG selects.
+arch_fragments() {
+	local name
+	for name in common "$ARCH" "$1" "$1-$ARCH"; do
+		[ ! -f "$repo/dev/config/$name.config" ] || printf '%s\n' "$repo/dev/config/$name.config"
+	done
+}
+
+# native_only: for commands that need this machine's own architecture.
+native_only() {
+	[ -z "$foreign" ] || die "ARCH=$ARCH: $(basename "$0") is for x86_64 alone" "leave ARCH unset"
+}
+
+# The kernel's make gets ARCH by its command line if it is foreign.  Other makefiles
+# understand other things by it.
+export ARCH
+if [ -z "$foreign" ]; then
+	export -n ARCH
+fi

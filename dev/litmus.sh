@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Ask the kernel's memory model, through herd7, whether what each litmus test of live
+# patching names can happen.  Each is one test: its comment says Never or Sometimes.
+# The last line is "N passed, N failed".
+#
+#   dev/litmus.sh            TESTS='start-update start-update-no-wmb', by default all
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/apt.sh
+. "$repo/dev/lib/apt.sh"
+
+litmus=$repo/Documentation/litmus-tests/livepatch
+read -ra names <<<"${TESTS:-$(cd "$litmus" && printf '%s\n' *.litmus | sed 's/\.litmus$//' | xargs)}"
+for name in "${names[@]}"; do
+	[ -f "$litmus/$name.litmus" ] || die "TESTS names $name, which is not in ${litmus#"$repo/"}" \
+		"use names of files there, without .litmus"
+done
+
+# The version that tools/memory-model/README asks for.
+wanted=7.58
+unpacked=$tools/herdtools7
+
+# herd7_here: herd7 with its arguments, from PATH if it is new enough, or from the
+# distribution's newest package, which needs the C library beside it.
+herd7_here() {
+	if [ -x "$unpacked/usr/bin/herd7" ]; then
+		"$unpacked"/usr/lib64/ld-linux-x86-64.so.2 --library-path "$unpacked/usr/lib/x86_64-linux-gnu" \
+			"$unpacked/usr/bin/herd7" -set-libdir "$unpacked/usr/share/herdtools7/herd" "$@"
+	else
+		herd7 "$@"
+	fi
+}
+
+fetch_herd7() {
+	local site suite keyring
+	mkdir -p "$apt_state"
+	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u | while read -r site keyring; do
+		for suite in forky sid; do
+			printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite" >"$apt_state/$suite.list"
+			apt_options "$suite"
+			rm -rf "$unpacked.new" && mkdir -p "$unpacked.new/packages"
+			apt-get -q "${apt_options[@]}" update || continue
+			(cd "$unpacked.new/packages" &&
+				apt-get -q "${apt_options[@]}" download herdtools7 libc6 libgmp10) || continue
+			for package in "$unpacked.new"/packages/*.deb; do
+				dpkg-deb -x "$package" "$unpacked.new"
+			done
+			mv "$unpacked.new" "$unpacked"
+			return
+		done
+	done
+	[ -d "$unpacked" ]
+}
+
+have=$(herd7 -version 2>/dev/null | grep -oE '^[0-9.]+') || have=0
+if [ ! -x "$unpacked/usr/bin/herd7" ] && ! at_least "$wanted" "${have:-0}"; then
+	say "missing: herd7 $wanted or later (asks the kernel's memory model)"
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+		die "there is no apt here to fetch herdtools7 with" "install herdtools7 $wanted or later"
+	fi
+	run_logged "fetching herdtools7" "$cache/log/herdtools7.log" fetch_herd7
+fi
+
+model=$("$repo/dev/lib/base.sh")/tools/memory-model
+for name in "${names[@]}"; do
+	result=$(sed -n 's/^ \* Result: //p' "$litmus/$name.litmus")
+	said=$(cd "$model" && herd7_here -conf linux-kernel.cfg "$litmus/$name.litmus" 2>&1) || true
+	if grep -q "^Observation $name $result " <<<"$said"; then
+		count 1 0
+		say "ok: $name: $(sed -n "s/^Observation $name //p" <<<"$said")"
+	else
+		count 0 1
+		printf 'not ok: %s should be "%s"; herd7 says:\n%s\n' "$name" "$result" "$said"
+	fi
+done
+totals

@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build one kernel after the other, of other compilers and configurations, and run the
+# KUnit tests and the selftests in each.  The results are kept in series/matrix, one row
+# for each kernel, with the commit and the day, and shown by README.md and the cover
+# letter.
+#
+#   dev/matrix.sh            MATRIX='clang-kasan preempt', by default all;
+#                            TESTS='test-livepatch.sh ...', by default all but test-oom.sh
+#   dev/matrix.sh --list     print the names of the kernels
+#
+# dev/config/matrix/NAME.config is a kernel: its first line says what it is, its second
+# has variables of make kernel and make vm, if any, and the rest are options.
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+
+kernels=$repo/dev/config/matrix
+all_kernels() {
+	(cd "$kernels" && printf '%s\n' *.config | sed 's/\.config$//')
+}
+if [ -n "${MATRIX:-}" ]; then
+	read -ra names <<<"$MATRIX"
+else
+	mapfile -t names < <(all_kernels)
+fi
+for name in "${names[@]}"; do
+	[ -f "$kernels/$name.config" ] || die "MATRIX names $name, which is not in dev/config/matrix" \
+		"use some of: $(all_kernels | xargs)"
+done
+case ${1:-} in
+'') ;;
+--list)
+	printf '%s\n' "${names[@]}"
+	exit
+	;;
+*) die "$1: not understood" "dev/matrix.sh [--list]" ;;
+esac
+
+table=$repo/series/matrix
+
+# keep NAME RESULT: put a row into the table, in place of the one that it has.
+keep() {
+	local tested
+	tested=$(commit_id)
+	{
+		[ ! -f "$table" ] || grep -v "^$1|" "$table" || true
+		printf '%s|%s|%s|%s|%s\n' "$1" "$(head -n 1 "$kernels/$1.config" | sed 's/^# //')" "$2" \
+			"$(date +%F)" "$tested"
+	} | LC_ALL=C sort >"$table.new"
+	mv "$table.new" "$table"
+}
+
+# settings NAME: the variables of a kernel, one a line.
+settings() {
+	sed -n '2s/^# \([A-Z].*=.*\)/\1/p' "$kernels/$1.config" | tr ' ' '\n'
+}
+
+# test_kernel NAME: prints the suites' output, with "N passed, N failed" at the end.
+test_kernel() {
+	local name=$1 out
+	export O FRAGMENT=$work/$name.config LEAVE_OUT=${LEAVE_OUT-test-oom.sh}
+	O=$(build_dir "matrix/$name")
+	cat "$kernels/$name.config" "$repo/dev/config/matrix-kunit.config" >"$FRAGMENT"
+	while IFS= read -r setting; do
+		[ -z "$setting" ] || export "${setting?}"
+	done < <(settings "$name")
+	[ -z "${LLVM:-}" ] || "$repo/dev/toolchain.sh" clang
+	out=$("$repo/dev/kernel.sh") || return 1
+	TESTS=${TESTS:-} "$repo/dev/selftest.sh" >"$work/$name.selftests" 2>&1 || true
+	cat "$work/$name.selftests"
+	# KUnit's tests have run before the machine came up.
+	"$(tree_dir)/tools/testing/kunit/kunit.py" parse "$out/selftests/results/dmesg" >"$work/$name.kunit" || true
+	sed 's/\x1b\[[0-9;]*m//g' "$work/$name.kunit" >"$work/$name.kunit.plain"
+	grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' "$work/$name.kunit.plain" || true
+	count_suite "$work/$name.selftests" || count 0 1
+	grep -q 'rust_livepatch_live' "$work/$name.kunit.plain" || count 0 1
+	count_kunit "$work/$name.kunit.plain"
+	totals
+}
+
+work=$(work_dir)/matrix
+mkdir -p "$work"
+bad=0
+for name in "${names[@]}"; do
+	begin=$SECONDS
+	say "== $name: $(head -n 1 "$kernels/$name.config" | sed 's/^# //') (log: $work/$name)"
+	if (test_kernel "$name") >"$work/$name" 2>&1; then
+		result=$(tail -n 1 "$work/$name")
+	elif result=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/$name" | tail -n 1) && [ -n "$result" ]; then
+		bad=$((bad + 1))
+	else
+		result="does not build"
+		bad=$((bad + 1))
+	fi
+	[ "$result" = "${result% 0 failed}" ] || result+=" in $(((SECONDS - begin) / 60)) min"
+	keep "$name" "$result"
+	say "$name: $result"
+	"$repo/dev/lib/figures.sh" --write
+done
+count $((${#names[@]} - bad)) "$bad"
+totals

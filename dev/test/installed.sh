@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Install the selftests as a CI system does, and run some of them where there is neither
+# the source nor the build directory.  Each script is one test.  The last line is
+# "N passed, N failed".
+#
+#   dev/test/installed.sh     TESTS='test-sysfs.sh ...'
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+
+native_only
+# One of upstream's, and two that need more than their modules.
+read -ra tests <<<"${TESTS:-test-sysfs.sh test-samples.sh test-klpctl.sh}"
+
+out=$("$repo/dev/kernel.sh")
+tree=$(tree_dir)
+set_kmake
+installed=$out/installed
+
+# The makefile builds the modules beside their source, which is not to be in the tree.
+install_all() {
+	local source=$installed/source
+	rm -rf "$installed"
+	mkdir -p "$source"
+	(cd "$tree" && rsync -a --relative tools/{build,include,livepatch,scripts} \
+		tools/testing/selftests/{Makefile,*.h,lib.mk,run_kselftest.sh,kselftest,livepatch} scripts/{subarch.include,Makefile.*} "$source/")
+	"${kmake[@]}" -C "$source/tools/testing/selftests" TARGETS=livepatch O="$out" KDIR="$out" \
+		KSFT_INSTALL_PATH="$installed/selftests" install
+	"${kmake[@]}" -C "$tree" O="$out" INSTALL_MOD_PATH="$installed/root" INSTALL_MOD_STRIP=1 modules_install
+	rm -r "$source"
+}
+run_logged "installing the selftests" "$out/log/installed" install_all
+
+guest installed.sh "${tests[@]}" >"$installed/output" || true
+cat "$installed/output"
+for test in "${tests[@]}"; do
+	check "installed: $test" grep -qE "^ok [0-9]+ selftests: livepatch: $test$" "$installed/output"
+done
+# Upstream's scripts say nothing of their cases.
+check "installed: a line for each case" grep -qE '^# ok [0-9]+ ' "$installed/output"
+totals
