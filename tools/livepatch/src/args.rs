@@ -297,8 +297,8 @@ mod tests {
             "there is no command 'staus'; did you mean status?"
         );
         assert_eq!(
-            error(&["wiat"]),
-            "there is no command 'wiat'; did you mean wait?"
+            error(&["waitt"]),
+            "there is no command 'waitt'; did you mean wait?"
         );
         assert_eq!(
             error(&["--jsno"]),
