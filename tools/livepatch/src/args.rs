@@ -293,8 +293,8 @@ mod tests {
     #[test]
     fn words_that_were_meant() {
         assert_eq!(
-            error(&["staus"]),
-            "there is no command 'staus'; did you mean status?"
+            error(&["satuts"]),
+            "there is no command 'satuts'; did you mean status?"
         );
         assert_eq!(
             error(&["waitt"]),

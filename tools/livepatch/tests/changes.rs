@@ -192,7 +192,7 @@ fn every_failure_is_json() {
     for (arguments, command, exit) in [
         (&["--json", "status", "p", "q"][..], "\"status\"", 2),
         (&["wait", "--json", "--timeout", "soon"], "\"wait\"", 2),
-        (&["--json", "staus"], "null", 2),
+        (&["--json", "satuts"], "null", 2),
         (&["--json", "--no-such-option"], "\"status\"", 2),
         (
             &["status", "--json", "--root", "/no/such/folder"],
