@@ -115,7 +115,7 @@ fi
 
 # The machine is busy to the last CPU, all but one of which have no tick.  One thread
 # emulates all of them in turns of 10 ms: who waits for a CPU waits for up to 30 ms.
-# (With a clock that counts instructions, QEMU 7.2 does not let all of them have a turn.)
+# (With a clock that counts instructions, the machine did not get on when all were busy.)
 if [[ " $what " == *" load "* ]]; then
 	say "measuring by the clock: transitions on a busy machine"
 	export CPUS=4 APPEND=nohz_full=1-3
