@@ -37,7 +37,7 @@ herd7_here() {
 fetch_herd7() {
 	local site suite keyring
 	mkdir -p "$apt_state"
-	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u | while read -r site keyring; do
+	places | while read -r site keyring; do
 		for suite in forky sid; do
 			printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite" >"$apt_state/$suite.list"
 			apt_options "$suite"

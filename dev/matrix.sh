@@ -39,14 +39,19 @@ case ${1:-} in
 esac
 
 table=$repo/series/matrix
+# The rows that are kept change the sources, and are no part of what is tested.
+tested=$(commit_id)
+
+# title NAME: what a kernel is.
+title() {
+	sed -n '1s/^# //p' "$kernels/$1.config"
+}
 
 # keep NAME RESULT: put a row into the table, in place of the one that it has.
 keep() {
-	local tested
-	tested=$(commit_id)
 	{
 		[ ! -f "$table" ] || grep -v "^$1|" "$table" || true
-		printf '%s|%s|%s|%s|%s\n' "$1" "$(head -n 1 "$kernels/$1.config" | sed 's/^# //')" "$2" \
+		printf '%s|%s|%s|%s|%s\n' "$1" "$(title "$1")" "$2" \
 			"$(date +%F)" "$tested"
 	} | LC_ALL=C sort >"$table.new"
 	mv "$table.new" "$table"
@@ -85,7 +90,7 @@ mkdir -p "$work"
 bad=0
 for name in "${names[@]}"; do
 	begin=$SECONDS
-	say "== $name: $(head -n 1 "$kernels/$name.config" | sed 's/^# //') (log: $work/$name)"
+	say "== $name: $(title "$name") (log: $work/$name)"
 	if (test_kernel "$name") >"$work/$name" 2>&1; then
 		result=$(tail -n 1 "$work/$name")
 	elif result=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/$name" | tail -n 1) && [ -n "$result" ]; then

@@ -19,6 +19,12 @@ archives() {
 		sort -u
 }
 
+# places: address and keyring of each of them that has whole suites: those for security
+# do not.
+places() {
+	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u
+}
+
 # apt_options NAME [DEBIAN_ARCH]: set the array apt_options: the archives in the file
 # NAME.list, and if an architecture is named, a machine of it on which nothing is
 # installed.

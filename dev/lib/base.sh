@@ -55,11 +55,6 @@ fi
 state=$apt_state
 mkdir -p "$cache/base" "$state"
 
-# places: the archives that may have the package.  Those for security do not.
-places() {
-	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u
-}
-
 apt_here() {
 	local apt_options
 	apt_options "$1"
