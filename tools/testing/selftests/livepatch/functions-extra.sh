@@ -176,12 +176,13 @@ function start_sleeper() {
 		die "process $SLEEPER does not sleep in $func()"
 }
 
-# end_sleeper(pid) - end such a process
-function end_sleeper() {
-	local pid="$1"
-
-	kill -KILL "$pid"
-	wait "$pid" 2> /dev/null
+# end_processes(pids...) - end processes in the background, and wait for them.  The
+#	shell reports a job that was killed at whatever command it notices that, so
+#	neither of these may print anything.
+function end_processes() {
+	[[ $# -gt 0 ]] || return 0
+	{ kill -KILL "$@"; wait "$@"; } 2> /dev/null
+	return 0
 }
 
 CPU1_ONLINE=/sys/devices/system/cpu/cpu1/online

@@ -28,11 +28,7 @@ function setup_jump() {
 
 # end_jump() - end what is in the background, and do not look at code any more
 function end_jump() {
-	local pids
-
-	pids=$(jobs -p)
-	[[ -z "$pids" ]] || kill $pids 2> /dev/null
-	wait 2> /dev/null
+	end_processes $(jobs -p)
 	[[ ! -e $CODE_DIR ]] || rmmod $MOD_CODE
 }
 
@@ -184,8 +180,7 @@ function stop_background() {
 	local pid status
 
 	for pid in "${BACKGROUND[@]}"; do
-		kill $pid 2> /dev/null
-		wait $pid 2> /dev/null
+		{ kill $pid; wait $pid; } 2> /dev/null
 		status=$?
 		# 128 and SIGTERM
 		[[ $status -eq 143 ]] ||

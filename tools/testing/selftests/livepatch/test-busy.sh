@@ -124,8 +124,7 @@ load_lp $MOD_LIVEPATCH
 check_soon
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH
-kill $(jobs -p)
-wait 2> /dev/null
+end_processes $(jobs -p)
 check_clean
 
 check_result "% insmod test_modules/$MOD_LIVEPATCH.ko

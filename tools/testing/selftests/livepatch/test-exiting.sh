@@ -53,8 +53,7 @@ function release_exiting() {
 
 # end_exiting() - end the process, unload the target, die if anything is left
 function end_exiting() {
-	kill -KILL $PARENT
-	wait $PARENT 2> /dev/null
+	end_processes $PARENT
 	unload_mod $MOD_TARGET
 	check_clean
 }

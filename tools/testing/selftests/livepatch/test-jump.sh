@@ -195,7 +195,7 @@ write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
 wait_gone $MOD_SLEEP
 check_original test_klp_sleep_show
 unload_lp $MOD_SLEEP
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 
 load_lp $MOD_SLEEP
 check_jumps test_klp_sleep_show $NEW_SLEEP
@@ -206,7 +206,7 @@ check_handled test_klp_sleep_show
 write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 1
 wait_complete $MOD_SLEEP
 check_jumps test_klp_sleep_show $NEW_SLEEP
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 unload $MOD_SLEEP
 check_original test_klp_sleep_show
 unload_target $MOD_SLEEP_TARGET

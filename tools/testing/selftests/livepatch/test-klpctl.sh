@@ -270,7 +270,7 @@ start_sleeper test_klp_sleep test_klp_sleep_show
 klpctl 3 load --timeout 0 test_modules/$MOD_SLEEP.ko
 waits_for "user process" $SLEEPER "on function test_klp_sleep_show of $MOD_TARGET"
 marked test_klp_sleep_show
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 klpctl 0 wait
 
 # The next one sleeps in the new function, and holds the end of the patch up.
@@ -284,7 +284,7 @@ says "livepatch: reverting"
 klpctl 0 enable $MOD_SLEEP
 says "$MOD_SLEEP: applied"
 klpctl 3 unload --timeout 1 $MOD_SLEEP
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 klpctl 0 unload $MOD_SLEEP
 check_gone $MOD_SLEEP
 unload_mod $MOD_TARGET
@@ -325,7 +325,7 @@ if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; 
 		waits_for "user process" $SLEEPER "its stack is unreliable, it seems"
 	fi
 fi
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET
 pass_clean
@@ -438,7 +438,7 @@ if is_rust; then
 	klpctl 5 why --root "$SCRATCH/klpctl-report" $MOD_SLEEP
 	says "($SLEEPER), user process, "
 	rm -r "$SCRATCH/klpctl-report"
-	end_sleeper $SLEEPER
+	end_processes $SLEEPER
 	wait_until '[[ "$(cat /sys/module/$MOD_SLEEP/refcnt)" == "0" ]]' ||
 		fail "$MOD_SLEEP is still held"
 	klpctl 5 list
@@ -491,7 +491,7 @@ if command -v setpriv > /dev/null; then
 	says "try as root"
 	KLPCTL=$ROOT_KLPCTL
 fi
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 klpctl 0 wait
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET

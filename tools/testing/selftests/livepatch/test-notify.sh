@@ -74,8 +74,7 @@ function ends() {
 
 # stop_listeners() - end all listeners
 function stop_listeners() {
-	kill -KILL $(jobs -p) 2> /dev/null
-	wait 2> /dev/null
+	end_processes $(jobs -p)
 }
 
 # uevent(patch, stage, direction) - the line of a uevent
@@ -131,9 +130,9 @@ hears enabled "1 0"
 echo 1 > $SYSFS_KLP_DIR/$MOD_SLEEP/enabled
 hears enabled "1 0 1"
 hears transition "1"
-end_sleeper $IN_OLD
+end_processes $IN_OLD
 hears transition "1 0"
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 stop_listeners
 disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
@@ -216,7 +215,7 @@ load_lp_nowait $MOD_SLEEP
 echo 1 > $SYSFS_KLP_DIR/$MOD_SLEEP/force
 wait_until 'grep -q "^0$" $SYSFS_KLP_DIR/$MOD_SLEEP/transition' ||
 	fail "failed to force the transition"
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 heard_uevents "$(uevent $MOD_SLEEP start patching)

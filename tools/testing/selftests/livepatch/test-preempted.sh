@@ -30,8 +30,7 @@ function start_busy_loops() {
 
 # end_busy_loops() - the opposite
 function end_busy_loops() {
-	kill $BUSY_PIDS
-	wait $BUSY_PIDS 2> /dev/null
+	end_processes $BUSY_PIDS
 	BUSY_PIDS=
 }
 

@@ -281,7 +281,7 @@ start_sleeper test_klp_sleep test_klp_sleep_show
 load_lp_nowait $MOD_SLEEP
 FUNCTION="reason=function func=test_klp_sleep_show err=0"
 wait_traced "klp_task_blocked: pid=$SLEEPER target=patched $FUNCTION comm=cat"
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 wait_traced "klp_transition_complete: .*"
 saw "klp_task_switched: pid=$SLEEPER target=patched way=(kernel_exit|schedule|stack_check) comm=cat"
 SLEEPER=
@@ -298,7 +298,7 @@ if [[ "$(uname -m)" == "x86_64" ]] && grep -q ' unwind_module_init$' /proc/kalls
 	NONE="reason=unreliable_stack func=\(null\) err=0"
 	saw "klp_task_blocked: pid=$SLEEPER target=patched $NONE comm=cat"
 fi
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 SLEEPER=
 wait_traced "klp_transition_complete: .*"
 disable_lp $MOD_SLEEP
@@ -314,7 +314,7 @@ start_case "trace what CPUs do"
 SLEEPER=$!
 load_lp $MOD_LIVEPATCH
 saw "klp_task_switched: pid=$SLEEPER target=patched way=(kernel_exit|schedule|stack_check) comm=.*"
-end_sleeper $SLEEPER
+end_processes $SLEEPER
 SLEEPER=
 disable_lp $MOD_LIVEPATCH
 unload_lp $MOD_LIVEPATCH

@@ -261,12 +261,12 @@ start_test "transition reversed three times"
 start_reversals
 write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
 check_held_up "$IN_NEW" 1
-end_sleeper "$IN_NEW"
+end_processes "$IN_NEW"
 wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_SLEEP" ]]' ||
 	die "the unpatching transition does not end"
 check_ended
 unload_lp $MOD_SLEEP
-end_sleeper "$IN_OLD"
+end_processes "$IN_OLD"
 unload_mod $MOD_TARGET
 
 check_result "$START_REVERSALS
@@ -277,11 +277,11 @@ $SLEEP_UNPATCHED
 start_test "transition reversed twice, and an unpatching that waits"
 
 start_reversals
-end_sleeper "$IN_OLD"
+end_processes "$IN_OLD"
 wait_complete $MOD_SLEEP
 write_ok "$SYSFS_KLP_DIR/$MOD_SLEEP/enabled" 0
 check_held_up "$IN_NEW" 1
-end_sleeper "$IN_NEW"
+end_processes "$IN_NEW"
 wait_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_SLEEP" ]]' ||
 	die "the unpatching transition does not end"
 check_ended
@@ -364,8 +364,7 @@ wait_complete $MOD_DEMO
 state=$(cat /proc/$child/patch_state)
 [[ "$state" == "-1" ]] ||
 	die "patch_state of the new process is $state after the transition"
-kill $child
-wait $child 2> /dev/null
+end_processes $child
 end_enabled
 
 check_result "$START
