@@ -404,5 +404,13 @@ echo 'figure calibration - - - 2999999' >"$scratch/figures-rust"
 expect "bench: another clock" 1 "Rust: the clock does not count instructions" report
 : >"$scratch/figures-rust"
 expect "bench: no clock" 1 "Rust: there is no calibration" report
+in_words() {
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tools/testing/livepatch/bench python3 -c '
+from plots import Panel, Plot
+panel = Panel("two", [(1, 6.5e6), (1000, None)], [(1, 999), (1000, 1.25e9)])
+print(Plot("name", "title", "functions", "instructions", [panel]).description())'
+}
+expect "bench: a plot in words" 0 \
+	"Instructions by functions. two, C core: 6.5 M at 1. two, Rust core: 999 at 1, 1.25 G at 1,000." in_words
 
 totals

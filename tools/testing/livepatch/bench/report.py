@@ -9,10 +9,13 @@ is what it prints, summary.md, which README.md shows, and plots.
 
 import argparse
 import csv
-import io
 import math
 import os
 import sys
+
+# Git ignores no compiled copy of plots.py.
+sys.dont_write_bytecode = True
+from plots import Panel, Plot
 
 CALLS = 100_000  # in target.c
 PROBES = 1000  # in shadow.c
@@ -202,7 +205,12 @@ def table(c, rust):
             for n in FUNCTIONS:
                 t.row(f"{n:,}", "M", lambda f, n=n: f.one(name, obj, n))
             t.row("one more function", "M", each(name, obj), ratio=True)
-            t.row("exponent", "", lambda f: exponent([p for p in curve(name, obj)(f) if p[1]]), ratio=False)
+            t.row(
+                "grows with the number of functions to the power of",
+                "",
+                lambda f: exponent([p for p in curve(name, obj)(f) if p[1]]),
+                ratio=False,
+            )
             if name == "enable":
                 for phase in ("prepare", "patch", "transition"):
                     t.row(f"1,000: {phase}", "M", lambda f, phase=phase: f.one(f"enable_{phase}", obj, 1000))
@@ -340,91 +348,44 @@ def write_csv(path, meta, c, rust):
             writer.writerow([*key, *(" ".join(map(str, v)) for v in values)])
 
 
-def plot(path, title, x_label, y_label, lines):
-    """lines: (label, style, points); those with an exponent say it."""
-    import matplotlib
+def plots_of(c, rust):
+    """Each plot has the same two lines in every panel: one for each core."""
 
-    matplotlib.use("svg")
-    # The same figures make the same file.
-    matplotlib.rcParams.update({"svg.hashsalt": "livepatch", "svg.fonttype": "none", "font.size": 9})
-    from matplotlib import pyplot
+    def panel(title, points):
+        return Panel(title, points(c), points(rust))
 
-    figure, axes = pyplot.subplots(figsize=(8, 4))
-    for label, style, points in lines:
-        points = [(x, y) for x, y in points if y]
-        if not points:
-            continue
-        slope = exponent(points)
-        if slope is not None:
-            label += f" (exponent {slope:.2f})"
-        axes.plot([x for x, _ in points], [y for _, y in points], style, label=label, markersize=4)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_title(title)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.grid(True, which="major", alpha=0.3)
-    # Beside the lines, and never on them.
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
-    figure.tight_layout()
-    drawing = io.StringIO()
-    figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
-    # Spaces at the ends of lines are what checkpatch.pl refuses.
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{line.rstrip()}\n" for line in drawing.getvalue().splitlines())
+    def by_functions(name):
+        objects = ((TARGET, "functions of a module"), ("vmlinux", "functions of vmlinux"))
+        return [panel(where, curve(name, obj)) for obj, where in objects]
 
+    def held(functions):
+        return lambda f: [(f.one("tasks", TARGET, functions, n), f.one("held", TARGET, functions, n)) for n in TASKS]
 
-CORES = (("C", "C3"), ("Rust", "C0"))
+    def shadow(name):
+        return lambda f: [(n, combine(lambda v: v / PROBES, f.one(f"shadow_{name}", "-", n))) for n in VARIABLES]
 
-
-def write_plots(folder, both):
-    for name, title in (
+    operations = (
         ("enable", "Enabling a patch"),
-        ("replace", "Replacing a patch"),
-        ("disable", "Disabling a patch, until it is gone"),
-    ):
-        plot(
-            os.path.join(folder, f"{name}.svg"),
-            title,
-            "functions",
+        ("replace", "Replacing a patch, until the old one has left sysfs"),
+        ("disable", "Disabling a patch, until it has left sysfs"),
+    )
+    return [
+        *(Plot(name, title, "number of functions", "instructions", by_functions(name)) for name, title in operations),
+        Plot(
+            "pass",
+            "One pass over all tasks, tasklist_lock held",
+            "number of tasks",
             "instructions",
-            [
-                (f"{core}, {where}", f"{colour}{dash}", curve(name, obj)(figures))
-                for figures, (core, colour) in zip(both, CORES)
-                for obj, where, dash in ((TARGET, "module", "o-"), ("vmlinux", "vmlinux", "s--"))
-            ],
-        )
-    plot(
-        os.path.join(folder, "pass.svg"),
-        "One pass over all tasks, tasklist_lock held",
-        "tasks",
-        "instructions",
-        [
-            (
-                f"{core}, {n} function{'s' * (n > 1)}",
-                f"{colour}{dash}",
-                [(figures.one("tasks", TARGET, n, t), figures.one("held", TARGET, n, t)) for t in TASKS],
-            )
-            for figures, (core, colour) in zip(both, CORES)
-            for n, dash in zip(PASS_FUNCTIONS, ("o:", "s--", "^-"))
-        ],
-    )
-    plot(
-        os.path.join(folder, "shadow.svg"),
-        "Shadow variables",
-        "variables",
-        "instructions each",
-        [
-            (
-                f"{core}, {what}",
-                f"{colour}{dash}",
-                [(n, combine(lambda v: v / PROBES, figures.one(f"shadow_{what}", "-", n))) for n in VARIABLES],
-            )
-            for figures, (core, colour) in zip(both, CORES)
-            for what, dash in (("alloc", "o:"), ("get", "^-"), ("free", "s--"))
-        ],
-    )
+            [panel(f"{n:,} function{'s' * (n > 1)}", held(n)) for n in PASS_FUNCTIONS],
+        ),
+        Plot(
+            "shadow",
+            "Shadow variables",
+            "number of variables",
+            "instructions each",
+            [panel(title, shadow(name)) for name, title in (("alloc", "allocate"), ("get", "get"), ("free", "free"))],
+        ),
+    ]
 
 
 def main():
@@ -446,7 +407,8 @@ def main():
             sys.exit(f"not measured on both cores, so nothing is written: {', '.join(missing)}")
         meta = [line.replace("=", ": ", 1) for line in arguments.meta]
         os.makedirs(arguments.write, exist_ok=True)
-        write_plots(arguments.write, both)
+        for plot in plots_of(*both):
+            plot.write(arguments.write)
         with open(os.path.join(arguments.write, "table.txt"), "w", encoding="utf-8") as file:
             file.write(text + "\n" + "\n".join(meta) + "\n")
         with open(os.path.join(arguments.write, "summary.md"), "w", encoding="utf-8") as file:
