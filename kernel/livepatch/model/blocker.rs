@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Does a stack hold a function that is about to change?
+//! Whether a stack holds a function that is about to change.
 
 /// The code of one function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,10 +23,11 @@ impl Code {
     }
 }
 
-/// The functions, of which a task must not be inside, that a func changes on the way to `target`.
+/// The code that a func takes out of use in a transition. A task that is inside it must not switch.
 ///
-/// Leaving a patch, the patch's own function goes away. Going to it, what is called until then is
-/// replaced: the func below on the stack if there is one, or the original.
+/// When unpatching, that is the patch's own function. When patching, it is the function that calls
+/// have reached until then: the one of the func below on the stack, or the original function if
+/// there is none.
 pub(crate) fn changing(patching: bool, new: Code, original: Code, below: Option<Code>) -> Code {
     if patching {
         below.unwrap_or(original)
@@ -35,13 +36,14 @@ pub(crate) fn changing(patching: bool, new: Code, original: Code, below: Option<
     }
 }
 
-/// Where a task is that is in the ftrace handler of the function at `location`, in which a call
-/// takes `call` bytes: it has the address after that on its stack.
+/// The code that stands for the ftrace handler of the function at `location`. A task that is in the
+/// handler has the address after the call of the handler on its stack. The call takes `call` bytes.
 ///
-/// The handler decides with preemption disabled. A task that is preempted when it enables it again
-/// is going to run what was decided, of which its stack says nothing; this stands for that.
+/// The handler chooses a function with preemption disabled. A task that is preempted when the
+/// handler enables preemption again goes on to that function. Its stack does not show the function,
+/// and the address after the call stands for it.
 ///
-/// Where the call returns to elsewhere, as on LoongArch, the way through ftrace has to make the
+/// If the call returns to another address, as on LoongArch, the way through ftrace has to make the
 /// stack unreliable. A BPF trampoline that is entered by a jump has nothing of the function on the
 /// stack until it calls the function: `Documentation/livepatch/rust-core.rst` has the consequence.
 pub(crate) fn in_handler(location: usize, call: usize) -> Code {
@@ -51,27 +53,27 @@ pub(crate) fn in_handler(location: usize, call: usize) -> Code {
     }
 }
 
-/// Code that changes, in an index of it.
+/// An entry of an index: code that changes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Changing<N> {
-    /// Where it is.
+    /// The place of the code.
     pub(crate) code: Code,
-    /// Its place among the patch's funcs.
+    /// The place of the func among the patch's funcs.
     pub(crate) order: usize,
-    /// What messages call it.
+    /// The name of the func in messages.
     pub(crate) name: N,
 }
 
-/// Makes an index: sorts by address.
+/// Makes an index of the entries: sorts them by address.
 ///
-/// The ranges come from kallsyms, where a function ends at the latest where the next begins: two
-/// of them are disjoint or begin at the same address, and then they are the same.
+/// The ranges come from kallsyms, in which a function ends no later than the next one begins. So
+/// two ranges are disjoint, or they begin at the same address and are the same.
 pub(crate) fn sort<N>(index: &mut [Changing<N>]) {
     index.sort_unstable_by_key(|changing| (changing.code.start, changing.order));
 }
 
-/// The name of a function in the index, made by [`sort`], that has an address of `stack` inside
-/// it: the first in the order of the patch's funcs.
+/// The name of the first func, in the order of the patch's funcs, with code that holds an address
+/// of `stack`. [`sort`] has made the index.
 pub(crate) fn find_blocker<N: Copy>(stack: &[usize], index: &[Changing<N>]) -> Option<N> {
     stack
         .iter()
@@ -81,8 +83,8 @@ pub(crate) fn find_blocker<N: Copy>(stack: &[usize], index: &[Changing<N>]) -> O
         .map(|changing| changing.name)
 }
 
-/// Whether `address` is not before all functions and not after them, as most of a stack is: what
-/// changes is often in one module.
+/// Whether `address` is neither before all code in the index nor after it. This rules out most
+/// addresses of a stack, because code that changes is often in one module.
 pub(crate) fn may_hold<N>(address: usize, index: &[Changing<N>]) -> bool {
     let (Some(first), Some(last)) = (index.first(), index.last()) else {
         return false;
@@ -90,7 +92,7 @@ pub(crate) fn may_hold<N>(address: usize, index: &[Changing<N>]) -> bool {
     first.code.start <= address && (address <= last.code.start || last.code.contains(address))
 }
 
-/// The first of the functions that have `address` inside them.
+/// The first of the entries with code that holds `address`.
 fn find<N>(address: usize, index: &[Changing<N>]) -> Option<&Changing<N>> {
     let after = index.partition_point(|changing| changing.code.start <= address);
     let start = index.get(after.checked_sub(1)?)?.code.start;

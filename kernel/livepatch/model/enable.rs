@@ -2,8 +2,8 @@
 
 //! The life of a patch: from being passed in, through being enabled and disabled, to being freed.
 //!
-//! To be enabled is a logical statement about a patch. What it takes to make it true is patching
-//! objects ([`patch`]) and a transition of the tasks ([`transition`]).
+//! "Enabled" is a logical statement about a patch. To make it true, the rules patch the objects
+//! ([`patch`]) and switch the tasks in a transition ([`transition`]).
 
 use super::{
     patch::{
@@ -24,7 +24,7 @@ use super::{
 
 /// Enables a patch that has just been passed in. Sleeps.
 ///
-/// If it fails, the patch has been released; it is the caller who frees it. Relocations that were
+/// If this fails, the patch has been released, and the caller frees it. Relocations that were
 /// written for loaded modules stay written: they are in the patch's own module, which goes away
 /// when its init function fails.
 pub(crate) fn enable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
@@ -33,7 +33,7 @@ pub(crate) fn enable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error>
         .inspect_err(|_| host.release_patch(patch))
 }
 
-/// Publishes a patch, and resolves what it changes in the objects that are loaded.
+/// Publishes a patch, and resolves its objects that are loaded.
 fn prepare<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     host.publish_patch(patch)?;
     if host.replaces(patch) {
@@ -52,7 +52,7 @@ fn prepare<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     Ok(())
 }
 
-/// Makes a prepared patch enabled: patches what is loaded, and starts the transition.
+/// Enables a prepared patch: patches its objects that are loaded, and starts the transition.
 fn begin<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     if host.transition_patch().is_some() {
         return Err(Refusal::Busy.into());
@@ -89,10 +89,11 @@ fn patch_loaded<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error>
     host.publish_index(patch)
 }
 
-/// The administrator wants a patch to be enabled or disabled. Sleeps.
+/// Enables or disables a patch for the administrator. Sleeps.
 ///
-/// In a transition of the patch that is its reversal. Otherwise only an enabled patch can become
-/// disabled: one that is not has been disabled or replaced, and is about to be freed.
+/// If the patch is in transition, the transition is reversed. Otherwise an enabled patch can be
+/// disabled, but a patch that is not enabled cannot be enabled: it has been disabled or replaced,
+/// and is about to be freed.
 pub(crate) fn set_enabled<H: Host>(
     host: &H,
     patch: H::Patch,
@@ -135,7 +136,7 @@ fn disable<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     Ok(())
 }
 
-/// The administrator wants the transition of a patch to end. Sleeps.
+/// Forces the transition of a patch to end, for the administrator. Sleeps.
 pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     if host.transition_patch() != Some(patch) {
         return Err(Refusal::Invalid.into());
@@ -144,16 +145,16 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) -> Result<(), H::Error> 
     Ok(())
 }
 
-/// Goes on with the transition of `patch`. If that completes it, frees the patches that are of no
-/// more use. Sleeps.
+/// Continues the transition of `patch`. If that completes it, frees the patches that are not needed
+/// any more. Sleeps.
 pub(crate) fn try_complete<H: Host>(host: &H, patch: H::Patch) {
     if transition::pass(host, patch) {
         retire(host, patch);
     }
 }
 
-/// Frees what the transition of `patch`, which is complete, has made useless: the patch itself if
-/// it is disabled, what it has replaced otherwise.
+/// Frees the patches that are not needed any more when the transition of `patch` is complete: the
+/// patch itself if it is disabled, or the patches that it has replaced.
 fn retire<H: PatchHost>(host: &H, patch: H::Patch) {
     let free = |patch| {
         host.release_patch(patch);

@@ -10,37 +10,37 @@
 //! | 1 | 0 | patched, visible to all tasks |
 //!
 //! Patching walks the rows downward and unpatching upward; a reversal turns round in the middle.
-//! That makes six edges. Two more skip the middle, for functions that no task can be in between on:
+//! That makes six edges. Two more skip the middle, where no task can be in between:
 //! [`Change::Arrive`] and [`Change::Leave`].
 //!
-//! Each [`Change`] moves one boolean. An edge that moves both cannot be written down, and of those
-//! that move one the starting point is checked.
+//! Each [`Change`] moves one boolean, so that no value stands for an edge that moves both.
+//! [`FuncState::after`] checks the state from which an edge starts.
 
 /// The state of a func: on a func stack or not, in transition or not.
 ///
-/// C: `struct klp_func` in `include/linux/livepatch.h`, whose booleans these are.
+/// C: the booleans of `struct klp_func` in `include/linux/livepatch.h`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FuncState {
     patched: bool,
     transition: bool,
 }
 
-/// What can be done to a func.
+/// A change of the state of a func.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
     /// A transition of its patch begins, in either direction.
     Begin,
     /// The transition of its patch is over.
     End,
-    /// It goes onto the func stack while its patch is in transition.
+    /// The func goes onto the func stack while its patch is in transition.
     Patch,
-    /// It leaves the func stack while its patch is in transition.
+    /// The func leaves the func stack while its patch is in transition.
     Unpatch,
-    /// It goes onto the func stack, its object being loaded under a patch that is enabled and
-    /// settled: nobody has called the function yet.
+    /// The func goes onto the func stack because its object is loaded under a patch that is enabled
+    /// and settled. No task has called the function yet.
     Arrive,
-    /// It leaves the func stack of a settled patch: its object is being unloaded, or the patch was
-    /// replaced and the funcs that replaced it are above.
+    /// The func leaves the func stack while its patch is settled: its object is being unloaded, or
+    /// the patch was replaced, and the funcs of the new patch are above.
     Leave,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Change {
 pub(crate) struct Illegal;
 
 impl FuncState {
-    /// The state that these two booleans of a func are.
+    /// The state of a func with these two booleans.
     pub(crate) const fn new(patched: bool, transition: bool) -> Self {
         Self {
             patched,
@@ -57,12 +57,13 @@ impl FuncState {
         }
     }
 
-    /// On the func stack, where the ftrace handler finds it.
+    /// Whether the func is on the func stack, where the ftrace handler finds it.
     pub(crate) fn patched(self) -> bool {
         self.patched
     }
 
-    /// Tasks differ in whether they use it: the handler must look at the task.
+    /// Whether the func is in transition. Some tasks use it and some do not, so the handler must
+    /// look at the task.
     pub(crate) fn transition(self) -> bool {
         self.transition
     }

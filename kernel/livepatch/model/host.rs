@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the rules ask of the machine that they run on.
+//! The interface between the rules and the machine that they run on.
 //!
-//! [`TaskHost`] is all that a task needs to switch itself, without `klp_mutex`. [`PatchHost`] is
-//! the patches, with their objects and funcs, [`ModuleHost`] the modules that come and go under
-//! them, and [`Host`] the transition between them; everything in these three is used with
-//! `klp_mutex` held. [`TextHost`] is the rest of a patch's life, in which
-//! only its module is left. In the kernel they are the scheduler, the unwinder,
-//! ftrace, sysfs; in user space a simulated machine.
+//! [`TaskHost`] has everything that a task needs to switch itself, without `klp_mutex`.
+//! [`PatchHost`] has the patches with their objects and funcs, [`ModuleHost`] the modules that come
+//! and go under them, and [`Host`] the transition between them. The rules hold `klp_mutex` whenever
+//! they use one of these three. [`TextHost`] serves the last part of a patch's life, in which only
+//! its module is left. In the kernel, the scheduler, the unwinder, ftrace and sysfs are behind
+//! these traits. In user space, a simulated machine implements them.
 
 use super::{
     func::{
@@ -23,11 +23,11 @@ use super::{
     TaskState, //
 };
 
-/// What switching a task takes.
+/// The operations that switch a task.
 pub(crate) trait TaskHost {
     /// A task, idle tasks included. It lives as long as the visit or call it is passed to.
     type Task: Copy;
-    /// What names a func in messages.
+    /// The name of a func in messages.
     type Name: Copy + Send;
 
     /// The state that tasks switch to.
@@ -36,20 +36,20 @@ pub(crate) trait TaskHost {
     fn current(&self) -> Self::Task;
     /// The set of functions that `task` uses.
     fn state(&self, task: Self::Task) -> TaskState;
-    /// Sets what [`TaskHost::state`] reads, as one store.
+    /// Sets the state that [`TaskHost::state`] returns, in one store.
     fn set_state(&self, task: Self::Task, state: TaskState);
     /// Whether `task` still has to switch; `TIF_PATCH_PENDING`.
     fn pending(&self, task: Self::Task) -> bool;
-    /// Sets or clears what [`TaskHost::pending`] reads. Implies no ordering.
+    /// Sets or clears the flag that [`TaskHost::pending`] returns. Implies no ordering.
     fn set_pending(&self, task: Self::Task, pending: bool);
-    /// Clears what [`TaskHost::pending`] reads and returns what it was; a full barrier if it was
-    /// set.
+    /// Clears the flag that [`TaskHost::pending`] returns, and returns its old value. A full
+    /// barrier if the flag was set.
     fn test_and_clear_pending(&self, task: Self::Task) -> bool;
 
-    /// Whether the stack of a task that does not run can be told for sure.
+    /// Whether the stack of a task that does not run can be unwound reliably.
     fn have_reliable_stack(&self) -> bool;
-    /// Runs `body` while `task` keeps its place: it is the caller itself, or it is kept from
-    /// starting to run. Fails if the host cannot arrange that.
+    /// Runs `body` while `task` keeps its place: the task is the caller itself, or the host keeps
+    /// it from starting to run. Fails if the host cannot do that.
     fn with_task_still(
         &self,
         task: Self::Task,
@@ -60,12 +60,12 @@ pub(crate) trait TaskHost {
     /// Looks for functions that are about to change on the stack of `task`, inside
     /// [`TaskHost::with_task_still`].
     fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
-    /// Reports that `task` has switched, or why it could not when a pass looked at it. Must not
-    /// sleep. A switch may be reported inside [`TaskHost::with_task_still`].
+    /// Reports that `task` has switched, or the reason for which a pass could not switch it. Must
+    /// not sleep. A switch may be reported inside [`TaskHost::with_task_still`].
     fn report(&self, task: Self::Task, outcome: Outcome<Self::Name>);
-    /// Calls `body` on the CPU of `task`, in place of what runs there, and returns what it returns;
-    /// `None` if that CPU must not be disturbed. The task may have gone to another one meanwhile.
-    /// Sleeps.
+    /// Calls `body` on the CPU of `task`, in place of the task that runs there, and returns its
+    /// result. `None` if that CPU must not be disturbed, or is offline. `task` may have gone to
+    /// another CPU by then. Sleeps.
     fn in_place_of<R: Send>(&self, task: Self::Task, body: fn(&Self, Self::Task) -> R)
         -> Option<R>;
     /// `smp_rmb()`.
@@ -76,16 +76,16 @@ pub(crate) trait TaskHost {
     fn add_stragglers(&self, more: i32) -> i32;
     /// Sets that number.
     fn set_stragglers(&self, count: i32);
-    /// Has [`super::enable::try_complete`] called at once; from any context that a task
-    /// switches itself in.
+    /// Arranges for [`super::enable::try_complete`] to be called at once. Can be called in every
+    /// context in which a task switches itself.
     fn hurry(&self);
-    /// Whether to look at the tasks once each second and at no other time.
+    /// Whether passes look at the tasks once each second, and at no other time.
     fn retries_each_second(&self) -> bool;
 }
 
 /// The patches, their objects and funcs, and the func stacks.
 ///
-/// A query changes nothing. Everything else may sleep.
+/// Queries change nothing. All other operations may sleep.
 pub(crate) trait PatchHost {
     /// A patch that has been passed in.
     type Patch: Copy + PartialEq;
@@ -99,7 +99,7 @@ pub(crate) trait PatchHost {
     type Stack: Copy;
     /// The functions that are to enter ftrace together.
     type Batch: Default;
-    /// What can go wrong.
+    /// The errors of the host.
     type Error: Copy + From<Refusal>;
 
     /// The patches that are enabled or in transition, in the order of their loading.
@@ -108,64 +108,66 @@ pub(crate) trait PatchHost {
     fn add_patch(&self, patch: Self::Patch);
     /// The patch in transition.
     fn transition_patch(&self) -> Option<Self::Patch>;
-    /// Sets what [`PatchHost::transition_patch`] returns.
+    /// Sets the patch that [`PatchHost::transition_patch`] returns.
     fn set_transition_patch(&self, patch: Option<Self::Patch>);
     /// Whether the patch replaces all others.
     fn replaces(&self, patch: Self::Patch) -> bool;
-    /// The logical statement: is the patch enabled?
+    /// Whether the patch is enabled: a logical statement, not yet true of every task.
     fn enabled(&self, patch: Self::Patch) -> bool;
-    /// Sets what [`PatchHost::enabled`] returns.
+    /// Sets the value that [`PatchHost::enabled`] returns.
     fn set_enabled(&self, patch: Self::Patch, enabled: bool);
-    /// A task may be inside the patch's functions when its transition is over.
+    /// Notes that a forced transition may leave tasks inside the patch's functions.
     fn set_forced(&self, patch: Self::Patch);
     /// Makes the patch visible to the administrator.
     fn publish_patch(&self, patch: Self::Patch) -> Result<(), Self::Error>;
-    /// Takes the patch off [`PatchHost::patches`], if it is there, and lets go of its objects and
-    /// funcs, which are on no stack.
+    /// Takes the patch off [`PatchHost::patches`], if it is there, and drops the references to its
+    /// objects and funcs, which are on no stack.
     fn release_patch(&self, patch: Self::Patch);
-    /// Has a released patch depart, without `klp_mutex`: [`super::text`] ends its life.
+    /// Makes a released patch depart later, without `klp_mutex`: [`super::text`] ends its life.
     fn free_later(&self, patch: Self::Patch);
 
     /// The objects of a patch, loaded or not.
     fn objects(&self, patch: Self::Patch) -> impl Iterator<Item = Self::Object>;
     /// Whether two objects of different patches are the same.
     fn same_object(&self, one: Self::Object, other: Self::Object) -> bool;
-    /// Adds an object to hold nops to a patch: the same as one of another patch.
+    /// Adds an object for nops to a patch. It is the same object as `like`, which belongs to
+    /// another patch.
     fn add_nop_object(
         &self,
         patch: Self::Patch,
         like: Self::Object,
     ) -> Result<Self::Object, Self::Error>;
-    /// Whether the object holds nothing but nops, and goes with them.
+    /// Whether the object holds only nops, and is released together with them.
     fn is_nop_object(&self, object: Self::Object) -> bool;
-    /// Whether there is code to patch.
+    /// Whether the object is vmlinux, or a module that is loaded.
     fn loaded(&self, object: Self::Object) -> bool;
     /// Whether the object's funcs are on the func stacks.
     fn patched(&self, object: Self::Object) -> bool;
-    /// Sets what [`PatchHost::patched`] returns.
+    /// Sets the value that [`PatchHost::patched`] returns.
     fn set_patched(&self, object: Self::Object, patched: bool);
     /// Finds out whether the object is loaded, and makes it visible to the administrator.
     fn publish_object(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
-    /// Finds the functions of a loaded object, and writes the relocations that wait for it. If the
-    /// function fails, none of them is written.
+    /// Finds the functions of a loaded object, and writes the relocations that wait for it. If this
+    /// fails, none of the relocations stays written.
     fn resolve(&self, patch: Self::Patch, object: Self::Object) -> Result<(), Self::Error>;
     /// Runs a callback, if the patch has it. Only [`Callback::PrePatch`] may fail.
     fn call(&self, object: Self::Object, callback: Callback) -> Result<(), Self::Error>;
-    /// Whether [`Callback::PostUnpatch`] is owed.
+    /// Whether [`Callback::PostUnpatch`] has yet to run, because [`Callback::PrePatch`] has
+    /// succeeded.
     fn owes_post_unpatch(&self, object: Self::Object) -> bool;
-    /// Sets what [`PatchHost::owes_post_unpatch`] returns.
+    /// Sets the value that [`PatchHost::owes_post_unpatch`] returns.
     fn set_owes_post_unpatch(&self, object: Self::Object, owes: bool);
 
     /// The funcs of an object.
     fn funcs(&self, object: Self::Object) -> impl Iterator<Item = Self::Func>;
     /// The functions that an object's funcs change now.
     fn functions(&self, object: Self::Object) -> Result<Self::Functions, Self::Error>;
-    /// Whether the function that a func of the same object changes, in another patch, is one of
-    /// them.
+    /// Whether `functions` has the function that `func` changes. `func` belongs to the same object
+    /// in another patch.
     fn among(&self, functions: &Self::Functions, func: Self::Func) -> bool;
     /// Adds a nop to an object, for the function that a func of another patch changes.
     fn add_nop(&self, object: Self::Object, like: Self::Func) -> Result<(), Self::Error>;
-    /// Lets go of the nops of a patch and of the objects that hold nothing else.
+    /// Releases the nops of a patch, and the objects that hold only nops.
     fn release_nops(&self, patch: Self::Patch);
     /// Whether the func stands for the original function.
     fn is_nop(&self, func: Self::Func) -> bool;
@@ -173,11 +175,11 @@ pub(crate) trait PatchHost {
     fn publish_func(&self, object: Self::Object, func: Self::Func) -> Result<(), Self::Error>;
     /// The func's two booleans.
     fn func_state(&self, func: Self::Func) -> FuncState;
-    /// Makes a change that [`FuncState::after`] allows, and nothing else; returns whether it does.
+    /// Makes a change if [`FuncState::after`] allows it, and returns whether it does.
     fn change(&self, func: Self::Func, change: Change) -> bool;
 
-    /// The stack of the function that a resolved func changes, noted in `batch` if it is new to
-    /// ftrace.
+    /// Returns the stack of the function that a resolved func changes, and notes the function in
+    /// `batch` if it is not in ftrace yet.
     fn stack(&self, func: Self::Func, batch: &mut Self::Batch) -> Result<Self::Stack, Self::Error>;
     /// All func stacks.
     fn stacks(&self) -> impl Iterator<Item = Self::Stack>;
@@ -185,11 +187,12 @@ pub(crate) trait PatchHost {
     fn stack_of(&self, func: Self::Func) -> Option<Self::Stack>;
     /// The func on top of a stack.
     fn top(&self, stack: Self::Stack) -> Option<Self::Func>;
-    /// Sets which func all calls of the function go to, for every task, as one store. With `None`
-    /// the handler decides. The func is on top of the stack, and no nop.
+    /// Sets the func that all calls of the function go to, for every task, in one store. With
+    /// `None` the handler decides about each call. The func is on top of the stack, and is not a
+    /// nop.
     fn set_settled(&self, stack: Self::Stack, func: Option<Self::Func>);
-    /// Has ftrace follow [`PatchHost::set_settled`]: functions jump to the func that is set, if
-    /// that is possible, and call the handler if none is set. When this returns, every CPU does so.
+    /// Makes ftrace follow [`PatchHost::set_settled`]: a function jumps to the func that is set, if
+    /// it can jump, and calls the handler if none is set. When this returns, every CPU does so.
     ///
     /// Needs no memory. It only fails if ftrace has shut itself down.
     fn follow_settled(&self) -> Result<(), Self::Error>;
@@ -197,24 +200,27 @@ pub(crate) trait PatchHost {
     fn push(&self, func: Self::Func, stack: Self::Stack);
     /// Takes a func off its stack. Handlers may use it until [`PatchHost::reclaim`] returns.
     fn pop(&self, func: Self::Func);
-    /// Has ftrace call the handler for the functions of a batch, in one update.
+    /// Makes ftrace call the handler for the functions of a batch, in one update.
     fn enter_ftrace(&self, batch: Self::Batch) -> Result<(), Self::Error>;
-    /// Has ftrace stop calling it for all functions whose stack is empty, in one update, and waits
-    /// until every task that was ready to run has gone to sleep or to user space, if there was one.
+    /// Makes ftrace stop calling the handler for all functions that have an empty stack. Those that
+    /// have entered together leave in one update. If there were any, waits until every task that
+    /// was ready to run has gone to sleep or to user space.
     fn leave_ftrace(&self);
-    /// Lets tasks look for the functions that `patch`, in transition, changes now: those of its
-    /// patched objects, and the funcs below them on their stacks.
+    /// Publishes the index in which tasks look for the code that `patch`, which is in transition or
+    /// about to be, changes now: the functions of its patched objects, and the funcs below its own
+    /// on their stacks.
     fn publish_index(&self, patch: Self::Patch) -> Result<(), Self::Error>;
-    /// Nobody has to look for functions any more.
+    /// Withdraws the index: no task has to look for functions any more.
     fn withdraw_index(&self);
-    /// Waits until every CPU has left the sections without preemption that it was in, where RCU is
-    /// not watching included: handlers and switching tasks that began before are done after it.
+    /// Waits until every CPU has left the sections with preemption disabled that it was in, also
+    /// where RCU is not watching. Handlers that began before are done when this returns, and so are
+    /// tasks that had begun to switch.
     fn synchronize(&self);
-    /// [`PatchHost::synchronize`], and frees what only those can still have used: stacks that have
-    /// left ftrace, indexes that were withdrawn or replaced.
+    /// Calls [`PatchHost::synchronize`], and frees the memory that only such handlers and tasks can
+    /// still have used: stacks that have left ftrace, and indexes that were withdrawn or replaced.
     fn reclaim(&self);
 
-    /// Reports what happens to a patch.
+    /// Reports an event.
     fn tell(&self, event: Event<Self::Patch, Self::Object, Self::Error>);
     /// Warns, the first time, that an expectation does not hold.
     fn expect(&self, what: Expectation, holds: bool);
@@ -227,13 +233,14 @@ pub(crate) trait ModuleHost: PatchHost {
 
     /// Whether an object is this module.
     fn is_module(&self, object: Self::Object, module: Self::Module) -> bool;
-    /// Whether new patches find the module.
+    /// Sets whether new patches find the module.
     fn set_patchable(&self, module: Self::Module, patchable: bool);
-    /// The module is there: the object is loaded.
+    /// Attaches a module to its object, which is loaded from now on.
     fn attach(&self, object: Self::Object, module: Self::Module);
-    /// Undoes the relocations that [`PatchHost::resolve`] has written.
+    /// Clears the relocations that [`PatchHost::resolve`] has written.
     fn clear_relocations(&self, patch: Self::Patch, object: Self::Object);
-    /// The module is not there any more; its functions are forgotten.
+    /// Detaches the module from its object, which is not loaded any more, and forgets the addresses
+    /// of its functions.
     fn detach(&self, object: Self::Object);
 }
 
@@ -244,29 +251,30 @@ pub(crate) trait Host: PatchHost {
 
     /// How tasks are switched.
     fn tasks(&self) -> &Self::Tasks;
-    /// Sets what [`TaskHost::target`] reads, as one store.
+    /// Sets the state that [`TaskHost::target`] returns, in one store.
     fn set_target(&self, target: TaskState);
-    /// The transition starts, or turns round, now: see [`Host::elapsed`], [`Host::passes`] and
-    /// [`Host::nudges`].
+    /// Starts [`Host::elapsed`], [`Host::passes`] and [`Host::nudges`] from 0, because the
+    /// transition starts or turns round.
     fn restart_clock(&self);
     /// Milliseconds since [`Host::restart_clock`].
     fn elapsed(&self) -> u64;
-    /// How many passes there were since [`Host::restart_clock`].
+    /// The number of passes since [`Host::restart_clock`].
     fn passes(&self) -> u64;
-    /// Sets what [`Host::passes`] returns.
+    /// Sets the number that [`Host::passes`] returns.
     fn set_passes(&self, passes: u64);
-    /// How often tasks were nudged since [`Host::restart_clock`].
+    /// The number of times that tasks were nudged since [`Host::restart_clock`].
     fn nudges(&self) -> u64;
-    /// Sets what [`Host::nudges`] returns.
+    /// Sets the number that [`Host::nudges`] returns.
     fn set_nudges(&self, nudges: u64);
 
-    /// Visits every thread of every process; tasks are neither created nor freed meanwhile. They
-    /// would have to wait: a visit is short, and does not look at a stack.
+    /// Visits every thread of every process. No task is created or freed meanwhile, because forks
+    /// and exits have to wait. So visits are short, and do not check stacks.
     fn for_each_task(&self, visit: impl FnMut(TaskOf<Self>));
-    /// Visits the same threads while tasks are created and end: some are missed, and some that are
-    /// visited are dead. A thread that stays is visited in this scan or in a later one.
+    /// Visits the same threads, but lets tasks be created and end meanwhile. Some of these are
+    /// missed, and some that are visited are dead. A thread that stays is visited in this scan or
+    /// in a later one.
     fn scan_tasks(&self, visit: impl FnMut(TaskOf<Self>));
-    /// Visits the idle task of every possible CPU, with whether that CPU is online.
+    /// Visits the idle task of every possible CPU, and passes whether that CPU is online.
     ///
     /// CPUs come and go meanwhile, except inside [`Host::with_cpus_fixed`].
     fn for_each_idle_task(&self, visit: impl FnMut(TaskOf<Self>, bool));
@@ -276,21 +284,22 @@ pub(crate) trait Host: PatchHost {
     fn wake_idle(&self, task: TaskOf<Self>);
     /// Has a task that runs in user space enter the kernel, and leave it, where it switches.
     fn kick(&self, task: TaskOf<Self>);
-    /// Wakes a task that sleeps interruptibly, so that it passes through a switching point: a
-    /// kernel thread by a wake-up, any other by a signal that is not delivered.
+    /// Wakes up a task that sleeps interruptibly, so that it comes to a place where it can switch:
+    /// a kernel thread by a wake-up, any other task by a signal that is not delivered.
     fn nudge(&self, task: TaskOf<Self>);
     /// Lets `__schedule()` try to switch the calling task, or stops that.
     fn set_sched_switching(&self, on: bool);
-    /// Has [`super::enable::try_complete`] called again after so many milliseconds, about.
+    /// Arranges for [`super::enable::try_complete`] to be called again after about `delay`
+    /// milliseconds.
     fn retry_after(&self, delay: u64);
     /// `smp_wmb()`.
     fn write_barrier(&self);
 }
 
-/// The tasks, for as long as one of them may be in the text of a departing patch. Such a patch has
-/// been released, and its module has not.
+/// The tasks that may be in the text of a departing patch. Such a patch has been released, but its
+/// module has not.
 ///
-/// Used without `klp_mutex`, by one caller at a time.
+/// There is one caller at a time, which does not hold `klp_mutex`.
 pub(crate) trait TextHost {
     /// A departing patch.
     type Patch: Copy + Send;
@@ -306,7 +315,8 @@ pub(crate) trait TextHost {
     fn take_departing(&self) -> Option<Self::Patch>;
     /// Puts one behind the others.
     fn add_departing(&self, patch: Self::Patch);
-    /// Ends it all: the patch's module can be unloaded, with the patch.
+    /// Drops the reference to the patch's module, which can be unloaded then, together with the
+    /// patch.
     fn put_module(&self, patch: Self::Patch);
     /// Whether [`PatchHost::set_forced`] was called for the patch.
     fn forced(&self, patch: Self::Patch) -> bool;
@@ -314,11 +324,11 @@ pub(crate) trait TextHost {
     /// Waits until every task that was ready to run has gone to sleep or to user space of its own
     /// accord.
     fn wait_for_runnable_tasks(&self);
-    /// Visits every task that can run, but for idle tasks: as [`Host::for_each_task`].
+    /// Visits every task that can run, except for idle tasks, as [`Host::for_each_task`] does.
     fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
     /// The same as [`Host::scan_tasks`].
     fn scan_tasks(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
-    /// As [`TaskHost::in_place_of`], with a patch.
+    /// The same as [`TaskHost::in_place_of`], with a patch.
     fn in_place_of<R: Send>(
         &self,
         patch: Self::Patch,
@@ -326,14 +336,15 @@ pub(crate) trait TextHost {
         body: fn(&Self, Self::Patch, <Self::Tasks as TaskHost>::Task) -> R,
     ) -> Option<R>;
 
-    /// From now on no task has been seen outside, new tasks as little as their parents.
+    /// Begins a new look: from now on no task counts as seen outside. A new task counts as its
+    /// parent does.
     fn begin_look(&self);
     /// Whether the task, or a parent before it forked, has been seen outside.
     fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task) -> bool;
-    /// Notes that it has.
+    /// Notes that the task has been seen outside.
     fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task);
-    /// Whether the task is in the patch's text, or its stack leads there. Inside
-    /// [`TaskHost::with_task_still`], of a task that does not run elsewhere.
+    /// Whether the task is in the patch's text, or its stack leads there. The caller is inside
+    /// [`TaskHost::with_task_still`], and the task does not run elsewhere.
     fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task) -> bool;
 }
 

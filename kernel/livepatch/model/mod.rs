@@ -4,9 +4,9 @@
 //!
 //! This is the code that decides: which state a func may go to, which function a redirected call
 //! reaches, which task may switch, when a transition is complete. It depends on [`core`] alone. It
-//! knows no kernel type, allocates nothing and has no `unsafe`; what it needs of the machine it
-//! asks of the [`Host`]. The same files are compiled into the kernel, into KUnit under UML, and
-//! into user-space tests.
+//! knows no kernel type, allocates nothing and has no `unsafe`. It asks a [`Host`] for everything
+//! that it needs of the machine. The same files are compiled into the kernel, into KUnit under UML,
+//! and into user-space tests.
 //!
 //! | file | decides |
 //! |---|---|
@@ -14,17 +14,17 @@
 //! | [`patch`] | how funcs and objects get onto the func stacks and into ftrace, and back |
 //! | [`enable`] | the life of a patch: enabled, disabled, reversed, forced, freed |
 //! | [`transition`] | how the tasks move from one set of functions to the other |
-//! | [`replace`] | what an atomic replace puts in and takes out |
-//! | [`modules`] | what happens when a module comes or goes |
+//! | [`replace`] | which nops an atomic replace adds, and which funcs it removes |
+//! | [`modules`] | how patches are applied to a module that comes, and reverted on one that goes |
 //! | [`text`] | when a livepatch's module can go |
 //! | [`redirect`] | which function the ftrace handler jumps to |
 //! | [`relocs`] | in which order relocations are written, and which are cleared again |
 //! | [`blocker`] | whether a stack holds a function that is about to change |
-//! | [`state`] | which patches get along |
+//! | [`state`] | which patches are compatible |
 //! | [`symbols`] | which of several symbols of the same name is meant |
-//! | [`settle`] | when a call is the same for every task |
+//! | [`settle`] | when a call reaches the same function for every task |
 //! | [`shadow`] | which shadow variable is kept |
-//! | [`names`] | what the names of livepatch sections and symbols mean |
+//! | [`names`] | which object and symbol the names of livepatch sections and symbols refer to |
 
 #![deny(unsafe_code)]
 
@@ -59,7 +59,7 @@ pub(crate) use self::host::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 pub(crate) enum TaskState {
-    /// No transition is in progress; the question does not arise.
+    /// No transition is in progress, so there is only one set of functions.
     Idle = -1,
     /// The functions from before the patch.
     Unpatched = 0,
@@ -92,22 +92,22 @@ impl TaskState {
 pub(crate) enum Blocker<N> {
     /// The architecture has no reliable stack traces: only kernel exit and the idle loop switch.
     NoReliableStack,
-    /// It runs on another CPU, so its stack cannot be looked at.
+    /// It runs on another CPU, so its stack cannot be checked.
     Running,
     /// Its stack could not be walked to the end.
     UnreliableStack,
-    /// A function that is about to change is on its stack; its name.
+    /// A function that is about to change is on its stack. The field is the name of the func.
     SleepsOn(N),
-    /// The host could not tell; its error code, negative.
+    /// The host could not keep it still. The field is the host's error code, a negative number.
     Other(i32),
 }
 
-/// How a task came to switch.
+/// The way in which a task has switched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Way {
-    /// Its stack was looked at while it was still.
+    /// A pass checked its stack while it was still.
     StackCheck,
-    /// It looked at its own stack, in `__schedule()`.
+    /// It checked its own stack, in `__schedule()`.
     Schedule,
     /// It left the kernel.
     KernelExit,
@@ -115,7 +115,8 @@ pub(crate) enum Way {
     IdleLoop,
     /// An idle task's CPU is offline.
     Offline,
-    /// Its parent had switched before it was on the task list. The task may yet never run.
+    /// Its parent had switched before it was on the task list. The fork can still fail, and then
+    /// the task never runs.
     Fork,
     /// The administrator forced the transition.
     Forced,
@@ -130,21 +131,21 @@ pub(crate) struct Tally {
     pub(crate) tasks: u32,
 }
 
-/// Why the rules refuse to do something; the host has an error of its own for each.
+/// The reason for which the rules refuse a request. The host has an error for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// It makes no sense in this state; `EINVAL`.
+    /// The request makes no sense in this state: `EINVAL`.
     Invalid,
-    /// A patch is in transition; `EBUSY`.
+    /// A patch is in transition: `EBUSY`.
     Busy,
 }
 
-/// Conditions that the rules rely on, and check all the same. The kernel warns of each once.
+/// Conditions that the rules rely on, and check nevertheless. The kernel warns of each once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Expectation {
     /// No transition is in progress when one is prepared.
     NoTransition,
-    /// No task knows of a transition when one is prepared.
+    /// All tasks are idle when a transition is prepared.
     TaskIsIdle,
     /// Every func of a patch can begin a transition, and end it.
     FuncInTransition,
@@ -184,22 +185,22 @@ pub(crate) enum Shown<P, O> {
     Patched(O),
 }
 
-/// How far a transition is. While a stage is reported, the administrator reads the values that go
-/// with it.
+/// A stage of a transition. When the rules report a stage, the patch's files show the values that
+/// go with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
     /// Tasks have been asked to switch.
     Started,
     /// Tasks have been asked to switch back.
     Reversed,
-    /// Tasks have been switched by decree.
+    /// All tasks have been switched by force.
     Forced,
     /// The transition is over.
     Completed,
 }
 
-/// Everything that the rules report of patches and transitions. The host decides which of it is
-/// logged, which is traced, and which wakes up processes that wait for it.
+/// An event of a patch or of its transition, which the rules report. The host decides whether it
+/// logs the event, traces it, or wakes up processes that wait for it.
 ///
 /// `P`, `O` and `E` are a host's patches, objects and errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -224,13 +225,13 @@ pub(crate) enum Event<P, O, E> {
         by: P,
     },
 
-    /// Symbols or relocations of a patch for a module that is coming cannot be resolved.
+    /// The symbols or relocations that a patch has for a module that is coming cannot be resolved.
     ResolveFailed(P, O, E),
     /// A patch is about to be applied to a module that is coming.
     Applying(P, O),
     /// The patch cannot be applied.
     ApplyFailed(P, O, E),
-    /// Therefore the module is refused.
+    /// The module is refused, because a patch cannot be applied to it.
     Refusing(P, O),
     /// A patch is about to be reverted on a module that is going.
     Reverting(P, O),
@@ -245,11 +246,11 @@ pub(crate) enum Event<P, O, E> {
     Canceling(P),
     /// Tasks that have not switched for a long time are about to be woken up.
     Signaling,
-    /// Tasks are about to be switched by decree.
+    /// All tasks are about to be switched by force.
     Forcing(P),
     /// All tasks have switched.
     Switched(P),
-    /// The target state is about to become the only one.
+    /// The target state is about to become the only state.
     Completing(P),
     /// The transition is over.
     Complete(P),
@@ -257,11 +258,12 @@ pub(crate) enum Event<P, O, E> {
     /// A value has just changed.
     Changed(Shown<P, O>),
     /// The transition of the patch has come to a stage. A transition that is given up before it
-    /// starts has none. The patch is visible to the administrator until this returns.
+    /// starts has no stages. The patch stays visible to the administrator until the host has dealt
+    /// with the event.
     Reached(P, Stage),
 }
 
-/// What became of an attempt to switch a task.
+/// The result of an attempt to switch a task.
 ///
 /// `N` is the name of a func.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -275,12 +277,12 @@ pub(crate) enum Outcome<N> {
 /// The callbacks that a patch has for an object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Callback {
-    /// Before its funcs are put onto the stacks.
+    /// Runs before the object's funcs are put onto the stacks.
     PrePatch,
-    /// When every task uses them.
+    /// Runs when every task uses the funcs.
     PostPatch,
-    /// Before the transition in which tasks stop to use them.
+    /// Runs before the transition in which tasks stop using the funcs.
     PreUnpatch,
-    /// When they are off the stacks.
+    /// Runs when the funcs are off the stacks.
     PostUnpatch,
 }

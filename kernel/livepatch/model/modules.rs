@@ -13,7 +13,8 @@ use super::{
     ModuleHost, //
 };
 
-/// Applies the enabled patches to a module that is being loaded, or none and fails. Sleeps.
+/// Applies the enabled patches to a module that is being loaded. If one fails, reverts those before
+/// it. Sleeps.
 pub(crate) fn coming<H: ModuleHost>(host: &H, module: H::Module) -> Result<(), H::Error> {
     // New patches find the module from now on.
     host.set_patchable(module, true);
@@ -65,7 +66,7 @@ fn arrive<H: ModuleHost>(host: &H, patch: H::Patch, object: H::Object) -> Result
     Ok(())
 }
 
-/// Patches the functions of a module that is coming, or none and fails.
+/// Patches all functions of a module that is coming, or fails and patches none.
 fn patch_coming<H: ModuleHost>(
     host: &H,
     patch: H::Patch,
@@ -76,7 +77,7 @@ fn patch_coming<H: ModuleHost>(
     patch::patch_object(host, object, when)
         .and_then(|()| match when {
             Circumstance::Settled => Ok(()),
-            // Tasks that check their own stack have to look for this object's functions, too.
+            // Tasks that check their own stack have to look for the functions of this object, too.
             Circumstance::InTransition => host.publish_index(patch).inspect_err(|_| {
                 patch::unpatch_object(host, object, when);
             }),
@@ -88,7 +89,7 @@ fn patch_coming<H: ModuleHost>(
         })
 }
 
-/// Reverts all patches, or those before `end`, on the module.
+/// Reverts all patches on the module, or those before `end`.
 fn leave_all<H: ModuleHost>(host: &H, module: H::Module, end: Option<H::Patch>) {
     for patch in host.patches().take_while(|&patch| Some(patch) != end) {
         if let Some(object) = find_object(host, patch, module) {
@@ -101,20 +102,20 @@ fn leave_all<H: ModuleHost>(host: &H, module: H::Module, end: Option<H::Patch>) 
 fn leave<H: ModuleHost>(host: &H, patch: H::Patch, object: H::Object) {
     let when = Circumstance::of(host, patch);
 
-    // The callback was run at the start of the transition, if that is to unpatch; if not, the
+    // A transition that unpatches has run the callback at its start. In one that patches, the
     // object was never reported patched.
     if when == Circumstance::Settled {
         patch::call(host, object, Callback::PreUnpatch);
     }
     host.tell(Event::Reverting(patch, object));
-    // If ftrace cannot follow, it has shut itself down. The module goes, and its jumps with it.
+    // If ftrace cannot follow, it has shut itself down. The module goes, and its jumps go with it.
     let _ = settle::handle_object(host, object);
     patch::unpatch_object(host, object, when);
     if when == Circumstance::InTransition {
-        // Without memory, the old index stays: some task may switch later than it could.
+        // If there is no memory, the old index stays, and some task may switch later than it could.
         let _ = host.publish_index(patch);
     }
-    // The module may come back, and its funcs onto the stacks again.
+    // The module may come back, and its funcs may go onto the stacks again.
     host.reclaim();
     patch::post_unpatch(host, object);
     host.clear_relocations(patch, object);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the names of a livepatch module's ELF sections and symbols mean.
+//! Parsers for the names of a livepatch module's ELF sections and symbols.
 //!
-//! Both parsers are total: whatever the bytes, they return. They accept what the C core's
-//! `sscanf()` formats accept, see `Documentation/livepatch/module-elf-format.rst`.
+//! Both parsers are total: they return for all sequences of bytes. They accept the names that the
+//! `sscanf()` formats of the C core accept: see `Documentation/livepatch/module-elf-format.rst`.
 
-/// Longest name of an object, in bytes; what every architecture's `MODULE_NAME_LEN` has room for.
+/// Longest name of an object, in bytes. `MODULE_NAME_LEN` has room for it on every architecture.
 pub(crate) const OBJECT_MAX: usize = 55;
 /// Longest name of a symbol, in bytes: `KSYM_NAME_LEN - 1`.
 pub(crate) const SYMBOL_MAX: usize = 511;
@@ -17,12 +17,12 @@ pub(crate) struct Symbol<'a> {
     pub(crate) object: &'a [u8],
     /// Its name.
     pub(crate) name: &'a [u8],
-    /// Which of the symbols of that name, from 1; 0 if there must be one.
+    /// The position among the symbols of that name, from 1; 0 if there must be only one.
     pub(crate) position: usize,
 }
 
-/// The bytes of `text` up to `end`, if there are between 1 and `max` of them, and what begins with
-/// `end`; without any `end`, all of them.
+/// Splits `text` before the first `end`, or after `max` bytes if `end` does not come before that.
+/// `None` if the first part is empty.
 fn until(text: &[u8], end: u8, max: usize) -> Option<(&[u8], &[u8])> {
     let len = text.iter().take(max).take_while(|&&b| b != end).count();
     if len == 0 {
@@ -31,8 +31,7 @@ fn until(text: &[u8], end: u8, max: usize) -> Option<(&[u8], &[u8])> {
     text.split_at_checked(len)
 }
 
-/// Whether `sscanf()` skips the byte before a number: the kernel's `isspace()`, whose character set
-/// is Latin-1.
+/// Whether `sscanf()` skips the byte before a number: the kernel's `isspace()` for Latin-1.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r' | 0xa0)
 }
@@ -40,16 +39,16 @@ fn is_space(byte: u8) -> bool {
 /// The object that the relocations of the section called `name` are for:
 /// `.klp.rela.OBJECT.SECTION`.
 ///
-/// Of an object's name that is too long, the part that is not.
+/// If the name of the object is longer than [`OBJECT_MAX`] bytes, only that many are returned.
 pub(crate) fn section_object(name: &[u8]) -> Option<&[u8]> {
     let rest = name.strip_prefix(b".klp.rela.")?;
     until(rest, b'.', OBJECT_MAX).map(|(object, _)| object)
 }
 
-/// What the symbol called `name` stands for: `.klp.sym.OBJECT.SYMBOL,POSITION`.
+/// The symbol that the name `.klp.sym.OBJECT.SYMBOL,POSITION` refers to.
 ///
-/// What follows the number is ignored, and a number that is too large is the largest there is, as
-/// for `sscanf()`.
+/// As in `sscanf()`, bytes after the number are ignored, and a number that is too large becomes the
+/// largest number.
 pub(crate) fn symbol(name: &[u8]) -> Option<Symbol<'_>> {
     let rest = name.strip_prefix(b".klp.sym.")?;
     let (object, rest) = until(rest, b'.', OBJECT_MAX)?;

@@ -2,10 +2,10 @@
 
 //! Objects and funcs: onto the func stacks and into ftrace, and back.
 //!
-//! All functions of an object that nobody else patches enter ftrace in one update, and all that
-//! nobody patches any more leave it in one. What callers and the log see is as if they had gone
-//! one by one: an object is patched entirely or not at all, and the function that is refused is
-//! the first that would have been.
+//! The functions of an object that no other patch changes enter ftrace in one update, and those
+//! that no patch changes any more leave it in one. To callers and in the log, this looks as if the
+//! functions had entered one by one: an object is patched entirely or not at all, and a message
+//! names the function that would have been refused first.
 
 use super::{
     func::Change,
@@ -17,17 +17,17 @@ use super::{
     Shown, //
 };
 
-/// What the patch is doing while one of its objects is patched or unpatched.
+/// The situation of a patch while one of its objects is patched or unpatched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Circumstance {
-    /// It is in transition: tasks differ in which functions they use.
+    /// It is in transition: some tasks use its functions, and some do not.
     InTransition,
     /// It is settled, or replaced by one that is; no task is inside the functions.
     Settled,
 }
 
 impl Circumstance {
-    /// That of `patch` now.
+    /// The present circumstance of `patch`.
     pub(super) fn of<H: PatchHost>(host: &H, patch: H::Patch) -> Self {
         if host.transition_patch() == Some(patch) {
             Self::InTransition
@@ -37,12 +37,12 @@ impl Circumstance {
     }
 }
 
-/// Which funcs of an object.
+/// A choice among the funcs of an object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Which {
     /// All of them.
     All,
-    /// Those that stand for the original function.
+    /// The nops, which stand for the original functions.
     Nops,
 }
 
@@ -100,11 +100,12 @@ fn push_funcs<H: PatchHost>(
         host.push(func, stack);
         Ok(())
     });
-    // Those before one that cannot be pushed would have been refused first.
+    // The funcs of the batch come before one that cannot be pushed. So if ftrace refuses the batch,
+    // its error counts.
     host.enter_ftrace(batch).and(pushed)
 }
 
-/// Takes the funcs of an object off their stacks. Without effect on ftrace.
+/// Takes the funcs of an object off their stacks. The functions stay in ftrace.
 fn pop_funcs<H: PatchHost>(host: &H, object: H::Object, which: Which, when: Circumstance) {
     let change = match when {
         Circumstance::InTransition => Change::Unpatch,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which function a call of a patched function reaches.
+//! The function that a call of a patched function reaches.
 //!
 //! Everything here runs in the ftrace handler, on any CPU, in any context, while funcs are pushed
 //! and removed: it takes no lock and calls nothing that can be traced.
@@ -9,16 +9,16 @@ use super::TaskState;
 
 /// One func stack and the calling task, as the ftrace handler sees them.
 ///
-/// Every method is one load that may race with a store of the side that holds `klp_mutex`.
+/// Every method is one load, which may race with a store by a holder of `klp_mutex`.
 pub(crate) trait Stack: Copy {
     /// A func on the stack.
     type Func: Copy;
-    /// Where a call can go on.
+    /// A place where a call can go on.
     type Target;
 
-    /// Where all calls go on, if the stack is settled.
+    /// The place where all calls go on, if the stack is settled.
     fn settled(&self) -> Option<Self::Target>;
-    /// Where calls go on that a func redirects, unless it has no such place.
+    /// The place where a call that `func` redirects goes on, if the func has one.
     fn target(&self, func: Self::Func) -> Option<Self::Target>;
     /// The func that was pushed last.
     fn top(&self) -> Option<Self::Func>;
@@ -32,18 +32,18 @@ pub(crate) trait Stack: Copy {
     fn task_state(&self) -> TaskState;
     /// `smp_rmb()`.
     fn read_barrier(&self);
-    /// The calling task is idle in the middle of a transition. Returns the transition's target,
-    /// and warns once, unless the task is one that no walk over the tasks finds any more.
+    /// Returns the transition's target if the calling task is idle in the middle of a transition.
+    /// Warns once, unless no walk over the tasks finds the task any more.
     fn target_of_idle(&self) -> TaskState;
 }
 
-/// Where the call must go on, or `None` for the original function.
+/// Returns the place where the call must go on, or `None` for the original function.
 #[inline(always)]
 pub(crate) fn redirect<S: Stack>(stack: S) -> Option<S::Target> {
     // A task that has switched sees that the stack is not settled any more: its switch orders this
     // load after the store in `settle::handle()`, see `transition::update()` and the write barrier
-    // in `transition::start()`. A task that has not switched may see the old target. That is where
-    // its calls go on until it does.
+    // in `transition::start()`. A task that has not switched may see the old target, which is
+    // right: its calls go on there until it switches.
     match stack.settled() {
         Some(target) => Some(target),
         None => decide(stack),
@@ -54,13 +54,13 @@ pub(crate) fn redirect<S: Stack>(stack: S) -> Option<S::Target> {
 /// pays nothing for it.
 #[inline(never)]
 fn decide<S: Stack>(stack: S) -> Option<S::Target> {
-    // Empty between the removal of the last func and the end of the ftrace update, and only after
-    // every task has gone back to the original function.
+    // The stack is empty between the removal of the last func and the end of the ftrace update, and
+    // only after every task has gone back to the original function.
     let top = stack.top()?;
 
     // Orders the load of the top before the load of its `transition`: a func that is seen on the
-    // stack is seen to be in transition. Pairs with the write barrier in `enable::begin()`.
-    // On the way down, where funcs are on the stack already, what orders is the task's own switch:
+    // stack is seen to be in transition. Pairs with the write barrier in `enable::begin()`. When
+    // unpatching, the funcs are on the stack already, and the task's own switch orders the loads:
     // see `transition::update()` and the write barrier in `transition::start()`.
     stack.read_barrier();
 
@@ -82,8 +82,8 @@ fn decide<S: Stack>(stack: S) -> Option<S::Target> {
 
 /// The same for a task that is idle while the func on top is in transition.
 ///
-/// Only a task in its last `__schedule()` is: it has been in no transition, and goes on with the
-/// functions from before this one.
+/// Only a task in its last `__schedule()` is idle then. It is in no transition, and goes on with
+/// the functions from before this one.
 #[cold]
 #[inline(never)]
 fn decide_for_idle<S: Stack>(stack: S, top: S::Func) -> Option<S::Target> {
@@ -93,10 +93,10 @@ fn decide_for_idle<S: Stack>(stack: S, top: S::Func) -> Option<S::Target> {
     }
 }
 
-/// Where a call goes on that a func redirects.
+/// The place where a call that `func` redirects goes on.
 #[inline(always)]
 fn target<S: Stack>(stack: S, func: S::Func) -> Option<S::Target> {
-    // Jumping to the original function would come back here for ever: let it run instead.
+    // A jump to the original function would come back here for ever. Let the call go on instead.
     if stack.is_nop(func) {
         None
     } else {

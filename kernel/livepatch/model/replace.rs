@@ -2,9 +2,9 @@
 
 //! Atomic replace: a patch that takes the place of all that are enabled.
 //!
-//! For the time of the transition, what they change and it does not is redirected by nops, which
-//! stand for the original functions. Afterwards the replaced patches are unpatched and freed, and
-//! the nops as well.
+//! For each function that the older patches change and the new patch does not, the new patch gets a
+//! nop, which stands for the original function during the transition. After the transition, the
+//! replaced patches and the nops are unpatched and freed.
 
 use super::{
     patch::{
@@ -47,11 +47,11 @@ pub(crate) fn add_nops<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H:
     Ok(())
 }
 
-/// Unpatches what a patch replaces, and its nops, when every task uses the patch.
+/// Unpatches the patches that `patch` replaces, and its own nops, when every task uses `patch`.
 ///
-/// Every call is redirected by the patch, which is above the ones it replaces; what only a nop
-/// redirects is as good as unpatched. A task that was forced may still be on its way through one
-/// of them, which is why those stay.
+/// The funcs of `patch` are above those that it replaces, and so redirect every call. A function
+/// with a nop on top runs its original code already. If the transition was forced, a task may still
+/// be inside a function of a replaced patch. That patch is marked as forced: see [`super::text`].
 pub(crate) fn unpatch_replaced<H: PatchHost>(host: &H, patch: H::Patch) {
     for older in replaced(host, patch) {
         patch::set_enabled(host, older, false);

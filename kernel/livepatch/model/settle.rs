@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! When a call of a patched function is the same for every task.
+//! When a call of a patched function reaches the same function for every task.
 //!
-//! A func stack is *handled* or *settled*. Of a function that is handled, the ftrace handler looks
-//! at the stack and at the calling task for each call. Of a function that is settled, every call
-//! goes to the top of the stack: the handler looks no further, or the function jumps there and the
-//! handler is not called.
+//! A func stack is *handled* or *settled*. If a function is handled, the ftrace handler looks at
+//! the stack and at the calling task for each call. If a function is settled, every call goes to
+//! the func on top of the stack: the handler looks no further, or the function jumps there and does
+//! not call the handler.
 //!
-//! A stack is settled between transitions alone. [`handle`] comes before the first thing that a
-//! transition changes, and [`settle`] after the last. In between, the handler says of each call
-//! what a settled stack has said before, until a task switches.
+//! A stack is settled only between transitions. [`handle`] comes before the first change of a
+//! transition, and [`settle`] after the last. After [`handle`], the handler sends the calls of a
+//! task to the func that the stack was settled on, until the task switches.
 
 use super::PatchHost;
 
-/// Has the handler decide about all calls of the functions that `patch` changes, before a
+/// Makes the handler decide about all calls of the functions that `patch` changes, before a
 /// transition of the patch. Sleeps.
 ///
 /// When this returns, no CPU jumps past the handler. A task that has jumped is inside the function
@@ -21,7 +21,8 @@ use super::PatchHost;
 ///
 /// # Errors
 ///
-/// Those of [`PatchHost::follow_settled`]. Nothing may be changed then.
+/// The errors of [`PatchHost::follow_settled`]. After an error, the caller must not change
+/// anything.
 pub(crate) fn handle<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::Error> {
     for object in host.objects(patch) {
         unsettle(host, object);
@@ -29,7 +30,7 @@ pub(crate) fn handle<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::E
     host.follow_settled()
 }
 
-/// The same for the functions of one object. Sleeps.
+/// Does the same for the functions of one object. Sleeps.
 ///
 /// # Errors
 ///
@@ -49,14 +50,14 @@ fn unsettle<H: PatchHost>(host: &H, object: H::Object) {
 
 /// Settles all stacks, unless a patch is in transition. Sleeps.
 ///
-/// Handlers that have begun before say the same of each call, so that nothing has to be waited for.
-/// Where ftrace cannot follow, the handler goes on to be called.
+/// Handlers that began before send each call to the same func, so there is nothing to wait for. If
+/// ftrace cannot follow, functions go on to call the handler.
 pub(super) fn settle<H: PatchHost>(host: &H) {
     if host.transition_patch().is_some() {
         return;
     }
     for stack in host.stacks() {
-        // It is no nop: those are gone when the transition of their patch is over.
+        // The func on top is not a nop: nops are gone when the transition of their patch is over.
         host.set_settled(stack, host.top(stack));
     }
     let _ = host.follow_settled();

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Shadow variables: which one is kept, and how large their table is.
+//! Shadow variables: the choice of the variable that is kept, and the size of their table.
 //!
-//! A variable is known by the structure it belongs to and an identifier. There is at most one of
-//! each pair; the constructor runs only for the one that is kept, and nobody finds it before that
-//! is done.
+//! The key of a variable is the structure that it belongs to and an identifier. There is at most
+//! one variable with each key. The constructor runs only for a variable that is kept, and readers
+//! find the variable only after it has run.
 
-/// The table of shadow variables, and what makes them.
+/// The table of shadow variables, and the operations that make a variable.
 ///
-/// One value stands for one call: a key, and how to make the variable.
+/// One value stands for one call: it has the key, and everything that is needed to make the
+/// variable.
 pub(crate) trait Table {
-    /// What a caller gets of a variable in the table.
+    /// The data of a variable in the table, as a caller gets it.
     type Data: Copy;
-    /// A variable that nobody finds yet. Freed if it is dropped.
+    /// A variable that is not in the table yet. It is freed if it is dropped.
     type New;
     /// The lock that serializes changes, held until this is dropped.
     type Guard;
@@ -25,13 +26,13 @@ pub(crate) trait Table {
     fn lock(&self) -> Self::Guard;
     /// The variable with the key, which stays there as long as the lock is held.
     fn find_locked(&self, guard: &Self::Guard) -> Option<Self::Data>;
-    /// Runs the constructor; on failure, its error.
+    /// Runs the constructor. If the constructor fails, returns its error.
     fn construct(&self, new: &Self::New, guard: &Self::Guard) -> Result<(), i32>;
     /// Puts the variable into the table.
     fn insert(&self, new: Self::New, guard: &Self::Guard) -> Self::Data;
-    /// Warns of a variable that exists.
+    /// Warns that the variable exists already.
     fn warn_duplicate(&self);
-    /// Tells the log of a constructor that failed.
+    /// Logs that a constructor has failed.
     fn report_constructor(&self, error: i32);
 }
 
@@ -49,7 +50,7 @@ enum Kept<T> {
 /// its callers.
 #[inline(always)]
 fn make<T: Table>(table: &T) -> Option<Kept<T::Data>> {
-    // Outside the lock, so that the allocation can sleep.
+    // Allocate outside the lock, so that the allocation can sleep.
     let new = table.allocate()?;
     let guard = table.lock();
     if let Some(data) = table.find_locked(&guard) {
@@ -98,11 +99,12 @@ pub(crate) const SMALLEST_ORDER: u32 = 10;
 /// The number of heads beyond which the table does not grow, as a power of two.
 const LARGEST_ORDER: u32 = 28;
 
-/// How many variables a table is kept for.
+/// The numbers of variables for which a table keeps its size.
 ///
-/// Between one variable for 8 heads, and one for each, it stays; it is made to have 1 to 2 heads
-/// for each variable: removing all visits the heads, too. So the effort is that of some insertions
-/// or removals, a fixed number of them.
+/// A table keeps its size while it has between one variable for 8 heads and one variable for each
+/// head. A new table gets 1 to 2 heads for each variable, and not more, because removing all
+/// variables visits the heads, too. So each insertion or removal bears a fixed share of the cost of
+/// a resize.
 pub(crate) struct Limits {
     /// With fewer variables, the table shrinks.
     pub(crate) fewest: usize,

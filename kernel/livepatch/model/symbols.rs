@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which of several symbols of the same name is meant, and how far a symbol reaches.
+//! The choice among several symbols of the same name, and the extents of symbols.
 
 use core::ops::Range;
 
 /// A search for one symbol by name and position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Search {
-    /// Which of the symbols of that name, from 1; 0 if there must be one.
+    /// The position among the symbols of that name, from 1; 0 if there must be only one.
     position: usize,
     count: usize,
     address: usize,
@@ -18,9 +18,9 @@ pub(crate) struct Search {
 pub(crate) enum Failure {
     /// There is no such symbol.
     NotFound,
-    /// There are several, and it is not said which.
+    /// There are several, and the search has no position.
     Ambiguous,
-    /// There are not as many.
+    /// There are fewer symbols of that name than the position.
     TooFew,
 }
 
@@ -34,7 +34,7 @@ impl Search {
         }
     }
 
-    /// Which of the symbols is meant.
+    /// The position that the search was made with.
     pub(crate) fn position(self) -> usize {
         self.position
     }
@@ -49,7 +49,8 @@ impl Search {
         self.is_over()
     }
 
-    /// One more than wanted tells that the name is ambiguous.
+    /// Without a position, the search looks for a second symbol, which shows that the name is
+    /// ambiguous.
     fn is_over(self) -> bool {
         match self.position {
             0 => self.count > 1,
@@ -57,7 +58,7 @@ impl Search {
         }
     }
 
-    /// The address of the symbol that is meant.
+    /// The address of the symbol that was searched for.
     pub(crate) fn result(self) -> Result<usize, Failure> {
         if self.address == 0 {
             Err(Failure::NotFound)
@@ -71,16 +72,17 @@ impl Search {
     }
 }
 
-/// An address, and how far the symbol reaches that it belongs to.
+/// An address, and the extent of the symbol that it belongs to.
 ///
 /// A symbol reaches to the next one, or to the end of the region of memory that it is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Extent {
     /// The address that is looked up.
     address: usize,
-    /// The last symbol at or below the address, of those that this extent has been told of.
+    /// The last symbol at or below the address, among those that [`see`] and [`finish`] have noted
+    /// here.
     start: Option<usize>,
-    /// The first symbol above the address, of those that this extent has been told of.
+    /// The first symbol above the address, among those that [`see`] and [`finish`] have noted here.
     end: usize,
 }
 
@@ -109,7 +111,7 @@ impl Extent {
 
 /// Sees a symbol at `at`, on behalf of all `extents`, which are sorted by their addresses.
 ///
-/// Only the two extents next to the symbol are told. [`finish`] tells the others.
+/// This notes the symbol only in the two extents next to it. [`finish`] notes it in the others.
 pub(crate) fn see(extents: &mut [Extent], at: usize) {
     let (below, others) = extents
         .split_at_mut_checked(extents.partition_point(|extent| extent.address < at))
@@ -124,7 +126,8 @@ pub(crate) fn see(extents: &mut [Extent], at: usize) {
 
 /// Completes sorted `extents` when every symbol has been seen.
 ///
-/// A symbol below an address is below all higher ones, too, and the reverse.
+/// A symbol below an address is below all higher addresses, too. A symbol above an address is above
+/// all lower ones.
 pub(crate) fn finish(extents: &mut [Extent]) {
     let mut start = None;
     for extent in extents.iter_mut() {

@@ -31,9 +31,10 @@ use super::{
 
 /// Lets go of the modules of departing patches that no task can be in any more. Sleeps.
 ///
-/// Returns whether some are left, for which the caller tries again.
+/// Returns whether some are left. The caller tries again later for these.
 pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
-    // A patch that joins them during the wait has a wait of its own to come.
+    // A patch that begins to depart during the wait needs a wait of its own. It is not in this
+    // count.
     let count = host.count_departing();
     host.wait_for_runnable_tasks();
 
@@ -67,7 +68,7 @@ fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
             return;
         }
         let whereabouts = match look_at(host, patch, task) {
-            // A task that runs is looked at while something else takes its CPU.
+            // The task runs, so look at it while something else has its CPU.
             Whereabouts::Unknown => host.in_place_of(patch, task, look_at),
             known => Some(known),
         };
@@ -81,8 +82,8 @@ fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
         return false;
     }
 
-    // The scan has missed some: tasks that were created meanwhile, if not by a task that was seen
-    // outside, tasks that have changed their CPU.
+    // The scan may have missed tasks that were created meanwhile, unless their parents were seen
+    // outside, and tasks that have changed their CPU.
     let mut unseen = false;
     host.for_each_task(|task| unseen |= !host.seen_outside(task));
     !unseen

@@ -5,13 +5,14 @@
 //! A transition has a target state. [`init`] gives every task the opposite state, then lets every
 //! func of the patch begin; [`start`] asks every task to switch. A task switches when its stack
 //! holds no function that changes, checked while it is still ([`switch_task`]), or where it is in
-//! no function at all: leaving the kernel and in the idle loop ([`update`]).
-//! [`pass`] looks at all tasks until none is left, then [`complete`] makes the new state
-//! the only one. A transition can turn round at any time before that ([`reverse`]), be given up
-//! before it started ([`cancel`]), or be ended without regard to what the tasks do ([`force`]).
+//! no function at all: leaving the kernel and in the idle loop ([`update`]). [`pass`] looks at all
+//! tasks until none is left, then [`complete`] makes the new state the only one. A transition can
+//! turn round at any time before that ([`reverse`]), be given up before it started ([`cancel`]), or
+//! be ended by force ([`force`]).
 //!
-//! The functions that a task runs on itself are [`update`], [`sched_switch`] and [`fork`];
-//! they hold no `klp_mutex`. All others do.
+//! A task runs [`update`] and [`sched_switch`] for itself, and [`fork`] for its child, without
+//! `klp_mutex`. The callers of all other functions hold `klp_mutex`, except for [`switch_task`]
+//! inside [`sched_switch`].
 
 use super::{
     func::Change,
@@ -46,20 +47,20 @@ const LONGEST_DELAY: u64 = 1_000;
 /// The shortest time between two passes over the tasks, in milliseconds.
 const SHORTEST_DELAY: u64 = 10;
 
-/// More than there can be tasks, also twice.
+/// More than twice the number of tasks that there can be.
 const MANY: i32 = 1 << 29;
 
 /// Prepares a transition to `target`: every task is in the opposite state, every func begins.
 ///
-/// Nothing has changed for any task yet. To be followed by pushing or keeping the funcs, and by
-/// [`start`] or [`cancel`].
+/// Nothing changes for any task yet. After this, the caller pushes the funcs or keeps them on their
+/// stacks, and calls [`start`] or [`cancel`].
 pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     let tasks = host.tasks();
     host.expect(Expectation::NoTransition, tasks.target() == TaskState::Idle);
     host.set_transition_patch(Some(patch));
     host.tell(Event::Changed(Shown::Transition(patch)));
 
-    // Without effect until tasks are asked to switch.
+    // The target has no effect until tasks are asked to switch.
     host.set_target(target);
     host.tell(Event::Initializing(patch));
 
@@ -77,8 +78,9 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     // the second read barrier in `redirect::decide()`, which must not find a task idle.
     host.write_barrier();
 
-    // When patching, the handler does not see the funcs yet; when unpatching it does, and from now
-    // on looks at the tasks, which all say what the handler did before.
+    // When patching, the handler does not see the funcs yet. When unpatching, it does, and from now
+    // on it looks at the tasks. These are all in the patched state, so that calls reach the same
+    // functions as before.
     change_funcs(host, patch, Change::Begin);
 }
 
@@ -100,18 +102,20 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     );
     host.tell(Event::Starting(patch));
 
-    // Until the first pass has counted them, nobody is the last.
+    // No task can be the last one until the first pass has counted the tasks.
     tasks.set_stragglers(MANY);
 
-    // Orders all that a task must see once it has switched before the stores to the tasks' pending
-    // flags: pairs with the test-and-clear in `update()` and the read barrier in `sched_switch()`.
-    // That is
-    // 1. the store to the target, in `init()` or `reverse()`: a task must not switch to another;
+    // Orders three kinds of stores, which a task must see once it has switched, before the stores
+    // to the tasks' pending flags: pairs with the test-and-clear in `update()` and the read barrier
+    // in `sched_switch()`. They are
+    // 1. the store to the target, in `init()` or `reverse()`: a task must not switch to another
+    //    target;
     // 2. the stores to the funcs' `transition`, in `init()`: the task's handlers would take a func
     //    that is being removed for a settled one;
     // 3. the stores that put funcs on stacks, after `init()`: the task's handlers would find some
-    //    of the funcs and not the others. Where a function enters ftrace as well, that orders, too;
-    //    where an older patch has it there already, nothing else does.
+    //    of the funcs and not the others. If the function enters ftrace at the same time, that
+    //    orders the stores as well. If an older patch has the function in ftrace already, only this
+    //    barrier does.
     host.write_barrier();
 
     let ask = |task| {
@@ -141,21 +145,23 @@ pub(crate) fn tally<H: Host>(host: &H) -> Tally {
     tally
 }
 
-/// How a pass deals with a task that runs, and whose stack it cannot look at.
+/// The way in which a pass treats a task that runs. Its stack cannot be checked while it does.
 #[derive(Clone, Copy)]
 enum Insistence {
-    /// It does nothing. Most tasks switch soon, when they leave the kernel or go to sleep.
+    /// The pass does nothing. Most tasks switch soon, when they leave the kernel or go to sleep.
     None,
-    /// It sends the task through the way out of the kernel, if the task runs in user space.
+    /// The pass makes a task that runs in user space enter the kernel and leave it, where the task
+    /// switches.
     Kick,
-    /// It takes the task's CPU for a moment, and looks at the stack then. That is for tasks that
-    /// stay in the kernel.
+    /// The pass takes the task's CPU for a moment, and checks the stack meanwhile. This is for
+    /// tasks that stay in the kernel.
     Preempt,
 }
 
 impl Insistence {
-    /// Only tasks that have had their time are disturbed. Later passes are further and further
-    /// apart, and so is what a task has to suffer that is inside a function that changes.
+    /// The first pass disturbs no task. Later passes disturb those that have had time to switch and
+    /// have not. These passes come less and less often, so that a task that stays inside a function
+    /// that changes is not disturbed too often.
     fn of_pass<H: Host>(host: &H) -> Self {
         match host.passes() {
             _ if host.tasks().retries_each_second() => Self::None,
@@ -166,18 +172,20 @@ impl Insistence {
     }
 }
 
-/// Tries to switch the tasks that have not yet; completes the transition if none is left, or
-/// arranges for another pass. Returns whether the transition is complete.
+/// Tries to switch the tasks that have not switched yet. If none is left, completes the transition;
+/// otherwise arranges for another pass. Returns whether the transition is complete.
 ///
-/// Looking at stacks takes long. It is done while tasks fork and exit, so that some are missed.
-/// Then, in one short walk that keeps them from that, the tasks are counted that have not switched.
-/// Every task is in that count, or in the target state for the rest of the transition:
+/// A scan first checks the stacks. That takes long, so tasks fork and exit meanwhile, and the scan
+/// misses some. Then one short walk, during which no task forks or exits, counts the tasks that
+/// have not switched. Every task is in that count, or in the target state for the rest of the
+/// transition:
 /// 1. no task goes back to the state that it has left;
 /// 2. a task that is created later begins in the state of its parent, which was counted;
-/// 3. a task that exits stays among those that are walked over until it runs for the last time.
+/// 3. a walk finds a task that exits until the task runs for the last time.
 ///
-/// The last of the tasks that are left, when it switches itself, asks for that other try at once.
-/// Those that cannot ask are found by looking again: often at first, then less and less so.
+/// If the last of the remaining tasks switches itself, it asks for the other pass at once. Tasks
+/// that do not switch themselves cannot ask. For these, passes come by themselves, often at first,
+/// then less and less often.
 pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
     let tasks = host.tasks();
     host.expect(
@@ -201,7 +209,7 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
         });
     });
 
-    // As long as they are being counted, nobody is the last.
+    // No task can be the last one while the tasks are being counted.
     let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
     let left = tally(host).waiting;
     let counted = i32::try_from(left)
@@ -226,22 +234,22 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
     host.retry_after(if tasks.retries_each_second() {
         LONGEST_DELAY
     } else if waiting <= 0 {
-        // They have all switched since they were looked at.
+        // The remaining tasks have all switched since the walk has counted them.
         0
     } else {
-        // As long as it has taken already, within limits.
+        // Wait for as long as the transition has taken already, within limits.
         elapsed.clamp(SHORTEST_DELAY, LONGEST_DELAY)
     });
     false
 }
 
-/// Makes the target state the only one: no patch is in transition any more.
+/// Makes the target state the only state: no patch is in transition any more.
 fn complete<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     let target = tasks.target();
     host.tell(Event::Completing(patch));
 
-    // No task has yet to switch, so none will look for functions on its stack.
+    // All tasks have switched, so none will look for functions on its stack.
     host.withdraw_index();
 
     if target == TaskState::Patched {
@@ -249,7 +257,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
             replace::unpatch_replaced(host, patch);
         }
     } else {
-        // Every task uses the functions from before, so the new ones can go.
+        // Every task uses the functions from before the patch, so the patch's funcs can go.
         let this = iter::once(patch);
         patch::unpatch_objects(host, this, Which::All, Circumstance::InTransition);
 
@@ -261,8 +269,9 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
     change_funcs(host, patch, Change::End);
 
     if target == TaskState::Patched {
-        // A handler that saw a func in transition has looked at its task before that becomes idle.
-        // No handler sees a nop any more, so that callbacks find none of them in sysfs.
+        // A handler that saw a func in transition has read the state of its task when this returns,
+        // and the task becomes idle only after that. No handler sees a nop any more either. So the
+        // nops can be released here, and callbacks find none of them in sysfs.
         host.reclaim();
         if host.replaces(patch) {
             host.release_nops(patch);
@@ -308,9 +317,10 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.tell(Event::Reversing(patch));
 
-    // No task may switch to the old target from here on: neither one that has yet to look at its
-    // flag, nor one that has already and is about to read the target. The wait also covers tasks in
-    // their last `__schedule()`, for which the opposite of the target is the side that they are on.
+    // No task may switch to the old target from here on: neither a task that has yet to test its
+    // flag, nor one that has tested it and is about to read the target. The wait also covers tasks
+    // in their last `__schedule()`: the handler takes the opposite of the target for the state of
+    // such a task.
     host.for_each_task(|task| tasks.set_pending(task, false));
     host.for_each_idle_task(|task, _| tasks.set_pending(task, false));
     host.synchronize();
@@ -325,16 +335,17 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
     start(host, patch);
     host.tell(Event::Reached(patch, Stage::Reversed));
 
-    // The pass that is arranged already may be a second away.
+    // The next pass that is arranged already may come as late as in a second.
     if !tasks.retries_each_second() {
         tasks.hurry();
     }
 }
 
-/// Ends the transition by decree: every task is taken to be in the target state.
+/// Forces the transition to end: every task is taken to be in the target state.
 ///
-/// Tasks may be inside a function that changes, so consistency is the administrator's business;
-/// the patches that would be freed stay for ever.
+/// Tasks may be inside a function that changes, so the administrator is responsible for
+/// consistency. The patches that the transition frees are marked as forced. Where stacks are not
+/// reliable, the modules of such patches stay for ever: see [`super::text`].
 pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
     let tasks = host.tasks();
     host.tell(Event::Forcing(patch));
@@ -357,11 +368,12 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
     }
 }
 
-/// Switches `task`, which is the caller's own or does not run, if it has been asked to.
+/// Switches `task` if it has been asked to switch.
 ///
-/// Called where a task is in no function that could be patched: on the way out of the kernel and
-/// in the idle loop. The caller has preemption disabled, so that
-/// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it.
+/// A task calls this for itself where it is in no function that could be patched: on the way out of
+/// the kernel and in the idle loop. It has preemption disabled, so that
+/// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it. [`force`] calls this for
+/// every task, be it running or not, with `klp_mutex` held.
 pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     // A full barrier if the flag was set. It orders the load of the flag before
     // 1. the load of the target,
@@ -375,9 +387,10 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     }
 }
 
-/// A task that may have been found not to have switched has done so now.
+/// Counts a task that has switched itself out of the stragglers, and asks for a pass if it was the
+/// last of them.
 fn switched_itself<T: TaskHost>(tasks: &T) {
-    // A full barrier: who sees that this was the last one sees its state, too.
+    // A full barrier: a pass that sees that this was the last task sees its state, too.
     if tasks.add_stragglers(-1) <= 0 && !tasks.retries_each_second() {
         tasks.hurry();
     }
@@ -405,11 +418,12 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     }
 }
 
-/// A task forks: `child`, which does not run yet, starts where its parent `current` is.
+/// Gives `child`, which does not run yet, the state and the pending flag of its parent, the calling
+/// task.
 ///
-/// Serialised with the walks over the task list by the caller's `tasklist_lock`; `current` cannot
-/// switch itself meanwhile, being here. The flag was copied with the thread info a while ago, and
-/// the parent may have switched since.
+/// The caller holds `tasklist_lock`, which keeps walks over the task list out. The parent cannot
+/// switch itself meanwhile, because it is here. The child's flag was copied with the thread info a
+/// while ago, and the parent may have switched since.
 ///
 /// A signal can still make the fork fail after this. The switch of a child that never runs is
 /// traced then: there is no hook any later, and no walk finds the child.
@@ -423,7 +437,7 @@ pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
     }
 }
 
-/// Tries to switch `task` in a scan, and reports why it cannot.
+/// Tries to switch `task` in a scan, and reports the reason if that fails.
 fn try_switch<H: Host>(host: &H, task: <H::Tasks as TaskHost>::Task, insistence: Insistence) {
     let tasks = host.tasks();
     let mut result = switch_task(tasks, task, Way::StackCheck);
@@ -474,7 +488,7 @@ fn switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
     }
 }
 
-/// Wakes the tasks that have not switched after all this time.
+/// Wakes up the tasks that have not switched for a long time.
 ///
 /// A task may switch between the look at its flag and the wake-up; it is then woken for nothing.
 fn wake_stragglers<H: Host>(host: &H) {
