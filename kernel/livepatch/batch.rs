@@ -29,17 +29,19 @@ use kernel::{
 /// The functions that are to enter ftrace.
 #[derive(Default)]
 pub(crate) struct Batch<'a> {
-    /// There are some, and this is what they enter by.
+    /// The `ftrace_ops` by which the functions enter ftrace, or `None` while there are none.
     ops: Option<Arc<Ops>>,
     locations: KVVec<usize>,
     funcs: KVVec<(&'a Func, &'a FuncStack)>,
-    /// A func that ftrace cannot reach; there is none after it.
+    /// A func that changes a function which ftrace cannot reach. It is the last func of the batch,
+    /// because the rules stop at it.
     unreachable: Option<&'a Func>,
 }
 
 impl<'a> Batch<'a> {
-    /// The stack of the function that `func` changes, which must have been found; noted here if
-    /// ftrace does not call the handler for it yet.
+    /// Returns the stack of the function that `func` changes, a new one if there is none. If ftrace
+    /// does not call the handler for the function yet, the batch notes the function. The address of
+    /// the function must have been found before.
     pub(crate) fn stack(&mut self, func: &'a Func, locked: &'a Locked) -> Result<&'a FuncStack> {
         let old = func.old_address(locked);
         if warn_on!(old.is_none()) {
@@ -54,8 +56,8 @@ impl<'a> Batch<'a> {
             None => func_stacks::insert(location, locked)?,
         };
         if stack.ops(locked).is_none() {
-            // All or nothing: what is noted in part would enter ftrace and never leave, or the
-            // reverse.
+            // Reserve all memory before anything is noted. A function that is noted in part would
+            // enter ftrace and never leave it, or leave it without having entered.
             self.locations.reserve(1, GFP_KERNEL)?;
             self.funcs.reserve(1, GFP_KERNEL)?;
             let ops = match self.ops.take() {
@@ -70,10 +72,12 @@ impl<'a> Batch<'a> {
         Ok(stack)
     }
 
-    /// Finds out which function ftrace has refused: the first without which it takes those before.
+    /// Finds the function that ftrace has refused: the first that ftrace does not take together
+    /// with all those before it.
     ///
-    /// Each try waits for RCU tasks. So there is none if the error says nothing about a function,
-    /// as when memory is short: the first one stands for all then.
+    /// Each try waits for RCU tasks. So there are no tries if the error is not about a function,
+    /// for example if memory is short: then the result is the first function, which stands for all
+    /// of them.
     fn find_refused(
         &mut self,
         mut why: FtraceError,
@@ -102,7 +106,7 @@ fn try_out(locations: &mut [usize], locked: &Locked) -> Result<(), FtraceError> 
     })
 }
 
-/// Has ftrace call the handler for the functions of a batch. Sleeps.
+/// Makes ftrace call the handler for the functions of a batch. Sleeps.
 pub(crate) fn enter(mut batch: Batch<'_>, locked: &Locked) -> Result {
     let entered = match &batch.ops {
         Some(ops) => ops.enter(&mut batch.locations, locked),
@@ -123,7 +127,7 @@ pub(crate) fn enter(mut batch: Batch<'_>, locked: &Locked) -> Result {
     Ok(())
 }
 
-/// Says which function was refused.
+/// Logs which function ftrace has refused, and returns the error.
 fn report(refused: Option<(&Func, FtraceError)>) -> Error {
     let Some((func, why)) = refused else {
         return EINVAL;
@@ -141,7 +145,7 @@ fn report(refused: Option<(&Func, FtraceError)>) -> Error {
     error
 }
 
-/// Milliseconds until functions that could not leave ftrace are tried again.
+/// The time in milliseconds after which the core tries again to take functions out of ftrace.
 const RETRY_DELAY: u32 = 1_000;
 
 /// Takes the functions that are left without a func out of ftrace. Sleeps.
@@ -150,10 +154,11 @@ const RETRY_DELAY: u32 = 1_000;
 /// gone to sleep or to user space. The caller can go on to free the things that only these tasks
 /// used.
 ///
-/// What cannot leave now, for want of memory, runs the original function, and is tried again later.
-/// Returns whether there is nothing of that kind.
+/// A function that cannot leave ftrace now, for lack of memory, runs its original code, and a work
+/// item tries again later. Returns `true` if there is no such function.
 pub(crate) fn leave(locked: &Locked) -> bool {
-    // The rules have had the functions handled, but for those that ftrace has forgotten.
+    // The rules have unsettled these stacks already, except for those of functions that ftrace has
+    // forgotten.
     func_stacks::all(locked)
         .filter(|stack| stack.is_empty(locked))
         .for_each(|stack| stack.set_settled(None, locked));
@@ -171,19 +176,21 @@ pub(crate) fn leave(locked: &Locked) -> bool {
     !short
 }
 
-/// Takes functions out of ftrace, those that have entered together at a time. Only for a part of
-/// them does that need memory.
+/// Takes functions out of ftrace, those that have entered together in one step. That needs memory
+/// only if some of them stay.
 ///
-/// `awaited` says whether ftrace has waited for the tasks that were on their way through these
-/// functions. It waits when all leave, and not for a part of them.
+/// Sets `awaited` to `false` unless ftrace has waited for the tasks that were on their way through
+/// these functions. ftrace waits if all functions that have entered together leave, and does not
+/// wait if some of them stay.
 ///
-/// When ftrace has shut itself down, it lets nothing leave. The functions are forgotten here then,
-/// as what they enter by is abandoned: a func that is pushed later must not take them for entered.
+/// If ftrace has shut itself down, it lets no function leave. Then the `ftrace_ops` is abandoned,
+/// and the stacks forget it: a func that is pushed later must not take its function for one that
+/// has entered ftrace.
 fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     let mut result = Ok(());
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
-    // A function that ftrace has forgotten, like one in the init code of a module, leaves with any
-    // other.
+    // A function that ftrace has forgotten, such as one in the init code of a module, leaves
+    // together with any other.
     let is_forgotten =
         |stack: &&FuncStack| ftrace::location(stack.location()) != Some(stack.location());
     let leaves = |stack: &&FuncStack| is_left(stack) || is_forgotten(stack);
@@ -221,8 +228,9 @@ fn together<'a>(ops: &'a Arc<Ops>, locked: &'a Locked) -> impl Iterator<Item = &
     func_stacks::all(locked).filter(move |stack| stack.ops(locked).is_some_and(same))
 }
 
-/// Tells ftrace which func stacks are settled: functions jump past the handler, or stop that. When
-/// this returns, every CPU executes the new instructions. Sleeps, and needs no memory.
+/// Makes ftrace follow the settled stacks: their functions jump past the handler, and all other
+/// functions call it. When this returns, every CPU executes the new instructions. Sleeps, and needs
+/// no memory.
 ///
 /// # Errors
 ///
@@ -235,7 +243,8 @@ pub(crate) fn follow_settled(locked: &Locked) -> Result {
             continue;
         };
         let set_told = |told| together(&ops, locked).for_each(|stack| stack.set_told(told, locked));
-        // If ftrace shuts itself down in the middle, some functions jump, and it is asked again.
+        // If ftrace shuts itself down in the middle, only some of the functions jump. Their stacks
+        // stay news then, so that the next call asks ftrace again.
         set_told(false);
         ops.jump(locked)?;
         set_told(true);

@@ -2,8 +2,8 @@
 
 //! The life of a patch, as its module and sysfs see it.
 //!
-//! A patch that is passed in is checked here, and what it needs of the kernel is found here. What
-//! it means to be enabled is decided in [`model::enable`].
+//! This file checks a patch that a module passes in, and whether the kernel is ready for it.
+//! [`model::enable`] decides which steps enable the patch.
 
 use crate::{
     edge::{
@@ -22,16 +22,17 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// Enables a patch, for its module's init function. Sleeps.
+/// Enables a patch. The init function of the patch's module calls this. Sleeps.
 ///
-/// The transition may be under way when this returns.
+/// The transition may still be under way when this returns.
 ///
 /// # Errors
 ///
-/// [`EINVAL`] for a patch that is incomplete, whose module is not marked as a livepatch, that is
-/// not compatible with those enabled, or whose symbols cannot be found; [`EBUSY`] while another
-/// patch is in transition; [`ENODEV`] if the module goes away or sysfs is not there yet; what a
-/// callback returns; what sysfs and ftrace return. Nothing is left behind then.
+/// [`EINVAL`] if the patch is incomplete, if its module is not marked as a livepatch, if the patch
+/// is not compatible with the enabled ones, or if a symbol cannot be found; [`EBUSY`] while another
+/// patch is in transition; [`ENODEV`] if the module goes away, or if sysfs is not ready yet;
+/// [`ENOMEM`]; or an error of a callback, of sysfs or of ftrace. After an error, nothing is left
+/// behind.
 pub(crate) fn enable_patch(patch: &Patch) -> Result {
     check(patch)?;
     if !patch.module().is_livepatch() {
@@ -57,7 +58,7 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
         );
         return Err(EINVAL);
     }
-    // Dropped below, or by `text::work()`.
+    // The reference is dropped below, or by `text::work()`.
     if !patch.module().get() {
         return Err(ENODEV);
     }
@@ -72,7 +73,7 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
     result
 }
 
-/// What a patch must have, whatever it changes.
+/// Checks that each object of a patch has funcs, and that each of these has a name.
 fn check(patch: &Patch) -> Result {
     for object in patch.declared_objects() {
         if !object.has_funcs() || !object.declared_funcs().all(Func::has_name) {
@@ -82,8 +83,9 @@ fn check(patch: &Patch) -> Result {
     Ok(())
 }
 
-/// Ends a patch that has been released. Sleeps, without `klp_mutex`: a write to the patch's file
-/// `enabled` may be waiting for that. The patch, and its module, may be gone afterwards.
+/// Ends a patch that has been released. Sleeps. The caller does not hold `klp_mutex`, because a
+/// writer to the patch's file `enabled` may be waiting for it. The patch and its module may be gone
+/// when this returns.
 pub(crate) fn free_finish(patch: &Patch) {
     patch.put_and_wait();
     text::depart(patch);

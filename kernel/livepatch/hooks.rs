@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Everything that C calls.
+//! The functions of the core that C calls.
 //!
-//! Each function turns pointers into references and passes them on. They are declared in
-//! `kernel/livepatch/rust.h`, called by the files beside that, and not exported to modules.
+//! Each function turns pointers into references and passes these on. `kernel/livepatch/rust.h`
+//! declares the functions, and the `.c` files beside it call them. Modules cannot call them,
+//! because they are not exported.
 //!
-//! `#[export]` demands that they be `unsafe`, even those without requirements.
+//! All of them are `unsafe`, even those without requirements, because `#[export]` demands it.
 
 use crate::{
     batch,
@@ -102,7 +103,8 @@ unsafe extern "C" fn klp_rust_free_patch_work(patch: *mut bindings::klp_patch) {
 /// `module` points to a module that is being loaded.
 #[export]
 unsafe extern "C" fn klp_rust_module_coming(module: *mut bindings::module) -> c_int {
-    // SAFETY: `module` points to a module by the safety requirement. Its loader waits for this.
+    // SAFETY: `module` points to a module by the safety requirement. The module loader waits for
+    // this function before it goes on.
     status(modules::coming(unsafe { Module::from_raw(module) }))
 }
 
@@ -211,8 +213,8 @@ unsafe extern "C" fn klp_rust_get_prev_state(id: c_ulong) -> *mut bindings::klp_
     state::get_previous(id, locked).map_or(ptr::null_mut(), |state| state.as_ptr())
 }
 
-/// The ftrace handler: where the call of the function at `ip` goes on, or 0 for the function
-/// itself.
+/// The ftrace handler: returns the address at which a call of the function at `ip` goes on, or 0
+/// for the function itself.
 ///
 /// # Safety
 ///
@@ -225,7 +227,7 @@ unsafe extern "C" fn klp_rust_redirect(ip: c_ulong, task: *mut bindings::task_st
     unsafe { func_stacks::redirect(ip, task) }.map_or(0, NonZeroUsize::get)
 }
 
-/// Where calls of the function at `ip` jump to, or 0 if they reach the ftrace handler.
+/// The address that calls of the function at `ip` jump to, or 0 if they reach the ftrace handler.
 ///
 /// # Safety
 ///
@@ -250,7 +252,7 @@ unsafe extern "C" fn klp_rust_leave_ftrace_work() {
     batch::leave(&mutex::lock());
 }
 
-/// The work that goes on with a transition.
+/// The work that continues a transition.
 ///
 /// # Safety
 ///
@@ -308,7 +310,7 @@ unsafe extern "C" fn klp_rust_copy_process(child: *mut bindings::task_struct) {
     model::transition::fork(&Tasks, unsafe { TaskRef::from_raw(child) });
 }
 
-/// Calls `body` with the patch that one of its files in sysfs was opened for.
+/// Calls `body` with the patch to which a file in sysfs belongs.
 ///
 /// # Safety
 ///
@@ -322,7 +324,7 @@ unsafe fn with_patch<R>(
     unsafe { Patch::from_raw(patch) }.map(body)
 }
 
-/// The file `enabled` is read.
+/// Serves a reader of the file `enabled`.
 ///
 /// # Safety
 ///
@@ -333,7 +335,7 @@ unsafe extern "C" fn klp_rust_enabled_show(patch: *mut bindings::klp_patch) -> b
     unsafe { with_patch(patch, Patch::enabled) }.unwrap_or(false)
 }
 
-/// The file `enabled` is written.
+/// Serves a writer to the file `enabled`.
 ///
 /// # Safety
 ///
@@ -350,7 +352,7 @@ unsafe extern "C" fn klp_rust_enabled_store(
     status(done.unwrap_or(Err(EINVAL)))
 }
 
-/// The file `transition` is read.
+/// Serves a reader of the file `transition`.
 ///
 /// # Safety
 ///
@@ -361,7 +363,7 @@ unsafe extern "C" fn klp_rust_transition_show(patch: *mut bindings::klp_patch) -
     unsafe { with_patch(patch, patches::in_transition) }.unwrap_or(false)
 }
 
-/// The file `force` is written.
+/// Serves a writer to the file `force`.
 ///
 /// # Safety
 ///
@@ -378,7 +380,7 @@ unsafe extern "C" fn klp_rust_force_store(
     status(done.unwrap_or(Err(EINVAL)))
 }
 
-/// The file `stack_order` is read.
+/// Serves a reader of the file `stack_order`.
 ///
 /// # Safety
 ///
@@ -389,7 +391,7 @@ unsafe extern "C" fn klp_rust_stack_order_show(patch: *mut bindings::klp_patch) 
     unsafe { with_patch(patch, sysfs::stack_order) }.unwrap_or(0) as c_int
 }
 
-/// The last reference to an object's kobject is gone.
+/// Releases an object, after the last reference to its kobject is gone.
 ///
 /// # Safety
 ///
@@ -400,7 +402,7 @@ unsafe extern "C" fn klp_rust_release_object(object: *mut bindings::klp_object) 
     unsafe { abi::release_object(object) };
 }
 
-/// The last reference to a func's kobject is gone.
+/// Releases a func, after the last reference to its kobject is gone.
 ///
 /// # Safety
 ///

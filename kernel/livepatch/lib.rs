@@ -11,8 +11,8 @@
 //! A **patch** is *enabled* or disabled: this states the wanted result, which is not yet true for
 //! every task. The patch changes **objects**, vmlinux and modules, in each of them some functions;
 //! a **func** is one of these. Objects and funcs are *patched* when the funcs are on the func
-//! stacks, where the ftrace handler finds them. Between the two there is a **transition**, in which
-//! every task switches by itself, when it is inside no function that changes.
+//! stacks, where the ftrace handler finds them. A **transition** makes the statement true: the
+//! tasks switch one by one, each when it is inside no function that changes.
 //!
 //! ```text
 //!  klp_enable_patch()
@@ -68,8 +68,8 @@
 //! # Locks
 //!
 //! - `klp_mutex` protects patches, objects, funcs, their lists, the func stacks, and the
-//!   transition. All of the core holds it, and sleeps, except for shadow variables and for the code
-//!   that is named below.
+//!   transition. All code of the core holds it, and may sleep, except for shadow variables and for
+//!   the code that is named below.
 //! - `tasklist_lock`, inside it, protects the list of tasks. A walk over all tasks holds it for
 //!   reading, the caller of `fork()` for writing.
 //! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects the list of tasks that exit. A
@@ -87,8 +87,8 @@
 //! has left the sections without preemption that it was in; the core frees the memory that these
 //! sections can have used after that ([`edge::retired`]).
 //!
-//! The work that lets go of a livepatch's module (`let_go()`) takes `klp_mutex` for moments only,
-//! because it waits for RCU tasks.
+//! The work that lets go of a livepatch's module (`let_go()`) holds `klp_mutex` for moments only,
+//! because it waits for RCU tasks in between.
 //!
 //! `Documentation/livepatch/rust-core-barriers.rst` lists the barriers, and the failure that
 //! each of them prevents.
@@ -97,7 +97,7 @@
 #![deny(unsafe_code)]
 #![allow(rustdoc::private_intra_doc_links, reason = "nothing here is public")]
 
-// `pr_err!` and its like begin each line with it.
+// `pr_err!` and its like begin each line with this prefix.
 const __LOG_PREFIX: &[u8] = b"livepatch\0";
 
 #[allow(unsafe_code, reason = "what C passes in")]

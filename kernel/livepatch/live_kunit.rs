@@ -3,7 +3,7 @@
 //! Functions of this kernel, patched through the real ftrace.
 //!
 //! There is no module here, and no transition: the tests make objects by hand and push them onto
-//! the func stacks, as a patch would. What the handler does with them is real.
+//! the func stacks, as a patch would. The handler that then redirects calls is the real one.
 //!
 //! A test that fails returns, and so leaves everything as it was: KUnit's assertions would end the
 //! thread with `klp_mutex` held.
@@ -79,7 +79,7 @@ mod tests {
     const TARGET: Target = bindings::klp_kunit_target;
     const OTHER: Target = bindings::klp_kunit_other_target;
 
-    /// What a livepatch module would have.
+    /// The structures that a livepatch module defines.
     struct Livepatch {
         patch: bindings::klp_patch,
         objects: [bindings::klp_object; 2],
@@ -87,7 +87,7 @@ mod tests {
     }
 
     impl Livepatch {
-        /// A patch of vmlinux; a function that is replaced by nothing gets a nop.
+        /// A patch of vmlinux. A function without a replacement gets a nop.
         fn new(
             changes: &[(Target, Option<Replacement>)],
             locked: &Locked,
@@ -137,7 +137,7 @@ mod tests {
         }
     }
 
-    /// A livepatch whose functions are patched until this is dropped.
+    /// A livepatch that is applied until this is dropped.
     struct Applied<'a> {
         livepatch: &'a Livepatch,
         locked: &'a Locked,
@@ -178,7 +178,8 @@ mod tests {
         }
     }
 
-    /// Locks everything, unless somebody uses it: tests can be run at any time, through debugfs.
+    /// Takes `klp_mutex`. Fails if a patch is in transition, because KUnit can run a test at any
+    /// time, through debugfs.
     fn lock() -> Result<LockedGuard> {
         let locked = mutex::lock();
         if patches::transition_patch(&locked).is_some() {
@@ -296,7 +297,7 @@ mod tests {
         Ok(())
     }
 
-    /// Where the call of the handler of a function returns to.
+    /// The address to which the call of a function's handler returns.
     fn after_handler(target: Target) -> usize {
         let location = ftrace::location(target as usize).unwrap_or_default();
         location + bindings::MCOUNT_INSN_SIZE as usize

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Modules that come and go: what the module loader must have got right.
+//! Modules that come and go, as the module loader announces them.
 //!
-//! What happens then is decided in [`model::modules`].
+//! This file checks the state and the name of a module. [`model::modules`] decides how patches are
+//! applied and reverted.
 
 use crate::{
     batch,
@@ -29,7 +30,7 @@ use kernel::{
 ///
 /// # Errors
 ///
-/// Those with which the module is to be refused; nothing is left behind then.
+/// Any error. The module loader then refuses the module, and nothing is left behind.
 pub(crate) fn coming(module: &Module) -> Result {
     if warn_on!(!module.is_coming()) {
         return Err(EINVAL);
@@ -56,10 +57,12 @@ pub(crate) fn going(module: &Module) {
     wait_for_ftrace(locked);
 }
 
-/// Waits until no function of a module that goes is in ftrace for us. Sleeps.
+/// Waits until all functions without a func, those of a module that goes among them, have left
+/// ftrace. Sleeps.
 ///
-/// Leaving ftrace can need memory, and is tried again later, but the module cannot wait: ftrace
-/// would go by the addresses, and take for patched what is loaded there next.
+/// A function needs memory to leave ftrace, and usually a work item can try again later. But a
+/// module must not go before its functions have left: ftrace would keep their addresses, and take
+/// code that is loaded there next for patched functions.
 fn wait_for_ftrace(mut locked: LockedGuard) {
     while !batch::leave(&locked) {
         drop(locked);

@@ -51,13 +51,14 @@ pub(crate) fn publish_func(object: &Object, func: &Func) -> Result {
 }
 
 /// Finds the functions of a loaded object, old and new, and writes the relocations that wait for
-/// it. If the function fails, no relocation is written. Sleeps.
+/// it. If this fails, none of the relocations stays written. Sleeps.
 pub(crate) fn resolve(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     relocs::write_for_object(patch, object)?;
     find_functions(patch, object, locked).inspect_err(|_| relocs::clear_for_object(patch, object))
 }
 
-/// The size of the function at `start`, if that is patched: it has been looked up then.
+/// The size of the function at `start`, if a func is on its stack: a func has the size of the
+/// function that it changes, so that kallsyms need not look for it again.
 fn known_size(start: usize, locked: &Locked) -> Option<usize> {
     let func = func_stacks::of_function(start, locked)?.top(locked)?;
     let original = func.original(locked);

@@ -2,8 +2,8 @@
 
 //! This kernel, as the rules see it: its patches, their objects and funcs, and the func stacks.
 //!
-//! What happens to them is decided in [`model::patch`], [`model::enable`], [`model::replace`] and
-//! [`model::modules`]; here is what that means.
+//! The rules in [`model::patch`], [`model::enable`], [`model::replace`] and [`model::modules`]
+//! decide which steps are taken. This file takes each of these steps in this kernel.
 //!
 //! [`model::patch`]: super::model::patch
 //! [`model::enable`]: super::model::enable
@@ -64,11 +64,11 @@ impl From<Refusal> for Error {
     }
 }
 
-/// What tells the functions of an object apart: name and position.
+/// A function of an object: its name, and its position among the symbols of that name.
 type Function<'a> = (&'a CStr, usize);
 
 fn function(func: &Func) -> Function<'_> {
-    // Position 0, for a unique name, is the first.
+    // Position 0 demands a unique name, and means the same function as position 1.
     (func.name(), func.position().max(1))
 }
 

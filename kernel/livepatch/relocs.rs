@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Relocations of a livepatch module that are written when what they refer to is there.
+//! Relocations of a livepatch module that are written when the patch is applied to an object.
 //!
-//! A section `.klp.rela.OBJECT.SECTION` is written when OBJECT is patched: that of vmlinux when the
-//! module is loaded, any other when the object is. Its symbols are named
+//! A section `.klp.rela.OBJECT.SECTION` has relocations for OBJECT. A section for vmlinux is
+//! written when the livepatch module is loaded. A section for a module is written when that module
+//! is loaded, or when the patch is enabled if the module is loaded already. Its symbols are named
 //! `.klp.sym.OBJECT.SYMBOL,POSITION`. See `Documentation/livepatch/module-elf-format.rst`.
 
 use crate::{
@@ -34,7 +35,8 @@ use kernel::{
     prelude::*, //
 };
 
-// What the parser lets through fits, and nothing else would be refused.
+// Every name that the parser accepts fits into its buffer. The parser refuses no symbol name that
+// would fit.
 const _: () = {
     assert!(bindings::KLP_OBJECT_NAME_LEN as usize > names::OBJECT_MAX);
     assert!(bindings::KLP_FUNC_NAME_LEN as usize == names::SYMBOL_MAX + 1);
@@ -47,9 +49,8 @@ const _: () = {
 ///
 /// # Errors
 ///
-/// [`EINVAL`], with a message, for a name that cannot be understood and for a symbol that is not
-/// marked, that cannot be found or that must not be used; the error of the architecture that cannot
-/// write one of them.
+/// [`EINVAL`], with a message, if a name has the wrong format, or if a symbol is not marked, cannot
+/// be found or must not be used; the architecture's error if it cannot write a relocation.
 pub(crate) fn write_section(
     image: &Image<'_>,
     section: Relocations<'_>,
@@ -101,8 +102,9 @@ fn resolve(image: &Image<'_>, symbol: Symbol<'_>, index: usize, section_object: 
     let object = copy(parsed.object, &mut object)?;
     let object = (object != c"vmlinux").then_some(object);
 
-    // A module's special sections may be in use before the module's relocations are written; what
-    // vmlinux has is there from the start, by ordinary relocations.
+    // A module's special sections may be in use before these relocations are written. So a section
+    // for a module must not refer to vmlinux. Ordinary relocations can do that, because the symbols
+    // of vmlinux are there from the start.
     if object.is_none() && section_object != b"vmlinux" {
         let name = Text(name);
         pr_err!(
@@ -114,9 +116,9 @@ fn resolve(image: &Image<'_>, symbol: Symbol<'_>, index: usize, section_object: 
     Ok(())
 }
 
-/// `bytes`, in `buffer` and followed by a nul.
+/// Copies `bytes` into `buffer`, followed by a nul.
 fn copy<'a>(bytes: &[u8], buffer: &'a mut [u8]) -> Result<&'a CStr> {
-    // The parser lets through what fits.
+    // The parser accepts only names that fit.
     buffer
         .get_mut(..bytes.len())
         .ok_or(EINVAL)?

@@ -2,13 +2,13 @@
 
 //! Shadow variables: data that patches attach to structures of the kernel.
 //!
-//! What happens to a variable that exists, or that cannot be made, is decided in
-//! [`model::shadow`]. For the data itself, the users are responsible.
+//! [`model::shadow`] decides which variable is kept, and what callers get if there is none. The
+//! livepatches that use a variable are responsible for its data.
 //!
-//! Found by readers under RCU, changed under `klp_shadow_lock`, which is taken with interrupts
-//! disabled: constructors and destructors run under it. The table grows and shrinks with the number
-//! of variables, in a work item; until it has, or if there is no memory for it, finding takes
-//! longer, and nothing else changes.
+//! Readers find a variable under RCU. Writers hold `klp_shadow_lock` with interrupts disabled, and
+//! run constructors and destructors under it. A work item grows and shrinks the table with the
+//! number of variables. Until it has done so, or if it has no memory, searches take longer, and
+//! nothing else changes.
 
 use crate::{
     edge::shadow_table::{
@@ -30,7 +30,7 @@ use kernel::{
     ffi::c_void, //
 };
 
-/// A variable that is asked for.
+/// A request for a variable.
 struct Wanted {
     key: Key,
     size: usize,
@@ -111,12 +111,13 @@ pub(crate) fn get_or_alloc(
     })
 }
 
-/// Removes a variable, if there is one, and destroys it; readers may use it until RCU says so.
+/// Removes a variable, if there is one, and runs its destructor. Its memory stays until all readers
+/// of RCU that may have found it are done.
 pub(crate) fn free(key: Key, destructor: Destructor) {
     shadow_table::lock().remove(key, destructor);
 }
 
-/// Removes and destroys all variables with that identifier.
+/// Removes all variables with that identifier, and runs the destructor for each.
 pub(crate) fn free_all(id: usize, destructor: Destructor) {
     shadow_table::lock().remove_all(id, destructor);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! System states: what patches modify beyond code, and which patches get along.
+//! System states: the changes that patches make beyond code, and whether patches are compatible.
 
 use crate::{
     edge::{
@@ -20,8 +20,8 @@ pub(crate) fn get<'a>(mut states: impl Iterator<Item = &'a State>, id: usize) ->
     states.find(|state| state.id() == id)
 }
 
-/// The state called `id` that the patches before the one in transition modify, as the latest of
-/// them has it.
+/// The state called `id` of the latest patch that modifies it, among those before the patch in
+/// transition. `None` if none of them does, and, with a warning, if no patch is in transition.
 pub(crate) fn get_previous(id: usize, locked: &Locked) -> Option<&State> {
     let current = patches::transition_patch(locked);
     if warn_on_once!(current.is_none()) {
@@ -35,7 +35,7 @@ pub(crate) fn get_previous(id: usize, locked: &Locked) -> Option<&State> {
         .last()
 }
 
-/// Whether a new patch can deal with what the enabled ones have modified.
+/// Whether a new patch is compatible with the states that the installed patches have modified.
 pub(crate) fn is_compatible(patch: &Patch, locked: &Locked) -> bool {
     patches::INSTALLED
         .iter(locked)

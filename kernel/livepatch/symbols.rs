@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which function a name means, and how long it is.
+//! The addresses of the functions that names stand for, and the sizes of functions.
 
 use crate::{
     edge::{
@@ -26,12 +26,13 @@ use kernel::prelude::*;
 
 /// The address of the symbol called `name` in `object`, or in vmlinux.
 ///
-/// `position` says which of several, from 1, in the order of kallsyms; 0 says that there is one.
-/// Sleeps.
+/// `position` selects one of several symbols of that name, from 1, in the order of kallsyms. With 0
+/// there must be only one. Sleeps.
 ///
 /// # Errors
 ///
-/// [`EINVAL`], with a message, if there is none, more than one, or not as many.
+/// [`EINVAL`], with a message, if there is no such symbol, if there are several and `position` is
+/// 0, or if there are fewer than `position`.
 pub(crate) fn find(object: Option<&CStr>, name: &CStr, position: usize) -> Result<usize> {
     let mut search = Search::new(position);
     match object {
@@ -57,11 +58,11 @@ fn find_in_vmlinux(name: &CStr, search: &mut Search) {
     });
 }
 
-/// Searches for many symbols at once, given by their names and positions. What they find, in the
-/// same order, goes to [`result`]. Sleeps.
+/// Searches for many symbols at once, given by their names and positions. The result has the
+/// searches in the same order; the caller passes each to [`result`]. Sleeps.
 ///
-/// kallsyms finds the symbols of vmlinux by their names, but a module's only by looking at each:
-/// that is done once.
+/// kallsyms finds a symbol of vmlinux by its name. To find a symbol of a module it looks at all
+/// symbols of the module, so this does that once for all names.
 ///
 /// # Errors
 ///
@@ -93,7 +94,7 @@ pub(crate) fn search<'a>(
     let (Some(&(first, _)), Some(&(last, _))) = (names.first(), names.last()) else {
         return Ok(searches);
     };
-    // Most symbols differ from all of the names in bytes that all of them share.
+    // Most symbols of a module do not begin with the bytes that all wanted names begin with.
     let prefix = Prefix::shared_by(first, last);
     for (name, _) in names.iter_mut() {
         *name = prefix.rest_of(name);
@@ -144,23 +145,23 @@ pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Resu
     })
 }
 
-/// So many functions of a module are looked up one by one: kallsyms looks at a symbol with a fifth
-/// of the instructions that it takes to pass it to us.
+/// Up to this number, functions of a module are looked up one by one. kallsyms looks at a symbol
+/// with a fifth of the instructions that it takes to pass the symbol to a caller.
 const FEW: usize = 4;
 
-/// How long functions are.
+/// The sizes of functions.
 pub(crate) struct Sizes<'a> {
     module: Option<&'a Module>,
-    /// The addresses in the module, in order; none if they are few.
+    /// The addresses in the module, sorted. Empty if there are no more than [`FEW`].
     extents: KVVec<Extent>,
 }
 
 impl<'a> Sizes<'a> {
-    /// Prepares to tell the sizes of the functions at `addresses`, most of them in `module`, or in
-    /// vmlinux. Sleeps.
+    /// Prepares the sizes of the functions at `addresses`. Most of the functions are in `module`,
+    /// or in vmlinux if there is no module. Sleeps.
     ///
-    /// kallsyms is quick to tell a size in vmlinux, but in a module it looks at each symbol. If
-    /// there are more than a [`FEW`], that is done once.
+    /// kallsyms finds a size in vmlinux quickly. To find a size in a module it looks at all symbols
+    /// of the module, so for more than [`FEW`] functions this does that once for all of them.
     ///
     /// # Errors
     ///
@@ -181,7 +182,7 @@ impl<'a> Sizes<'a> {
         } else {
             extents.sort_unstable_by_key(|extent| extent.address());
             kallsyms::each_module_symbol(within.name(), |name, address| {
-                // A symbol whose name means nothing does not end a function, either.
+                // As in kallsyms, symbols without a name and mapping symbols do not end a function.
                 if !name.is_empty() && !name.is_mapping() {
                     symbols::see(&mut extents, address);
                 }

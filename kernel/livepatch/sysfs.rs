@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What writing to a patch's files in sysfs does.
+//! Writes to a patch's files in sysfs.
 //!
 //! The files themselves are in `kernel/livepatch/sysfs.c`, and documented in
 //! `Documentation/ABI/testing/sysfs-kernel-livepatch`.
@@ -24,15 +24,18 @@ use kernel::{
 ///
 /// # Errors
 ///
-/// [`EINVAL`] if `value` is not a boolean or what the patch is already, and for a patch that has
-/// been disabled; [`EBUSY`] while another patch is in transition.
+/// [`EINVAL`] if `value` is not a boolean, if it asks for the state that the patch is in already,
+/// or if it enables a patch that has been disabled; [`EBUSY`] while another patch is in transition;
+/// [`ENOMEM`] if there is no memory to disable the patch; [`ENODEV`] if ftrace has shut itself
+/// down.
 pub(crate) fn store_enabled(patch: &Patch, value: &CStr) -> Result {
     let enabled = kstrtobool(value)?;
     let locked = mutex::lock();
     model::enable::set_enabled(&Kernel(&locked), patch, enabled)
 }
 
-/// A write to `force`: ends the patch's transition by decree. Sleeps.
+/// A write to `force`: ends the patch's transition without regard to the tasks that have not
+/// switched. Sleeps.
 ///
 /// # Errors
 ///

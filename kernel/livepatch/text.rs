@@ -2,8 +2,8 @@
 
 //! Livepatch modules stay as long as a task can be in their text.
 //!
-//! When they can go is decided in [`model::text`]; here is how this kernel finds out where its
-//! tasks are.
+//! [`model::text`] decides when a module can go. This file finds out where the tasks of this kernel
+//! are.
 //!
 //! [`model::text`]: super::model::text
 
@@ -35,14 +35,14 @@ use kernel::sync::atomic::{
 const SHORTEST_DELAY: u32 = 20;
 const LONGEST_DELAY: u32 = 5_000;
 
-/// The time until the next look, in milliseconds. Used under `klp_mutex`.
+/// The time until the next look, in milliseconds. `klp_mutex` protects it.
 static DELAY: Atomic<u32> = Atomic::new(SHORTEST_DELAY);
 
-/// The number of the latest look. Used by the work alone, which does not run twice at a time.
+/// The number of the latest look. Only the work uses it, and the work does not run twice at a time.
 static LOOK: Atomic<usize> = Atomic::new(0);
 
-/// Lets go of the module of a released patch when no task can be in it any more. Sleeps. The patch,
-/// and its module, may be gone afterwards.
+/// Lets go of the module of a released patch when no task can be in it any more. Sleeps. The patch
+/// and its module may be gone when this returns.
 pub(crate) fn depart(patch: &Patch) {
     let locked = mutex::lock();
     patches::DEPARTING.add(patch, &locked);
@@ -55,7 +55,8 @@ pub(crate) fn work() {
     if !model::text::let_go(&Texts) {
         return;
     }
-    // With the mutex held, so that a patch that begins to depart now is not made to wait longer.
+    // A patch that begins to depart resets the delay with the mutex held. Hold it here as well, so
+    // that such a patch does not have to wait for a delay that has grown before.
     let _locked = mutex::lock();
     let delay = DELAY.load(Relaxed);
     DELAY.store(delay.saturating_mul(2).min(LONGEST_DELAY), Relaxed);
@@ -133,26 +134,28 @@ impl TextHost for Texts {
         if task.is_current() {
             return false;
         }
-        // The module's own threads are the module's business: its callback after unpatching stops
-        // them, or its exit function.
+        // The core does not wait for the module's own threads: the module's callback after
+        // unpatching stops them, or its exit function does.
         if task.thread_function().is_some_and(|f| text.contains(&f)) {
             return false;
         }
 
-        // The return address of a call at the very end of the text is the end.
+        // A call at the very end of the text returns to the address where the text ends.
         let called = task.with_stack(|stack| {
             let returns = |&address: &usize| text.start <= address && address <= text.end;
             stack.iter().any(returns)
         });
         match called {
             Ok(true) => true,
-            // A function that the livepatch has jumped to may have been given one of its own to
-            // call: its address is somewhere. It is never that of a new function, which handlers
-            // leave on stacks.
+            // The task may be in a function of the kernel that the livepatch has jumped to and has
+            // given one of its own functions to call. The address of that function is on the stack
+            // or in a register then. An address of a new function proves nothing, because handlers
+            // leave those on stacks.
             Ok(false) => task.points_into(&text, |address| {
                 kallsyms::is_function(address) && !is_new_function(patch, address)
             }),
-            // However the stack is to be read, an address that leads into the text is on it.
+            // The stack is not reliable. But if the task can come back to the text, an address in
+            // the text is on its stack or in its registers.
             Err(_) => task.points_into(&text, |_| true),
         }
     }

@@ -2,8 +2,8 @@
 
 //! The machine that transitions run on: this kernel.
 //!
-//! What happens in a transition is decided in [`model::transition`]; here is what it means for the
-//! tasks there are.
+//! [`model::transition`] decides how tasks switch. This file gives it the tasks, the clock and the
+//! work items of this kernel.
 
 use crate::{
     edge::{
@@ -44,17 +44,17 @@ use kernel::{
     }, //
 };
 
-/// When the transition started, in milliseconds. Used under `klp_mutex`.
+/// The time at which the transition started, in milliseconds. `klp_mutex` protects it.
 static STARTED: Atomic<u64> = Atomic::new(0);
 
-/// How many passes there were since. Used under `klp_mutex`.
+/// The number of passes since then. `klp_mutex` protects it.
 static PASSES: Atomic<u64> = Atomic::new(0);
 
-/// How often tasks were nudged since. Used under `klp_mutex`.
+/// The number of times that tasks were nudged since then. `klp_mutex` protects it.
 static NUDGES: Atomic<u64> = Atomic::new(0);
 
-/// Tasks that the last pass over them has found not to have switched, less those that have switched
-/// themselves since. Without a lock: they do that in `__schedule()`.
+/// The number of tasks that had not switched at the last pass, less those that have switched
+/// themselves since. It has no lock, because tasks switch themselves in `__schedule()`.
 static STRAGGLERS: Atomic<i32> = Atomic::new(0);
 
 /// The tasks of this kernel.
@@ -224,8 +224,8 @@ impl Host for Kernel<'_> {
     }
 }
 
-/// The work that goes on with a transition. The transition may be over afterwards, and the patch on
-/// its way to be freed.
+/// The work that continues a transition. When this returns, the transition may be over, and the
+/// patch may be on its way to be freed.
 pub(crate) fn work() {
     let locked = mutex::lock();
     let kernel = Kernel(&locked);
