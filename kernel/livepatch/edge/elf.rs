@@ -75,8 +75,8 @@ impl<'a> Image<'a> {
         symbol_names: *const c_char,
         symbols: u32,
     ) -> Self {
-        // INVARIANT: The loader passes no number of sections, and none is a safe one. The safety
-        // requirement covers the rest.
+        // INVARIANT: The loader does not pass the number of sections, and 0 is always safe. The
+        // safety requirement covers the rest.
         Self {
             module,
             sections,
@@ -143,7 +143,7 @@ impl<'a> Image<'a> {
         Relocations(unsafe { self.section(index) })
     }
 
-    /// The sections that the loader keeps, except for the first, which is none.
+    /// The sections that the loader keeps, except for the first, which is the null section.
     pub(crate) fn kept_sections(&'a self) -> impl Iterator<Item = Section<'a>> {
         // SAFETY: By the first invariant the module has `count` sections at least.
         (1..self.count).map(|index| unsafe { self.section(index) })

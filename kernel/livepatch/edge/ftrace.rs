@@ -14,24 +14,25 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Where ftrace patches the function at `address`, if it can.
+/// The ftrace location of the function at `address`, if it has one: the address of the instruction
+/// that ftrace changes.
 pub(crate) fn location(address: usize) -> Option<usize> {
     // SAFETY: The function has no preconditions: it looks the address up in ftrace's tables.
     let location = unsafe { bindings::ftrace_location(address) };
     (location != 0).then_some(location)
 }
 
-/// Calls `ftrace::leave()` in about that many milliseconds, if that is not arranged already.
+/// Calls `batch::leave()` in about that many milliseconds, if that is not arranged already.
 pub(crate) fn leave_later(delay: u32) {
     // SAFETY: The function has no preconditions: it queues a static work item.
     unsafe { bindings::klp_leave_ftrace_later(delay) };
 }
 
-/// What ftrace refused to do.
+/// The step that ftrace has refused.
 pub(crate) enum FtraceError {
-    /// To know of one of the functions.
+    /// Setting the filter to the functions.
     Filter(Error),
-    /// To call the handler for them.
+    /// Registering the handler for them.
     Register(Error),
 }
 
@@ -56,7 +57,7 @@ impl FtraceError {
 pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
 
 impl Ops {
-    /// Without functions yet.
+    /// Makes an `ftrace_ops` without functions.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let ops = Arc::new(Self(Opaque::zeroed()), GFP_KERNEL)?;
         // INVARIANT: The structure is initialized here, where it stays.
@@ -65,7 +66,8 @@ impl Ops {
         Ok(ops)
     }
 
-    /// Makes these locations the filter, of which there is one at least: none would mean all.
+    /// Makes these locations the filter. There is at least one: an empty filter would mean all
+    /// functions.
     fn set_filter(&self, locations: &mut [usize]) -> Result {
         let count = u32::try_from(locations.len()).map_err(|_| EINVAL)?;
         if count == 0 {
@@ -78,8 +80,8 @@ impl Ops {
         to_result(unsafe { bindings::ftrace_set_filter_ips(self.0.get(), ips, count, 0, 1) })
     }
 
-    /// Has ftrace call the handler for the functions at these locations, of which there is one at
-    /// least. Once, and if it fails nothing has changed. Sleeps.
+    /// Makes ftrace call the handler for the functions at these locations, of which there is at
+    /// least one. Callers do this once. If it fails, nothing has changed. Sleeps.
     pub(crate) fn enter(
         self: &Arc<Self>,
         locations: &mut [usize],
@@ -89,24 +91,27 @@ impl Ops {
         // SAFETY: The structure is initialized by the type invariants. It stays until it has been
         // unregistered, or for ever: `klp_mutex` keeps others from registering it, too.
         to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
-            // INVARIANT: ftrace may have looked at it, for a moment.
+            // INVARIANT: ftrace may have used the structure for a moment, and is done with it after
+            // the wait.
             tasks::synchronize();
             if error == ENODEV {
-                // INVARIANT: ftrace may have shut itself down in the middle.
+                // INVARIANT: ftrace may have shut itself down in the middle, and still use the
+                // structure.
                 self.abandon();
             }
             FtraceError::Register(error)
         })
     }
 
-    /// Has ftrace stop calling the handler for all functions that have entered but these, of which
-    /// there is one at least. Needs memory, and sleeps; if it fails, nothing has changed.
+    /// Makes ftrace stop calling the handler for all functions that have entered, except for those
+    /// at these locations, of which there is at least one. Needs memory, and sleeps. If it fails,
+    /// nothing has changed.
     ///
-    /// The filter is set as a whole, because ftrace does not take the location of a function out of
-    /// a filter that it does not know any more. If one stayed, and other code came to have a
-    /// function there, ftrace would find its books wrong, and shut itself down.
+    /// This sets the whole filter, because ftrace does not remove the location of a function that
+    /// it has forgotten from a filter. If such a location stayed, and other code came to have a
+    /// function there, ftrace would find its records wrong, and shut itself down.
     ///
-    /// Unlike [`Ops::leave`], this does not let a BPF trampoline know that the function is not
+    /// Unlike [`Ops::leave`], this does not tell a BPF trampoline that the function is not
     /// redirected any more: ftrace does that when an `ftrace_ops` is unregistered, and does not
     /// export it. The trampoline goes on to call the function by its address, which is slower than
     /// it could be, and right.
@@ -114,12 +119,13 @@ impl Ops {
         self.set_filter(locations)
     }
 
-    /// Has the functions whose stacks are settled jump past the handler, and no others. When this
+    /// Makes the functions with settled stacks jump past the handler, and no others. When this
     /// returns, every CPU executes the new instructions. Sleeps, and needs no memory.
     ///
     /// # Errors
     ///
-    /// [`ENODEV`] if ftrace has shut itself down. Some functions may jump that did not, then.
+    /// [`ENODEV`] if ftrace has shut itself down. Then some functions may jump that did not jump
+    /// before.
     pub(crate) fn jump(&self, _: &Locked) -> Result {
         // SAFETY: The structure is initialized by the type invariants. If it is not registered, the
         // function returns an error. `Locked` shows that `klp_mutex` is held, as the function that
@@ -132,8 +138,9 @@ impl Ops {
         core::mem::forget(self.clone());
     }
 
-    /// Has ftrace stop calling the handler for all of them, and waits until it does not. Needs no
-    /// memory. It only fails if ftrace has shut itself down, and is to be abandoned then.
+    /// Makes ftrace stop calling the handler for all of the functions, and waits until it does not
+    /// call it any more. Needs no memory. This only fails if ftrace has shut itself down. The
+    /// caller then abandons the structure.
     pub(crate) fn leave(&self, _: &Locked) -> Result {
         // SAFETY: The structure is initialized by the type invariants. If it is not registered, the
         // function returns an error.

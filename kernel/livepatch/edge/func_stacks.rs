@@ -3,13 +3,13 @@
 //! The func stacks, as the ftrace handler finds and reads them.
 //!
 //! Each patched function has a stack of the funcs that change it, the latest on top. The table
-//! finds a function's stack by its ftrace location. Both are changed under `klp_mutex` and read by
-//! the handler, on any CPU, with nothing but preemption disabled; what the handler can have seen
-//! is freed after [`tasks::synchronize()`].
+//! finds a function's stack by its ftrace location. Writers of both hold `klp_mutex`. The handler
+//! reads them on any CPU, with only preemption disabled. Memory that the handler can have seen is
+//! freed after [`tasks::synchronize()`].
 //!
-//! The handler may call nothing that can be traced. That is why shared words are loaded and stored
-//! as volatile here, which is what `READ_ONCE()` and `WRITE_ONCE()` are, and not through the
-//! `kernel` crate's atomics: those call C functions.
+//! The handler must not call functions that can be traced. So this file loads and stores shared
+//! words as volatile, as `READ_ONCE()` and `WRITE_ONCE()` do, and not through the `kernel` crate's
+//! atomics, which call C functions.
 //!
 //! [`tasks::synchronize()`]: tasks::synchronize
 
@@ -54,14 +54,16 @@ use kernel::{
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
-/// Where a bucket, or the chain of all stacks, begins or goes on: a pointer to a stack, or null.
+/// The beginning of a bucket or of the chain of all stacks, or the link from a stack to the next
+/// one: a pointer to a stack, or null.
 ///
-/// Written under `klp_mutex`, and always loaded and stored whole.
+/// Writers hold `klp_mutex`. The word is always loaded and stored whole.
 ///
 /// # Invariants
 ///
-/// The pointer is null, or [`insert`] has made the stack that it points to. Once no bucket leads to
-/// a stack, nor the chain of all, that lives until [`tasks::synchronize`] has returned.
+/// The pointer is null, or [`insert`] has made the stack that it points to. When neither a bucket
+/// nor the chain of all stacks leads to a stack any more, the stack lives until
+/// [`tasks::synchronize`] has returned.
 #[repr(transparent)]
 struct StackLink(UnsafeCell<*mut FuncStack>);
 
@@ -124,20 +126,20 @@ impl StackLink {
 pub(crate) struct FuncStack {
     /// The next stack of the bucket.
     next: StackLink,
-    /// The next of all stacks. Used under `klp_mutex`.
+    /// The next stack in the chain of all stacks. `klp_mutex` protects it.
     sibling: StackLink,
     /// The function's ftrace location: the address that the handler is called with.
     location: usize,
-    /// The `ftrace_ops` by which ftrace calls the handler for the function, if it does. Used under
-    /// `klp_mutex`.
+    /// The `ftrace_ops` by which ftrace calls the handler for the function, if it does. `klp_mutex`
+    /// protects it.
     ops: Cell<Option<Arc<Ops>>>,
     /// The address at which all calls of the function go on, or 0 if the handler has to look at
-    /// `funcs`. Written under `klp_mutex`, read by the handler.
+    /// `funcs`. Writers hold `klp_mutex`. The handler reads it.
     settled: UnsafeCell<usize>,
-    /// What ftrace has been told of `settled`; `None` if it may have heard a part of it. Used under
-    /// `klp_mutex`.
+    /// The value of `settled` that ftrace follows, or `None` if ftrace may follow it in part.
+    /// `klp_mutex` protects it.
     told: Cell<Option<Option<NonZeroUsize>>>,
-    /// Written under `klp_mutex`, read by the handler.
+    /// The list of funcs, the latest first. Writers hold `klp_mutex`. The handler reads it.
     funcs: UnsafeCell<bindings::list_head>,
 }
 
@@ -147,14 +149,15 @@ static TABLE: [StackLink; BUCKETS] = [const { StackLink::null() }; BUCKETS];
 /// The bucket that a location belongs to.
 #[inline(always)]
 fn bucket(location: usize) -> &'static StackLink {
-    // Fibonacci hashing: functions are aligned, so the lowest bits say little.
+    // Fibonacci hashing: functions are aligned, so the lowest bits of locations hardly differ.
     let hash = location.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as usize);
     let index = hash >> (usize::BITS - BUCKET_BITS);
     // The shift leaves `BUCKET_BITS` bits; the mask shows the compiler that it does.
     &TABLE[index & (BUCKETS - 1)]
 }
 
-/// The chain of all stacks, which are few, while buckets are many. Used under `klp_mutex`.
+/// The chain of all stacks, for walks: there are few stacks and many buckets. `klp_mutex` protects
+/// it.
 static ALL: StackLink = StackLink::null();
 
 /// All stacks.
@@ -178,7 +181,7 @@ pub(crate) fn find(location: usize, locked: &Locked) -> Option<&FuncStack> {
 
 /// The stack of the function at `start`, if it has one.
 pub(crate) fn of_function(start: usize, locked: &Locked) -> Option<&FuncStack> {
-    // Where nothing is patched, there is nothing to look for.
+    // If no function is patched, there is no stack to look for.
     if are_none(locked) {
         return None;
     }
@@ -190,9 +193,9 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
     let bucket = bucket(location);
     let stack = KBox::new(
         FuncStack {
-            // INVARIANT: The rest of the bucket is led to as before.
+            // INVARIANT: The link leads to the rest of the bucket, as the bucket does.
             next: StackLink(UnsafeCell::new(bucket.load())),
-            // INVARIANT: The rest of the chain is led to as before.
+            // INVARIANT: The link leads to the rest of the chain, as its beginning does.
             sibling: StackLink(UnsafeCell::new(ALL.load())),
             location,
             ops: Cell::new(None),
@@ -218,8 +221,8 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
 }
 
 impl FuncStack {
-    /// Puts a func on top; the handler may see it at once. The func is on no stack: the caller has
-    /// just made it a patched one.
+    /// Puts a func on top. The handler may see it at once. The func is on no stack: the caller has
+    /// just set its `patched` to true.
     pub(crate) fn push(&self, func: &Func, locked: &Locked) {
         self.set_settled(None, locked);
         // SAFETY: `funcs` is the head of an initialized list by the type invariants. The func's
@@ -259,7 +262,7 @@ impl FuncStack {
         ops
     }
 
-    /// Sets what [`FuncStack::ops`] returns.
+    /// Sets the `ftrace_ops` that [`FuncStack::ops`] returns.
     pub(crate) fn set_ops(&self, ops: Option<Arc<Ops>>, _: &Locked) {
         self.ops.set(ops);
     }
@@ -271,7 +274,7 @@ impl FuncStack {
         NonZeroUsize::new(unsafe { self.settled.get().read_volatile() })
     }
 
-    /// Sets what [`FuncStack::settled`] returns; the handler may see it at once.
+    /// Sets the address that [`FuncStack::settled`] returns. The handler may see it at once.
     pub(crate) fn set_settled(&self, target: Option<usize>, _: &Locked) {
         let target = target.and_then(NonZeroUsize::new);
         // Handlers on all CPUs load the cache line that a store would take from them.
@@ -287,12 +290,13 @@ impl FuncStack {
         };
     }
 
-    /// Whether ftrace has yet to be told of [`FuncStack::settled`].
+    /// Whether ftrace has yet to follow [`FuncStack::settled`].
     pub(crate) fn is_news(&self, _: &Locked) -> bool {
         self.told.get() != Some(self.settled())
     }
 
-    /// Notes whether ftrace has been told. While it is being told, it has not.
+    /// Notes whether ftrace follows [`FuncStack::settled`]. It does not while ftrace is being asked
+    /// to.
     pub(crate) fn set_told(&self, told: bool, _: &Locked) {
         self.told.set(told.then(|| self.settled()));
     }
@@ -318,16 +322,16 @@ pub(crate) fn below<'a>(func: &Func, location: usize, locked: &'a Locked) -> Opt
 }
 
 /// Takes a func off its stack. A handler may still use it until
-/// [`tasks::synchronize()`](tasks::synchronize). The func is on a stack: the caller has just made
-/// it an unpatched one.
+/// [`tasks::synchronize()`](tasks::synchronize) has returned. The func is on a stack: the caller
+/// has just set its `patched` to false.
 pub(crate) fn remove(func: &Func, _: &Locked) {
     // SAFETY: The func's node is on the list of a stack by the invariants of `Func`, and `Locked`
     // excludes other writers.
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
 }
 
-/// Takes the stacks that are empty and that ftrace does not call the handler for off the table.
-/// They go to [`RETIRED`].
+/// Takes a stack off the table if it is empty and ftrace does not call the handler for its
+/// function. The stack goes to [`RETIRED`].
 pub(crate) fn shed(locked: &Locked) {
     let mut link = &ALL;
     while let Some(stack) = link.stack(locked) {
@@ -435,8 +439,8 @@ impl<'a> redirect::Stack for View<'a> {
     }
 }
 
-/// The address at which a call of the function at `location` is to go on, or `None` for where it
-/// was going.
+/// The address at which a call of the function at `location` is to go on, or `None` for the
+/// function itself.
 ///
 /// # Safety
 ///
@@ -453,8 +457,8 @@ pub(crate) unsafe fn redirect(location: usize, task: TaskRef) -> Option<NonZeroU
     redirect::redirect(View { stack, task })
 }
 
-/// The same for a function that is not the first of its bucket, as the one of `stack` is. Not
-/// inlined, so that the others pay nothing for it.
+/// Does the same for a function with a stack that comes after `stack`, the first of the bucket. Not
+/// inlined, so that calls of other functions pay nothing for it.
 ///
 /// # Safety
 ///

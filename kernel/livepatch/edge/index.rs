@@ -2,9 +2,9 @@
 
 //! The code that the transition in progress changes, by address.
 //!
-//! Tasks check their own stacks in `__schedule()`, where no lock can be taken, while modules come
-//! and go. So they do not look at the patch's lists but at an index that never changes: a new one
-//! is published in its place, and the old one retired.
+//! Tasks check their own stacks in `__schedule()`, where they can take no lock, while modules come
+//! and go. So they do not read the patch's lists, but an index that never changes. A writer
+//! publishes a new index in its place, and retires the old one.
 
 use crate::{
     edge::{
@@ -46,7 +46,7 @@ pub(crate) struct Index {
     unpatching: KVVec<Changing<FuncName>>,
     /// The handlers of all these functions, for tasks that may be in one.
     handlers: KVVec<Changing<FuncName>>,
-    /// For [`RETIRED`].
+    /// The link of the chain in [`RETIRED`].
     link: *mut Index,
 }
 
@@ -119,20 +119,22 @@ fn replace(index: *mut Index, locked: &Locked) {
     }
 }
 
-/// Makes an index of `patch`, the one in transition, whose funcs are on their stacks. Sleeps.
+/// Publishes an index of `patch`, which is in transition, or about to be, and has its funcs on
+/// their stacks. Sleeps.
 pub(crate) fn publish(patch: &Patch, locked: &Locked) -> Result {
     let index = KBox::new(Index::new(patch, locked)?, GFP_KERNEL)?;
     replace(KBox::into_raw(index), locked);
     Ok(())
 }
 
-/// Removes the index: nobody has to look for functions any more.
+/// Withdraws the index: no task has to look for functions any more.
 pub(crate) fn withdraw(locked: &Locked) {
     replace(ptr::null_mut(), locked);
 }
 
-/// The name of a function that a transition to `target` changes and that has an address of
-/// `stack` inside it, or, of a task that is `runnable`, its handler. Preemption is disabled.
+/// The name of a func with code that a transition to `target` changes and that holds an address of
+/// `stack`. If the task is `runnable`, a handler of such a func counts as well. The caller has
+/// preemption disabled.
 pub(crate) fn find_blocker(target: TaskState, stack: &[usize], runnable: bool) -> Option<FuncName> {
     let index = INDEX.load(Acquire);
     // SAFETY: `index` is null, or comes from `publish()` and lives until `tasks::synchronize()`

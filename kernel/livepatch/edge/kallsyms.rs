@@ -109,8 +109,8 @@ impl<'a> Prefix<'a> {
 
 /// The name of a symbol, for as long as a visit to it.
 ///
-/// A module has thousands of symbols, of which a few are looked for. So the name is looked at no
-/// further than a question needs, and its length is never taken.
+/// A module has thousands of symbols, and callers look for a few of them. So the methods read no
+/// more of the name than they need, and never take its length.
 ///
 /// # Invariants
 ///
@@ -237,7 +237,8 @@ pub(crate) fn is_function(address: usize) -> bool {
     found != 0 && offset == 0
 }
 
-/// The size of the function at `address`, if kallsyms knows it. 0 is for "unknown".
+/// The size of the function at `address`, if kallsyms knows it. The C function returns 0 for an
+/// unknown address.
 pub(crate) fn symbol_size(address: usize) -> Option<usize> {
     let mut size = 0;
     // SAFETY: The function stores to `size`, and takes null for an offset that is not wanted.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What `pr_*!` and `warn_on!` of the `kernel` crate lack.
+//! Additions to the `kernel` crate's `pr_*!` and `warn_on!`.
 
 use core::ffi::CStr;
 use kernel::{
@@ -9,16 +9,16 @@ use kernel::{
     prelude::*, //
 };
 
-/// Tells the log, at debug level, how far the transition of the patch called `name` is.
+/// Logs, at debug level, an event in the transition of the patch called `name`.
 pub(crate) fn debug_transition(event: bindings::klp_debug_event, name: &CStr, patching: bool) {
     // SAFETY: `name` is a string, which the function copies to the log.
     unsafe { bindings::klp_debug_transition(event, name.as_char_ptr(), patching) };
 }
 
-/// A string for messages, as it is.
+/// A string that messages print as it is.
 ///
-/// `CStr` itself shows what is not printable ASCII escaped, which `%s` does not do. What is not
-/// UTF-8 has to stay escaped: Rust's formatting takes no other bytes.
+/// `CStr` itself escapes all bytes but printable ASCII, which `%s` does not do. Bytes that are not
+/// UTF-8 have to stay escaped, because Rust's formatting does not take them.
 pub(crate) struct Text<'a>(pub(crate) &'a CStr);
 
 impl fmt::Display for Text<'_> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Everything that this core uses of the kernel by way of `unsafe`, each block with its reason.
+//! The parts of the kernel that this core uses by way of `unsafe`, each block with its reason.
 //!
-//! What is here decides nothing. The files in `kernel/livepatch/*.c` do for it what C alone can do;
-//! `rust.h` declares that.
+//! This code decides nothing. The files in `kernel/livepatch/*.c` do the things for it that only C
+//! can do; `rust.h` declares their functions.
 
 pub(crate) mod abi;
 pub(crate) mod elf;

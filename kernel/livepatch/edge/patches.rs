@@ -34,7 +34,7 @@ unsafe impl Sync for PatchList {}
 pub(crate) static INSTALLED: PatchList = PatchList(&raw mut bindings::klp_patches);
 
 // INVARIANT: `klp_departing_patches` is statically initialized, and used here alone.
-/// The patches whose modules wait to be let go, in the order of their release.
+/// The released patches with modules that cannot be let go yet, in the order of their release.
 pub(crate) static DEPARTING: PatchList = PatchList(&raw mut bindings::klp_departing_patches);
 
 impl PatchList {
@@ -88,7 +88,7 @@ fn transition_patch_word() -> &'static Atomic<*mut bindings::klp_patch> {
     unsafe { Atomic::from_ptr(&raw mut bindings::klp_transition_patch) }
 }
 
-/// Whether `patch` is the one in transition. Without [`Locked`], a snapshot.
+/// Whether `patch` is the one in transition. Without [`Locked`], the result is a snapshot.
 pub(crate) fn in_transition(patch: &Patch) -> bool {
     transition_patch_word().load(Relaxed) == patch.as_ptr()
 }
@@ -100,7 +100,7 @@ pub(crate) fn transition_patch(_: &Locked) -> Option<&Patch> {
     unsafe { Patch::from_raw(transition_patch_word().load(Relaxed)) }
 }
 
-/// Sets what [`transition_patch`] returns.
+/// Sets the patch that [`transition_patch`] returns.
 pub(crate) fn set_transition_patch(patch: Option<&Patch>, _: &Locked) {
     transition_patch_word().store(patch.map_or(ptr::null_mut(), Patch::as_ptr), Relaxed);
 }

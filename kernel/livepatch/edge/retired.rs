@@ -32,7 +32,7 @@ pub(crate) unsafe trait Link: Sized {
     unsafe fn link(this: *mut Self) -> *mut *mut Self;
 }
 
-/// The things of one kind that are retired. Used under `klp_mutex`.
+/// The retired things of one kind. `klp_mutex` protects the chain.
 ///
 /// # Invariants
 ///
@@ -42,18 +42,19 @@ pub(crate) unsafe trait Link: Sized {
 pub(crate) struct Retired<T>(Atomic<*mut T>);
 
 impl<T: Link> Retired<T> {
-    /// None yet.
+    /// An empty chain.
     pub(crate) const fn new() -> Self {
         // INVARIANT: The chain is empty.
         Self(Atomic::new(ptr::null_mut()))
     }
 
-    /// Keeps a thing for as long as somebody may be using it.
+    /// Keeps a thing for as long as readers may be using it.
     ///
     /// # Safety
     ///
-    /// `thing` comes from [`KBox::into_raw`], nobody finds it any more, and those who have found it
-    /// are done at the end of the next [`tasks::synchronize()`](super::tasks::synchronize).
+    /// `thing` comes from [`KBox::into_raw`]. Readers cannot find it any more, and readers that
+    /// have found it are done when the next [`tasks::synchronize()`](super::tasks::synchronize)
+    /// returns.
     pub(crate) unsafe fn push(&self, thing: *mut T, _: &Locked) {
         // SAFETY: `thing` comes from a box, and so points to a thing, which is retired now.
         let link = unsafe { T::link(thing) };
@@ -63,7 +64,8 @@ impl<T: Link> Retired<T> {
         self.0.store(thing, Relaxed);
     }
 
-    /// What can be freed after the next [`tasks::synchronize()`](super::tasks::synchronize).
+    /// Takes the things that can be freed after the next
+    /// [`tasks::synchronize()`](super::tasks::synchronize).
     pub(crate) fn take(&self, _: &Locked) -> Chain<T> {
         // INVARIANT: The chain changes hands, and an empty one is left.
         Chain(self.0.xchg(ptr::null_mut(), Relaxed))

@@ -24,12 +24,12 @@ use kernel::{
     task::Task, //
 };
 
-/// The state that tasks switch to. Stored under `klp_mutex`; tasks that switch themselves load it
-/// without, after their pending flag, and so does the handler of a task that no transition has
-/// found, after a func's `transition`.
+/// The state that tasks switch to. Writers hold `klp_mutex`. Two readers do not: a task that
+/// switches itself loads it after its pending flag, and the handler of a task that no transition
+/// has found loads it after a func's `transition`.
 pub(crate) static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
 
-/// A task; lives during the visit or call it was passed to.
+/// A task. It lives during the visit or the call that it was passed to.
 ///
 /// # Invariants
 ///
@@ -64,7 +64,7 @@ impl TaskRef {
         self.0
     }
 
-    /// Whether it is an idle task, or plays one.
+    /// Whether the task is an idle task, or acts as one.
     pub(crate) fn is_idle(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants, which stores its flags whole.
         unsafe { (&raw const (*self.0).flags).read_volatile() & bindings::PF_IDLE != 0 }
@@ -94,23 +94,23 @@ impl TaskRef {
         unsafe { (&raw const (*self.0).klp_look).read_volatile() }
     }
 
-    /// Sets what [`TaskRef::look`] returns.
+    /// Sets the number that [`TaskRef::look`] returns.
     pub(crate) fn set_look(self, look: usize) {
         // SAFETY: The pointer is to a task by the type invariants, and one work item alone uses the
         // field.
         unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
     }
 
-    /// The word `patch_state`. It has been one of the states, `KLP_TRANSITION_*`, since the task
-    /// was a copy of the first one: nothing but [`TaskRef::set_state`] writes to it.
+    /// The word `patch_state`. It is always one of the states, `KLP_TRANSITION_*`: it begins as a
+    /// copy of the parent's, up to the first task, and only [`TaskRef::set_state`] writes to it.
     #[inline(always)]
     fn state_word(self) -> *mut TaskState {
         // SAFETY: The pointer is to a task by the type invariants; nothing is loaded.
         unsafe { &raw mut (*self.0).patch_state }.cast()
     }
 
-    /// `patch_state`, which the task itself, the task that checks it while it is still, and the
-    /// ftrace handler use without a common lock.
+    /// The state in `patch_state`. The task itself, a task that checks it while it is still, and
+    /// the ftrace handler use the word without a common lock.
     #[inline(always)]
     pub(crate) fn state(self) -> TaskState {
         // SAFETY: The word is a field of the task, which lives. It is always stored whole, and one
@@ -118,7 +118,7 @@ impl TaskRef {
         unsafe { self.state_word().read_volatile() }
     }
 
-    /// Sets what [`TaskRef::state`] reads.
+    /// Sets the state that [`TaskRef::state`] returns.
     pub(crate) fn set_state(self, state: TaskState) {
         // SAFETY: The word is a field of the task, which lives. It is always loaded whole.
         unsafe { self.state_word().write_volatile(state) };
@@ -142,28 +142,28 @@ impl TaskRef {
         unsafe { bindings::klp_task_test_and_clear_pending(self.0) }
     }
 
-    /// Whether a CPU runs the task, and the caller is not it.
+    /// Whether a CPU runs the task, and the task is not the caller.
     pub(crate) fn runs_elsewhere(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants. The function compares it with
         // the task that its CPU runs.
         !self.is_current() && unsafe { bindings::task_curr(self.0) } != 0
     }
 
-    /// Whether the task is the caller or waits for a CPU; others sleep. To be asked while it is
-    /// still.
+    /// Whether the task is the caller or waits for a CPU. Any other task sleeps. The caller keeps
+    /// the task still.
     pub(crate) fn is_runnable(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants. The field is stored whole.
         self.is_current() || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
     }
 
     /// Calls `body` while the task keeps its place: the task is the caller, or its runqueue or
-    /// `pi_lock` is held, and preemption is disabled. Returns what `body` returns.
+    /// `pi_lock` is held, and preemption is disabled. Returns the result of `body`.
     ///
     /// # Errors
     ///
-    /// The scheduler's, as a negative number.
+    /// The scheduler's error, as a negative number.
     pub(crate) fn with_still<R, F: FnOnce() -> R>(self, body: F) -> Result<R, c_int> {
-        /// What is to be called, and what that has returned.
+        /// The function to be called, and its result.
         struct Call<R, F> {
             body: Option<F>,
             result: Option<R>,
@@ -194,10 +194,11 @@ impl TaskRef {
         call.result.ok_or(err)
     }
 
-    /// The return addresses on the task's stack, or an error if it cannot be told for sure.
+    /// Calls `body` with the return addresses on the task's stack. Fails if the stack is not
+    /// reliable.
     ///
-    /// Preemption is disabled, and the task is still. The slice is this CPU's buffer: `body` must
-    /// not come here again.
+    /// The caller has preemption disabled, and keeps the task still. The slice is this CPU's
+    /// buffer, so `body` must not call this again.
     pub(crate) fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
         let mut entries = ptr::null_mut();
         // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, and
@@ -211,10 +212,10 @@ impl TaskRef {
         Ok(body(entries))
     }
 
-    /// Whether a word on the task's stack or in its registers is an address in `text` that
-    /// `wanted` accepts. It may be left over from something that is done.
+    /// Whether a word on the task's stack or in its registers is an address in `text` that `wanted`
+    /// accepts. The word may be left over from a call that is done.
     ///
-    /// The task is still, and does not run.
+    /// The caller keeps the task still, and the task does not run.
     pub(crate) fn points_into<F>(self, text: &Range<usize>, mut wanted: F) -> bool
     where
         F: FnMut(usize) -> bool,
@@ -245,8 +246,8 @@ impl TaskRef {
         unsafe { bindings::klp_task_wake_idle(self.0) };
     }
 
-    /// Interrupts the CPU that the task runs on, if it does. A task in user space passes through
-    /// the kernel's exit.
+    /// Interrupts the task's CPU if the task runs there, unless that CPU must not be disturbed. A
+    /// task in user space then passes through the kernel's exit.
     pub(crate) fn kick(self) {
         // SAFETY: The pointer is to a task by the type invariants. Any CPU may be interrupted.
         unsafe { bindings::klp_task_kick(self.0) };
@@ -258,8 +259,8 @@ impl TaskRef {
         unsafe { bindings::klp_task_nudge(self.0) };
     }
 
-    /// Tells the log, at debug level, why the task did not switch. `func` goes with `EADDRINUSE`.
-    /// Preemption is disabled, or `klp_mutex` is held.
+    /// Logs, at debug level, the reason for which the task did not switch. `func` goes with
+    /// `EADDRINUSE`. The caller has preemption disabled, or holds `klp_mutex`.
     pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
         let func = func.map_or(ptr::null(), FuncName::as_ptr);
         // SAFETY: The pointer is to a task by the type invariants. `func` is null or a string by
@@ -286,7 +287,7 @@ unsafe extern "C" fn visit_task<F: FnMut(TaskRef)>(
 }
 
 /// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
-/// that have left it and can still run. A visit is short, because nobody can fork or exit
+/// that have left it and can still run. Visits must be short, because no task can fork or exit
 /// meanwhile.
 pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
     // SAFETY: `visit_task` gets tasks, which live as long as the lock is held, and `visit`, which
@@ -304,7 +305,7 @@ pub(crate) fn scan_tasks<F: FnMut(TaskRef)>(mut visit: F) {
     unsafe { bindings::klp_scan_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
 }
 
-/// Visits the idle task of every possible CPU, with whether the CPU is online.
+/// Visits the idle task of every possible CPU, and passes whether the CPU is online.
 pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
     /// # Safety
     ///
@@ -325,13 +326,13 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
     unsafe { bindings::klp_visit_idle_tasks(Some(call::<F>), (&raw mut visit).cast()) };
 }
 
-/// Calls `body` on the CPU of a task, in place of what runs there, and returns what it returns.
+/// Calls `body` on the CPU of a task, in place of the task that runs there, and returns its result.
 /// `None` if that CPU must not be disturbed, or is offline. Sleeps.
 pub(crate) fn in_place_of<R: Send, F: FnOnce(TaskRef) -> R + Send>(
     task: TaskRef,
     body: F,
 ) -> Option<R> {
-    /// What is to be called, and what that has returned.
+    /// The function to be called, and its result.
     struct Call<R, F> {
         task: TaskRef,
         body: Option<F>,
@@ -369,7 +370,7 @@ pub(crate) fn with_cpus_fixed(body: impl FnOnce()) {
     unsafe { bindings::klp_cpus_read_unlock() };
 }
 
-/// Whether the architecture can tell the stack of a task for sure.
+/// Whether the architecture can unwind the stack of a task reliably.
 pub(crate) fn reliable_stack_available() -> bool {
     // SAFETY: The function has no preconditions: its result is a constant.
     unsafe { bindings::klp_reliable_stack_available() }
@@ -381,8 +382,8 @@ pub(crate) fn set_sched_switching(on: bool) {
     unsafe { bindings::klp_set_sched_switching(on) };
 }
 
-/// Waits until every CPU has left the sections without preemption that it was in, even where RCU
-/// is not watching. Sleeps.
+/// Waits until every CPU has left the sections with preemption disabled that it was in, even where
+/// RCU is not watching. Sleeps.
 pub(crate) fn synchronize() {
     // SAFETY: The caller may sleep, and holds `klp_mutex`, which protects the work items.
     unsafe { bindings::klp_synchronize_transition() };

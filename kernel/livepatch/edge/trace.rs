@@ -2,10 +2,10 @@
 
 //! The tracepoints.
 //!
-//! What they mean is in `include/trace/events/livepatch.h`. One that nobody uses is an instruction
-//! that does nothing; the ftrace handler has none.
+//! `include/trace/events/livepatch.h` describes them. A tracepoint without users is an instruction
+//! that does nothing. The ftrace handler has no tracepoints.
 
-// What `declare_trace!` puts into its unsafe block are the names of arguments, and nothing else.
+// `declare_trace!` puts only the names of arguments into its unsafe block.
 #![allow(clippy::macro_metavars_in_unsafe)]
 
 use crate::{
@@ -158,7 +158,7 @@ transition_tracepoints! {
     transition_start: __tracepoint_klp_transition_start, rust_do_trace_klp_transition_start;
     /// The target of a transition is about to change.
     transition_reverse: __tracepoint_klp_transition_reverse, rust_do_trace_klp_transition_reverse;
-    /// Tasks are about to be switched by decree.
+    /// All tasks are about to be switched by force.
     transition_force: __tracepoint_klp_transition_force, rust_do_trace_klp_transition_force;
     /// All tasks have switched.
     transition_complete:

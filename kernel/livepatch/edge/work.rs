@@ -12,7 +12,7 @@ pub(crate) fn retry_transition(delay: u64) {
     unsafe { bindings::klp_retry_transition(delay) };
 }
 
-/// Calls `transition::work()` at once. In any context.
+/// Calls `transition::work()` at once. Callers can be in any context.
 pub(crate) fn hurry_transition() {
     // SAFETY: The function has no preconditions: it queues a static `irq_work`, on a CPU that is
     // online.

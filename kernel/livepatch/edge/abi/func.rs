@@ -47,7 +47,7 @@ use kernel::{
 pub(crate) struct Func(Opaque<bindings::klp_func>);
 
 impl Func {
-    /// The func whose `node` that is.
+    /// The func that `node` belongs to.
     ///
     /// # Safety
     ///
@@ -82,7 +82,8 @@ impl Func {
         unsafe { string((*self.as_ptr()).old_name) }.unwrap_or_default()
     }
 
-    /// Which of the symbols of that name in the object is meant, from 1; 0 if there must be one.
+    /// The function's position among the symbols of that name in the object, from 1; 0 if there
+    /// must be only one.
     pub(crate) fn position(&self) -> usize {
         // SAFETY: The structure lives, and `old_sympos` does not change, by the first two
         // invariants.
@@ -120,12 +121,13 @@ impl Func {
         to_result(unsafe { bindings::klp_kobj_add_func(self.as_ptr(), object.as_ptr()) })
     }
 
-    /// Whether there is something to call in place of the original.
+    /// Whether there is a function to call in place of the original.
     pub(crate) fn has_new(&self) -> bool {
         self.new_address() != 0
     }
 
-    /// The address of the patch's function; of the original, for a nop whose object is loaded.
+    /// The address of the patch's function. For a nop, that of the original while its object is
+    /// loaded.
     #[inline(always)]
     pub(crate) fn new_address(&self) -> usize {
         // SAFETY: The structure lives by the first invariant. `new_func` does not change, unless
@@ -141,7 +143,7 @@ impl Func {
         (old != 0).then_some(old)
     }
 
-    /// Records where the original function is. For a nop, that is also its own.
+    /// Records the code of the original function. For a nop, that is also the new function.
     pub(crate) fn set_original(&self, code: Code, locked: &Locked) {
         let ptr = self.as_ptr();
         // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
@@ -168,7 +170,7 @@ impl Func {
         self.set_new_of_nop(0, locked);
     }
 
-    /// Sets the address of a nop's function; nothing for other funcs.
+    /// Sets the address of a nop's new function. Does nothing for other funcs.
     fn set_new_of_nop(&self, address: usize, _: &Locked) {
         if self.is_nop() {
             // SAFETY: The structure lives by the first invariant. `Locked` excludes other users of
@@ -203,7 +205,7 @@ impl Func {
         unsafe { &raw mut (*self.as_ptr()).stack_node }
     }
 
-    /// The func whose node `node` is.
+    /// The func that `node` belongs to.
     ///
     /// # Safety
     ///
@@ -217,8 +219,8 @@ impl Func {
         unsafe { &*func.cast() }
     }
 
-    /// Whether tasks differ in whether they use the func. The ftrace handler reads it without
-    /// `klp_mutex`.
+    /// Whether the func is in transition: some tasks use it, and some do not. The ftrace handler
+    /// reads it without `klp_mutex`.
     #[inline(always)]
     pub(crate) fn in_transition(&self) -> bool {
         // SAFETY: The structure lives by the first invariant, and writers store the field whole.
@@ -231,8 +233,8 @@ impl Func {
         FuncState::new(unsafe { (*self.as_ptr()).patched }, self.in_transition())
     }
 
-    /// Makes a change that the state table allows; the only place where the booleans are written.
-    /// Returns whether it was legal; if not, nothing has changed.
+    /// Makes a change if the state table allows it. Returns whether it was legal; if not, nothing
+    /// has changed. After [`Func::init`], no other code writes the booleans.
     pub(crate) fn change(&self, change: Change, locked: &Locked) -> bool {
         let Ok(state) = self.state(locked).after(change) else {
             return false;
@@ -249,7 +251,7 @@ impl Func {
     }
 }
 
-/// Frees a func that [`Object::add_nop`] made; nothing for a module's own.
+/// Frees a func that [`Object::add_nop`] has made. Does nothing for a module's own func.
 ///
 /// # Safety
 ///
@@ -274,7 +276,7 @@ pub(crate) unsafe fn release_func(func: *mut bindings::klp_func) {
 #[derive(Clone, Copy)]
 pub(crate) struct FuncName(*const c_char);
 
-// SAFETY: By the invariants the string lives, on whichever CPU it is read, and nobody changes it.
+// SAFETY: By the invariants the string lives, on whichever CPU it is read, and it does not change.
 unsafe impl Send for FuncName {}
 
 impl FuncName {

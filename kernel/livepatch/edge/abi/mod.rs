@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What livepatch modules share with the kernel.
+//! The structures that livepatch modules share with the kernel.
 //!
 //! [`Patch`], [`Object`], [`Func`] and [`State`] are views of `struct klp_patch`, `klp_object`,
-//! `klp_func` and `klp_state` (`include/linux/livepatch.h`). Their layout is module ABI, so it is
-//! bindgen's. A module fills in the external fields and passes the patch to `klp_enable_patch()`;
-//! the internal ones are this core's.
+//! `klp_func` and `klp_state` (`include/linux/livepatch.h`). Their layout is part of the module
+//! ABI, so it comes from bindgen. A module fills in the external fields and passes the patch to
+//! `klp_enable_patch()`; the internal ones belong to this core.
 //!
 //! A view is only ever made of a structure that a module has passed in or that this core has
-//! allocated. The external fields do not change from then on, and need no lock. Internal fields
-//! and lists are protected by `klp_mutex`: the methods that use them take a
-//! [`Locked`](super::mutex::Locked) to prove it. The exceptions, which the ftrace handler and sysfs
-//! read without it, are stored and loaded as volatile, which is what `WRITE_ONCE()` and
-//! `READ_ONCE()` are: the `kernel` crate's atomics would call C functions that can be traced.
+//! allocated. The external fields do not change from then on, and need no lock. Internal fields and
+//! lists are protected by `klp_mutex`: the methods that use them take a
+//! [`Locked`](super::mutex::Locked) to prove it. The ftrace handler and sysfs read some fields
+//! without it. These fields are stored and loaded as volatile, as `WRITE_ONCE()` and `READ_ONCE()`
+//! do: the `kernel` crate's atomics would call C functions that can be traced.
 
 mod func;
 mod module;
@@ -103,7 +103,8 @@ unsafe fn entries<'a, T: 'a>(
     })
 }
 
-/// The nodes of a list. The caller may take a node off the list, and free it, once it has got it.
+/// The nodes of a list. The caller may take a node off the list, and free it, when the iterator has
+/// returned it.
 ///
 /// # Invariants
 ///
@@ -118,8 +119,8 @@ impl Nodes {
     ///
     /// # Safety
     ///
-    /// `head` is the head of an initialized list. While the value is used, the list only changes in
-    /// that nodes leave it that [`Iterator::next`] has returned.
+    /// `head` is the head of an initialized list. While the value is used, only nodes that
+    /// [`Iterator::next`] has returned leave the list, and it does not change otherwise.
     unsafe fn of(head: *mut bindings::list_head) -> Self {
         // SAFETY: `head` is the head of an initialized list by the safety requirement.
         let next = unsafe { (*head).next };
@@ -173,7 +174,7 @@ impl State {
         self.0.get()
     }
 
-    /// What identifies the state across patches; never zero.
+    /// The number that identifies the state across patches. It is never zero.
     pub(crate) fn id(&self) -> usize {
         // SAFETY: The structure lives, and `id` does not change, by the type invariants.
         unsafe { (*self.as_ptr()).id }

@@ -65,8 +65,8 @@ impl Module {
         unsafe { (*self.as_ptr()).klp_alive }
     }
 
-    /// From `klp_module_coming()` to `klp_module_going()` a new patch finds the module; before and
-    /// after, those two see to it.
+    /// Sets whether new patches find the module. They do between `klp_module_coming()` and
+    /// `klp_module_going()`, which apply and revert the patches that are enabled at that time.
     pub(crate) fn set_patchable(&self, patchable: bool, _: &Locked) {
         // SAFETY: The structure lives by the type invariants. `klp_mutex` protects the field, and
         // `Locked` shows that it is held.
@@ -83,7 +83,8 @@ impl Module {
     /// The parts of the module's memory.
     ///
     /// The loader clears those of the init code when the init function has returned, without a lock
-    /// that callers hold. Half of it cleared, the part is empty, or is where there is no code.
+    /// that callers hold. If one field of a part is cleared and the other is not, the part is
+    /// empty, or it is at an address where there is no code.
     fn regions(&self) -> impl Iterator<Item = Range<usize>> {
         const COUNT: usize = bindings::mod_mem_type_MOD_MEM_NUM_TYPES as usize;
 
@@ -148,7 +149,8 @@ impl Module {
         }
         // SAFETY: `module` is not null, and RCU keeps the module that it points to during the call.
         // No reference is taken, so as not to keep it from being unloaded: `klp_module_going()`
-        // clears what `found` stores, before the module goes, and `Locked` keeps that out.
+        // clears the pointer that `found` stores, before the module goes, and `Locked` keeps it
+        // out.
         let module = unsafe { Self::from_raw(module) };
         if module.patchable(locked) {
             found(module);

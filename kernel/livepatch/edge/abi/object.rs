@@ -51,7 +51,7 @@ use kernel::{
 pub(crate) struct Object(Opaque<bindings::klp_object>);
 
 impl Object {
-    /// The object whose `node` that is.
+    /// The object that `node` belongs to.
     ///
     /// # Safety
     ///
@@ -82,7 +82,7 @@ impl Object {
         unsafe { string((*self.as_ptr()).name) }
     }
 
-    /// What messages call the object.
+    /// The name of the object in messages.
     pub(crate) fn display_name(&self) -> &CStr {
         self.name().unwrap_or(c"vmlinux")
     }
@@ -119,7 +119,7 @@ impl Object {
     /// No reference to a released func is left.
     pub(super) unsafe fn release_funcs(&self, which: Which, _: &Locked) {
         // SAFETY: `func_list` is initialized by the third invariant. `Locked` keeps others from
-        // changing it, and the loop only takes the node off that it has got.
+        // changing it, and the loop takes no node off but the one that it has got.
         for node in unsafe { Nodes::of(self.func_list()) } {
             // SAFETY: By the fourth invariant `node` is the `node` of a func, which lives as long
             // as it is on the list.
@@ -174,8 +174,8 @@ impl Object {
         (!module.is_null()).then(|| unsafe { Module::from_raw(module) })
     }
 
-    /// Sets what [`Object::module`] returns; the caller is `klp_module_coming()`, or has found it
-    /// to be [`Module::patchable`].
+    /// Sets the module that [`Object::module`] returns. The caller is `klp_module_coming()` or
+    /// `klp_module_going()`, or has found the module to be [`Module::patchable`].
     pub(crate) fn set_module(&self, module: Option<&Module>, _: &Locked) {
         let module = module.map_or(core::ptr::null_mut(), Module::as_ptr);
         // INVARIANT: `klp_module_going()` sets the pointer to null before the module goes.
@@ -190,7 +190,7 @@ impl Object {
         unsafe { (*self.as_ptr()).patched }
     }
 
-    /// Sets what [`Object::patched`] returns. Sysfs reads it without `klp_mutex`.
+    /// Sets the value that [`Object::patched`] returns. Sysfs reads it without `klp_mutex`.
     pub(crate) fn set_patched(&self, patched: bool, _: &Locked) {
         // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
         // readers without the mutex load the field whole.
@@ -203,7 +203,8 @@ impl Object {
         unsafe { (*self.as_ptr()).dynamic }
     }
 
-    /// Allocates a func that stands for the original of what `replaced` changes.
+    /// Allocates a nop: a func that stands for the original of the function that `replaced`
+    /// changes.
     pub(crate) fn add_nop(&self, replaced: &Func, locked: &Locked) -> Result {
         let mut func = KBox::new(pin_init::zeroed::<bindings::klp_func>(), GFP_KERNEL)?;
         func.nop = true;
@@ -222,9 +223,9 @@ impl Object {
         unsafe { &raw mut (*self.as_ptr()).callbacks }
     }
 
-    /// Runs a callback, if the module gives it. Sleeps.
+    /// Runs a callback, if the module has it. Sleeps.
     ///
-    /// One that breaks its contract by returning a positive number fails with [`EINVAL`].
+    /// A callback that breaks its contract, and returns a positive number, fails with [`EINVAL`].
     pub(crate) fn call(&self, callback: Callback, _: &Locked) -> Result {
         let object = self.as_ptr();
         // SAFETY: The pointer is to a field of the structure, which lives. The callbacks do not
@@ -251,14 +252,15 @@ impl Object {
         Ok(())
     }
 
-    /// Whether the callback after unpatching is to be run: the one before patching has succeeded.
+    /// Whether the callback after unpatching has yet to run, because the one before patching has
+    /// succeeded.
     pub(crate) fn owes_post_unpatch(&self, _: &Locked) -> bool {
         // SAFETY: The pointer is to a field of the structure, which lives, and `Locked` excludes
         // writers.
         unsafe { (*self.callbacks()).post_unpatch_enabled }
     }
 
-    /// Sets what [`Object::owes_post_unpatch`] returns.
+    /// Sets the value that [`Object::owes_post_unpatch`] returns.
     pub(crate) fn set_owes_post_unpatch(&self, owes: bool, _: &Locked) {
         // SAFETY: The pointer is to a field of the structure, which lives, and `Locked` excludes
         // other users of the flag.
@@ -266,7 +268,7 @@ impl Object {
     }
 }
 
-/// Frees an object that [`Patch::add_nop_object`] made; nothing for a module's own.
+/// Frees an object that [`Patch::add_nop_object`] has made. Does nothing for a module's own object.
 ///
 /// # Safety
 ///

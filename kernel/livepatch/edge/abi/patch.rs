@@ -28,7 +28,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A patch: what one livepatch module changes.
+/// A patch: the changes of one livepatch module.
 ///
 /// # Invariants
 ///
@@ -105,25 +105,25 @@ impl Patch {
         unsafe { (&raw const (*self.as_ptr()).enabled).read_volatile() }
     }
 
-    /// Sets what [`Patch::enabled`] returns.
+    /// Sets the value that [`Patch::enabled`] returns.
     pub(crate) fn set_enabled(&self, enabled: bool, _: &Locked) {
         // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
         // readers without the mutex load the field whole.
         unsafe { (&raw mut (*self.as_ptr()).enabled).write_volatile(enabled) };
     }
 
-    /// Whether the patch had to do with a transition that was forced: some task may be in its
-    /// code, so its module stays for ever.
+    /// Whether a forced transition may have left a task in the patch's code. If stacks are not
+    /// reliable, the patch's module then stays for ever.
     ///
-    /// Set under `klp_mutex`, and read there or, by the work that frees the patch, after the last
-    /// store.
+    /// Writers hold `klp_mutex`. The work that lets go of the patch's module reads the flag without
+    /// it, after the last store.
     pub(crate) fn forced(&self) -> bool {
         // SAFETY: The structure lives by the first invariant. Callers hold the mutex, or come after
         // the last store.
         unsafe { (*self.as_ptr()).forced }
     }
 
-    /// Sets what [`Patch::forced`] returns.
+    /// Sets the flag that [`Patch::forced`] returns.
     pub(crate) fn set_forced(&self, _: &Locked) {
         // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
         // the field.
@@ -231,7 +231,7 @@ impl Patch {
 
     fn release(&self, which: Which, locked: &Locked) {
         // SAFETY: `obj_list` is initialized by the third invariant. `Locked` keeps others from
-        // changing it, and the loop only takes the node off that it has got.
+        // changing it, and the loop takes no node off but the one that it has got.
         for node in unsafe { Nodes::of(self.obj_list()) } {
             // SAFETY: By the fourth invariant `node` is the `node` of an object, which lives as
             // long as it is on the list.

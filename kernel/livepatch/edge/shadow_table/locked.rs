@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The lock of the table, and what may be done while it is held.
+//! The lock of the table, and the operations that need it.
 
 use super::{
     current,
@@ -26,24 +26,26 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-/// What goes with the table. All of it is protected by `klp_shadow_lock`.
+/// The state that goes with the table. `klp_shadow_lock` protects all of it.
 pub(super) struct State {
-    /// A change that leaves the number of variables within these needs nothing else. They are those
-    /// of the table in use, or [`Limits::NONE`] while variables are in the next table, too.
+    /// As long as the number of variables stays within these limits, an insertion or a removal has
+    /// nothing more to do. They are the limits of the table in use, or [`Limits::NONE`] while
+    /// variables are in the next table, too.
     limits: Limits,
-    /// How many variables there are beyond the fewest; negative if there are not as many. So a
-    /// removal only looks at the sign.
+    /// The number of variables above the fewest, negative if there are fewer. So a removal only
+    /// tests the sign.
     spare: isize,
     /// Whether the work that resizes the table is on its way.
     resizing: bool,
-    /// The table that will take the place of this one, or null. It is not freed while it is here.
+    /// The table that will take the place of this one, or null. It is not freed while this points
+    /// to it.
     pub(super) next: *const Table,
-    /// How many heads of this table have been done: what is on them is in `next`, too.
+    /// The number of heads of this table that have been done: their variables are in `next`, too.
     pub(super) done: usize,
 }
 
 impl State {
-    /// How many variables there are.
+    /// The number of variables.
     fn count(&self) -> usize {
         self.limits.fewest.wrapping_add_signed(self.spare)
     }
@@ -61,7 +63,7 @@ struct StateCell(UnsafeCell<State>);
 unsafe impl Sync for StateCell {}
 
 static STATE: StateCell = StateCell(UnsafeCell::new(State {
-    // The fewest that the smallest table is kept for are none.
+    // The smallest table is kept even if there are no variables: its fewest are 0.
     limits: Limits::of(SMALLEST_ORDER),
     spare: 0,
     resizing: false,
@@ -134,7 +136,7 @@ impl Held {
         body(unsafe { &mut *STATE.0.get() })
     }
 
-    /// The table that has taken the variables on the key's head over, if it has.
+    /// The next table, if it has taken over the variables of the key's head.
     fn next_for(&self, key: Key) -> Option<&Table> {
         let (next, done) = self.with_state(|state| (state.next, state.done));
         // SAFETY: `next` is null or points to a table, which is not freed before the lock is
@@ -143,7 +145,7 @@ impl Held {
         (self.table().index(key) < done).then_some(next)
     }
 
-    /// How many variables there are.
+    /// The number of variables.
     pub(crate) fn count(&self) -> usize {
         self.with_state(|state| state.count())
     }
@@ -153,8 +155,8 @@ impl Held {
         self.table().order()
     }
 
-    /// Has the table resized soon, unless this CPU is going offline: the next insertion or removal
-    /// elsewhere then asks again. Can be called in any context.
+    /// Asks for a resize of the table. If this CPU is going offline, the next insertion or removal
+    /// on another CPU asks again. Can be called in any context.
     fn resize_later(&self) {
         if !self.with_state(|state| state.resizing) {
             // SAFETY: The function has no preconditions: it queues a static `irq_work`, on a CPU
@@ -164,7 +166,7 @@ impl Held {
         }
     }
 
-    /// The work has done what it could: the next insertion or removal may start it again.
+    /// Notes that the work is done: the next insertion or removal may start it again.
     pub(crate) fn resized(&self) {
         self.with_state(|state| state.resizing = false);
     }
@@ -196,7 +198,7 @@ impl Held {
         variable.data()
     }
 
-    /// Completes an insertion that leaves the limits.
+    /// Completes an insertion that goes beyond the limits.
     ///
     /// # Safety
     ///
@@ -239,7 +241,7 @@ impl Held {
         unsafe { variable.free_rcu() };
     }
 
-    /// Completes a removal that leaves the limits.
+    /// Completes a removal that goes beyond the limits.
     #[cold]
     fn removed_beyond(&self, variable: Variable<'_>) {
         if let Some(next) = self.next_for(variable.key()) {

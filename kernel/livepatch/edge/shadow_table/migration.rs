@@ -27,10 +27,10 @@ use kernel::{
     }, //
 };
 
-/// How many heads are done in one section with interrupts disabled.
+/// The number of heads that are done in one section with interrupts disabled.
 const HEADS_PER_STEP: usize = 64;
 
-/// The way from one table to the next. One at a time: the work's.
+/// The way from one table to the next. Only the work makes one, one at a time.
 ///
 /// # Invariants
 ///
@@ -55,7 +55,8 @@ impl Migration {
         let side = unsafe { (*old).side };
         let len = 1 << order;
         let (heads, owned) = if order == SMALLEST_ORDER {
-            // The table is bigger, and the one before it, with these heads, was waited for.
+            // The table in use is bigger than this. The readers of a table that used these heads
+            // before are done, because its `finish()` has waited for them.
             let locked = lock();
             for head in &SMALLEST_HEADS {
                 head.store(ptr::null_mut(), &locked);
@@ -89,8 +90,8 @@ impl Migration {
         Ok(Self { old, new })
     }
 
-    /// Takes the next heads over. When no variables remain to be taken over, the new table is in
-    /// use, and this returns `true`.
+    /// Takes over the variables of the next heads. When none remain to be taken over, the new table
+    /// is in use, and this returns `true`.
     pub(crate) fn step(&self, locked: &Held) -> bool {
         // SAFETY: Both pointers are to tables, which live as long as `self`, by the type
         // invariants.
@@ -127,7 +128,7 @@ impl Migration {
 
     /// Frees the old table, after the last step. Sleeps.
     ///
-    /// Waits for its readers: the links that they use are those of the table after the next.
+    /// Waits for its readers. They follow the links that the table after the new one will use.
     pub(crate) fn finish(self) {
         // SAFETY: The work may sleep, as the function does.
         unsafe { bindings::synchronize_rcu() };

@@ -2,13 +2,15 @@
 
 //! The table of shadow variables.
 //!
-//! A hash table, whose chains readers follow under RCU, in any context: they take no lock, and
-//! never start again. Everybody else holds `klp_shadow_lock`. The smallest table is static, so
-//! that it is there before anything else is, and a variable that has been made always has a place.
+//! This is a hash table. The *head* of a bucket is the beginning of its chain of variables. Readers
+//! follow the chains under RCU, in any context. They take no lock, and never retry. All other users
+//! hold `klp_shadow_lock`. The smallest table is static, so that it is there before anything else
+//! is, and a variable that has been made always has a place.
 //!
-//! Each variable has two links, of which a table uses one, and the table that takes its place the
-//! other. So a table is resized in small steps, head by head, while readers use the old one: what
-//! is on a head that has been done is in both, the rest in the old one alone.
+//! Each variable has two links. A table uses one of them, and the table that takes its place uses
+//! the other. So the work resizes a table in small steps, head by head, while readers use the old
+//! table: the variables of a head that has been done are in both tables, and the rest are only in
+//! the old one.
 
 mod locked;
 mod migration;
@@ -49,9 +51,9 @@ use kernel::{
 };
 use variable::Variable;
 
-/// Where a chain begins, or goes on: a pointer to a variable, or null.
+/// A head, or the link from a variable to the next one: a pointer to a variable, or null.
 ///
-/// Written under `klp_shadow_lock`, read under RCU.
+/// Writers hold `klp_shadow_lock`. Readers use RCU.
 #[repr(transparent)]
 struct Link(UnsafeCell<*mut klp_shadow>);
 
@@ -63,33 +65,33 @@ impl Link {
         Self(UnsafeCell::new(ptr::null_mut()))
     }
 
-    /// What it points to. Loads through the result depend on this one, which pairs with the store
-    /// in [`Link::store`].
+    /// The pointer. Loads through the result depend on this load, which pairs with the store in
+    /// [`Link::store`].
     #[inline]
     fn load(&self) -> *mut klp_shadow {
-        // SAFETY: `self` is a reference to the word, and writers store it whole. The load is what
-        // `READ_ONCE()` is.
+        // SAFETY: `self` is a reference to the word, and writers store it whole. The load is a
+        // `READ_ONCE()`.
         unsafe { self.0.get().read_volatile() }
     }
 
-    /// Orders what has been written to the variable before the store: pairs with the dependent
-    /// loads of readers.
+    /// Sets the pointer. Orders the stores to the variable before this store: pairs with the
+    /// dependent loads of readers.
     fn store(&self, shadow: *mut klp_shadow, _: &Held) {
         // SAFETY: `self` is a reference to the word, and all accesses to it load or store it whole.
         unsafe { Atomic::from_ptr(self.0.get()) }.store(shadow, Release);
     }
 
-    /// The same without that order. It is enough for a link that no reader follows yet, and for
-    /// leading to a variable that readers can find already, or to none.
+    /// Sets the pointer without that order. This is enough for a link that no reader follows yet,
+    /// and for a pointer to a variable that readers can find already, or to none.
     #[inline]
     fn store_relaxed(&self, shadow: *mut klp_shadow, _: &Held) {
-        // SAFETY: `self` is a reference to the word, and readers load it whole. The store is what
-        // `WRITE_ONCE()` is.
+        // SAFETY: `self` is a reference to the word, and readers load it whole. The store is a
+        // `WRITE_ONCE()`.
         unsafe { self.0.get().write_volatile(shadow) };
     }
 }
 
-/// Which of a variable's two links.
+/// A choice between the two links of a variable.
 #[derive(Clone, Copy)]
 enum Side {
     First = 0,
@@ -138,7 +140,8 @@ static FIRST_TABLE: Table = Table {
     _owned: None,
 };
 
-/// The table. Written under `klp_shadow_lock`, by the work that resizes it; read under RCU.
+/// The table that is in use. The work that resizes it sets the pointer under `klp_shadow_lock`.
+/// Readers load it under RCU.
 ///
 /// The table that it points to lives until it has been replaced and RCU's readers are done.
 static TABLE: Atomic<*mut Table> = Atomic::new((&raw const FIRST_TABLE).cast_mut());
@@ -150,8 +153,8 @@ static TABLE: Atomic<*mut Table> = Atomic::new((&raw const FIRST_TABLE).cast_mut
 /// The caller is in a read side critical section of RCU, or holds the lock, for as long as `'a`.
 #[inline]
 unsafe fn current<'a>() -> &'a Table {
-    // SAFETY: `TABLE` is static, and writers store it whole. The load is what `READ_ONCE()` is. The
-    // loads through the result depend on it, which pairs with the store in `Migration::step()`.
+    // SAFETY: `TABLE` is static, and writers store it whole. The load is a `READ_ONCE()`. The loads
+    // through the result depend on it, which pairs with the store in `Migration::step()`.
     let table = unsafe { TABLE.as_ptr().read_volatile() };
     // SAFETY: `TABLE` points to a table. `Migration::finish()` waits for readers before it frees
     // one that was replaced, and so for the caller.
@@ -277,7 +280,7 @@ pub(crate) unsafe fn find_under_rcu(key: Key) -> Option<*mut c_void> {
     unsafe { current().find(key) }
 }
 
-/// The same, for callers elsewhere.
+/// The same, for callers that are in no such section.
 pub(crate) fn find(key: Key) -> Option<*mut c_void> {
     let _rcu = rcu::read_lock();
     // SAFETY: The guard makes this a read side critical section of RCU.

@@ -24,15 +24,16 @@ use kernel::{
 pub(crate) struct Key {
     /// The structure it belongs to; only its address matters.
     pub(crate) object: *mut c_void,
-    /// What tells a structure's variables apart.
+    /// The number that tells a structure's variables apart.
     pub(crate) id: usize,
 }
 
 impl Key {
     /// The highest bits of the result depend on all bits of the key.
     ///
-    /// An object's variables have places at intervals of 8. Those of another object may be the
-    /// same, one for each identifier: at worst, they collide as if identifiers did not count.
+    /// The variables of an object have places at intervals of 8. The variables of another object
+    /// may have the same places, with other identifiers. At worst, keys collide as if identifiers
+    /// did not count.
     #[inline]
     pub(super) fn hash(self) -> usize {
         const GOLDEN: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
@@ -41,7 +42,7 @@ impl Key {
     }
 }
 
-/// A constructor of a livepatch's, with its argument; `None` leaves the data zeroed.
+/// A livepatch's constructor, with its argument. `None` leaves the data zeroed.
 ///
 /// # Invariants
 ///
@@ -54,7 +55,7 @@ pub(crate) struct Constructor {
 }
 
 impl Constructor {
-    /// The constructor that was passed in.
+    /// The constructor that a livepatch has passed in.
     ///
     /// # Safety
     ///
@@ -75,7 +76,7 @@ impl Constructor {
     }
 }
 
-/// A destructor of a livepatch's, if it has one.
+/// A livepatch's destructor, if it has one.
 ///
 /// # Invariants
 ///
@@ -85,7 +86,7 @@ impl Constructor {
 pub(crate) struct Destructor(bindings::klp_shadow_dtor_t);
 
 impl Destructor {
-    /// The destructor that was passed in.
+    /// The destructor that a livepatch has passed in.
     ///
     /// # Safety
     ///
@@ -135,8 +136,8 @@ impl Variable<'_> {
     #[inline]
     pub(super) fn key(self) -> Key {
         let ptr = self.as_ptr();
-        // SAFETY: `ptr` points to a variable, whose `obj` and `id` do not change, by the type
-        // invariants.
+        // SAFETY: By the type invariants `ptr` points to a variable, and its `obj` and `id` do not
+        // change.
         let (object, id) = unsafe { ((*ptr).obj, (*ptr).id) };
         Key { object, id }
     }
@@ -162,13 +163,13 @@ impl Variable<'_> {
     }
 }
 
-/// Warns, with a backtrace, of a variable that exists.
+/// Warns, with a backtrace, that a variable exists already.
 pub(crate) fn warn_duplicate(key: Key) {
     // SAFETY: The function has no preconditions: it prints the key.
     unsafe { bindings::klp_shadow_warn_duplicate(key.object, key.id) };
 }
 
-/// Reports, in the log, a constructor that failed.
+/// Logs that a constructor has failed.
 pub(crate) fn report_constructor(key: Key, errno: c_int) {
     // SAFETY: The function has no preconditions: it prints the key and the number.
     unsafe { bindings::klp_shadow_report_constructor(key.object, key.id, errno) };
@@ -205,8 +206,8 @@ impl Shadow {
 
     /// The variable, which the caller puts into the table.
     pub(super) fn into_variable(self, _: &Held) -> Variable<'_> {
-        // INVARIANT: Only `Held::destroy()` has variables freed, not before RCU's readers
-        // are done. The section that holds the lock counts as one.
+        // INVARIANT: Only `Held::destroy()` frees variables, and only when RCU's readers are done.
+        // The section that holds the lock counts as a reader.
         Variable(ManuallyDrop::new(self).0, PhantomData)
     }
 }
