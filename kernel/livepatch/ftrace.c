@@ -2,7 +2,7 @@
 /*
  * ftrace.c - the way from a patched function to the Rust core
  *
- * Functions that are patched together share an ftrace_ops, of which they are the
+ * Functions that are patched together share an ftrace_ops.  They are its
  * filter, so that any number of them enters or leaves ftrace in one update.
  */
 
@@ -24,14 +24,15 @@ static void notrace klp_ftrace_handler(unsigned long ip,
 	unsigned long target;
 
 	/*
-	 * This is what klp_synchronize_transition() waits for: functions can
-	 * be patched where RCU is not watching.
+	 * klp_synchronize_transition() waits for this section, which RCU may
+	 * not do: functions can be patched where RCU is not watching.
 	 *
-	 * Nothing in between can be traced, so that there is no recursion to
-	 * guard against, but for the one warning, which comes once.
+	 * No function that is called in between can be traced, so there is no
+	 * recursion to guard against.  The exception is one warning, which is
+	 * printed once.
 	 *
-	 * On every architecture, @ip is what ftrace_location() says of the
-	 * function.  By that it was entered into the table.
+	 * On every architecture, @ip is the ftrace_location() of the function,
+	 * by which the table finds the function's stack.
 	 */
 	preempt_disable_notrace();
 	target = klp_rust_redirect(ip, current);
@@ -41,7 +42,7 @@ static void notrace klp_ftrace_handler(unsigned long ip,
 		ftrace_regs_set_instruction_pointer(fregs, target);
 }
 
-/* Makes an ftrace_ops that is all zero one for the handler. */
+/* Initializes an ftrace_ops that is all zero, for the handler. */
 void klp_ftrace_init(struct ftrace_ops *ops)
 {
 	ops->func = klp_ftrace_handler;
@@ -59,7 +60,7 @@ static unsigned long klp_jump_target(unsigned long ip)
 	return klp_rust_jump_target(ip);
 }
 
-/* Has the functions of @ops jump that are settled, and no others. */
+/* Makes the settled functions of @ops jump, and no others. */
 int klp_ftrace_jump(struct ftrace_ops *ops)
 {
 	lockdep_assert_held(&klp_mutex);
@@ -79,8 +80,9 @@ static void klp_leave_ftrace_work_fn(struct work_struct *work)
 }
 
 /*
- * Not the work of transitions, which comes sooner: while its timer runs, a
- * shorter one has no effect.
+ * Transitions have a work item of their own, which has to run sooner: while the
+ * timer of a delayed work runs, scheduling it with a shorter delay has no
+ * effect.
  */
 static DECLARE_DELAYED_WORK(klp_leave_ftrace_work, klp_leave_ftrace_work_fn);
 

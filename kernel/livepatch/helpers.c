@@ -43,7 +43,7 @@ void klp_list_del_rcu(struct list_head *node)
 	list_del_rcu(node);
 }
 
-/* For klp_rust_redirect(), which may call nothing that can be traced. */
+/* For klp_rust_redirect(), which must not call functions that can be traced. */
 void notrace klp_smp_rmb(void)
 {
 	/* The callers document the order and its partners. */
@@ -65,7 +65,7 @@ void klp_module_put(struct module *mod)
 	module_put(mod);
 }
 
-/* For architectures whose relocations can be written over each other. */
+/* For architectures that can write a relocation over another. */
 void __weak clear_relocate_add(Elf_Shdr *sechdrs, const char *strtab,
 			       unsigned int symindex, unsigned int relsec,
 			       struct module *me)

@@ -2,8 +2,8 @@
 /*
  * hooks.c - entry points called by the rest of the kernel and by modules
  *
- * Every function passes its arguments on to the Rust core, which decides.  The
- * map of that is in lib.rs.
+ * Every function passes its arguments on to the Rust core, which decides.
+ * lib.rs has a map of the core.
  */
 
 #include <linux/export.h>
@@ -17,8 +17,8 @@
 #include "rust.h"
 
 /*
- * Serializes all changes of patches, objects and funcs.  Not a lock of Rust's
- * making, because a module can be loaded before Rust could initialize one.
+ * Serializes all changes of patches, objects and funcs.  It is not defined in
+ * Rust, because a module can be loaded before Rust could initialize a lock.
  */
 DEFINE_MUTEX(klp_mutex);
 
@@ -26,8 +26,8 @@ DEFINE_MUTEX(klp_mutex);
 LIST_HEAD(klp_patches);
 
 /*
- * Patches that are off the func stacks, but for whose modules it is too early
- * to go: a task may be in their text.  Protected by klp_mutex.
+ * Patches that are off the func stacks, but have modules that must not go yet,
+ * because a task may be in their text.  Protected by klp_mutex.
  */
 LIST_HEAD(klp_departing_patches);
 
@@ -39,8 +39,8 @@ struct klp_patch *klp_transition_patch;
  * @patch:	patch to be enabled
  *
  * Creates the patch's sysfs entries, resolves its symbols, registers its
- * functions with ftrace and starts the transition.  To be called from the
- * module_init() function of the livepatch module.
+ * functions with ftrace and starts the transition.  The module_init() function
+ * of the livepatch module calls this.
  *
  * Context: Process context.  May sleep.
  * Return: 0 on success, otherwise a negative error code, and nothing is left
@@ -131,8 +131,9 @@ EXPORT_SYMBOL_GPL(klp_get_state);
  * klp_get_prev_state() - find a system state that the installed patches modify
  * @id:		identifier of the state
  *
- * For callbacks that run while a patch is in transition: what the patches
- * loaded before it have done.  The latest one counts.
+ * For callbacks that run while a patch is in transition: they learn how the
+ * patches that were loaded before it have modified the state.  If several of
+ * these modify it, the latest one counts.
  *
  * Return: the state, or NULL if none of them modifies it.
  */
@@ -146,13 +147,13 @@ EXPORT_SYMBOL_GPL(klp_get_prev_state);
  * klp_update_patch_state() - switch a task that is in no kernel function
  * @task:	the current task
  *
- * Called on the way out of the kernel and in the idle loop.
+ * A task calls this on its way out of the kernel and in the idle loop.
  */
 void klp_update_patch_state(struct task_struct *task)
 {
 	/*
 	 * klp_synchronize_transition() waits for sections without preemption.
-	 * Not traced, because RCU may not be watching here.
+	 * These two are not traced, because RCU may not be watching here.
 	 */
 	preempt_disable_notrace();
 	klp_rust_update_patch_state(task);

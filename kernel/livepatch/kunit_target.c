@@ -41,8 +41,8 @@ static struct ftrace_ops klp_kunit_fops = {
 };
 
 /*
- * Stores what is on the stack in an ftrace handler of klp_kunit_target(), and
- * returns how much that is.  One at a time.
+ * Stores the return addresses that are on the stack in an ftrace handler of
+ * klp_kunit_target(), and returns their number.  Only one caller at a time.
  */
 unsigned int klp_kunit_stack_in_handler(unsigned long *entries,
 					unsigned int size)
@@ -50,7 +50,7 @@ unsigned int klp_kunit_stack_in_handler(unsigned long *entries,
 	unsigned long ip = ftrace_location((unsigned long)klp_kunit_target);
 	int (*target)(int value) = klp_kunit_target;
 
-	/* Or there would be no call: its result is not used. */
+	/* Otherwise there would be no call, because its result is not used. */
 	OPTIMIZER_HIDE_VAR(target);
 
 	klp_kunit_stack.entries = entries;

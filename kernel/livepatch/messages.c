@@ -2,10 +2,10 @@
 /*
  * messages.c - the debug messages of live patching
  *
- * Rust has no dynamic debug, so these have their home here.  User space finds
- * them in the dynamic debug control file by "file kernel/livepatch/" and "func
- * klp_try_switch_task", which is why that function has the name it has.  All
- * other messages are printed by the Rust core.
+ * Rust has no dynamic debug, so these are in C.  User space finds them in
+ * the dynamic debug control file by "file kernel/livepatch/" and "func
+ * klp_try_switch_task".  That is why the function has this name.  The Rust core
+ * prints all other messages.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -40,8 +40,8 @@ void klp_debug_transition(enum klp_debug_event event, const char *patch,
 }
 
 /*
- * Says why a task did not switch; @func is the name of the function it sleeps
- * on, for -EADDRINUSE.
+ * Logs the reason for which a task did not switch.  For -EADDRINUSE, @func is
+ * the name of the function that the task sleeps on.
  */
 void klp_try_switch_task(const struct task_struct *task, int err,
 			 const char *func)

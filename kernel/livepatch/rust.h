@@ -2,10 +2,10 @@
 /*
  * The border between the C edge of live patching and its Rust core.
  *
- * The edge does what Rust cannot: it is called by name by the rest of the
- * kernel, exports symbols, and uses macros and inline functions.  It decides
- * nothing.  It is not in rust/helpers/, because what is there is exported to
- * modules.
+ * The edge does the things that Rust cannot do: the rest of the kernel calls it
+ * by name, it exports symbols, and it uses macros and inline functions.  It
+ * decides nothing.  It is not in rust/helpers/, because functions in there are
+ * exported to modules.
  */
 #ifndef _LIVEPATCH_RUST_H
 #define _LIVEPATCH_RUST_H
@@ -24,11 +24,11 @@ enum {
 
 /**
  * struct klp_shadow - shadow variable
- * @next:	links, of which a table uses one and the next table the other
- * @rcu:	frees it when readers are done
- * @obj:	the structure it belongs to
- * @id:		its identifier; with @obj, the key
- * @data:	what the livepatch keeps in it
+ * @next:	links; a table uses one of them, and the next table the other
+ * @rcu:	used to free the variable when readers are done
+ * @obj:	the structure that the variable belongs to
+ * @id:		the identifier of the variable; with @obj, the key
+ * @data:	the data that the livepatch keeps in the variable
  */
 struct klp_shadow {
 	struct klp_shadow *next[2];
@@ -38,7 +38,7 @@ struct klp_shadow {
 	char data[];
 };
 
-/* State that debuggers look up by name; klp_mutex protects all of it. */
+/* Debuggers look these up by name.  klp_mutex protects all of them. */
 extern struct mutex klp_mutex;
 extern struct list_head klp_patches;
 extern struct klp_patch *klp_transition_patch;

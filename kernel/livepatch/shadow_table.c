@@ -3,8 +3,7 @@
  * shadow_table.c - shadow variables: the exported functions, and the C that
  * their table needs
  *
- * What the functions do is decided in shadow.rs; the table is in
- * edge/shadow_table/.
+ * shadow.rs implements the functions.  The table is in edge/shadow_table/.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -24,12 +23,12 @@
 #include <linux/workqueue.h>
 #include "rust.h"
 
-/* Excludes all who change the table or run constructors and destructors. */
+/* Serializes changes of the table, constructors and destructors. */
 static DEFINE_SPINLOCK(klp_shadow_spinlock);
 
 /*
- * Not traced: tracers see the exported functions, and the spinlock's own, and
- * each operation saves two instructions.
+ * These two are not traced, which saves two instructions for each operation.
+ * Tracers still see the exported functions and those of the spinlock.
  */
 unsigned long notrace klp_shadow_lock(void)
 	__acquires(&klp_shadow_spinlock)
@@ -67,8 +66,8 @@ static void klp_shadow_resize_irq_fn(struct irq_work *irq_work)
 static DEFINE_IRQ_WORK(klp_shadow_resize_irq_work, klp_shadow_resize_irq_fn);
 
 /*
- * Not schedule_work() at once: that may wake a worker, and the patched function
- * may hold a lock that this takes.
+ * This does not call schedule_work() at once: that may wake up a worker, which
+ * takes locks that the patched function may hold already.
  *
  * Returns false on a CPU that goes offline and has run its irq_work for the
  * last time: see klp_hurry_transition().  The caller tries again later.
@@ -96,8 +95,8 @@ void klp_shadow_report_constructor(void *obj, unsigned long id, int err)
 
 /**
  * klp_shadow_get() - find a shadow variable
- * @obj:	the structure it belongs to
- * @id:		its identifier
+ * @obj:	the structure that the variable belongs to
+ * @id:		the identifier of the variable
  *
  * Context: any.
  * Return: the variable's data, or NULL if there is none.
@@ -112,14 +111,15 @@ EXPORT_SYMBOL_GPL(klp_shadow_get);
 
 /**
  * klp_shadow_alloc() - make a shadow variable
- * @obj:	the structure it belongs to
- * @id:		its identifier
+ * @obj:	the structure that the variable belongs to
+ * @id:		the identifier of the variable
  * @size:	size of its data, in bytes
- * @gfp_flags:	how to allocate it
+ * @gfp_flags:	flags for the allocation
  * @ctor:	called to initialize the data, which is zeroed, or NULL
  * @ctor_data:	passed to @ctor
  *
- * That the variable exists already is a bug in the caller, and warned of.
+ * If the variable exists already, that is a bug in the caller, and the kernel
+ * warns of it.
  *
  * Context: as @gfp_flags allow.  @ctor is called under a spinlock, where it must
  * not sleep.
@@ -136,15 +136,15 @@ EXPORT_SYMBOL_GPL(klp_shadow_alloc);
 
 /**
  * klp_shadow_get_or_alloc() - find a shadow variable, or make it
- * @obj:	the structure it belongs to
- * @id:		its identifier
+ * @obj:	the structure that the variable belongs to
+ * @id:		the identifier of the variable
  * @size:	size of its data, in bytes
- * @gfp_flags:	how to allocate it
+ * @gfp_flags:	flags for the allocation
  * @ctor:	called to initialize the data, which is zeroed, or NULL
  * @ctor_data:	passed to @ctor
  *
- * However many callers there are at a time, one variable is made, and @ctor is
- * called for that one alone.
+ * If several callers come at the same time, only one variable is made, and only
+ * for that one is @ctor called.
  *
  * Context: as @gfp_flags allow.  @ctor is called under a spinlock, where it must
  * not sleep.
@@ -162,8 +162,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
 
 /**
  * klp_shadow_free() - remove a shadow variable
- * @obj:	the structure it belongs to
- * @id:		its identifier
+ * @obj:	the structure that the variable belongs to
+ * @id:		the identifier of the variable
  * @dtor:	called with the data before it is freed, or NULL
  *
  * Context: any, but not NMI.  @dtor is called under a spinlock, where it must not

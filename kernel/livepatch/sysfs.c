@@ -20,7 +20,7 @@
 #include <linux/sysfs.h>
 #include "rust.h"
 
-/* A kset, because uevents are sent for kobjects that are in one. */
+/* A kset, because uevents are only sent for kobjects in a kset. */
 static struct kset *klp_kset;
 
 static struct klp_patch *to_patch(struct kobject *kobj)
@@ -100,7 +100,7 @@ static struct attribute *klp_object_attrs[] = {
 };
 ATTRIBUTE_GROUPS(klp_object);
 
-/* The patch belongs to its module, which may go once this has completed. */
+/* The patch is in its module, which may go once this has completed. */
 static void klp_release_patch(struct kobject *kobj)
 {
 	complete(&to_patch(kobj)->finish);
@@ -171,7 +171,7 @@ int klp_kobj_add_func(struct klp_func *func, struct klp_object *obj)
 			   func->old_sympos ?: 1);
 }
 
-/* Returns when nobody uses the patch's files any more.  May sleep. */
+/* Returns when the patch's files have no more users.  May sleep. */
 void klp_kobj_put_patch(struct klp_patch *patch)
 {
 	kobject_put(&patch->kobj);
@@ -189,8 +189,8 @@ void klp_kobj_put_func(struct klp_func *func)
 }
 
 /*
- * Wake up the pollers of a file whose value has changed.  A kobject that is not
- * in sysfs yet, or not any more, has none.
+ * Wake up the pollers of a file, after its value has changed.  A kobject that
+ * is not in sysfs yet, or not any more, has no pollers.
  */
 void klp_notify_enabled(struct klp_patch *patch)
 {
@@ -208,8 +208,8 @@ void klp_notify_patched(struct klp_object *obj)
 }
 
 /*
- * Sends a uevent about the transition of a patch that is in sysfs.  There was
- * no "add", so that the driver core sends no "remove" when the patch goes.
+ * Sends a uevent about the transition of a patch that is in sysfs.  The patch
+ * has sent no "add", so the driver core sends no "remove" when the patch goes.
  */
 void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching)
 {

@@ -35,12 +35,18 @@
 #define MAX_STACK_ENTRIES 100
 static DEFINE_PER_CPU(unsigned long[MAX_STACK_ENTRIES], klp_stack_entries);
 
-/* CPUs whose tasks are not disturbed: they switch when they sleep, or leave the kernel. */
+/*
+ * Tasks on these CPUs are not disturbed.  They switch when they sleep, or leave
+ * the kernel.
+ */
 static struct cpumask klp_undisturbed_cpus;
 
 static int klp_undisturbed_set(const char *val, const struct kernel_param *kp)
 {
-	/* Parameters are set one at a time; on the command line, without memory. */
+	/*
+	 * Static, because there is no memory yet for the command line.
+	 * Parameters are set one at a time.
+	 */
 	static struct cpumask cpus;
 	int ret;
 
@@ -65,7 +71,7 @@ module_param_cb(undisturbed_cpus, &klp_undisturbed_ops, NULL, 0644);
 MODULE_PARM_DESC(undisturbed_cpus,
 		 "CPUs that transitions do not interrupt, as a list");
 
-/* On while a transition is in progress: __schedule() then tries, too. */
+/* On while a transition is in progress: then __schedule() tries to switch. */
 DEFINE_STATIC_KEY_FALSE(klp_sched_try_switch_key);
 
 void klp_set_sched_switching(bool on)
@@ -84,7 +90,7 @@ void klp_set_sched_switching(bool on)
 static LIST_HEAD(klp_exiting_tasks);
 static DEFINE_RAW_SPINLOCK(klp_exiting_lock);
 
-/* Where klp_scan_exiting() is in the list, if it is on its way. */
+/* The place of klp_scan_exiting() in the list while it walks over it. */
 static LIST_HEAD(klp_exiting_cursor);
 static DEFINE_MUTEX(klp_exiting_cursor_mutex);
 
@@ -125,8 +131,8 @@ void klp_exit_finish(struct task_struct *task)
 
 /*
  * Visits all threads but the idle tasks, under tasklist_lock: those on the task
- * list, and those that have left it and are not dead yet.  Visits are short, as
- * nobody can fork or exit meanwhile.
+ * list, and those that have left it and are not dead yet.  Visits must be
+ * short, because no task can fork or exit meanwhile.
  */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg)
@@ -151,7 +157,7 @@ void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 	read_unlock(&tasklist_lock);
 }
 
-/* A reference to the first thread whose number is above *@nr, which it becomes. */
+/* Gets a reference to the next thread after number *@nr, and advances *@nr. */
 static struct task_struct *klp_next_thread(int *nr)
 {
 	struct task_struct *task;
@@ -168,7 +174,7 @@ static struct task_struct *klp_next_thread(int *nr)
 	return NULL;
 }
 
-/* A reference to the next of the tasks that exit. */
+/* Returns a reference to the next of the tasks that exit. */
 static struct task_struct *klp_next_exiting(void)
 {
 	struct list_head *next;
@@ -205,7 +211,7 @@ static void klp_scan_exiting(void (*visit)(struct task_struct *task, void *arg),
 /*
  * Visits the threads that klp_visit_tasks() visits, but without a lock, so that
  * a visit may take long, and sleep.  Threads come and go meanwhile: some of
- * those may be missed, or visited twice, or be dead.
+ * these are missed, or visited twice, or dead when they are visited.
  */
 void klp_scan_tasks(void (*visit)(struct task_struct *task, void *arg),
 		    void *arg)
@@ -230,7 +236,7 @@ void klp_visit_idle_tasks(void (*visit)(struct task_struct *task, bool online,
 		visit(idle_task(cpu), cpu_online(cpu), arg);
 }
 
-/* Inline functions where CPUs cannot go offline. */
+/* These are inline functions if CPUs cannot go offline. */
 void klp_cpus_read_lock(void)
 {
 	cpus_read_lock();
@@ -262,9 +268,9 @@ bool klp_reliable_stack_available(void)
 }
 
 /*
- * Calls @func with the task kept still, and preemption disabled.  The caller is
- * as still as can be, but tasklist_lock does not keep it from being preempted if
- * CONFIG_PREEMPT_RT=y.
+ * Calls @func with the task kept still, and preemption disabled.  If the task
+ * is the caller, it is still by itself, but preemption has to be disabled here:
+ * with CONFIG_PREEMPT_RT=y, tasklist_lock does not do that.
  */
 int klp_call_still(struct task_struct *task, task_call_f func, void *arg)
 {
@@ -323,9 +329,10 @@ static int klp_in_place_fn(void *arg)
 }
 
 /*
- * Calls @func on the CPU of a task, in place of what runs there, be it real time.
- * The task may have gone to another CPU meanwhile.  Returns whether @func was
- * called: not on a CPU that is not to be disturbed, or offline.
+ * Calls @func on the CPU of a task, in place of the task that runs there, even
+ * if that is a real-time task.  @task may have gone to another CPU meanwhile.
+ * Returns whether @func was called.  It is not called if the CPU must not be
+ * disturbed or is offline.
  */
 bool klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
 			  void *arg)
@@ -356,8 +363,8 @@ void klp_retry_transition(unsigned int delay_ms)
 	unsigned long delay = msecs_to_jiffies(delay_ms);
 
 	/*
-	 * Long waits can share a wake-up with others.  No CPU has to do the work
-	 * that is busy with something else.
+	 * Long waits can share a wake-up with others.  The work is not bound to
+	 * a CPU, so that a busy CPU does not have to do it.
 	 */
 	queue_delayed_work(system_dfl_wq, &klp_transition_work,
 			   delay < HZ ? delay : round_jiffies_relative(delay));
@@ -368,14 +375,14 @@ static void klp_hurry_work_fn(struct irq_work *work)
 	mod_delayed_work(system_dfl_wq, &klp_transition_work, 0);
 }
 
-/* From an interrupt, because __schedule() is no place to wake a worker up. */
+/* An irq_work, because __schedule() cannot wake up a worker. */
 static DEFINE_IRQ_WORK(klp_hurry_work, klp_hurry_work_fn);
 
 /*
  * A CPU that goes offline runs __schedule() and its idle loop once more, after
  * it has run its irq_work for the last time.  Work that is queued there would
  * stay pending until the CPU is back, and block all other irq_work of that CPU
- * then.  The next pass finds the task that called.
+ * then.  So nothing is queued there, and the next pass finds the calling task.
  */
 void klp_hurry_transition(void)
 {
@@ -388,7 +395,7 @@ static void klp_sync(struct work_struct *work)
 {
 }
 
-/* Under klp_mutex. */
+/* Protected by klp_mutex. */
 static DEFINE_PER_CPU(struct work_struct, klp_sync_work);
 
 /*
@@ -396,8 +403,9 @@ static DEFINE_PER_CPU(struct work_struct, klp_sync_work);
  * that disables preemption where RCU is not watching: in the idle loop and on
  * the way out to user space, where functions can be patched as well.
  *
- * Not schedule_on_each_cpu(), which needs memory: callers go on to free what
- * handlers can have seen, and there is no way to tell them to wait longer.
+ * This does not use schedule_on_each_cpu(), which needs memory: callers go on
+ * to free memory that handlers can have seen, and there is no way to make them
+ * wait longer.
  */
 void klp_synchronize_transition(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * text.c - where tasks are, for livepatch modules that wait to be let go
+ * text.c - the search for tasks in the text of livepatch modules
  *
- * When they can go is decided in model/text.rs.
+ * model/text.rs decides when such a module can go.
  */
 
 #include <linux/align.h>
@@ -32,8 +32,8 @@ static unsigned long klp_stack_pointer(struct task_struct *task)
 }
 
 /*
- * How many of the first words of struct thread_struct are the registers that
- * switch_to() saves there.  Other architectures save them on the stack.
+ * The number of words at the beginning of struct thread_struct in which
+ * switch_to() saves registers.  Other architectures save them on the stack.
  */
 #if defined(CONFIG_ARM64)
 #define KLP_SAVED_REGISTERS	(sizeof(struct cpu_context) / sizeof(long))
@@ -63,9 +63,9 @@ klp_words_point_into(const unsigned long *words, const unsigned long *end,
 }
 
 /*
- * The same for all words on the task's stack and in its registers, in use or
- * left over, but for the registers of user space.  The task is kept still, and
- * does not run.
+ * Does the same for all words on the task's stack and in its registers, in use
+ * or left over, except for the registers of user space.  The caller keeps the
+ * task still, and the task does not run.
  */
 bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,
@@ -109,7 +109,7 @@ void klp_let_go_later(unsigned int delay_ms)
 /*
  * Waits until every task that was ready to run has gone to sleep or to user
  * space of its own accord, wherever it was: in a function, in a trampoline of
- * ftrace, on its way out.
+ * ftrace, or on its way out.
  */
 void klp_synchronize_runnable_tasks(void)
 {

@@ -2,7 +2,7 @@
 /*
  * trace.c - the tracepoints of live patching
  *
- * They are called in edge/trace.rs.
+ * edge/trace.rs calls them.
  */
 
 #define CREATE_TRACE_POINTS
