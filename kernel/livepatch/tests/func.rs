@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn object_arrives_under_settled_patch() {
         assert_eq!(UNPATCHED.after(Change::Arrive), Ok(PATCHED));
-        // Not under a patch in transition, and not twice.
+        // A func cannot arrive under a patch in transition, or twice.
         assert_eq!(IN_BETWEEN.after(Change::Arrive), Err(Illegal));
         assert_eq!(PARTLY_VISIBLE.after(Change::Arrive), Err(Illegal));
         assert_eq!(PATCHED.after(Change::Arrive), Err(Illegal));
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn object_leaves_settled_patch() {
         assert_eq!(PATCHED.after(Change::Leave), Ok(UNPATCHED));
-        // Not from a patch in transition, and not twice.
+        // A func cannot leave under a patch in transition, or twice.
         assert_eq!(PARTLY_VISIBLE.after(Change::Leave), Err(Illegal));
         assert_eq!(IN_BETWEEN.after(Change::Leave), Err(Illegal));
         assert_eq!(UNPATCHED.after(Change::Leave), Err(Illegal));

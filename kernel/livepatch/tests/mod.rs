@@ -2,8 +2,8 @@
 
 //! KUnit tests of the [`model`](super::model), which need no support for live patching.
 //!
-//! Each file reads as the specification of one rule. [`machine`] is the machine that they happen
-//! on. By hand:
+//! Each file reads as the specification of one rule. The tests run on the simulated [`machine`]. By
+//! hand:
 //!
 //! ```text
 //! tools/testing/kunit/kunit.py run --kunitconfig=kernel/livepatch

@@ -200,7 +200,7 @@ mod tests {
         assert!(modules::coming(&machine, MODULE).is_ok());
         modules::going(&machine, MODULE);
         assert!(machine.is_sane());
-        // It was never reported patched.
+        // The object was never reported patched, so the callback before unpatching does not run.
         assert!(callbacks(&machine).eq([Callback::PrePatch, Callback::PostUnpatch]));
         finish(&machine);
         assert!(callbacks(&machine).next().is_none());
@@ -278,7 +278,7 @@ mod tests {
             Entry::Told(Event::PrePatchFailed(DRIVER)),
             Entry::Told(Event::Refusing(PATCH, DRIVER)),
         ]));
-        // The patch goes on without it.
+        // The patch goes on without the module.
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(PATCH));
         assert!(machine.patched(KERNEL));
     }
@@ -301,13 +301,13 @@ mod tests {
 
     #[test]
     fn refused_under_a_settled_patch() {
-        // Resolving, finding the stack, entering ftrace.
+        // These steps can fail: to resolve the object, to find the stack, to enter ftrace.
         refused_at_every_step(settled, 3);
     }
 
     #[test]
     fn refused_while_patching() {
-        // And making the index.
+        // Here the step that makes the index can fail as well.
         refused_at_every_step(patching, 4);
     }
 
@@ -319,11 +319,11 @@ mod tests {
             assert!(enable::enable(&machine, SECOND).is_ok());
             machine
         };
-        // The second finds the function in ftrace already.
+        // The second patch finds the function in ftrace already.
         refused_at_every_step(both, 5);
     }
 
-    /// The module is refused for every reason there is, and can then be loaded.
+    /// The module is refused at each step that can fail, and can then be loaded.
     fn comes_after_it_was_refused(machine: &Machine) {
         for step in 0..3 {
             machine.failing_after.set(Some(step));

@@ -50,7 +50,7 @@ mod tests {
         }
     }
 
-    /// The one that comes when a transition is over.
+    /// The uevent that comes when a transition is over.
     fn completed(patch: Patch, patching: bool) -> Uevent {
         Uevent {
             patch,
@@ -79,7 +79,7 @@ mod tests {
     fn start_and_end() {
         let machine = patching();
         assert!(machine.were_sent(&[running(Stage::Started, true)]));
-        // Another look at the tasks is no news.
+        // Another look at the tasks sends no uevent.
         try_complete(&machine, PATCH);
         assert!(machine.were_sent(&[]));
         finish(&machine);
@@ -133,7 +133,7 @@ mod tests {
         assert!(machine.is_sane());
     }
 
-    /// Nothing has begun, so nothing ends.
+    /// No transition has begun, so there is no uevent that it ends.
     #[test]
     fn refused_patch() {
         let machine = Machine::new(3);

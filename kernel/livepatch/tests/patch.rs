@@ -56,7 +56,8 @@ mod tests {
         machine
     }
 
-    /// What is wanted, what is true of the object, and whether tasks are on their way.
+    /// Whether the patch is enabled, whether the object is patched, and whether the patch is in
+    /// transition.
     fn state(machine: &Machine, object: Object) -> (bool, bool, bool) {
         (
             machine.enabled(PATCH),
@@ -110,7 +111,8 @@ mod tests {
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
         assert_eq!(state(&machine, KERNEL), (false, false, false));
-        // Disabled and patched without a transition cannot be: nobody could end it.
+        // A patch cannot be disabled, patched, and not in transition: nothing would ever remove its
+        // funcs.
         assert_eq!(machine.log().last(), Some(Entry::Freed(PATCH)));
     }
 
@@ -180,14 +182,16 @@ mod tests {
                 assert_eq!(machine.reaches(TASK, function), None);
             }
         }
-        // Publishing, resolving, finding stacks, entering ftrace twice, making the index.
+        // These steps can fail: to publish and to resolve, to find stacks, to enter ftrace twice,
+        // and to make the index.
         assert_eq!(failures, 14);
     }
 
     #[test]
     fn object_that_cannot_be_patched_is_named() {
         let machine = machine();
-        // After publishing the patch, two objects and three funcs, resolving one, one stack.
+        // Eight steps succeed before that: to publish the patch, two objects and three funcs, to
+        // resolve one object, and to find one stack.
         machine.failing_after.set(Some(8));
         assert!(enable::enable(&machine, PATCH).is_err());
         let named = Entry::Told(Event::PatchFailed(KERNEL));

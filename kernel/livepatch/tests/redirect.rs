@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn one_settled_func() {
-        // A transition of another patch, or none, is no concern of this function.
+        // A transition of another patch does not affect this function.
         for task in [Idle, Unpatched, Patched] {
             assert_eq!(reached(&[SETTLED], task), TOP);
             assert_eq!(reached(&[NOP], task), ORIGINAL);
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn two_funcs_lower_in_transition() {
-        // An older patch is being disabled: the top hides it from everybody.
+        // An older patch is being disabled: the func on top hides it from all tasks.
         for task in [Unpatched, Patched] {
             assert_eq!(reached(&[SETTLED, MOVING], task), TOP);
             assert_eq!(reached(&[SETTLED, MOVING_NOP], task), TOP);
@@ -200,7 +200,8 @@ mod tests {
 
     #[test]
     fn idle_task_has_not_switched_while_patching() {
-        // No walk over the tasks finds it, so it goes on as before the transition.
+        // No walk over the tasks finds the task, so it goes on with the functions from before the
+        // transition.
         assert_eq!(idle_reaches(&[MOVING], Patched), ORIGINAL);
         assert_eq!(idle_reaches(&[MOVING, SETTLED], Patched), SECOND);
         assert_eq!(idle_reaches(&[MOVING, NOP], Patched), ORIGINAL);

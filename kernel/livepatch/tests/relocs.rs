@@ -21,7 +21,7 @@ mod tests {
     #[derive(Clone, Copy, PartialEq)]
     enum Failure {
         None,
-        /// The name of the section cannot be understood.
+        /// The name of the section has the wrong format.
         Name(usize),
         /// A symbol of the section is not found.
         Symbol(usize),
@@ -33,8 +33,8 @@ mod tests {
     struct Module {
         written: [[Cell<bool>; LENGTH]; SECTIONS],
         failure: Cell<Failure>,
-        /// The architecture has complained of a relocation that was written already, or that was
-        /// to be cleared without having been written.
+        /// How many times the architecture has complained of a relocation that was written already,
+        /// or that was to be cleared without having been written.
         complaints: Cell<usize>,
     }
 
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(module.complaints.get(), 1);
     }
 
-    /// Fails, leaves nothing behind, and succeeds when there is nothing that fails any more.
+    /// Writing fails and leaves nothing behind. When no step fails any more, it succeeds.
     fn fails(failure: Failure, complaints: usize) {
         let module = Module::new();
         for _ in 0..2 {

@@ -204,7 +204,7 @@ mod tests {
         machine.put(TASK, asleep_in(replacement(FIRST, FIRSTS)));
         assert!(enable::enable(&machine, ALL).is_ok());
         assert_eq!(machine.transition_patch(), Some(ALL));
-        // The original is where the nop leads.
+        // The nop leads to the original function.
         machine.put(TASK, asleep_in(original(FIRSTS)));
         try_complete(&machine, ALL);
         assert_eq!(machine.transition_patch(), None);

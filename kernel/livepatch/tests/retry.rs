@@ -62,7 +62,7 @@ mod tests {
                 assert_eq!(machine.nudges_of(LAST), machine.elapsed.get() / 15_000);
             }
             assert_eq!(machine.nudges_of(Task::Thread(0)), 0);
-            // It is said once.
+            // The message comes once.
             assert!(machine.happened(&[Entry::Told(Event::Signaling)]));
         }
     }
@@ -91,7 +91,7 @@ mod tests {
             assert!(machine.try_again(PATCH));
             assert_eq!(machine.retry.get(), Some(1_000));
         }
-        // And not when the last one switches itself.
+        // There is no other pass when the last task switches itself, either.
         update(&machine, LAST, Way::KernelExit);
         assert!(!machine.hurried.get());
     }
@@ -211,7 +211,7 @@ mod tests {
             assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
             assert_eq!(machine.hurried.get(), !each_second);
             machine.hurried.set(false);
-            // Those who switch back meanwhile do not.
+            // Tasks that switch back meanwhile do not ask for a pass.
             update(&machine, Task::Thread(0), Way::KernelExit);
             update(&machine, Task::Thread(1), Way::KernelExit);
             assert!(!machine.hurried.get());
@@ -222,7 +222,7 @@ mod tests {
     fn straggler_that_switches_in_schedule_asks_for_a_pass() {
         let machine = patching(1);
         machine.set_current(LAST);
-        // Not as long as it has not switched.
+        // It does not ask for a pass as long as it has not switched.
         sched_switch(&machine);
         assert!(!machine.hurried.get());
         machine.put(LAST, ELSEWHERE);
@@ -235,7 +235,7 @@ mod tests {
         let machine = patching(1);
         machine.leaving.set(Some(LAST));
         assert!(machine.try_again(PATCH));
-        // Not by itself, as long as they are being counted.
+        // The task does not ask for a pass itself while the tasks are being counted.
         assert!(!machine.hurried.get());
         assert_eq!(machine.retry.get(), Some(0));
         assert!(machine.try_again(PATCH));
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn forced_transition_is_not_waited_for_if_a_straggler_is_gone() {
         let machine = patching(2);
-        // It ends without having switched, and is counted until the next pass.
+        // The task ends without having switched, and counts as a straggler until the next pass.
         machine.set_listed(LAST, false);
         assert!(enable::force(&machine, PATCH).is_ok());
         assert!(machine.stragglers.get() > 0);

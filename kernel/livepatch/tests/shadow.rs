@@ -19,7 +19,8 @@ mod tests {
         made: Cell<u32>,
         dropped: Cell<u32>,
         constructed: Cell<u32>,
-        /// Somebody else's variable, put there between the look and the lock.
+        /// The variable of another caller, which inserts it after the first search and before the
+        /// lock is taken.
         rival: Cell<Option<u32>>,
         locked: Cell<bool>,
         memory: Cell<bool>,
@@ -54,7 +55,7 @@ mod tests {
         }
 
         fn allocate(&self) -> Option<New<'a>> {
-            // It may sleep.
+            // The allocation may sleep.
             assert!(!self.locked.get());
             if !self.memory.get() {
                 return None;
@@ -77,7 +78,7 @@ mod tests {
         }
 
         fn construct(&self, _: &New<'a>, _: &Guard<'a>) -> Result<(), i32> {
-            // Nobody finds it before that is done.
+            // Readers do not find the variable before its constructor is done.
             assert_eq!(self.kept.get(), None);
             assert!(self.locked.get());
             self.constructed.set(self.constructed.get() + 1);
@@ -173,7 +174,7 @@ mod tests {
         let table = table();
         table.rival.set(Some(9));
         assert_eq!(get_or_make(&table), Some(9));
-        // One variable is made, and its constructor is not ours.
+        // The caller gets the other variable. Its own is dropped without having been constructed.
         assert_eq!(table.dropped.get(), 1);
         assert_eq!(table.constructed.get(), 0);
         assert!(!table.locked.get());

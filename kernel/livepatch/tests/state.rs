@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which patches get along: every combination of replace, presence, and version.
+//! Whether patches are compatible, for every combination of replace, presence, and version.
 
 #[kernel::macros::kunit_tests(rust_livepatch_state)]
 mod tests {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which of several symbols of the same name is meant, and how far a symbol reaches.
+//! The choice among several symbols of the same name, and the extents of symbols.
 
 #[kernel::macros::kunit_tests(rust_livepatch_symbols)]
 mod tests {
@@ -13,7 +13,8 @@ mod tests {
     };
     use core::ops::Range;
 
-    /// What a search finds among symbols at these addresses, and how many it looks at.
+    /// The result of a search among symbols at these addresses, and the number of symbols that it
+    /// sees.
     fn find(position: usize, addresses: &[usize]) -> (Result<usize, Failure>, usize) {
         let mut search = Search::new(position);
         assert_eq!(search.position(), position);
@@ -107,7 +108,7 @@ mod tests {
         for (address, size) in all.into_iter().zip(together) {
             assert_eq!([size], sizes([address], 0x100..0x200));
         }
-        // Nothing is told of symbols between two addresses that are far from both.
+        // Symbols between two addresses that are far from both do not change the result.
         assert_eq!(sizes([0x100, 0x900], 0..0x1000), [Some(0x40), Some(0x700)]);
         assert_eq!(sizes([], 0..0x1000), []);
     }

@@ -285,7 +285,7 @@ mod tests {
             Err(Blocker::SleepsOn(FUNCTION))
         );
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(PATCH));
-        // The original is not what is replaced here.
+        // The original function is not the one that is replaced here.
         machine.put(TASK, asleep_in(original(FUNCTION)));
         assert_eq!(switch_task(&machine, TASK, Way::StackCheck), Ok(()));
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(NEXT));
@@ -324,7 +324,8 @@ mod tests {
         fork(&machine, child);
         assert_eq!(machine.state_of(child), Unpatched);
         assert!(machine.is_pending(child));
-        // It is where its parent is: both hold the transition up, both let it go on.
+        // The child is in the place of its parent: both hold the transition up, and both let it go
+        // on.
         try_complete(&machine, PATCH);
         assert_eq!(machine.transition_patch(), Some(PATCH));
         machine.put(TASK, ELSEWHERE);
@@ -419,7 +420,8 @@ mod tests {
 
     #[test]
     fn task_that_has_ended_is_dead_before_a_reversal() {
-        // It would take the new target for the one that the transition has begun with.
+        // Otherwise its handlers would take the new target for the one that the transition has
+        // begun with.
         let machine = Machine::new(3);
         machine.begin_exit(ENDED);
         machine.end_exit(ENDED);
@@ -479,7 +481,8 @@ mod tests {
 
     #[test]
     fn kernel_thread_switches_by_its_stack() {
-        // A kernel thread never leaves the kernel: it is checked asleep or switches in schedule.
+        // A kernel thread never leaves the kernel: a pass switches it while it sleeps, or it
+        // switches itself in `__schedule()`.
         let machine = patching();
         machine.put(TASK, ELSEWHERE);
         try_complete(&machine, PATCH);

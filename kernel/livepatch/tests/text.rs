@@ -35,9 +35,9 @@ mod tests {
     const OTHER: Patch = Patch(1);
     const FUNCTION: Function = Function(1);
     const NEXT: Function = Function(2);
-    /// On the second of two CPUs, like all with odd numbers.
+    /// A task on the second of two CPUs, like all tasks with odd numbers.
     const TASK: Task = Task::Thread(1);
-    /// On the first CPU.
+    /// A task on the first CPU.
     const FIRST: Task = Task::Thread(2);
     const CHILD: Task = Task::Thread(3);
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn task_asleep_inside_is_waited_for() {
-        // The new function has jumped there: its transition did not wait.
+        // The new function has jumped there, so that the transition did not wait for the task.
         stays_until_it_has_left(&departing(asleep_in(helper(PATCH))));
     }
 
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn task_that_was_called_back_is_waited_for() {
-        // The new function has jumped to one of the kernel, which was given one of the patch.
+        // The new function has jumped to a function of the kernel, to which it has passed a
+        // function of the patch.
         let place = asleep_in_call(original(NEXT), helper(PATCH));
         stays_until_it_has_left(&departing(place));
     }
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn task_with_an_unreliable_stack_is_not_waited_for() {
-        // Nothing there leads inside, whatever the rest means.
+        // No word on the stack leads into the text.
         let machine = enabled();
         disable(&machine, PATCH);
         machine.put(TASK, Place::Unreliable);
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn task_that_was_seen_outside_is_not_looked_at_again() {
-        // It sleeps while it is looked at, and cannot be looked at after that.
+        // The task sleeps when the scan looks at it. After that, it cannot be looked at.
         let machine = departing(ELSEWHERE);
         machine.evasive.set(Some(FIRST));
         machine
@@ -234,7 +235,7 @@ mod tests {
             let child = machine.copy_thread(TASK);
             machine.set_listed(child, true);
             machine.put(child, asleep_in(helper(PATCH)));
-            // The parent ends: nobody but the child tells that it was there.
+            // The parent ends, so that only the child shows that the parent was inside.
             machine.set_listed(TASK, false);
         }));
         assert!(let_go(&machine));
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn task_on_its_way_is_found_where_it_goes_to_sleep() {
-        // Its stack does not show where it goes. The wait comes first.
+        // The stack of the task does not show where it goes. The wait comes before the look.
         let machine = departing(ELSEWHERE);
         machine.put(TASK, Place::Arriving(helper(PATCH).start));
         stays_until_it_has_left(&machine);
@@ -334,7 +335,8 @@ mod tests {
         machine.put(TASK, ELSEWHERE);
         assert!(let_go(&machine));
         assert!(machine.is_held(PATCH));
-        // One that was not forced goes: its transition has waited until every task was outside.
+        // A patch that was not forced goes, because its transition has waited until every task was
+        // outside.
         machine.reliable_stacks.set(true);
         disable(&machine, OTHER);
         machine.reliable_stacks.set(false);

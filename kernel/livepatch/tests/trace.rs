@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What who traces is told.
+//! The events that a tracer receives.
 
 #[kernel::macros::kunit_tests(rust_livepatch_trace)]
 mod tests {
@@ -98,11 +98,11 @@ mod tests {
         assert!(machine.was_traced(&[
             (Event::Reversing(PATCH), Some(tally(1))),
             (Event::Disabled(PATCH), None),
-            // The others have to go back.
+            // The other tasks have to switch back.
             (Event::Starting(PATCH), Some(tally(THREADS + CPUS - 1))),
         ]));
 
-        // And again, with all of them still where they were.
+        // The transition turns round once more, and all tasks are still where they were.
         assert!(enable::set_enabled(&machine, PATCH, true).is_ok());
         assert!(machine.was_traced(&[
             (Event::Reversing(PATCH), Some(tally(THREADS + CPUS - 1))),
@@ -204,7 +204,7 @@ mod tests {
         let machine = patching();
         update(&machine, TASK, Way::KernelExit);
         assert_eq!(machine.way_of(TASK), Some(Way::KernelExit));
-        // This one has switched before, which is not traced again.
+        // This task has switched before, and its switch is not traced again.
         update(&machine, WORKER, Way::KernelExit);
         assert_eq!(machine.way_of(WORKER), Some(Way::StackCheck));
         assert!(machine.is_sane());
@@ -220,7 +220,7 @@ mod tests {
         assert!(enable::enable(&machine, PATCH).is_ok());
         assert_eq!(machine.way_of(Task::Idle(1)), Some(Way::Offline));
         assert_eq!(machine.way_of(Task::Idle(0)), Some(Way::StackCheck));
-        // It is not traced again when the others are looked at again.
+        // Another pass, which looks at the others, does not trace it again.
         try_complete(&machine, PATCH);
         assert!(machine.is_sane());
     }
@@ -287,7 +287,8 @@ mod tests {
         let machine = patching();
         machine.put(TASK, ELSEWHERE);
         machine.leaving.set(Some(TASK));
-        // The pass finds it asleep and switches it; what it does afterwards is nothing.
+        // The pass finds the task asleep and switches it. When the task leaves the kernel
+        // afterwards, it does not switch again.
         try_complete(&machine, PATCH);
         assert_eq!(machine.way_of(TASK), Some(Way::StackCheck));
         assert!(machine.is_sane());

@@ -195,17 +195,18 @@ mod tests {
         assert!(is_settled(&machine));
     }
 
-    /// A reversal of patching, with some tasks switched, then all of them back.
+    /// Reverses patching when some tasks have switched. Then all of them switch back.
     fn reverse_patching(switched: usize) {
         let machine = patching(switched);
         assert!(enable::set_enabled(&machine, PATCH, false).is_ok());
         assert!(!machine.enabled(PATCH));
         assert!(machine.is_sane());
         for number in 0..TASKS {
-            // Those that had switched are asked to switch back, the others are where they belong.
+            // Tasks that had switched are asked to switch back. The others are in the target state
+            // already.
             assert_eq!(machine.is_pending(thread(number)), number < switched);
         }
-        // Where the others sleep is what stays.
+        // The others sleep in the original function, which stays.
         assert!(machine.try_again(PATCH));
         assert!(is_gone(&machine));
     }
@@ -225,7 +226,7 @@ mod tests {
         reverse_patching(TASKS - 1);
     }
 
-    /// A reversal of unpatching, with some tasks switched, then all of them back.
+    /// Reverses unpatching when some tasks have switched. Then all of them switch back.
     fn reverse_unpatching(switched: usize) {
         let machine = unpatching(switched);
         assert!(enable::set_enabled(&machine, PATCH, true).is_ok());
@@ -318,7 +319,7 @@ mod tests {
         assert_eq!(machine.reaches(LAST, FUNCTION), Some(PATCH));
         assert!(machine.try_again(PATCH));
         assert!(is_settled(&machine));
-        // Nothing is freed, so nothing has to stay.
+        // No patch is freed, so none is marked as forced.
         assert!(!machine.is_forced(PATCH));
     }
 
@@ -372,7 +373,7 @@ mod tests {
         assert!(machine.patches().eq([PATCH]));
         assert_eq!(machine.transition_patch(), Some(PATCH));
         assert!(machine.is_sane());
-        // Nothing was said, and nothing done that would have to be undone.
+        // The rules have logged nothing, and have done nothing that would have to be undone.
         assert!(machine.happened(&[]));
     }
 

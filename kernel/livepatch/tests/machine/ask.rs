@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What tests do to the machine, and what they look at.
+//! The operations that tests perform on the machine, and the values that they read from it.
 
 use super::{
     Entry,
@@ -63,7 +63,7 @@ impl Machine {
         self.state.borrow_mut().online[cpu] = online;
     }
 
-    /// Makes another thread, with what a copy of its parent's thread info has in it.
+    /// Makes another thread, with a copy of its parent's thread info.
     pub(crate) fn copy_thread(&self, parent: Task) -> Task {
         let copy = self.task(parent, |task| *task);
         let threads = &mut self.state.borrow_mut().threads;
@@ -84,7 +84,7 @@ impl Machine {
         });
     }
 
-    /// A copy of a thread begins to run: the fork is done.
+    /// Completes a fork: the copy of a thread joins the task list, and begins to run.
     pub(crate) fn attach(&self, child: Task, parent: Task) {
         let current = self.state.borrow().current;
         self.set_current(parent);
@@ -130,13 +130,13 @@ impl Machine {
         self.state.borrow().stacks[function.0].traced
     }
 
-    /// Whose code every call of a function reaches, if that is settled.
+    /// The patch that every call of a function reaches, if the function is settled.
     pub(crate) fn settled(&self, function: Function) -> Option<Patch> {
         let stack = self.state.borrow().stacks[function.0];
         stack.settled.map(|func| func.0 .0)
     }
 
-    /// Whether a module has been announced and not gone.
+    /// Whether a module has come and has not gone.
     pub(crate) fn is_patchable(&self, module: Module) -> bool {
         self.state.borrow().patchable[module.0]
     }
@@ -146,7 +146,7 @@ impl Machine {
         self.object(object, |object| object.relocated)
     }
 
-    /// What has happened since the last look; nothing if that was too much to keep.
+    /// The events since the last look, or none if there were too many to keep.
     pub(crate) fn log(&self) -> impl Iterator<Item = Entry> {
         let mut state = self.state.borrow_mut();
         let kept = core::mem::replace(&mut state.logged, 0) <= LOG;
@@ -154,7 +154,7 @@ impl Machine {
         log.into_iter().flatten().filter(move |_| kept)
     }
 
-    /// Whether exactly this has happened since the last look.
+    /// Whether exactly these events have happened since the last look.
     pub(crate) fn happened(&self, expected: &[Entry]) -> bool {
         let kept = self.state.borrow().logged <= LOG;
         self.log().eq(expected.iter().copied()) && kept

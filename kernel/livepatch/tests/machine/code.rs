@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which code runs: what a call reaches, and what the index finds on a stack.
+//! The code that runs: the function that a call reaches, and the functions that the index finds on
+//! a stack.
 
 use super::{
     Func,
@@ -54,7 +55,7 @@ pub(super) fn is_replacement(function: Function, address: usize) -> bool {
     })
 }
 
-/// Code of a patch that is no func's. Its new functions jump there.
+/// Code of a patch that does not belong to a func. The patch's new functions jump there.
 pub(crate) fn helper(patch: Patch) -> Code {
     Code {
         start: text(patch).start + 0x80_0000,
@@ -114,7 +115,7 @@ impl redirect::Stack for View<'_> {
 }
 
 impl Machine {
-    /// Whose code a task's call of a function reaches: a patch's, or the original.
+    /// The patch that a task's call of a function reaches, or `None` for the original function.
     pub(crate) fn reaches(&self, task: Task, function: Function) -> Option<Patch> {
         if let Some(patch) = self.jump(function) {
             return Some(patch);
@@ -128,7 +129,7 @@ impl Machine {
         .map(|func| func.0 .0)
     }
 
-    /// The func that a handler chooses which looks at the stack even if it is settled.
+    /// The func that the handler chooses if it looks at the stack even when it is settled.
     pub(super) fn decides(&self, task: Task, function: Function) -> Option<Func> {
         redirect::redirect(View {
             machine: self,
@@ -165,7 +166,7 @@ impl Machine {
         }
     }
 
-    /// The name of a function on the stack, looked up in an index of one entry each.
+    /// The name of the function on the stack, which this looks for in an index of one entry each.
     pub(super) fn blocker(&self, address: usize) -> Option<Function> {
         let state = self.state.borrow();
         let index = state.index?;

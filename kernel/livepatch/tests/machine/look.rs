@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What the random histories in user space do and look at, beyond what KUnit tests need.
+//! The operations that only the random histories in user space need, and not the KUnit tests.
 //!
 //! `tools/testing/livepatch/histories/`
 
@@ -61,7 +61,7 @@ impl Machine {
         funcs
     }
 
-    /// What tasks find about a function in the index.
+    /// The entry that tasks find for a function in the index.
     pub(crate) fn indexed(&self, function: Function) -> Option<Indexed> {
         self.state.borrow().index?[function.0]
     }

@@ -3,8 +3,9 @@
 //! A simulated machine for the rules to run on: a few patches, functions, tasks and modules, with
 //! everything that happens to them in plain sight.
 //!
-//! One thread drives it, so that a test says exactly what happens when. It allocates nothing: the
-//! same file is compiled into the kernel and in user space, where there is room for more.
+//! One thread drives it, so that a test determines each event and the order of events. It allocates
+//! nothing. The same file is compiled into the kernel, and in user space, where the machine is
+//! larger.
 
 mod ask;
 mod code;
@@ -45,7 +46,7 @@ use core::cell::{
 };
 use sites::CallSite;
 
-// Small, because the kernel's tests have it on their stacks.
+// These are small, because the kernel's tests have the machine on their stacks.
 #[cfg(CONFIG_KUNIT)]
 mod size {
     pub(crate) const TASKS: usize = 4;
@@ -84,7 +85,7 @@ pub(crate) struct Object(pub(crate) Patch, pub(crate) usize);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Func(pub(crate) Object, pub(crate) usize);
 
-/// What objects are: vmlinux or a module.
+/// The code that an object stands for: vmlinux or a module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Module(pub(crate) usize);
 
@@ -104,7 +105,7 @@ pub(crate) enum Task {
     Idle(usize),
 }
 
-/// What the machine fails with when it is told to.
+/// The error of the machine when a test makes it fail.
 pub(crate) const BROKEN: i32 = -5;
 pub(crate) const EINVAL: i32 = -22;
 pub(crate) const EBUSY: i32 = -16;
@@ -122,10 +123,10 @@ impl From<Refusal> for Errno {
     }
 }
 
-/// What the rules report of patches and transitions.
+/// The events of patches and transitions that the rules report.
 pub(crate) type Told = Event<Patch, Object, Errno>;
 
-/// What has happened, in order.
+/// An entry of the log of the machine, which is in the order of the events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Entry {
     /// The rules have reported an event that is logged.
@@ -205,7 +206,7 @@ struct TaskData {
     /// How often it was sent through the kernel's exit.
     kicks: u64,
     nudges: u64,
-    /// It has switched, and nobody who traces that was told.
+    /// It has switched, and the rules have not reported that yet.
     untold: bool,
     /// How it switched, the last time.
     way: Option<Way>,
@@ -213,7 +214,7 @@ struct TaskData {
     look: u32,
 }
 
-/// What an index has for a function: the code that changes on the way to a patch, and back.
+/// The entry of an index for a function: the code that changes when patching, and when unpatching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Indexed {
     patching: Code,
@@ -226,7 +227,7 @@ struct FuncStack {
     funcs: [Option<Func>; PATCHES],
     len: usize,
     traced: bool,
-    /// What the handler says to every task.
+    /// The func that the handler chooses for every task.
     settled: Option<Func>,
     site: CallSite,
 }
@@ -249,7 +250,7 @@ struct State {
     departing: [Patch; PATCHES],
     departing_count: usize,
     look: u32,
-    /// The task in whose place something else runs on its CPU.
+    /// The task that has lost its CPU to the look at its stack.
     taken: Option<Task>,
     log: [Option<Entry>; LOG],
     logged: usize,
@@ -260,7 +261,7 @@ struct State {
 /// The machine.
 pub(crate) struct Machine {
     state: RefCell<State>,
-    /// The architecture can tell stacks.
+    /// The architecture has reliable stacks.
     pub(crate) reliable_stacks: Cell<bool>,
     /// Another pass has been asked for, after so many milliseconds.
     pub(crate) retry: Cell<Option<u64>>,
@@ -274,7 +275,7 @@ pub(crate) struct Machine {
     pub(crate) rounds_of_nudges: Cell<u64>,
     pub(crate) stragglers: Cell<i32>,
     pub(crate) sched_switching: Cell<bool>,
-    /// Something happened that cannot be.
+    /// The rules have broken an invariant.
     pub(crate) warned: Cell<bool>,
     /// How many times a task was reported that could not switch.
     pub(crate) reports: Cell<usize>,
@@ -307,7 +308,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// A machine with so many tasks, all asleep where nobody patches, and no module.
+    /// A machine with so many tasks and no module. All tasks sleep in code that no patch changes.
     pub(crate) fn new(tasks: usize) -> Self {
         let func = FuncData {
             function: Function(0),
@@ -406,7 +407,7 @@ impl Machine {
         }
     }
 
-    /// Describes a patch: which functions it changes in which module.
+    /// Describes a patch: the functions that it changes in each module.
     pub(crate) fn describe(
         &self,
         patch: Patch,
@@ -468,7 +469,7 @@ impl Machine {
         state.logged += 1;
     }
 
-    /// A call that fails if the machine has been told so.
+    /// A call that fails if a test has arranged for that.
     fn attempt(&self) -> Result<(), Errno> {
         match self.failing_after.get() {
             Some(0) => {

@@ -48,7 +48,7 @@ impl Notices {
 }
 
 impl Machine {
-    /// A value is about to change. That is to be reported before another one does.
+    /// A value is about to change. The rules have to report that before another value changes.
     pub(super) fn note_change(&self, shown: Shown<Patch, Object>) {
         let before = self.state.borrow_mut().notices.unreported.replace(shown);
         self.must_hold(before.is_none());

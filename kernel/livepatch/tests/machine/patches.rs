@@ -179,13 +179,13 @@ impl PatchHost for Machine {
     }
 
     fn call(&self, object: Object, callback: Callback) -> Result<(), Errno> {
-        // Where the last callback after patching looks, there are only the patch's own funcs.
+        // The callback after patching must find only the patch's own funcs in sysfs, and no nops.
         let has_nops = self.funcs(object).any(|func| self.is_nop(func));
         self.must_hold(callback != Callback::PostPatch || !has_nops);
         if self.is_nop_object(object) {
             return Ok(());
         }
-        // Two of them are for an object that is patched, two for one that is not.
+        // Two of the callbacks run while the object is patched, and two while it is not.
         let patched = matches!(callback, Callback::PostPatch | Callback::PreUnpatch);
         self.must_hold(self.patched(object) == patched);
         if callback == Callback::PostUnpatch {
@@ -247,7 +247,7 @@ impl PatchHost for Machine {
     fn release_nops(&self, patch: Patch) {
         self.expect_reclaimed();
         self.patch(patch, |patch| {
-            // They come last in both arrays.
+            // Nops and their objects come last in both arrays.
             let objects = &mut patch.objects[..patch.count];
             let own = objects.iter().filter(|object| !object.dynamic).count();
             for object in objects {
@@ -275,7 +275,7 @@ impl PatchHost for Machine {
         if self.func_state(func).patched() {
             match change {
                 Change::Begin => self.must_hold(!self.task_is_idle()),
-                // Handlers may have seen it in transition.
+                // Handlers may have seen the func in transition.
                 Change::End => self.state.borrow_mut().unreclaimed = true,
                 _ => {}
             }
@@ -399,7 +399,7 @@ impl PatchHost for Machine {
     }
 
     fn synchronize(&self) {
-        // A thread that does not enable preemption again is dead.
+        // A thread that does not enable preemption again is dead now.
         for thread in &mut self.state.borrow_mut().threads {
             if thread.presence == Presence::Ending {
                 thread.presence = Presence::None;

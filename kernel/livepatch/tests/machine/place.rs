@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Where a task can be.
+//! The places where a task can be.
 
 use crate::model::blocker::Code;
 use core::ops::Range;
 
-/// What a task is doing.
+/// The place of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
     /// Asleep, with this address on its stack.
     Asleep(usize),
     /// Asleep, with these two: one function has called another.
     Nested(usize, usize),
-    /// Asleep, but its stack cannot be told.
+    /// Asleep, but its stack is not reliable.
     Unreliable,
-    /// Asleep, with these two on a stack that cannot be told.
+    /// Asleep, with these two on a stack that is not reliable.
     UnreliableIn(usize, usize),
     /// On a CPU.
     Running,
@@ -24,7 +24,7 @@ pub(crate) enum Place {
     Arriving(usize),
 }
 
-/// An address that nobody patches.
+/// An address that no patch changes.
 pub(crate) const ELSEWHERE: Place = Place::Asleep(8);
 
 /// Asleep inside a function.
@@ -49,7 +49,7 @@ impl Place {
         }
     }
 
-    /// Whether one of them is in there.
+    /// Whether one of these addresses is in `text`.
     pub(super) fn shows(self, text: &Range<usize>) -> bool {
         let words = self.words();
         words.into_iter().flatten().any(|word| text.contains(&word))

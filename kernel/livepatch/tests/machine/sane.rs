@@ -21,7 +21,7 @@ impl Machine {
         }
     }
 
-    /// Handlers that could see a func as it was before must be done by now.
+    /// Checks that handlers that could see a func as it was before are done.
     pub(super) fn expect_reclaimed(&self) {
         let unreclaimed = self.state.borrow().unreclaimed;
         self.must_hold(!unreclaimed);
@@ -39,7 +39,7 @@ impl Machine {
         })
     }
 
-    /// Whether a task on a list, or an idle task, does not know of a transition.
+    /// Whether a task on a list, or the idle task of a CPU, is in the idle state.
     pub(super) fn task_is_idle(&self) -> bool {
         let state = self.state.borrow();
         let threads = state.threads.iter();
@@ -48,7 +48,7 @@ impl Machine {
         threads.any(idle) || state.idle.iter().any(idle)
     }
 
-    /// Whether everything fits together, whatever has happened.
+    /// Whether all invariants hold. They do after every event.
     pub(crate) fn is_sane(&self) -> bool {
         let state = self.state.borrow();
         let on_stack = |func: Func, function: Function| {
@@ -64,7 +64,8 @@ impl Machine {
                 sane &= object.relocated == (object.loaded && object.module != VMLINUX);
                 for (n, func) in object.funcs[..object.count].iter().enumerate() {
                     let id = Func(Object(patch_id, place), n);
-                    // On a stack exactly if it says so, in transition exactly if its patch is.
+                    // A func is on a stack exactly if it says so, and in transition exactly if its
+                    // patch is.
                     sane &= func.state.patched() == on_stack(id, func.function);
                     sane &= func.state.patched() == object.patched;
                     sane &= func.state.transition() == moving;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The call sites of functions, and where ftrace has them lead.
+//! The call sites of functions, and the targets to which ftrace makes them lead.
 
 use super::{
     Errno,
@@ -94,7 +94,7 @@ impl State {
 }
 
 impl Machine {
-    /// Has ftrace follow the settled words, one function after the other.
+    /// Makes ftrace follow the settled words, one function after the other.
     pub(super) fn tell_ftrace(&self) -> Result<(), Errno> {
         let after = self.follow_fails_after.get();
         self.follow_fails_after
@@ -124,8 +124,8 @@ impl Machine {
         result
     }
 
-    /// The func is about to change, to be pushed or to be popped, so that the handler has to decide
-    /// about the function.
+    /// Checks that the handler decides about the function, because the func is about to change, to
+    /// be pushed or to be popped.
     pub(super) fn expect_handled(&self, func: Func, function: Function) {
         let stack = self.state.borrow().stacks[function.0];
         // If ftrace is dead, the functions of a module jump until the module is gone.
@@ -148,9 +148,9 @@ impl Machine {
         })
     }
 
-    // Tests use the rest.
+    // Tests use the following methods.
 
-    /// The patch whose code a function jumps to, past the handler.
+    /// The patch that a function jumps to, past the handler.
     pub(crate) fn jump(&self, function: Function) -> Option<Patch> {
         let stack = self.state.borrow().stacks[function.0];
         stack.site.jump.map(|func| func.0 .0)

@@ -38,7 +38,7 @@ impl TaskHost for Machine {
 
     fn set_state(&self, task: Task, state: TaskState) {
         if state == TaskState::Idle {
-            // No handler may find the task idle by a func in transition.
+            // No handler may find the task idle and a func in transition.
             self.expect_reclaimed();
             self.must_hold(!self.func_in_transition());
         }
@@ -77,9 +77,10 @@ impl TaskHost for Machine {
 
     fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
         let (outer, inner) = match self.task(task, |task| task.place) {
-            // Who is on the way to a function has the address of its handler on the stack.
+            // A task on its way to a function has the address of the function's handler on its
+            // stack.
             Place::Asleep(address) | Place::Arriving(address) => (None, address),
-            // Who runs is looked at while something else has its CPU.
+            // A task that runs is only looked at while something else has its CPU.
             Place::Nested(outer, inner) | Place::RunningIn(outer, inner) => (Some(outer), inner),
             Place::Running => return Ok(()),
             Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),

@@ -22,7 +22,7 @@ use crate::model::{
 use core::ops::Range;
 
 impl TaskData {
-    /// Whether the task can run code in there, or come back to it.
+    /// Whether the task can run code in `text`, or come back to it.
     fn is_inside(&self, text: &Range<usize>) -> bool {
         let runs = !matches!(self.presence, Presence::None | Presence::Unlisted);
         let arrives = matches!(self.place, Place::Arriving(address) if text.contains(&address));
@@ -156,7 +156,7 @@ impl Machine {
         }
     }
 
-    /// Tasks that are on their way to some addresses go on, until they sleep there.
+    /// Lets tasks that are on their way to certain addresses go on, until they sleep there.
     pub(super) fn let_tasks_arrive(&self, awaited: impl Fn(usize) -> bool) {
         for task in &mut self.state.borrow_mut().threads {
             match task.place {
@@ -168,8 +168,9 @@ impl Machine {
         }
     }
 
-    /// The last callback of an object undoes what its new functions need: no task is on the way to
-    /// one, unless that is what handlers of a function still do.
+    /// The last callback of an object frees things that its new functions need. So no task may be
+    /// on its way to one of them, except for a function that is still in ftrace, where handlers
+    /// send tasks.
     pub(super) fn expect_arrived(&self, object: Object) {
         for func in self.funcs(object) {
             let function = self.func(func, |func| func.function);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Who traces what happens.
+//! The tracer, which receives the events that the rules report.
 
 use super::{
     Machine,
@@ -30,14 +30,14 @@ impl Machine {
     }
 
     pub(super) fn count_and_trace(&self, event: Told) {
-        // To count is not to pass over the tasks.
+        // Counting is no pass over the tasks, so no task leaves the kernel after it.
         let leaving = self.leaving.take();
         let tally = tally(self);
         self.leaving.set(leaving);
         self.keep_trace(event, Some(tally));
     }
 
-    /// A task is about to be in `state`. If that is a switch it has to be told, once.
+    /// A task is about to be in `state`. If that is a switch, the rules have to report it, once.
     pub(super) fn note_switch(&self, task: Task, state: TaskState) {
         let target = self.target();
         let switches = state == target && state != TaskState::Idle && self.state_of(task) != state;
@@ -57,15 +57,15 @@ impl Machine {
         self.must_hold(untold && self.state_of(task) == state && state == self.target());
     }
 
-    // What tests arrange and look at.
+    // Tests use the following methods.
 
-    /// Forgets how the parent of a new task switched, of which it is a copy.
+    /// Forgets the way in which a new task switched: it is a copy of its parent's.
     #[allow(dead_code)]
     pub(crate) fn task_is_new(&self, task: Task) {
         self.task(task, |task| task.way = None);
     }
 
-    /// Whether exactly this was traced of patches and transitions since the last look.
+    /// Whether exactly these events of patches and transitions were traced since the last look.
     #[allow(dead_code)]
     pub(crate) fn was_traced(&self, expected: &[Traced]) -> bool {
         let mut state = self.state.borrow_mut();
