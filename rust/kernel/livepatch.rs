@@ -51,11 +51,11 @@
 //! # }
 //! ```
 //!
-//! # What the compiler checks, and what it cannot
+//! # The checks of the compiler, and their limits
 //!
 //! The replacement must be an `extern "C"` function of the type that the livepatch declares for the
 //! original. The compiler checks that. It cannot check that the original has that type in C: the
-//! author answers for it with `unsafe fn`. The kernel looks the original up when the livepatch, or
+//! author vouches for it with `unsafe fn`. The kernel looks the original up when the livepatch, or
 //! the module that has the original, is loaded. Loading fails if there is none.
 //!
 //! For a pointer, the declaration can say more than C does, so that the replacement needs no
@@ -126,8 +126,8 @@ use core::marker::PhantomData;
 
 /// Functions of a livepatch that run when one of its objects changes.
 ///
-/// They run for the kernel, and for a module while it is loaded; for a module that is loaded later,
-/// they run then. They may sleep. They cannot enable or disable livepatches.
+/// They run for the kernel, and for each module that is loaded. For a module that is loaded later,
+/// they run at that time. They may sleep. They cannot enable or disable livepatches.
 ///
 /// # Examples
 ///
@@ -231,12 +231,12 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Whether there may be no transition: the object is changed because its module is loaded or
-    /// unloaded.
+    /// Whether the object changes because its module is loaded or unloaded, so that there may be no
+    /// transition.
     ///
-    /// A patch that has callbacks called and is not enabled is in a transition, be its module new
-    /// or not: the core sets the field when it has started to enable it, and clears it when it has
-    /// started to disable it.
+    /// If a callback runs while the patch is not enabled, there is a transition, whether the
+    /// object's module is being loaded or not. The core sets `enabled` after it has started to
+    /// enable the patch, and clears it after it has started to disable the patch.
     #[inline]
     fn in_transit(&self) -> bool {
         // SAFETY: The patch lives, and the core's lock protects the field, by the type invariants.
@@ -345,7 +345,7 @@ impl<P: Livepatch> Drop for Enabled<P> {
             // invariants nothing else uses it any more.
             unsafe { state.clear(place) };
         }
-        // What `Shadow` passes to RCU is this module's code.
+        // The functions that `Shadow` has passed to RCU are code of this module.
         rcu::rcu_barrier();
     }
 }
@@ -362,7 +362,7 @@ pub const fn callbacks<P: Livepatch, C: Callbacks>() -> bindings::klp_callbacks 
     }
 }
 
-/// From C to the callbacks `C` of an object of the livepatch `P`.
+/// The functions by which C calls the callbacks `C` of an object of the livepatch `P`.
 struct Trampolines<P, C>(PhantomData<(P, C)>);
 
 impl<P: Livepatch, C: Callbacks> Trampolines<P, C> {

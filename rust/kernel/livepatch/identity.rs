@@ -3,8 +3,8 @@
 //! Identifiers that tell types apart.
 //!
 //! Shadow variables and system states have numbers that all livepatches share, and pointers to
-//! data. Here the type of the data is part of the number: who asks for another type asks for
-//! another variable, or state.
+//! data. Here the type of the data is part of the number, so that the same number with another type
+//! means another variable, or state.
 
 use super::Lasting;
 use core::{
@@ -15,13 +15,13 @@ use core::{
     }, //
 };
 
-/// Set in each of these identifiers: those that C livepatches choose are small numbers. That is an
-/// assumption, which [`Shadow`](super::Shadow) names.
+/// The bit that is set in each of these identifiers. The identifiers of C livepatches are assumed
+/// to be small numbers, as [`Shadow`](super::Shadow) states.
 const TYPED: usize = 1 << (usize::BITS - 1);
 
 /// The identifier `id`, for data of type `T`.
 ///
-/// The same in every module that is built for this kernel, if `T` is.
+/// It is the same in every module that is built for this kernel, if `T` is.
 #[inline]
 pub(super) fn typed<T: Lasting>(id: usize) -> usize {
     let mut hasher = Mixer(0);
@@ -29,7 +29,8 @@ pub(super) fn typed<T: Lasting>(id: usize) -> usize {
     hasher.finish() as usize | TYPED
 }
 
-/// Multiply and rotate: there are few keys, and nobody chooses them to collide.
+/// A hasher that multiplies and rotates. That is enough, because there are few keys, and they are
+/// not chosen to collide.
 struct Mixer(u64);
 
 impl Hasher for Mixer {

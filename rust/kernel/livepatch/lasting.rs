@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Which data may outlive the module that has made it.
+//! Data that may outlive the module that has made it.
 
 use crate::{
     prelude::*,
@@ -16,18 +16,18 @@ use crate::{
 /// A type whose values may outlive the module that has made them, as those in
 /// [`Shadow`](super::Shadow) variables and [`State`](super::State)s do.
 ///
-/// For a type of its own, a livepatch says so itself.
+/// A livepatch implements this trait for its own types.
 ///
 /// # Safety
 ///
 /// - A value stays valid when the module that has made it is gone: nothing in it points into the
 ///   memory of a module. So there is no reference to a static or to a literal in it, no function
 ///   pointer, and no trait object.
-/// - Whatever modules are loaded while one kernel runs, at the same time or not: all types in them
-///   with the [`TypeId`] of this one have the same layout, and mean the same. The id is made of the
-///   path of the type, which begins with the name of the module's file, and not of the definition.
-///   So a type that changes needs a new name, if the file keeps its own.
-/// - Dropping a value does not sleep, does not leave work to RCU or to anybody else who calls the
+/// - In all modules that are loaded while one kernel runs, at the same time or not, the types with
+///   the [`TypeId`] of this type have the same layout and the same meaning. The id depends on the
+///   path of the type, which begins with the name of the module's file, and not on the definition.
+///   So if a type changes and the file keeps its name, the type needs a new name.
+/// - Dropping a value does not sleep, does not leave work to RCU or to other code that calls the
 ///   module later, and does not use shadow variables or states.
 ///
 /// [`TypeId`]: core::any::TypeId

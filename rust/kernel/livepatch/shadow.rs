@@ -26,26 +26,27 @@ use core::{
 
 /// A kind of shadow variable: values of type `T` that are attached to structures under an id.
 ///
-/// A variable is found by the address of the structure, by the id, and by `T`: the same id with
-/// another type is another kind. It outlives the livepatch that has made it, until it is removed,
-/// and another livepatch with the same kind finds it. So remove them all when the last livepatch
-/// that knows the kind goes. Where each version replaces the one before, that is in
-/// [`post_unpatch`](super::Callbacks::post_unpatch), which is not called for what is replaced.
-/// Livepatches that do not replace each other, and share a kind, are called each: the first that
-/// goes must leave alone what the others still use.
+/// The address of the structure, the id and `T` identify a variable: the same id with another type
+/// is another kind. A variable outlives the livepatch that has made it, until it is removed, and
+/// another livepatch with the same kind finds it. So remove all variables when the last livepatch
+/// that knows the kind goes. If each version replaces the one before, do that in
+/// [`post_unpatch`](super::Callbacks::post_unpatch), which does not run for livepatches that are
+/// replaced. If livepatches share a kind and do not replace each other, `post_unpatch` runs for
+/// each of them, and the first that goes must not remove the variables that the others still use.
 ///
-/// What another livepatch is to find needs a type that both know: one that `core` or `kernel`
-/// defines. A type that a livepatch defines belongs to the name of the livepatch's file: another
-/// livepatch does not have it, but a later one by that name does. [`Lasting`] says what that asks
-/// of a type.
+/// A variable that another livepatch is to find needs a type that both know: one that `core` or
+/// `kernel` defines. A type that a livepatch defines belongs to the name of the livepatch's file: a
+/// livepatch with another name does not have the type, but a later livepatch with the same name
+/// does. [`Lasting`] has the requirements for such a type.
 ///
 /// The id and the type become one number with the highest bit set. It is assumed that livepatches
 /// in C do not attach anything under such a number, and that no two kinds get the same one.
 ///
-/// What is read may be removed at the same time: it is dropped and freed when RCU says that nobody
-/// reads it any more, in a context in which sleeping is not allowed. What is to be changed needs a
-/// lock of its own, or to be atomic. Before a livepatch is unloaded, all that it has removed is
-/// dropped; another module must call [`rcu::rcu_barrier()`] for that.
+/// A caller can remove a variable while readers use it. The value is dropped and freed when all
+/// readers of RCU are done, in a context in which sleeping is not allowed. A value that changes
+/// needs a lock of its own, or has to be atomic. Before a livepatch is unloaded, all values that it
+/// has removed are dropped. Any other module that removes variables must call
+/// [`rcu::rcu_barrier()`] before it is unloaded.
 ///
 /// # Examples
 ///
@@ -119,7 +120,7 @@ impl<T: Lasting> Shadow<T> {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`], and what `init` returns; nothing is attached then. [`ENOENT`] if somebody
+    /// [`ENOMEM`], or the error of `init`; nothing is attached then. [`ENOENT`] if another caller
     /// removes the variable at the same time.
     #[inline]
     pub fn get_or_alloc<O>(
@@ -184,7 +185,7 @@ impl<T: Lasting> Shadow<T> {
         attach: Attach,
     ) -> Result<ShadowRef<T>> {
         let mut new = New::<T, F> {
-            // Allocated here, because flags that sleep may do so here.
+            // Allocate the node here, where flags that sleep may do so.
             node: Some(KBox::new_uninit(flags)?),
             init: Some(init),
             error: None,
@@ -209,8 +210,8 @@ impl<T: Lasting> Shadow<T> {
 
     /// Removes the variable that is attached to `structure`, and returns it, if there is one.
     ///
-    /// Others who have found it before keep it for a while, too: it is dropped after the last of
-    /// them is done.
+    /// Readers that have found the variable before can still use it. It is dropped after the last
+    /// of them is done.
     ///
     /// The variable is found first and removed after that. If another caller removes it in between,
     /// and a third attaches a new one, the new one is removed, and both removers return the old
@@ -225,7 +226,7 @@ impl<T: Lasting> Shadow<T> {
         Some(variable)
     }
 
-    /// Removes all variables of this kind. Finding them takes time.
+    /// Removes all variables of this kind. This takes time, because it visits all shadow variables.
     #[inline]
     pub fn remove_all(&self) {
         // SAFETY: `construct()` has made each variable with this id, which has `T` in it, and so
@@ -254,8 +255,8 @@ fn key<O>(structure: *const O) -> *mut c_void {
     structure.cast_mut().cast()
 }
 
-/// A shadow variable that has been found. It stays readable while this exists, in which time
-/// sleeping is not allowed.
+/// A shadow variable that has been found. It stays readable while this exists. The holder must not
+/// sleep during that time.
 ///
 /// # Examples
 ///
@@ -282,8 +283,8 @@ fn key<O>(structure: *const O) -> *mut c_void {
 ///
 /// # Invariants
 ///
-/// `node` points to a node, which is not freed before the guard is dropped. There is no other than
-/// shared access to its value until then.
+/// `node` points to a node, which is not freed before the guard is dropped. Until then, all access
+/// to its value is shared access.
 pub struct ShadowRef<T> {
     node: NonNull<Node<T>>,
     _guard: rcu::Guard,
@@ -300,14 +301,15 @@ impl<T> Deref for ShadowRef<T> {
     }
 }
 
-/// What a shadow variable points to: memory that is not freed with it, but later.
+/// The memory that a shadow variable points to. It is not freed together with the variable, but
+/// later.
 struct Node<T> {
     head: Opaque<bindings::callback_head>,
     value: T,
 }
 
 impl<T> Node<T> {
-    /// The variable's destructor: nobody new will find the node.
+    /// The variable's destructor: no new reader will find the node.
     ///
     /// # Safety
     ///
@@ -323,11 +325,11 @@ impl<T> Node<T> {
         unsafe { bindings::call_rcu(head, Some(Self::free)) };
     }
 
-    /// Nobody reads the node any more.
+    /// Frees the node, which no reader uses any more.
     ///
     /// # Safety
     ///
-    /// `head` is what `destroy()` has passed to RCU, which calls this once.
+    /// `destroy()` has passed `head` to RCU, which calls this once.
     unsafe extern "C" fn free(head: *mut bindings::callback_head) {
         // SAFETY: `head` is that of a node, which `destroy()` has passed to RCU, by the safety
         // requirement.
@@ -338,13 +340,13 @@ impl<T> Node<T> {
     }
 }
 
-/// A variable to be.
+/// A variable that is about to be attached.
 struct New<T, F> {
-    /// Until it is attached.
+    /// The memory of the variable, until it is attached.
     node: Option<KBox<MaybeUninit<Node<T>>>>,
-    /// Until it is called.
+    /// The function that returns the value, until it is called.
     init: Option<F>,
-    /// What it has returned.
+    /// The error that the function has returned.
     error: Option<Error>,
 }
 

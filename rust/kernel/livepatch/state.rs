@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! System states: what livepatches modify beyond code, and hand on to the next one.
+//! System states: changes that livepatches make beyond code, and the data that they hand on to the
+//! next livepatch.
 
 use super::{
     identity,
@@ -23,14 +24,15 @@ use core::marker::PhantomData;
 /// [`module_livepatch!`](super::module_livepatch).
 ///
 /// A livepatch that replaces others must have all of their states, each in the same version or a
-/// later one. One that does not, but has some of them, must have these in the same version or a
-/// later one. Otherwise it cannot be enabled.
+/// later one. A livepatch that does not replace them, but has some of their states, must have these
+/// in the same version or a later one. Otherwise it cannot be enabled.
 ///
-/// What the livepatch remembers with it, if anything, is shared with the livepatches that follow:
-/// it is dropped when the last of them is unloaded. `T` is part of the state's identity, as it is
-/// for [`Shadow`](super::Shadow), with the same assumption about ids, and has to be of a type that
-/// they all know, unless it has no size and nothing to drop, as `()`: then there is nothing to
-/// remember, and C livepatches may have the same state.
+/// A livepatch can keep data with a state. It shares the data with the livepatches that follow, and
+/// the data is dropped when the last of them is unloaded. The type `T` of the data is part of the
+/// state's identity, as it is for [`Shadow`](super::Shadow), with the same assumption about ids. It
+/// has to be a type that all of these livepatches know. A type that has no size and nothing to
+/// drop, such as `()`, is an exception: the state has no data then, and C livepatches may have the
+/// same state.
 ///
 /// # Examples
 ///
@@ -65,7 +67,8 @@ pub struct State<T> {
 }
 
 impl<T: Lasting> State<T> {
-    /// The state with this id, in a version of what is done to it.
+    /// The state with this id. `version` is the version of the changes that the livepatch makes to
+    /// it.
     ///
     /// The id must not be 0.
     #[inline]
@@ -78,7 +81,7 @@ impl<T: Lasting> State<T> {
         }
     }
 
-    /// What this livepatch remembers.
+    /// The data that this livepatch keeps with the state.
     #[inline]
     pub fn get(&self, object: &Object<'_>) -> Option<Arc<T>> {
         // SAFETY: The patch lives, and has its states, by the invariants of `Object`.
@@ -88,7 +91,7 @@ impl<T: Lasting> State<T> {
         unsafe { shared(state) }
     }
 
-    /// Remembers something, instead of what was remembered before.
+    /// Keeps `data` with the state, in place of the data that was kept before.
     ///
     /// # Errors
     ///
@@ -112,12 +115,13 @@ impl<T: Lasting> State<T> {
         Ok(())
     }
 
-    /// The state as the latest of the livepatches before this one has it, if any.
+    /// The state as the latest livepatch before this one has it, if one of them has it.
     ///
-    /// That is while one livepatch is enabled, or that is reversed. [`None`] if the object is a
-    /// module that is being loaded or unloaded, and this livepatch is enabled already: then,
-    /// usually, no livepatch takes over from another. It is [`None`], too, if one still does: what
-    /// is needed then has to be [`set`](Self::set) by the callback for `vmlinux`.
+    /// This is for callbacks that run while one livepatch takes over from another: while this one
+    /// is being enabled, or while that is reversed. Returns [`None`] if the object is a module that
+    /// is being loaded or unloaded, and this livepatch is enabled already. Usually no livepatch
+    /// takes over from another at such a time. If one does, the result is still [`None`], and the
+    /// callback for `vmlinux` has to [`set`](Self::set) the data that other callbacks need.
     #[inline]
     pub fn previous(&self, object: &Object<'_>) -> Option<Previous<T>> {
         if object.in_transit() {
@@ -150,13 +154,14 @@ impl<T: Lasting> State<T> {
     }
 }
 
-/// Nothing to remember, and so nothing to confuse.
+/// Whether `T` has no size and nothing to drop. The state then has no data that could be taken for
+/// another type's.
 #[inline]
 const fn is_plain<T>() -> bool {
     size_of::<T>() == 0 && !core::mem::needs_drop::<T>()
 }
 
-/// The data that is remembered with a state.
+/// The data that is kept with a state.
 ///
 /// # Safety
 ///
@@ -186,7 +191,7 @@ unsafe fn shared<T: 'static>(state: *mut bindings::klp_state) -> Option<Arc<T>> 
 ///
 /// static LIMIT: State<u64> = State::new(1, 2);
 ///
-/// /// The limit that an earlier livepatch found, if it is one that knew what it is.
+/// /// The limit that an earlier livepatch found, if its version of the state has one.
 /// fn original(object: &Object<'_>) -> Option<u64> {
 ///     let previous = LIMIT.previous(object)?;
 ///     (previous.version() > 0).then(|| previous.data().map(|limit| *limit))?
@@ -204,7 +209,7 @@ impl<T> Previous<T> {
         self.version
     }
 
-    /// What is remembered with it.
+    /// The data that is kept with it.
     #[inline]
     pub fn data(self) -> Option<Arc<T>> {
         self.data
@@ -215,14 +220,14 @@ impl<T> Previous<T> {
 ///
 /// # Safety
 ///
-/// The id in the declaration is not 0, and tells of which type the data is that anybody stores with
-/// a state of that id. The declaration has no data.
+/// The id in the declaration is not 0, and determines the type of the data that any livepatch
+/// stores with a state of that id. The declaration has no data.
 #[doc(hidden)]
 pub unsafe trait Declared: Sync {
-    /// For the core.
+    /// The declaration of the state, for the core.
     fn declaration(&self) -> bindings::klp_state;
 
-    /// Drops what is remembered.
+    /// Drops the data that is kept with the state.
     ///
     /// # Safety
     ///

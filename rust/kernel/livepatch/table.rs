@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! What `module_livepatch!` makes of its declarations: the tables that the core reads.
+//! The tables that `module_livepatch!` makes of its declarations, and that the core reads.
 //!
 //! Each ends with an element of zeros.
 
@@ -34,20 +34,21 @@ impl<T> Table<T> {
         Self(Opaque::new(content))
     }
 
-    /// Where it is.
+    /// The address of the table.
     pub const fn get(&self) -> *mut T {
         self.0.get()
     }
 }
 
 impl<T, const N: usize> Table<[T; N]> {
-    /// Where its first element is.
+    /// The address of its first element.
     pub const fn first(&self) -> *mut T {
         self.0.get().cast()
     }
 }
 
-/// The end of a table; a state that is declared when the module is loaded.
+/// The element of zeros that ends a table. It also holds the place of a state until the livepatch
+/// is enabled.
 pub const fn end<T: Zeroable>() -> T {
     pin_init::zeroed()
 }
