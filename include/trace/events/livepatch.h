@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Tracepoints of live patching: patches, transitions, and the tasks in them.
- * The core in Rust has them (CONFIG_LIVEPATCH_RUST).
+ * Only the core in Rust (CONFIG_LIVEPATCH_RUST) has these tracepoints.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM livepatch
@@ -18,9 +18,9 @@
 #define _TRACE_LIVEPATCH_ENUMS
 
 /**
- * enum klp_switch_way - how a task came to switch
- * @KLP_WAY_STACK_CHECK: its stack was looked at while it was still
- * @KLP_WAY_SCHEDULE: it looked at its own stack, in __schedule()
+ * enum klp_switch_way - the way in which a task has switched
+ * @KLP_WAY_STACK_CHECK: a pass checked its stack while it was still
+ * @KLP_WAY_SCHEDULE: it checked its own stack, in __schedule()
  * @KLP_WAY_KERNEL_EXIT: it left the kernel
  * @KLP_WAY_IDLE_LOOP: an idle task passed through its loop
  * @KLP_WAY_OFFLINE: an idle task's CPU is offline
@@ -40,7 +40,7 @@ enum klp_switch_way {
 
 /**
  * enum klp_block_reason - why a task cannot switch
- * @KLP_REASON_RUNNING: it runs, so its stack cannot be looked at
+ * @KLP_REASON_RUNNING: it runs, so its stack cannot be checked
  * @KLP_REASON_UNRELIABLE_STACK: its stack could not be walked to the end
  * @KLP_REASON_FUNCTION: a function that changes is on its stack
  * @KLP_REASON_NO_RELIABLE_STACKS: the architecture has no reliable stack traces
@@ -99,9 +99,9 @@ TRACE_DEFINE_ENUM(KLP_REASON_ERROR);
  * klp_patch_enable - a patch becomes enabled
  * @patch: the patch
  *
- * That is what is wanted, and what the file enabled in sysfs says. The
- * transition of the tasks begins right after this, or has been turned round.
- * A patch that is refused has no such event.
+ * The patch is wanted from now on, although tasks do not use it yet. Right
+ * after this event, the transition of the tasks begins or turns round, and the
+ * file enabled in sysfs shows it. A patch that is refused has no such event.
  */
 TRACE_EVENT(klp_patch_enable,
 	    TP_PROTO(const struct klp_patch *patch),
@@ -195,8 +195,8 @@ DEFINE_EVENT(klp_transition, klp_transition_start,
  * @target: the state that is given up; see klp_transition_start
  * @waiting: tasks that have not reached it
  * @tasks: all tasks
- * @elapsed_ms: milliseconds since klp_transition_start, which may have been
- *	before anybody traced
+ * @elapsed_ms: milliseconds since klp_transition_start, which may have come
+ *	before tracing was enabled
  */
 DEFINE_EVENT(klp_transition, klp_transition_reverse,
 	     TP_PROTO(const struct klp_patch *patch, int target,
@@ -209,7 +209,7 @@ DEFINE_EVENT(klp_transition, klp_transition_reverse,
  * klp_transition_force - the administrator is about to end a transition
  * @patch: the patch in transition
  * @target: see klp_transition_start
- * @waiting: tasks that are switched without regard to what they do
+ * @waiting: tasks that are switched although they may use functions that change
  * @tasks: all tasks
  * @elapsed_ms: milliseconds since the latest klp_transition_start
  */
@@ -239,7 +239,7 @@ DEFINE_EVENT(klp_transition, klp_transition_complete,
  * klp_task_switched - a task has switched
  * @task: the task
  * @target: the state it is in now; see klp_transition_start
- * @way: how it came to
+ * @way: the way in which it has switched
  */
 TRACE_EVENT(klp_task_switched,
 	    TP_PROTO(const struct task_struct *task, int target,
@@ -265,7 +265,7 @@ TRACE_EVENT(klp_task_switched,
  * klp_task_blocked - a pass over the tasks finds a task that cannot switch
  * @task: the task
  * @target: the state it should go to; see klp_transition_start
- * @reason: why it cannot
+ * @reason: the reason for which it cannot
  * @func: for KLP_REASON_FUNCTION the function of the patch whose code, old or
  *	new, is on the stack; otherwise NULL, which is traced as "(null)"
  * @err: for KLP_REASON_ERROR the error code, otherwise 0
