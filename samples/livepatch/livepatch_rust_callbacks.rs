@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A livepatch in Rust with callbacks for each of its objects, which say when they are called.
+//! A livepatch in Rust with callbacks for each of its objects, which log each call.
 //!
 //! The counterpart of `livepatch-callbacks-demo.c`. Its targets are `livepatch-callbacks-mod.ko`
 //! and `livepatch-callbacks-busymod.ko`, which may be loaded before it and after it.
@@ -12,9 +12,9 @@
 //! # dmesg
 //! ```
 //!
-//! `vmlinux_ret=-19` (`-ENODEV`) makes the callback for the kernel refuse the livepatch;
-//! `module_ret=-19` makes the callbacks for modules refuse: the livepatch if they are there, and
-//! them if they come later.
+//! `vmlinux_ret=-19` (`-ENODEV`) makes the callback for the kernel refuse the livepatch.
+//! `module_ret=-19` makes the callbacks for modules fail: they refuse the livepatch if their module
+//! is loaded before it, and the module if it is loaded later.
 
 use kernel::{
     error::to_result,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! A livepatch in Rust: `/proc/cmdline` says something else.
+//! A livepatch in Rust that changes the output of `/proc/cmdline`.
 //!
 //! The counterpart of `livepatch-sample.c`.
 //!

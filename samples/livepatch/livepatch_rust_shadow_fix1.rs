@@ -3,8 +3,8 @@
 //! A livepatch in Rust that fixes a leak with a shadow variable.
 //!
 //! The counterpart of `livepatch-shadow-fix1.c`, for `livepatch-shadow-mod.ko`, which allocates
-//! memory with each of its dummies and forgets it. Here it is attached to the dummy, and freed with
-//! the dummy.
+//! memory with each of its dummies and forgets it. This livepatch attaches the memory to the dummy,
+//! and frees it with the dummy.
 //!
 //! `livepatch_rust_shadow_fix2.ko` can replace this livepatch.
 
@@ -32,8 +32,8 @@ module_livepatch! {
         "livepatch_shadow_mod": {
             callbacks: Fix,
             funcs: {
-                // SAFETY: It is `struct dummy *(void)`. What it returns is from `kmalloc()`, or
-                // `NULL`, and whoever calls it owns that.
+                // SAFETY: It is `struct dummy *(void)`. It returns memory from `kmalloc()`, which
+                // belongs to the caller from then on, or `NULL`.
                 unsafe fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
                 // SAFETY: It is `void (struct dummy *d)`. `d` is from `dummy_alloc()`, and handed
                 // over.
@@ -43,10 +43,10 @@ module_livepatch! {
     },
 }
 
-/// What the module forgets, by the dummy that it belongs to. The next version knows it, too.
+/// The memory that the module forgets, attached to its dummy. The next version has the same kind.
 static LEAK: Shadow<KBox<c_int>> = Shadow::new(1);
 
-/// In milliseconds.
+/// The time until a dummy expires, in milliseconds.
 const EXPIRE_PERIOD: u32 = 12_000;
 
 /// `struct dummy`, as the module has it.
@@ -75,7 +75,7 @@ extern "C" fn patched_dummy_alloc() -> Option<KBox<Dummy>> {
 }
 
 extern "C" fn patched_dummy_free(d: KBox<Dummy>) {
-    // There is none if the dummy is older than this livepatch.
+    // A dummy that is older than this livepatch has no variable.
     match LEAK.remove(&*d) {
         Some(_leak) => pr_info!("dummy_free: prevented a leak\n"),
         None => pr_info!("dummy_free: leaked!\n"),
@@ -86,7 +86,7 @@ struct Fix;
 
 impl Callbacks for Fix {
     fn post_unpatch(_object: &Object<'_>) {
-        // Nobody will free the dummies in our way any more.
+        // From now on the module frees the dummies without regard to their variables.
         LEAK.remove_all();
         pr_info!("post_unpatch: nothing is left to leak\n");
     }

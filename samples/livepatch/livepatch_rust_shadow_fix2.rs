@@ -3,8 +3,8 @@
 //! A livepatch in Rust that takes over the shadow variables of another, and has one of its own.
 //!
 //! The counterpart of `livepatch-shadow-fix2.c`, for `livepatch-shadow-mod.ko`. It replaces
-//! `livepatch_rust_shadow_fix1.ko`, and so does all that is done there, and counts how often each
-//! dummy is checked.
+//! `livepatch_rust_shadow_fix1.ko`. So it fixes the leak in the same way, and it also counts how
+//! often each dummy is checked.
 
 use kernel::{
     livepatch::{
@@ -35,27 +35,28 @@ module_livepatch! {
         "livepatch_shadow_mod": {
             callbacks: Fix,
             funcs: {
-                // SAFETY: It is `struct dummy *(void)`. What it returns is from `kmalloc()`, or
-                // `NULL`, and whoever calls it owns that.
+                // SAFETY: It is `struct dummy *(void)`. It returns memory from `kmalloc()`, which
+                // belongs to the caller from then on, or `NULL`.
                 unsafe fn dummy_alloc() -> Option<KBox<Dummy>> = patched_dummy_alloc,
                 // SAFETY: It is `void (struct dummy *d)`. `d` is from `dummy_alloc()`, and handed
                 // over.
                 unsafe fn dummy_free(d: KBox<Dummy>) = patched_dummy_free,
-                // SAFETY: It is `bool (struct dummy *d, unsigned long jiffies)`. The lock of the
-                // dummies is held: nobody frees or changes `d`.
+                // SAFETY: It is `bool (struct dummy *d, unsigned long jiffies)`. The caller holds
+                // the lock of the dummies, so `d` is not freed or changed.
                 unsafe fn dummy_check(d: &Dummy, jiffies: c_ulong) -> bool = patched_dummy_check,
             },
         },
     },
 }
 
-/// What the module forgets, by the dummy that it belongs to. The same as in the first version.
+/// The memory that the module forgets, attached to its dummy. It is the same kind as in the first
+/// version.
 static LEAK: Shadow<KBox<c_int>> = Shadow::new(1);
 
 /// How often a dummy has been checked.
 static COUNTER: Shadow<Atomic<i32>> = Shadow::new(2);
 
-/// In milliseconds.
+/// The time until a dummy expires, in milliseconds.
 const EXPIRE_PERIOD: u32 = 12_000;
 
 /// `struct dummy`, as the module has it.
@@ -106,7 +107,7 @@ struct Fix;
 
 impl Callbacks for Fix {
     fn post_unpatch(_object: &Object<'_>) {
-        // Nobody will free the dummies in our way any more.
+        // From now on the module frees the dummies without regard to their variables.
         LEAK.remove_all();
         COUNTER.remove_all();
         pr_info!("post_unpatch: nothing is left to leak\n");
