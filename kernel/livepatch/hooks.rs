@@ -3,8 +3,7 @@
 //! The functions of the core that C calls.
 //!
 //! Each function turns pointers into references and passes these on. `kernel/livepatch/rust.h`
-//! declares the functions, and the `.c` files beside it call them. Modules cannot call them,
-//! because they are not exported.
+//! declares the functions, and the `.c` files beside it call them. Modules cannot.
 //!
 //! All of them are `unsafe`, even those without requirements, because `#[export]` demands it.
 
@@ -314,8 +313,7 @@ unsafe extern "C" fn klp_rust_copy_process(child: *mut bindings::task_struct) {
 ///
 /// # Safety
 ///
-/// `patch` points to a patch, which lives during the call: sysfs lets no patch go while one of its
-/// files is in use.
+/// `patch` points to a patch, which sysfs keeps for as long as one of its files is in use.
 unsafe fn with_patch<R>(
     patch: *mut bindings::klp_patch,
     body: impl FnOnce(&Patch) -> R,

@@ -113,9 +113,8 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     // 2. the stores to the funcs' `transition`, in `init()`: the task's handlers would take a func
     //    that is being removed for a settled one;
     // 3. the stores that put funcs on stacks, after `init()`: the task's handlers would find some
-    //    of the funcs and not the others. If the function enters ftrace at the same time, that
-    //    orders the stores as well. If an older patch has the function in ftrace already, only this
-    //    barrier does.
+    //    of the funcs and not the others. A function that enters ftrace now orders its stores as
+    //    well. If an older patch has it in ftrace already, only this barrier does.
     host.write_barrier();
 
     let ask = |task| {
@@ -319,8 +318,7 @@ pub(crate) fn reverse<H: Host>(host: &H, patch: H::Patch) {
 
     // No task may switch to the old target from here on: neither a task that has yet to test its
     // flag, nor one that has tested it and is about to read the target. The wait also covers tasks
-    // in their last `__schedule()`: the handler takes the opposite of the target for the state of
-    // such a task.
+    // in their last `__schedule()`, whose state the handler takes for the opposite of the target.
     host.for_each_task(|task| tasks.set_pending(task, false));
     host.for_each_idle_task(|task, _| tasks.set_pending(task, false));
     host.synchronize();
@@ -375,10 +373,9 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
 /// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it. [`force`] calls this for
 /// every task, be it running or not, with `klp_mutex` held.
 pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
-    // A full barrier if the flag was set. It orders the load of the flag before
-    // 1. the load of the target,
-    // 2. the loads in a handler that runs later on this CPU:
-    // pairs with the write barrier in `start()`.
+    // A full barrier if the flag was set. It orders the load of the flag before the load of the
+    // target, and before the loads in later handlers on this CPU: pairs with the write barrier in
+    // `start()`.
     if tasks.test_and_clear_pending(task) {
         let target = tasks.target();
         tasks.set_state(task, target);
@@ -398,9 +395,8 @@ fn switched_itself<T: TaskHost>(tasks: &T) {
 
 /// Lets the calling task switch, from `__schedule()`, if it has been asked to and its stack allows.
 ///
-/// The caller has preemption disabled:
-/// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it. No other CPU checks
-/// this task's stack, because it runs.
+/// The caller has preemption disabled, so that [`synchronize`](super::PatchHost::synchronize) waits
+/// for it. No other CPU checks this task's stack, because it runs.
 pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     let task = tasks.current();
     if !tasks.pending(task) {
