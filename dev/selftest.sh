@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run upstream's livepatch selftests, unmodified, and this project's, in the
-# virtual machine.  Each case is one test; so is a log without a report of the
+# Run upstream's livepatch selftests, unmodified, and this project's, in
+# virtual machines.  Each case is one test; so is a log without a report of the
 # kernel's own checks.  The last line is "N passed, N failed".
 #
 #   dev/selftest.sh           TESTS='test-livepatch.sh ...', by default all;
-#                             LEAVE_OUT='test-oom.sh ...' are not run
+#                             LEAVE_OUT='test-oom.sh ...' are not run;
+#                             MACHINES=2 at the same time
 #   dev/selftest.sh --list    print the names of those that would run
 
 # shellcheck source=dev/lib/lib.sh
@@ -45,6 +46,13 @@ all_scripts() {
 	done
 }
 read -ra scripts <<<"${TESTS:-$(all_scripts)}"
+
+# Each machine takes the next script that none has taken.  One thread emulates all CPUs of
+# a machine, so that there is a machine for each CPU of the host, but no more than 2.
+machines=${MACHINES:-$(($(nproc) < 2 ? 1 : 2))}
+[[ "$machines" =~ ^[1-9]$ ]] || die "MACHINES=$machines: not understood" "a number from 1 to 9"
+[ "$machines" -le "${#scripts[@]}" ] || machines=${#scripts[@]}
+
 case ${1:-} in
 '') ;;
 --list)
@@ -57,23 +65,29 @@ results=$out/selftests/results
 rm -rf "$results"
 mkdir -p "$results"
 : >"$results/output"
+: >"$results/dmesg"
+mkdir "$results/taken"
 
 # All of the log is judged, and some thousand failed attempts write a lot.
 in_vm() {
-	APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg \
-		"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >"$results/output" 2>&1 ||
-		echo "# virtual machine.sh: exit status 1" >>"$results/output"
+	APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1 \
+		"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >"$results/output-$1" 2>&1 ||
+		echo "# virtual machine.sh: exit status 1" >>"$results/output-$1"
 }
-
-# One machine: two would take each other's cores, and slow tasks look like stuck ones.
-in_vm &
-vm=$!
+for ((i = 1; i <= machines; i++)); do
+	in_vm "$i" &
+done
 say "running ${scripts[*]}"
-while kill -0 "$vm" 2>/dev/null; do
+while [ -n "$(jobs -rp)" ]; do
 	sleep 15
-	say "$(grep -c ' \.\.\. ok$' "$results/output") cases are done"
+	say "$(cat "$results"/output-* | grep -c ' \.\.\. ok$') cases are done"
 done
 wait
+for ((i = 1; i <= machines; i++)); do
+	cat "$results/output-$i" >>"$results/output"
+	# Without a log there is no machine to judge.
+	[ ! -s "$results/dmesg-$i" ] || cat "$results/dmesg-$i" >>"$results/dmesg"
+done
 
 cat "$results/output"
 "$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"

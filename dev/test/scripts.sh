@@ -199,6 +199,7 @@ all() {
 	printf '%s\n' "$@"
 }
 expect "selftests: all that are there" 0 "" diff <(cd "$tree/tools/testing/selftests/livepatch" && all test-*.sh) <(selftests)
+expect "selftests: on no machine" 1 "MACHINES=0: not understood" selftests MACHINES=0
 expect "selftests: all but some" 0 "" diff <(selftests | grep -vx test-oom.sh) <(selftests LEAVE_OUT=test-oom.sh)
 expect "selftests: none that the C core cannot pass" 0 "" diff <(all test-{new,oom}.sh) <(selftests CORE=c)
 expect "selftests: those that an architecture cannot pass are named" 0 "left out: test-jump.sh: functions jump to" \
