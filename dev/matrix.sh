@@ -76,7 +76,7 @@ test_kernel() {
 	TESTS=${TESTS:-} "$repo/dev/selftest.sh" >"$work/$name.selftests" 2>&1 || true
 	cat "$work/$name.selftests"
 	# KUnit's tests have run before the machine came up.
-	"$(tree_dir)/tools/testing/kunit/kunit.py" parse "$out/selftests/results/dmesg-1" >"$work/$name.kunit" || true
+	"$(tree_dir)/tools/testing/kunit/kunit.py" parse "$out/selftests/results/dmesg-1-1" >"$work/$name.kunit" || true
 	sed 's/\x1b\[[0-9;]*m//g' "$work/$name.kunit" >"$work/$name.kunit.plain"
 	grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' "$work/$name.kunit.plain" || true
 	count_suite "$work/$name.selftests" || count 0 1

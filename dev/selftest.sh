@@ -64,15 +64,20 @@ esac
 results=$out/selftests/results
 rm -rf "$results"
 mkdir -p "$results"
-: >"$results/output"
-: >"$results/dmesg"
 mkdir "$results/taken"
 
+# A machine that a failed script has left livepatches in ends, and another takes its place.
 # All of the log is judged, and some thousand failed attempts write a lot.
 in_vm() {
-	APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1 \
-		"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >"$results/output-$1" 2>&1 ||
-		echo "# virtual machine.sh: exit status 1" >>"$results/output-$1"
+	local output=$results/output-$1 boot=0
+	: >"$output"
+	while [ "$(find "$results/taken" -mindepth 1 | wc -l)" -lt ${#scripts[@]} ]; do
+		boot=$((boot + 1))
+		APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1-$boot \
+			"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >>"$output" 2>&1 && continue
+		echo "# virtual machine.sh: exit status 1" >>"$output"
+		break
+	done
 }
 for ((i = 1; i <= machines; i++)); do
 	in_vm "$i" &
@@ -83,11 +88,7 @@ while [ -n "$(jobs -rp)" ]; do
 	say "$(cat "$results"/output-* | grep -c ' \.\.\. ok$') cases are done"
 done
 wait
-for ((i = 1; i <= machines; i++)); do
-	cat "$results/output-$i" >>"$results/output"
-	# Without a log there is no machine to judge.
-	[ ! -s "$results/dmesg-$i" ] || cat "$results/dmesg-$i" >>"$results/dmesg"
-done
-
-cat "$results/output"
+cat "$results"/output-* | tee "$results/output"
+# Without a log no machine has run, and the judge says so.
+cat "$results"/dmesg-* >"$results/dmesg" || true
 "$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"
