@@ -37,22 +37,22 @@ use std::{
     }, //
 };
 
-/// How much of what can happen is explored.
+/// How many of the interleavings loom explores.
 #[derive(Clone, Copy)]
 enum Depth {
     /// All of it.
     Unbounded,
-    /// Histories in which at most so many threads are interrupted where they need not be.
+    /// Those with at most so many preemptions: switches from a thread that could go on.
     Preemptions(usize),
 }
 
-/// What loom has explored, and the first violation that it found, if any.
+/// The number of histories that loom explored, and the first violation, if any.
 struct Explored {
     histories: usize,
     violation: Option<String>,
 }
 
-/// Explores what can happen on a machine of some size, with something wrong, in a scenario.
+/// Explores the histories of a scenario on a machine of some size, with some faults.
 fn explore(
     depth: Depth,
     size: Size,
@@ -87,7 +87,7 @@ fn explore(
     }
 }
 
-/// Whether `body` returns true in all that can happen.
+/// Returns whether `body` returns true in all interleavings.
 fn explore_plain(body: impl Fn() -> bool + Send + Sync + 'static) -> bool {
     let always = Arc::new(AtomicBool::new(true));
     let result = always.clone();
@@ -105,22 +105,22 @@ struct Violation(String);
 fn text(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<Violation>() {
         Ok(violation) => violation.0,
-        // Loom's own: a deadlock, for one.
+        // A panic of loom itself, for example about a deadlock.
         Err(other) => resume_unwind(other),
     }
 }
 
-/// In all histories, nothing is violated.
+/// Asserts that no history has a violation.
 #[track_caller]
 fn holds(depth: Depth, size: Size, faults: &[Fault], scenario: Scenario) {
     let explored = explore(depth, size, faults, scenario, None);
     println!("{} histories", explored.histories);
     assert_eq!(explored.violation, None);
-    // With one history there was nothing to explore.
+    // One history alone would mean that loom had nothing to explore.
     assert!(explored.histories > 1);
 }
 
-/// With something wrong, a history violates what `wanted` says.
+/// Asserts that with these faults a history has a violation that contains `wanted`.
 #[track_caller]
 fn breaks(depth: Depth, size: Size, faults: &[Fault], scenario: Scenario, wanted: &'static str) {
     let explored = explore(depth, size, faults, scenario, Some(wanted));
@@ -128,13 +128,13 @@ fn breaks(depth: Depth, size: Size, faults: &[Fault], scenario: Scenario, wanted
     assert!(explored.violation.is_some(), "nothing {wanted}");
 }
 
-/// Starts a task that is asleep.
+/// Starts a thread for a task that is asleep.
 fn spawn_asleep(machine: &Arc<Machine>, task: usize, life: fn(&mut Life)) -> JoinHandle<()> {
     let machine = machine.clone();
     loom::thread::spawn(move || life(&mut Life::asleep(&machine, task)))
 }
 
-/// Starts a task.
+/// Starts a thread for a task, which wakes up, lives and sleeps for good.
 fn spawn(machine: &Arc<Machine>, task: usize, life: fn(&mut Life)) -> JoinHandle<()> {
     let machine = machine.clone();
     loom::thread::spawn(move || {

@@ -2,16 +2,16 @@
 
 //! The rules of live patching, explored and tested in user space.
 //!
-//! The rules are not here: `kernel/livepatch/model/` is compiled as it
-//! is, and so are its KUnit tests.
+//! This crate has no copy of the rules: it compiles the files in `kernel/livepatch/model/` and
+//! their KUnit tests unchanged.
 //!
-//! | file | is |
+//! | file | content |
 //! |---|---|
 //! | `machine` | a simulated machine: tasks, CPUs, func stacks, on loom's atomics and locks |
-//! | `interleavings` | the rules on that machine, in all interleavings, also without each barrier |
-//! | `parsers` | the parsers of names, against one written from the C core's formats |
+//! | `interleavings` | all interleavings of the rules on that machine, also without each barrier |
+//! | `parsers` | the parsers of names, compared with one written from the C core's formats |
 
-// Some of it only the kernel needs.
+// Only the kernel needs some of the items.
 #[allow(dead_code)]
 #[path = "../../../../../kernel/livepatch/model/mod.rs"]
 mod model;

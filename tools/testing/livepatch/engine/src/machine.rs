@@ -2,10 +2,10 @@
 
 //! A simulated machine for the rules to run on, made of loom's atomics and locks.
 //!
-//! What other threads may see while it happens is on loom's types: loom explores in which order it
-//! happens, and which of the stored values a relaxed load returns. The rest belongs to the thread
-//! that holds `klp_mutex`, of which there is one, and is kept on ordinary types, which loom does
-//! not see and so need not explore.
+//! State that several threads access at the same time is on loom's types. Loom explores the orders
+//! of these accesses, and the stored values that a relaxed load can return. All other state belongs
+//! to the one thread that holds `klp_mutex`. That state is on ordinary types: loom does not see
+//! them, and so has less to explore.
 //!
 //! | of the kernel | here |
 //! |---|---|
@@ -27,13 +27,13 @@
 //! - A release fence orders earlier loads and stores before later stores, `smp_wmb()` only stores;
 //!   an acquire fence orders earlier loads before later loads and stores, `smp_rmb()` only before
 //!   loads. The difference is loads before stores, and that loom never reorders anyway.
-//! - A full barrier also orders earlier stores before later loads. The model's bit operation does
-//!   not: the rules must do without, and do.
-//! - `schedule_on_each_cpu()` lets a CPU go on only after the section it was in, and that CPU's
-//!   later sections come after what was before the call: that is what a lock does. Nothing is
-//!   ordered inside a section.
-//! - Loom has no order between a load and one whose address depends on it: see
-//!   `Documentation/livepatch/rust-core-barriers.rst` for what follows.
+//! - A full barrier also orders earlier stores before later loads. The bit operation of this
+//!   machine does not. The exploration shows that the rules do not need that order.
+//! - `schedule_on_each_cpu()` waits for the section without preemption that each CPU is in. The
+//!   later sections of a CPU see the stores that precede the call. A lock for each CPU gives the
+//!   same two orders, and none between the accesses inside a section.
+//! - Loom does not order a load before a load from an address that depends on it.
+//!   `Documentation/livepatch/rust-core-barriers.rst` describes the consequences.
 //!
 //! A violation is noted and the history goes on; it fails the exploration when its history ends.
 
@@ -77,7 +77,7 @@ pub(crate) struct Size {
     pub(crate) tasks: usize,
     /// Tasks that can be forked.
     pub(crate) unborn: usize,
-    /// CPUs with an idle task that is on the list of those; the last is offline.
+    /// CPUs, each with an idle task. The last CPU is offline.
     pub(crate) idle: usize,
     /// Functions that patches change, each patch all of them.
     pub(crate) functions: usize,
@@ -88,7 +88,7 @@ pub(crate) struct Size {
     pub(crate) settles: bool,
     /// Functions whose func stacks are settled jump past the handler.
     pub(crate) jumps: bool,
-    /// The first pass already is one that looks at tasks in place of which something else runs.
+    /// Passes count from 2, so that even the first pass preempts a running task to look at it.
     pub(crate) insists: bool,
 }
 
@@ -104,7 +104,7 @@ pub(crate) const SMALL: Size = Size {
     insists: false,
 };
 
-/// What only the holder of `klp_mutex` uses.
+/// The state that only the holder of `klp_mutex` uses.
 #[derive(Default)]
 pub(crate) struct Books {
     /// The patch in transition.
@@ -116,21 +116,21 @@ pub(crate) struct Books {
     /// How many passes there were.
     pub(crate) passes: u64,
     insists: bool,
-    /// Another look at the tasks has been asked for, at once.
+    /// A task or the transition has asked for another pass at once.
     pub(crate) hurried: bool,
     /// There is no memory for an index.
     pub(crate) no_index: bool,
     pub(crate) enabled: Vec<bool>,
     pub(crate) replaces: bool,
-    /// Patches that have been released, and whose modules have not, in order.
+    /// Released patches whose modules are still loaded, in order.
     pub(crate) departing: Vec<usize>,
     pub(crate) forced: Vec<bool>,
-    /// Tasks exit. Otherwise no walk looks for those that do.
+    /// A task has begun to exit. Before that, walks do not visit the list of exiting tasks.
     pub(crate) exits: bool,
-    /// Functions leave ftrace. Otherwise another user keeps them there.
+    /// Functions leave ftrace when their last func goes. Otherwise another user keeps them there.
     pub(crate) leaves_ftrace: bool,
     pub(crate) no_reliable_stacks: bool,
-    /// What was done, where that matters, for tests that go step by step.
+    /// The operations that tests of single steps check.
     pub(crate) log: Vec<String>,
 }
 
@@ -138,16 +138,16 @@ pub(crate) struct Books {
 pub(crate) struct Machine {
     target: AtomicI32,
     sched_switching: AtomicBool,
-    /// Tasks that were found not to have switched, less those that have since. Who sees that a task
-    /// is not counted any more must see its state, too.
+    /// The number of tasks that a pass found not to have switched, less those that have switched
+    /// since. A thread that sees a task subtracted must also see the new state of that task.
     stragglers: AtomicI32,
-    /// The patch whose changing code is in the index; none while there is no index. Not loom's: how
-    /// it is published is explored by itself, in `interleavings::edge`.
+    /// The patch whose changing code is in the index, or [`NO_INDEX`]. The type is not loom's,
+    /// because `interleavings::edge` explores the publication of an index separately.
     index: atomic::AtomicUsize,
     tasks: Vec<Task>,
     /// `tasklist_lock`, and the tasks on the list.
     list: Mutex<Vec<TaskId>>,
-    /// Those that have left it and are not dead.
+    /// The tasks that have left that list and are not dead.
     exiting: Mutex<Vec<TaskId>>,
     /// The idle tasks, with whether their CPU is online.
     pub(crate) idle: Vec<(TaskId, bool)>,
@@ -188,7 +188,7 @@ impl Machine {
         }
     }
 
-    /// What only the holder of `klp_mutex` uses.
+    /// Locks the state that only the holder of `klp_mutex` uses.
     pub(crate) fn books(&self) -> sync::MutexGuard<'_, Books> {
         self.books.lock().unwrap()
     }
@@ -203,7 +203,7 @@ impl Machine {
             .store(patch.unwrap_or(NO_INDEX), atomic::Ordering::SeqCst);
     }
 
-    /// Notes that something is wrong. The first thing that is wrong counts.
+    /// Notes a violation. The machine keeps the first one that contains the wanted text.
     pub(crate) fn note(&self, violation: impl FnOnce() -> String) {
         let text = violation();
         if self
@@ -215,7 +215,7 @@ impl Machine {
         }
     }
 
-    /// What was wrong, if anything.
+    /// The first violation that was noted, if any.
     pub(crate) fn violation(&self) -> Option<String> {
         self.violation.lock().unwrap().clone()
     }

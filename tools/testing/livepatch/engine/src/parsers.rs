@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parsers of section and symbol names, against a plain reference.
+//! The parsers of section and symbol names, compared with a plain reference.
 //!
-//! The reference is written from the formats in the C core and from what `sscanf()` in the
-//! kernel's `lib/vsprintf.c` makes of them, as an interpreter of formats. It shares nothing with
-//! the model but the questions.
+//! The reference is an interpreter of formats. It is written from the formats in the C core and
+//! from `sscanf()` in the kernel's `lib/vsprintf.c`, and shares no code with the model.
 
 mod reference;
 
@@ -57,7 +56,7 @@ fn check(name: &[u8]) {
     assert_eq!(names::symbol(name), expected, "symbol {name:?}");
 }
 
-/// A sequence of numbers that looks random and is the same each time: Marsaglia's xorshift.
+/// A generator of pseudorandom numbers, the same ones in each run: Marsaglia's xorshift.
 struct Random(u64);
 
 impl Random {
@@ -134,7 +133,7 @@ impl Random {
         number
     }
 
-    /// A name that is nearly one of the two kinds.
+    /// A section or symbol name, with up to three random edits.
     fn name(&mut self) -> Vec<u8> {
         let mut name = match self.below(3) {
             0 => {
@@ -180,7 +179,7 @@ fn a_million_names_agree_with_the_reference() {
         }
     }
     println!("{sections} sections, {symbols} symbols, {refused} refused");
-    // What is refused at once tests nothing.
+    // Names that both refuse at the first byte would test nothing.
     assert!(sections > 100_000 && symbols > 100_000 && refused > 100_000);
 }
 

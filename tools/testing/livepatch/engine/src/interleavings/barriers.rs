@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules with one barrier, one wait or one step less: what breaks.
+//! The rules break without one barrier, one wait or one step.
 //!
-//! Documentation/livepatch/rust-core-barriers.rst has the table of these.
+//! Documentation/livepatch/rust-core-barriers.rst has the table of these tests.
 
 use super::*;
 use crate::machine::{
@@ -35,13 +35,13 @@ const GONE: &str = "runs freed text";
 const LATE: &str = "comes after the last callback";
 const UNSEEN: &str = "nobody asks for a look";
 
-/// With one task, a history goes wrong.
+/// Asserts that a history with one task has the violation.
 #[track_caller]
 fn one(faults: &[Fault], scenario: Scenario, violation: &'static str) {
     breaks(Depth::Preemptions(3), ONE, faults, scenario, violation);
 }
 
-/// As [`one`], with a task that forks.
+/// Asserts the same as [`one`] for a task that forks.
 #[track_caller]
 fn parent(faults: &[Fault], scenario: Scenario, violation: &'static str) {
     breaks(Depth::Preemptions(3), PARENT, faults, scenario, violation);

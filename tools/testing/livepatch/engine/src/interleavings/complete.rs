@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules as they are: whatever happens, nothing is violated.
+//! The unchanged rules hold in all interleavings.
 //!
-//! - No task sees old and new functions between two of its switching points.
-//! - No task is redirected by a func that has been freed.
-//! - No handler meets an idle task with a func in transition.
-//! - A task that has to switch is asked to until it has, and transitions end.
-//! - No task runs in the text of a module that was let go, and all modules are in the end.
-//! - No task comes to a new function after the last callback.
-//! - What the rules themselves expect is so.
+//! - No task calls both old and new functions between two of its switching points.
+//! - No freed func redirects a task.
+//! - No handler finds a func in transition for a task that is idle.
+//! - A task that has to switch is asked until it has switched, and transitions end.
+//! - No task runs in the text of a module that was let go, and every module is let go in the end.
+//! - No task enters a new function after the post-unpatch callback.
+//! - The expectations that the rules state themselves are met.
 
 use super::*;
 use crate::machine::SMALL;
@@ -20,7 +20,7 @@ const PARENT: Size = Size {
     ..SMALL
 };
 
-/// Tests that explore scenarios, each named after its own.
+/// Defines a test for each scenario, with the name of the scenario.
 macro_rules! explored {
     (deep: $size:expr, $depth:expr; $($scenario:ident)*) => {
         $(
@@ -41,7 +41,7 @@ macro_rules! explored {
     };
 }
 
-/// One task and a transition, without a bound: all there is.
+/// One task and a transition, in all interleavings.
 mod one_task_unbounded {
     use super::*;
 
@@ -152,7 +152,7 @@ mod jumping_two_tasks {
     }
 }
 
-/// One task, which is looked at where it was preempted for that.
+/// One task, which passes preempt to look at it.
 mod insisting {
     use super::*;
 
@@ -181,7 +181,7 @@ mod one_task_three_preemptions {
     }
 }
 
-/// Two tasks and a transition, without a bound: all there is.
+/// Two tasks and a transition, in all interleavings.
 mod two_tasks_unbounded {
     use super::*;
 
@@ -254,7 +254,7 @@ mod fork_three_preemptions {
     }
 }
 
-/// What takes longer: one task without a bound.
+/// Tests that take minutes: one task, in all interleavings.
 mod deep_one_task_unbounded {
     use super::*;
 
@@ -264,7 +264,7 @@ mod deep_one_task_unbounded {
     }
 }
 
-/// What takes longer: two tasks, or a parent and its child, with at most four preemptions.
+/// Tests that take minutes: two tasks, or a parent and its child, with at most four preemptions.
 mod deep_four_preemptions {
     use super::*;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Patches are disabled or replaced and their modules are let go on one side, while tasks are in
-//! their text, or on their way there, on the other.
+//! Scenarios in which modules of disabled or replaced patches are let go, while tasks are in their
+//! text or on their way there.
 //!
-//! Each begins with every task asleep outside, and ends when all are asleep there again and no
-//! module is left.
+//! Each scenario begins with every task asleep outside of the text. It ends when all tasks sleep
+//! outside again and all of these modules are gone.
 
 use super::{
     scenarios::end,
@@ -19,7 +19,7 @@ use crate::machine::{
 use loom::thread::JoinHandle;
 use std::sync::Arc;
 
-/// Sleeps in code that the new function jumps to.
+/// Sleeps in a function of the patch that the new function jumps to.
 fn sleep_in_helper(task: &mut Life) {
     task.run(|task| {
         task.enter_handler(0);
@@ -49,7 +49,8 @@ fn arrive_and_return(task: &mut Life) {
     });
 }
 
-/// Exits. It is off the task list when it sleeps in a function, and in the end calls another.
+/// Exits. The task leaves the task list, sleeps in a function, leaves the list of exiting tasks,
+/// and calls another function.
 fn exit(task: &mut Life) {
     task.run(|task| {
         task.begin_exit();
@@ -60,13 +61,13 @@ fn exit(task: &mut Life) {
     task.on_cpu(|task| task.end_exit(1));
 }
 
-/// Is off all lists, and calls a function.
+/// Leaves all lists, and then calls a function.
 fn end_of_life(task: &mut Life) {
     task.run(Life::begin_exit);
     task.on_cpu(|task| task.end_exit(0));
 }
 
-/// Every task does `life` while `body` happens.
+/// Runs `life` in every task and `body` at the same time.
 fn meanwhile(machine: &Arc<Machine>, life: fn(&mut Life), body: impl FnOnce()) {
     let tasks: Vec<JoinHandle<()>> = (0..machine.task_count())
         .map(|task| spawn_asleep(machine, task, life))
@@ -75,7 +76,7 @@ fn meanwhile(machine: &Arc<Machine>, life: fn(&mut Life), body: impl FnOnce()) {
     tasks.into_iter().for_each(|task| task.join().unwrap());
 }
 
-/// When all tasks are asleep outside, a look at them lets all modules go.
+/// Checks the end: all tasks sleep outside of the text, and a look at them lets all modules go.
 fn end_all(machine: &Arc<Machine>, patch: &Transition, gone: usize) {
     end(machine, patch);
     if driver::let_go(machine) || !machine.texts.is_freed(gone) {
@@ -83,7 +84,7 @@ fn end_all(machine: &Arc<Machine>, patch: &Transition, gone: usize) {
     }
 }
 
-/// A patch, enabled and settled, is disabled, and its module let go.
+/// A settled patch is disabled, and its module let go.
 fn disable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     let patch = Transition::new(machine, 0);
     driver::settle(&patch);
@@ -102,7 +103,7 @@ pub(super) fn disable_and_arrivals(machine: &Arc<Machine>) {
     disable(machine, arrive_and_sleep);
 }
 
-/// The functions leave ftrace, before the last callback.
+/// The functions leave ftrace before the post-unpatch callback.
 pub(super) fn disable_and_short_arrivals(machine: &Arc<Machine>) {
     machine.books().leaves_ftrace = true;
     disable(machine, arrive_and_return);
@@ -116,7 +117,7 @@ pub(super) fn disable_and_ends_of_tasks(machine: &Arc<Machine>) {
     disable(machine, end_of_life);
 }
 
-/// The same, by force.
+/// A settled patch is disabled by force, and its module let go.
 fn force(machine: &Arc<Machine>, life: fn(&mut Life)) {
     let patch = Transition::new(machine, 0);
     driver::settle(&patch);
@@ -135,7 +136,7 @@ pub(super) fn force_and_arrivals(machine: &Arc<Machine>) {
     force(machine, arrive_and_sleep);
 }
 
-/// The functions leave ftrace, before the last callback.
+/// The functions leave ftrace before the post-unpatch callback.
 pub(super) fn force_and_short_arrivals(machine: &Arc<Machine>) {
     machine.books().leaves_ftrace = true;
     force(machine, arrive_and_return);

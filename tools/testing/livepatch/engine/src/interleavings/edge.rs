@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the Rust edge publishes what handlers and tasks find without a lock.
+//! The Rust edge publishes func stacks and the index, which handlers and tasks find without a lock.
 //!
 //! The edge, `func_stacks.rs` and `index.rs`, handles the kernel's memory and is not compiled here.
-//! These are its stores and loads, in its order, as few as they are.
+//! These tests repeat its few stores and loads in the same order.
 
 use super::explore_plain;
 use loom::sync::atomic::{
@@ -18,17 +18,17 @@ use loom::sync::atomic::{
 };
 use std::sync::Arc;
 
-/// A structure that is filled in and then published, and what publishes it.
+/// The content of a structure, and the place through which readers find it.
 #[derive(Default)]
 struct Published {
     content: AtomicUsize,
     place: AtomicUsize,
 }
 
-/// One thread publishes, another finds what is published and looks inside.
+/// Returns whether a reader that finds the structure always finds its content as well.
 ///
-/// Loom has no order between a load and one whose address depends on it. `found` is `Acquire` where
-/// the reader has that order.
+/// Loom does not order a load before a load from an address that depends on it. `found` is
+/// `Acquire` where the kernel's reader has that order.
 fn publish(barrier: bool, store: Ordering, found: Ordering) -> bool {
     explore_plain(move || {
         let published = Arc::new(Published::default());

@@ -29,7 +29,7 @@ const LATE: &str = "comes after the last callback";
 const UNCLEARED_WORD: Fault = without("unsettle", "set_settled", 0);
 const UNWRITTEN_SITE: Fault = without("handle", "follow_settled", 0);
 
-/// With one task, a history goes wrong.
+/// Asserts that a history with one task has the violation.
 #[track_caller]
 fn one(faults: &[Fault], scenario: Scenario, violation: &'static str) {
     breaks(Depth::Preemptions(3), JUMPING, faults, scenario, violation);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens at the same time: a transition on one side, and what tasks do on the other.
+//! Scenarios: a transition runs while tasks call functions, sleep, leave the kernel and fork.
 //!
-//! Each begins with every task asleep, and ends when all are asleep again and the transition is
-//! over. Which tasks there are, the machine says.
+//! Each scenario begins with every task asleep, and ends when all tasks sleep again and the
+//! transition is over. The machine's size gives the number of tasks.
 
 pub(super) use super::departures::*;
 
@@ -24,7 +24,7 @@ use crate::{
 use loom::thread::JoinHandle;
 use std::sync::Arc;
 
-/// Something that happens on a machine.
+/// A transition and the lives of tasks on a machine.
 pub(super) type Scenario = fn(&Arc<Machine>);
 
 /// Calls both functions, leaves the kernel, comes back and calls them again.
@@ -99,7 +99,7 @@ fn leave_and_fork(task: &mut Life) {
     fork(task);
 }
 
-/// Runs the tasks, the first one on one life and the others on another, together with `body`.
+/// Runs `body` and the tasks at the same time: the first task on the first life, and so on.
 fn meanwhile(machine: &Arc<Machine>, lives: &[fn(&mut Life)], body: impl FnOnce()) {
     let tasks: Vec<JoinHandle<()>> = (0..)
         .zip(lives)
@@ -117,7 +117,8 @@ pub(super) fn start_before_pushing(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// As [`start_before_pushing`], with a second patch: functions go on to jump to the first.
+/// The steps of enabling a second patch in the wrong order: functions still jump to those of the
+/// first patch when tasks are asked to switch.
 pub(super) fn start_before_handling(machine: &Arc<Machine>) {
     driver::settle(&Transition::new(machine, 0));
     let patch = Transition::new(machine, 1);
@@ -126,7 +127,7 @@ pub(super) fn start_before_handling(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// The steps of disabling in the wrong order.
+/// The steps of disabling in the wrong order: functions still jump when tasks are asked to switch.
 pub(super) fn disable_before_handling(machine: &Arc<Machine>) {
     let patch = Transition::new(machine, 0);
     driver::settle(&patch);
@@ -135,7 +136,7 @@ pub(super) fn disable_before_handling(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// A module comes while a patch is being enabled.
+/// A module is loaded while a patch is being enabled.
 pub(super) fn enable_and_come(machine: &Arc<Machine>) {
     let patch = Transition::new(machine, 0);
     let lives = vec![call_both as fn(&mut Life); machine.task_count()];
@@ -146,7 +147,7 @@ pub(super) fn enable_and_come(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// A module comes while a patch, enabled and settled, is being disabled.
+/// A module is loaded while a settled patch is being disabled.
 pub(super) fn disable_and_come(machine: &Arc<Machine>) {
     let patch = Transition::new(machine, 0);
     driver::settle(&patch);
@@ -158,13 +159,13 @@ pub(super) fn disable_and_come(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// What must hold when all tasks have gone to sleep: those that have to switch are asked to, the
+/// Checks the end, when all tasks have gone to sleep: tasks that have to switch are asked to, the
 /// transition completes, and then every task is idle.
 pub(super) fn end(machine: &Arc<Machine>, patch: &Transition) {
     if patch.under_way() {
         let target = patch.tasks().target();
         let switched = |task| machine.final_state(task).0 == target;
-        // One that is dead has not asked.
+        // A task that died without switching has not asked for a pass.
         let all = machine.listed().into_iter().all(switched) && !machine.books().exits;
         if all && !machine.books().hurried {
             machine.note(|| "all tasks have switched, and nobody asks for a look".into());
@@ -186,7 +187,7 @@ pub(super) fn end(machine: &Arc<Machine>, patch: &Transition) {
     }
 }
 
-/// Both tasks do `life` while a patch is being enabled.
+/// Every task does `life` while a patch is being enabled.
 fn enable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     let patch = Transition::new(machine, 0);
     let lives = vec![life; machine.task_count()];
@@ -194,7 +195,7 @@ fn enable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     end(machine, &patch);
 }
 
-/// Both tasks do `life` while a patch, enabled and settled, is being disabled.
+/// Every task does `life` while a settled patch is being disabled.
 fn disable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     let patch = Transition::new(machine, 0);
     driver::settle(&patch);
@@ -275,7 +276,7 @@ pub(super) fn disable_and_schedulers(machine: &Arc<Machine>) {
     disable(machine, schedule);
 }
 
-/// A patch that is being enabled is turned round.
+/// The transition of a patch that is being enabled is reversed.
 fn reverse_enable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     let patch = Transition::new(machine, 0);
     driver::start_enabling(&patch);
@@ -284,7 +285,7 @@ fn reverse_enable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     end(machine, &patch);
 }
 
-/// A patch that is being disabled is turned round.
+/// The transition of a patch that is being disabled is reversed.
 fn reverse_disable(machine: &Arc<Machine>, life: fn(&mut Life)) {
     let patch = Transition::new(machine, 0);
     driver::settle(&patch);
@@ -322,7 +323,7 @@ pub(super) fn reverse_disable_and_schedulers(machine: &Arc<Machine>) {
     reverse_disable(machine, schedule);
 }
 
-/// A patch is enabled, turned round, and turned round again.
+/// The transition of a patch that is being enabled is reversed twice.
 pub(super) fn reverse_twice_and_exits(machine: &Arc<Machine>) {
     let patch = Transition::new(machine, 0);
     driver::start_enabling(&patch);
@@ -334,7 +335,7 @@ pub(super) fn reverse_twice_and_exits(machine: &Arc<Machine>) {
     end(machine, &patch);
 }
 
-/// Enabling fails when funcs are on their stacks already.
+/// Enabling fails when the funcs are already on their stacks.
 pub(super) fn cancel_and_calls(machine: &Arc<Machine>) {
     let patch = Transition::new(machine, 0);
     let lives = vec![call_both as fn(&mut Life); machine.task_count()];
@@ -364,7 +365,7 @@ pub(super) fn replace_and_visits(machine: &Arc<Machine>) {
     stack_second(machine, visit_twice, true);
 }
 
-/// A patch that reverts all functions replaces another.
+/// A patch whose funcs are all nops replaces another patch.
 pub(super) fn replace_by_nops_and_exits(machine: &Arc<Machine>) {
     for func in machine.stacks.of_patch(1) {
         machine.stacks.make_nop(func);

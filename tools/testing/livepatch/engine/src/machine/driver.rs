@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to a patch: by its module, by the administrator, by the work item.
+//! The operations on a patch: by its module, by the administrator, by the work item.
 
 use super::{
     text::Work,
@@ -23,18 +23,18 @@ use crate::model::{
 };
 use std::sync::Arc;
 
-/// The module is loaded.
+/// Loads the module, which enables the patch.
 pub(crate) fn enable(host: &Transition) {
     enable::enable(host, host.patch).expect("nothing fails");
 }
 
-/// The module is loaded, and enabling fails when the funcs are on their stacks already.
+/// Loads the module. Enabling fails when the funcs are already on their stacks.
 pub(crate) fn fail_to_enable(host: &Transition) {
     host.tasks().machine.books().no_index = true;
     enable::enable(host, host.patch).expect_err("there is no memory");
 }
 
-/// As far as [`enable`] gets before it looks at the tasks for the first time.
+/// Does the steps of [`enable`] that precede its first pass over the tasks.
 pub(crate) fn start_enabling(host: &Transition) {
     host.add_patch(host.patch);
     transition::init(host, host.patch, TaskState::Patched);
@@ -43,7 +43,8 @@ pub(crate) fn start_enabling(host: &Transition) {
     host.set_enabled(host.patch, true);
 }
 
-/// What enabling must not do.
+/// Enables the patch in the wrong order: tasks are asked to switch before the funcs are on their
+/// stacks.
 pub(crate) fn start_before_pushing(host: &Transition) {
     host.add_patch(host.patch);
     transition::init(host, host.patch, TaskState::Patched);
@@ -53,15 +54,15 @@ pub(crate) fn start_before_pushing(host: &Transition) {
     enable::try_complete(host, host.patch);
 }
 
-/// Enables another patch of the same functions in the wrong order: the functions jump until after
-/// the start.
+/// Enables another patch of the same functions in the wrong order: the functions still jump when
+/// tasks are asked to switch.
 pub(crate) fn start_before_handling(host: &Transition) {
     start_enabling(host);
     settle::handle(host, host.patch).expect("nothing fails");
     enable::try_complete(host, host.patch);
 }
 
-/// Disables the patch in the wrong order: the functions jump until after the start.
+/// Disables the patch in the wrong order: the functions still jump when tasks are asked to switch.
 pub(crate) fn disable_before_handling(host: &Transition) {
     host.publish_index(host.patch).expect("nothing fails");
     transition::init(host, host.patch, TaskState::Unpatched);
@@ -71,7 +72,7 @@ pub(crate) fn disable_before_handling(host: &Transition) {
     enable::try_complete(host, host.patch);
 }
 
-/// A module comes that no patch changes. The rules then settle the func stacks, unless a patch is
+/// Loads a module that no patch changes. The rules then settle the func stacks, unless a patch is
 /// in transition.
 pub(crate) fn come(host: &Transition) {
     modules::coming(host, ()).expect("nothing fails");
@@ -88,7 +89,7 @@ pub(crate) fn disable(host: &Transition) {
     enable::set_enabled(host, host.patch, false).expect("nothing fails");
 }
 
-/// The administrator disables the patch, and is fed up.
+/// The administrator disables the patch, and forces the transition if it does not end at once.
 pub(crate) fn disable_by_force(host: &Transition) {
     disable(host);
     if host.under_way() {
@@ -97,12 +98,12 @@ pub(crate) fn disable_by_force(host: &Transition) {
     }
 }
 
-/// The work lets go of the modules of departing patches; whether some are left.
+/// The work item lets go of the modules of departing patches, and returns whether some are left.
 pub(crate) fn let_go(machine: &Arc<Machine>) -> bool {
     text::let_go(&Work::new(machine))
 }
 
-/// As far as [`disable`] gets before it looks at the tasks for the first time.
+/// Does the steps of [`disable`] that precede its first pass over the tasks.
 pub(crate) fn start_disabling(host: &Transition) {
     settle::handle(host, host.patch).expect("nothing fails");
     host.publish_index(host.patch).expect("nothing fails");
@@ -111,7 +112,7 @@ pub(crate) fn start_disabling(host: &Transition) {
     host.set_enabled(host.patch, false);
 }
 
-/// The administrator turns the transition of the patch round, then the work item runs.
+/// The administrator reverses the transition of the patch, and then the work item runs.
 pub(crate) fn reverse(host: &Transition) {
     if host.under_way() {
         let enabled = host.enabled(host.patch);
@@ -120,13 +121,14 @@ pub(crate) fn reverse(host: &Transition) {
     }
 }
 
-/// Makes a patch enabled and settled, before the tasks begin to run.
+/// Enables a patch and completes its transition, before the tasks begin to run.
 pub(crate) fn settle(host: &Transition) {
     enable(host);
     assert!(!host.under_way(), "a task that sleeps does not switch");
 }
 
-/// The last attempt: every task sleeps outside of all functions, and so all switch.
+/// Tries for the last time to complete the transition. Every task sleeps outside of all functions,
+/// and so all switch.
 pub(crate) fn finish(host: &Transition) {
     let machine = &host.tasks().machine;
     if host.under_way() {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can be wrong with a machine: an operation that one line of the rules asks for and that is
-//! not done.
+//! The faults that a machine can have. Most of them leave out an operation that one line of the
+//! rules asks for.
 //!
-//! The line is found in the source by what it says, so that the rules need no marks and no copy:
-//! the n-th call of an operation in a function.
+//! The machine finds that line in the source as the n-th call of an operation in a function, so
+//! that the rules need neither marks nor a copy.
 
 use std::{
     panic::Location,
@@ -14,7 +14,7 @@ use std::{
     }, //
 };
 
-/// The files with lines that can be left out, and their text.
+/// The files in which faults find their lines, and their text.
 const SOURCES: [(&str, &str); 6] = [
     (
         "model/enable.rs",
@@ -45,15 +45,15 @@ const SOURCES: [(&str, &str); 6] = [
 /// A call of an operation of the host, in the source of the rules.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
-    /// The function that it is in.
+    /// The function that contains the call.
     pub(crate) function: &'static str,
     /// The operation.
     pub(crate) operation: &'static str,
-    /// Which of the calls there, from 0.
+    /// The number of the call among those of the operation there, from 0.
     pub(crate) nth: usize,
 }
 
-/// Something that is wrong.
+/// One fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// A call has no effect.
@@ -81,10 +81,10 @@ pub(crate) const fn without(function: &'static str, operation: &'static str, nth
     })
 }
 
-/// What is wrong with a machine.
+/// The faults of a machine.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// The violation that is looked for, by a part of its text; others do not count.
+    /// A part of the text of the violation that the test expects; others do not count.
     pub(crate) wanted: Option<&'static str>,
     lines: Vec<(&'static str, u32)>,
     pub(crate) relaxed_test_and_clear: bool,
@@ -118,7 +118,7 @@ impl Faults {
         new
     }
 
-    /// Whether the machine does what the line at `caller` asks for.
+    /// Returns whether the machine does the operation that the line at `caller` asks for.
     pub(crate) fn allow(&self, caller: &Location<'_>) -> bool {
         let here =
             |&(file, line): &(&str, u32)| line == caller.line() && caller.file().ends_with(file);
@@ -131,7 +131,7 @@ impl Faults {
         }
     }
 
-    /// Panics if a line that was to be left out was never reached: nothing was tested then.
+    /// Panics if a line that was to be left out was never reached: the test has tested nothing.
     pub(crate) fn expect_hits(&self) {
         for (line, hits) in self.lines.iter().zip(&self.hits) {
             assert_ne!(hits.load(Ordering::Relaxed), 0, "never reached: {line:?}");

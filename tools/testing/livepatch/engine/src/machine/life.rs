@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a task does: calls functions, sleeps, leaves the kernel, forks.
+//! The life of a task: it calls functions, sleeps, leaves the kernel, forks.
 //!
-//! From one of its switching points to the next, it must see either the old functions or the new.
+//! From one of its switching points to the next, a task must call either only old functions or only
+//! new ones.
 
 use super::{
     stacks::{
@@ -25,13 +26,13 @@ use loom::{
 };
 use std::sync::Arc;
 
-/// A task that runs, as the code that it runs.
+/// A task, seen from the code that it runs.
 pub(crate) struct Life {
     tasks: Tasks,
     me: TaskId,
     /// The version of the functions called since the last switching point.
     seen: Option<Version>,
-    /// The versions whose text it is in.
+    /// The versions of the functions that the task is in, the innermost last.
     inside: Vec<Version>,
 }
 
@@ -42,7 +43,7 @@ impl Life {
         Self::asleep(machine, me)
     }
 
-    /// The task sleeps until it is [`Self::ready`].
+    /// The task sleeps until it calls [`Self::ready`].
     pub(crate) fn asleep(machine: &Arc<Machine>, me: TaskId) -> Self {
         let tasks = Tasks {
             machine: machine.clone(),
@@ -84,14 +85,15 @@ impl Life {
         machine.task(self.me).stack().pop();
     }
 
-    /// The task wakes up, and does `body`, in which it can be preempted; then it sleeps.
+    /// The task is ready to run during `body`, in which it can be preempted. Before and after, it
+    /// sleeps.
     pub(crate) fn ready(&mut self, body: impl FnOnce(&mut Self)) {
         let machine = self.tasks.machine.clone();
         let _ready = machine.task(self.me).ready();
         body(self);
     }
 
-    /// The task is on its CPU while it does `body`; before and after it sleeps or is preempted.
+    /// The task is on its CPU during `body`. Before and after, it sleeps or is preempted.
     pub(crate) fn on_cpu(&mut self, body: impl FnOnce(&mut Self)) {
         let machine = self.tasks.machine.clone();
         let task = machine.task(self.me);
@@ -106,7 +108,8 @@ impl Life {
         self.ready(|task| task.on_cpu(body));
     }
 
-    /// Calls a function, and is in its handler, which has decided, or where the function jumps.
+    /// Calls a function, up to where the handler has chosen a version, or where the call site has
+    /// jumped to one.
     pub(crate) fn enter_handler(&mut self, function: usize) {
         let jumped = self.tasks.jump(function, |version| {
             self.tasks.machine.expect_text(self.me, version);
@@ -121,7 +124,7 @@ impl Life {
         self.inside.push(version);
     }
 
-    /// Goes on from there in the function.
+    /// Goes on from [`Self::enter_handler`] into the function.
     pub(crate) fn enter_function(&mut self, function: usize) {
         if let Some(&version) = self.inside.last() {
             self.expect_text();
@@ -132,7 +135,8 @@ impl Life {
         }
     }
 
-    /// Goes on from there by a jump, if it is a patch's, in code that is no func's.
+    /// Jumps from a patch's function to another function of the patch, which replaces none. A task
+    /// in an original function stays there.
     pub(crate) fn jump(&mut self) {
         if let Some(&version) = self.inside.last().filter(|&&version| version != 0) {
             self.expect_text();
@@ -140,7 +144,7 @@ impl Life {
         }
     }
 
-    /// Goes on where it is, and returns.
+    /// Runs the rest of the function that it is in, and returns.
     pub(crate) fn go_back(&mut self) {
         self.expect_text();
         self.inside.pop();
@@ -163,13 +167,13 @@ impl Life {
         }
     }
 
-    /// Leaves the task list, on its way out.
+    /// Moves from the task list to the list of exiting tasks.
     pub(crate) fn begin_exit(&mut self) {
         self.tasks.machine.begin_exit(self.me);
     }
 
-    /// Leaves the list of those that exit as well, and calls a function once more. A wait for
-    /// runnable tasks does not include this one any more.
+    /// Leaves the list of exiting tasks, and calls a function once more. Waits for runnable tasks
+    /// do not cover this task any more.
     pub(crate) fn end_exit(&mut self, function: usize) {
         let machine = self.tasks.machine.clone();
         let section = machine.preemption_disabled(self.me);
@@ -185,7 +189,7 @@ impl Life {
         machine.expect_text(self.me, version);
     }
 
-    /// Leaves the kernel, where no function is on the stack, and enters it again.
+    /// Leaves the kernel, with no function on the stack, and enters it again.
     pub(crate) fn leave_kernel(&mut self) {
         let _section = self.tasks.machine.preemption_disabled(self.me);
         transition::update(&self.tasks, self.me, Way::KernelExit);
@@ -211,15 +215,15 @@ impl Life {
         self.passed_a_switching_point();
     }
 
-    /// Nobody but the task itself can tell whether it was switched. Inside a function that
-    /// changes it must not have been.
+    /// Allows another version from here on, unless the task is inside a function that changes. The
+    /// task may have switched outside of such functions, and must not have switched inside.
     fn passed_a_switching_point(&mut self) {
         if self.tasks.machine.task(self.me).stack().is_empty() {
             self.seen = None;
         }
     }
 
-    /// Lives on in a thread of its own.
+    /// Runs the task in a thread of its own.
     pub(crate) fn spawn(mut self, life: fn(&mut Self)) -> JoinHandle<()> {
         loom::thread::spawn(move || {
             life(&mut self);
@@ -227,10 +231,10 @@ impl Life {
         })
     }
 
-    /// Forks: returns the child, where it is on its way out of the fork.
+    /// Forks, and returns the child, which is on its way out of the fork.
     pub(crate) fn fork(&mut self, child: TaskId) -> Self {
         self.tasks.copy_to(child);
-        // There is memory to allocate: the parent may sleep, and be switched.
+        // The parent allocates memory here: it may sleep, and a pass may switch it.
         self.sleep();
         let machine = self.tasks.machine.clone();
         machine.add_task(child, || transition::fork(&self.tasks, child));

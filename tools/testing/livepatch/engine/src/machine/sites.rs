@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The call sites of functions: each leads to the handler, or jumps to the new function.
+//! The call sites of functions. Each calls the handler, or jumps to the new function.
 //!
 //! No barrier orders the fetch of an instruction after a load. A task may have seen all stores that
 //! followed the store of a new instruction, and its CPU may still execute the old one. So each CPU

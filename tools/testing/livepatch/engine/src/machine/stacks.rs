@@ -35,13 +35,13 @@ use std::{
     sync::atomic, //
 };
 
-/// Which code a call runs: 0 for the original, n for the patch n - 1.
+/// The code that a call runs: 0 is the original function, n is the function of patch n - 1.
 pub(crate) type Version = usize;
 
-/// A func, by its place in [`Stacks::funcs`]; the end of a list is none.
+/// A func, by its index in [`Stacks::funcs`], or [`END`].
 pub(crate) type FuncId = usize;
 
-/// No func.
+/// The end of a list: no func.
 pub(super) const END: FuncId = usize::MAX;
 
 struct Func {
@@ -50,7 +50,7 @@ struct Func {
     nop: atomic::AtomicBool,
     /// The func below.
     next: AtomicUsize,
-    /// Its memory is gone: nobody may look at it.
+    /// The memory is freed: no handler may use the func.
     freed: AtomicBool,
 }
 
@@ -59,9 +59,10 @@ pub(crate) struct Stacks {
     functions: usize,
     settles: bool,
     heads: Vec<AtomicUsize>,
-    /// What the handler says of a function to every task, if that is settled.
+    /// For each function the func to which the handler redirects every task. It is [`END`] if the
+    /// func stack is not settled.
     settled: Vec<AtomicUsize>,
-    /// Those of patch 0, those of patch 1, and so on.
+    /// The funcs of patch 0, those of patch 1, and so on.
     funcs: Vec<Func>,
 }
 
@@ -105,7 +106,7 @@ impl Stacks {
         }
     }
 
-    /// An address in code of a patch that is no func's.
+    /// An address in a function of a patch that replaces no other function.
     pub(crate) fn helper(version: Version) -> usize {
         0x10_0000 * version + 0xf_0000
     }
@@ -115,12 +116,12 @@ impl Stacks {
         address / 0x10_0000 == patch + 1
     }
 
-    /// The address that is on the stack of a task on its way to any version of a function.
+    /// The return address that is on the stack of a task while it is in the handler of a function.
     pub(crate) fn handler(function: usize) -> usize {
         Self::code(function, 0).start + 1
     }
 
-    /// Makes the func stand for the original function.
+    /// Makes the func a nop, which stands for the original function.
     pub(crate) fn make_nop(&self, func: FuncId) {
         self.funcs[func].nop.store(true, atomic::Ordering::Relaxed);
     }
@@ -133,7 +134,7 @@ impl Stacks {
         self.funcs[func].patched.load(atomic::Ordering::Relaxed)
     }
 
-    /// Makes a change that the state table allows; returns whether it does.
+    /// Makes a change if the state table allows it, and returns whether it does.
     pub(super) fn change(&self, func: FuncId, change: Change) -> bool {
         let Func {
             patched,
@@ -148,7 +149,7 @@ impl Stacks {
         true
     }
 
-    /// The func's two booleans, for the holder of `klp_mutex`.
+    /// Reads the func's two booleans. The caller holds `klp_mutex`.
     pub(super) fn state(&self, func: FuncId) -> FuncState {
         let func = &self.funcs[func];
         FuncState::new(
@@ -172,12 +173,13 @@ impl Stacks {
         0..self.functions
     }
 
-    /// Sets what the handler says of a function to every task.
+    /// Sets the func to which the handler redirects every task, or none.
     pub(super) fn set_settled(&self, function: usize, func: Option<FuncId>) {
         self.settled[function].store(func.unwrap_or(END), Relaxed);
     }
 
-    /// The func that it says, for the holder of `klp_mutex`.
+    /// The func to which the handler redirects every task, or [`END`]. The caller holds
+    /// `klp_mutex`.
     pub(super) fn settled(&self, function: usize) -> FuncId {
         self.settled[function].load(Relaxed)
     }
@@ -189,7 +191,7 @@ impl Stacks {
         head.store(func, if relaxed { Relaxed } else { Release });
     }
 
-    /// `list_del_rcu()`: the func still leads to what is below it.
+    /// `list_del_rcu()`: the removed func still points to the func below it.
     pub(super) fn remove(&self, func: FuncId) {
         let mut link = self.head(func);
         while link.load(Relaxed) != func {
@@ -202,7 +204,7 @@ impl Stacks {
         self.funcs[func].freed.store(true, Relaxed);
     }
 
-    /// The code that the transition of a patch changes, by address.
+    /// The code that the transition of a patch changes, sorted by address.
     pub(super) fn index(&self, patch: Option<usize>, patching: bool) -> Vec<Changing<Version>> {
         let funcs = patch.into_iter().flat_map(|patch| self.of_patch(patch));
         let patched = funcs.filter(|&func| self.is_patched(func));
@@ -224,7 +226,7 @@ impl Stacks {
         index
     }
 
-    /// The handlers of the functions that the transition of a patch changes, by address.
+    /// The handlers of the functions that the transition of a patch changes, sorted by address.
     pub(super) fn handlers(&self, patch: Option<usize>) -> Vec<Changing<Version>> {
         let funcs = patch.into_iter().flat_map(|patch| self.of_patch(patch));
         let handlers = funcs.enumerate().map(|(order, func)| {
@@ -242,7 +244,7 @@ impl Stacks {
     }
 }
 
-/// What the handler of one function sees.
+/// The view that the handler of one function has of the machine.
 #[derive(Clone, Copy)]
 struct View<'a> {
     tasks: &'a Tasks,
@@ -255,8 +257,9 @@ impl View<'_> {
         Some(link.load(Relaxed)).filter(|&func| func != END)
     }
 
-    /// The func, of which something is about to be used: the first of it, its `transition`, and the
-    /// last, what it redirects to.
+    /// Returns the func, and notes a violation if it is freed. The first thing that the handler
+    /// loads from a func is `transition`, the last the target, right after `nop`. A func that
+    /// `settled` returns is used for its target alone.
     fn look_at(&self, func: FuncId) -> &Func {
         let found = &self.stacks.funcs[func];
         if found.freed.load(Relaxed) {
@@ -324,13 +327,13 @@ impl redirect::Stack for View<'_> {
 }
 
 impl Tasks {
-    /// The ftrace handler: which version a call of `function` by the current task runs.
+    /// The ftrace handler: returns the version that a call of `function` by the current task runs.
     pub(super) fn handler(&self, function: usize) -> Version {
         let _section = self.machine.preemption_disabled(self.current());
         self.handler_in_section(function)
     }
 
-    /// The same, while the task has preemption disabled.
+    /// The ftrace handler, for a caller that has preemption disabled.
     pub(super) fn handler_in_section(&self, function: usize) -> Version {
         let stacks = &self.machine.stacks;
         let view = View {

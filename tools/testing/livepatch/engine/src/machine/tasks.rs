@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tasks, and what it takes to switch them: the model's [`TaskHost`].
+//! Tasks, and the operations that switch them: the model's [`TaskHost`].
 //!
 //! Each task has a CPU of its own.
 
@@ -44,21 +44,22 @@ pub(crate) type TaskId = usize;
 pub(crate) struct Task {
     state: AtomicI32,
     pending: AtomicBool,
-    /// Its `pi_lock` and its runqueue's lock.
+    /// The task's `pi_lock` and its runqueue's lock.
     still: Mutex<()>,
-    /// Whether it is on its CPU; written under `still`.
+    /// Whether the task is on its CPU; written under `still`.
     running: atomic::AtomicBool,
-    /// Held while its CPU has preemption disabled.
+    /// Held while the task's CPU has preemption disabled.
     preemption: Mutex<()>,
     /// Held while the task is ready to run.
     ready: Mutex<()>,
-    /// Held while it is on its CPU, by the lives that can be preempted.
+    /// Held while the task is on its CPU, in lives in which it can be preempted.
     cpu: Mutex<()>,
-    /// It is on no list any more.
+    /// The task has left all lists.
     ended: atomic::AtomicBool,
-    /// The last look that has seen it outside of a patch's text.
+    /// The number of the last look that found the task outside of a patch's text.
     pub(super) look: atomic::AtomicUsize,
-    /// The return addresses on its stack; its own while it runs, and otherwise under `still`.
+    /// The return addresses on the task's stack. A running task alone accesses them; other threads
+    /// access those of a still task, under `still`.
     stack: sync::Mutex<Vec<usize>>,
 }
 
@@ -92,7 +93,7 @@ impl Task {
         self.ready.lock().unwrap()
     }
 
-    /// Its CPU runs this task, or something else instead, until the guard is dropped.
+    /// Occupies the task's CPU until the guard is dropped: for the task, or for a stopper thread.
     pub(super) fn cpu(&self) -> MutexGuard<'_, ()> {
         self.cpu.lock().unwrap()
     }
@@ -101,7 +102,7 @@ impl Task {
         self.ended.load(atomic::Ordering::Relaxed)
     }
 
-    /// The stack; for the task itself, or where nothing else runs.
+    /// The stack. The caller is the task itself, or holds the task still.
     pub(crate) fn stack(&self) -> sync::MutexGuard<'_, Vec<usize>> {
         self.stack.lock().unwrap()
     }
@@ -117,21 +118,21 @@ impl Machine {
         self.tasks[task].preemption.lock().unwrap()
     }
 
-    /// Lets every CPU pass a point where preemption is enabled.
+    /// Waits until every CPU has passed a point where preemption is enabled.
     pub(super) fn wait_for_cpus(&self) {
         for task in 0..self.tasks.len() {
             drop(self.preemption_disabled(task));
         }
     }
 
-    /// Puts a new task on the list, after `before` with the list locked.
+    /// Calls `before` with the list locked, and then adds a new task to the list.
     pub(super) fn add_task(&self, task: TaskId, before: impl FnOnce()) {
         let mut list = self.list.lock().unwrap();
         before();
         list.push(task);
     }
 
-    /// Takes a task off the list, to that of exiting tasks.
+    /// Moves a task from the task list to the list of exiting tasks.
     pub(super) fn begin_exit(&self, task: TaskId) {
         let mut list = self.list.lock().unwrap();
         self.books().exits = true;
@@ -139,7 +140,7 @@ impl Machine {
         list.retain(|&other| other != task);
     }
 
-    /// Takes it off that as well.
+    /// Takes a task off the list of exiting tasks.
     pub(super) fn end_exit(&self, task: TaskId) {
         let mut exiting = self.exiting.lock().unwrap();
         exiting.retain(|&other| other != task);
@@ -158,14 +159,14 @@ impl Machine {
             tasks.into_iter().for_each(&mut visit);
         }
         if self.books().exits && !self.faults.forgotten_exits {
-            // Any of them can end meanwhile.
+            // The lock of this list is not held during the visits: any of these tasks can end.
             let exiting = self.exiting.lock().unwrap().clone();
             exiting.into_iter().for_each(visit);
         }
         drop(list);
     }
 
-    /// Visits tasks without the lock: more come, and some go.
+    /// Visits tasks without the lock, so that tasks are created and exit meanwhile.
     pub(super) fn scan_tasks(&self, mut visit: impl FnMut(TaskId)) {
         self.listed().into_iter().for_each(&mut visit);
         if self.books().exits && !self.faults.forgotten_exits {
@@ -184,20 +185,20 @@ impl Machine {
         self.list.lock().unwrap().clone()
     }
 
-    /// Waits until every task has gone to sleep, or to user space, of its own accord.
+    /// Waits until every task has gone to sleep, or to user space, by itself: RCU tasks.
     pub(super) fn wait_for_ready_tasks(&self) {
         for task in &self.tasks {
             drop(task.ready());
         }
     }
 
-    /// Runs `body` in place of whatever is on the CPU of a task.
+    /// Runs `body` on the CPU of a task, while that task does not run.
     pub(super) fn on_cpu_of<T>(&self, task: TaskId, body: impl FnOnce() -> T) -> T {
         let _cpu = self.task(task).cpu();
         body()
     }
 
-    /// The state of a task, when nothing else happens.
+    /// The state and the pending flag of a task, when no other thread runs.
     pub(crate) fn final_state(&self, task: TaskId) -> (TaskState, bool) {
         let Task { state, pending, .. } = self.task(task);
         (
@@ -207,12 +208,12 @@ impl Machine {
     }
 }
 
-/// The machine as the code that runs on one of its CPUs sees it.
+/// The machine, seen from the code that runs on one of its CPUs.
 #[derive(Clone)]
 pub(crate) struct Tasks {
     pub(crate) machine: Arc<Machine>,
-    /// The task that runs there; none for the thread that holds `klp_mutex`, which is not on the
-    /// list either.
+    /// The task that runs there. It is none for the thread that holds `klp_mutex`, which is not on
+    /// the task list either.
     pub(crate) current: Option<TaskId>,
 }
 
@@ -225,7 +226,8 @@ impl Tasks {
         self.machine.faults.allow(caller)
     }
 
-    /// Copies what `dup_task_struct()` copies, before the child is on the list.
+    /// Copies the pending flag and the state to the child, as `dup_task_struct()` does before the
+    /// child is on the list.
     pub(super) fn copy_to(&self, child: TaskId) {
         let parent = self.task(self.current());
         let child = self.task(child);

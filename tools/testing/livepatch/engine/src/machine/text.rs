@@ -27,11 +27,12 @@ use std::{
     }, //
 };
 
-/// The parts of patches that are gone. They are loom's, so that a task looks before and after.
+/// The parts of patches that are gone. The flags are on loom's types, so that a task can load them
+/// before and after they are set.
 pub(crate) struct Texts {
     /// The module's memory is freed.
     freed: Vec<AtomicBool>,
-    /// The last callback has been called. It takes away something that new functions need.
+    /// The post-unpatch callback has been called. It takes away something that new functions need.
     taken_away: Vec<AtomicBool>,
     look: atomic::AtomicUsize,
 }
@@ -56,7 +57,7 @@ impl Texts {
 }
 
 impl Machine {
-    /// A task runs in the text of a version.
+    /// A task runs in the text of a version. Notes a violation if that text is freed.
     pub(super) fn expect_text(&self, task: TaskId, version: Version) {
         let Some(patch) = version.checked_sub(1) else {
             return;
@@ -66,7 +67,8 @@ impl Machine {
         }
     }
 
-    /// A task runs in a new function, which needs the preparations of its patch's callbacks.
+    /// A task runs in a new function, which needs the preparations of its patch's callbacks. Notes
+    /// a violation if the post-unpatch callback has been called.
     pub(super) fn expect_prepared(&self, task: TaskId, version: Version) {
         let Some(patch) = version.checked_sub(1) else {
             return;
@@ -77,7 +79,7 @@ impl Machine {
     }
 }
 
-/// The work that lets go of modules.
+/// The work item that lets go of modules.
 pub(crate) struct Work(Tasks);
 
 impl Work {
@@ -110,7 +112,7 @@ impl TextHost for Work {
         if self.machine().faults.allow(Location::caller()) {
             self.machine().books().departing.len()
         } else {
-            // As many as there can be in the end.
+            // The fault: patches that begin to depart during the wait are counted as well.
             self.machine().texts.freed.len()
         }
     }
@@ -178,7 +180,7 @@ impl TextHost for Work {
     #[track_caller]
     fn is_in_text(&self, patch: usize, task: TaskId) -> bool {
         let task = self.machine().task(task);
-        // The stack of a task that runs says nothing.
+        // The stack of a running task does not show where the task is.
         self.machine().faults.allow(Location::caller())
             && !task.is_running()
             && task.stack().iter().any(|&a| Stacks::is_text(patch, a))

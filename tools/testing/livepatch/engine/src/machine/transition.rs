@@ -66,7 +66,7 @@ impl Transition {
         &self.tasks.machine
     }
 
-    /// Whether it is not over.
+    /// Whether a transition runs.
     pub(crate) fn under_way(&self) -> bool {
         self.transition_patch().is_some()
     }
@@ -219,7 +219,7 @@ impl PatchHost for Transition {
 
     #[track_caller]
     fn change(&self, func: FuncId, change: Change) -> bool {
-        // A fault leaves the func as it is, and says otherwise.
+        // The fault leaves the func unchanged and returns success.
         if !self.machine().faults.allow(Location::caller()) {
             return true;
         }
@@ -301,11 +301,11 @@ impl PatchHost for Transition {
 
     #[track_caller]
     fn reclaim(&self) {
-        // What is freed here, stacks that nobody finds and indexes, this machine does not have.
+        // The kernel then frees func stacks and indexes. This machine has none to free.
         self.synchronize();
     }
 
-    // Tasks are not counted here: that would be one more walk over them to explore.
+    // Counting the waiting tasks here would add a walk for loom to explore.
     fn tell(&self, event: Event<usize, usize, Refusal>) {
         self.machine().log(|| format!("{event:?}"));
     }
@@ -318,7 +318,7 @@ impl PatchHost for Transition {
     }
 }
 
-/// No patch changes any of the modules that come.
+/// Modules that are loaded: no patch changes any of them.
 impl ModuleHost for Transition {
     type Module = ();
 

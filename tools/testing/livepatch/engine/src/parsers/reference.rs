@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel's `sscanf()` does with the formats that livepatch uses.
+//! The kernel's `sscanf()`, for the formats that livepatch uses.
 
 /// A piece of a format.
 #[derive(Clone, Copy)]
@@ -9,11 +9,12 @@ pub(super) enum Item {
     Literal(&'static [u8]),
     /// `%N[^C]`: between 1 and N bytes, none of them C.
     Until(u8, usize),
-    /// `%lu`: white space, then decimal digits, without a sign. What does not fit is `ULONG_MAX`.
+    /// `%lu`: white space, then decimal digits, without a sign. A number that is too large yields
+    /// `ULONG_MAX`.
     Number,
 }
 
-/// What a conversion yields.
+/// The result of a conversion.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Conversion<'a> {
     Text(&'a [u8]),
@@ -53,7 +54,7 @@ pub(super) fn scan<'a>(input: &'a [u8], format: &[Item]) -> Vec<Conversion<'a>> 
                 if digits.is_empty() {
                     break;
                 }
-                // Nothing but digits: the one error left is that there are too many.
+                // Parsing digits alone fails only if the number is too large.
                 found.push(Conversion::Number(digits.parse().unwrap_or(u64::MAX)));
             }
         }
