@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What live patching promises of callbacks, and of what it tells the log.
+//! The promises about callbacks and about messages in the log.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use crate::{
     }, //
 };
 
-/// How far the transition is that the log tells of.
+/// The phase of the transition, according to the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     None,
@@ -33,18 +33,18 @@ enum Phase {
     Completing,
 }
 
-/// How far the callbacks of an object are.
+/// The last callback of an object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
-    /// It has been told that it will be patched.
+    /// The pre-patch callback has been called.
     Prepared,
-    /// It has been told that it is.
+    /// The post-patch callback has been called.
     Patched,
-    /// It has been told that it will not be any longer.
+    /// The pre-unpatch callback has been called.
     Leaving,
 }
 
-/// How often something was said in one operation.
+/// The numbers of messages in one operation, the freed patches, and the modules that were put.
 #[derive(Default, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) enabling: usize,
@@ -94,12 +94,13 @@ impl fmt::Debug for Said {
     }
 }
 
-/// What has been told, and what must come next.
+/// The messages and callbacks so far, which restrict the next ones.
 pub(crate) struct Journal {
     phase: Phase,
     patch: Option<Patch>,
     stages: BTreeMap<(usize, usize), Stage>,
-    /// An object whose callback before patching may have failed: the next entry tells.
+    /// The object of the last entry, if that was a call of its pre-patch callback. The next entry
+    /// shows whether the callback has failed.
     asked: Option<Object>,
 }
 
@@ -113,7 +114,7 @@ impl Journal {
         }
     }
 
-    /// How far the callbacks of a patch for a module are.
+    /// The last callback of a patch for a module.
     pub(crate) fn stage(&self, patch: usize, module: usize) -> Option<Stage> {
         self.stages.get(&(patch, module)).copied()
     }
@@ -123,7 +124,7 @@ impl Journal {
         self.stages.keys().map(|&(patch, _)| patch)
     }
 
-    /// Reads what the machine has noted since the last time.
+    /// Reads the entries that the machine has logged since the last call.
     pub(crate) fn read(&mut self, machine: &Machine) -> Result<Said, String> {
         let mut said = Said::default();
         for entry in machine.log() {
@@ -209,7 +210,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The events of a transition come in order, and are of one patch.
+    /// Checks that the events of a transition come in order, and belong to one patch.
     fn follow(&mut self, event: Told) -> Result<(), String> {
         let (next, patch) = match (self.phase, event) {
             (Phase::None, Event::Initializing(patch)) => (Phase::Initializing, patch),
@@ -260,7 +261,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A replaced patch is gone: its callbacks after unpatching are not run.
+    /// A replaced patch is gone. Its unpatch callbacks are not called.
     pub(crate) fn forget(&mut self, patch: usize) {
         self.stages.retain(|&(of, _), _| of != patch);
     }

@@ -2,26 +2,27 @@
 
 //! The rules of live patching, driven through thousands of random histories.
 //!
-//! The rules are not here: `kernel/livepatch/model/` is compiled as it
-//! is, with the simulated machine of their KUnit tests. What is here says what live patching
-//! promises, without knowing how it is done, and compares after every step.
+//! This crate has no copy of the rules: it compiles the files in `kernel/livepatch/model/`
+//! unchanged, with the simulated machine of their KUnit tests. It states the promises of live
+//! patching without knowing the implementation, and compares the machine with them after every
+//! step.
 //!
-//! | file | is |
+//! | file | content |
 //! |---|---|
-//! | `operation` | what can happen, and how histories of it are made up |
-//! | `promise` | what live patching promises: who reaches which version of a function, and when |
-//! | `journal` | what it promises of callbacks and of the log |
-//! | `world` | the machine and the promise side by side: does one thing to both, and compares |
-//! | `shrink` | makes a failing history readable |
-//! | `picture` | everything that a refused operation must leave as it was |
+//! | `operation` | the operations, and a generator of random histories |
+//! | `promise` | the promises about tasks: which version of a function each task calls, and when |
+//! | `journal` | the promises about callbacks and the log |
+//! | `world` | the machine and the promise: does each operation on both, and compares them |
+//! | `shrink` | makes a failing history shorter |
+//! | `picture` | the state that a refused operation must leave unchanged |
 //!
 //! `PROPTEST_CASES=n` sets the number of histories.
 
-// Some of it only the kernel needs.
+// Only the kernel needs some of the items.
 #[allow(dead_code)]
 #[path = "../../../../../kernel/livepatch/model/mod.rs"]
 mod model;
-// The tests on this machine are run with the engine's.
+// The engine's crate runs the KUnit tests that use this machine.
 #[cfg(test)]
 #[allow(dead_code)]
 #[path = "../../../../../kernel/livepatch/tests/machine/mod.rs"]
@@ -65,7 +66,7 @@ mod tests {
         panic, //
     };
 
-    /// As many as take less than a minute on one CPU.
+    /// This number of histories takes less than a minute on one CPU.
     const CASES: u32 = 20_000;
 
     fn config() -> Config {
@@ -93,7 +94,7 @@ mod tests {
         Ok(world.tally)
     }
 
-    /// Lives through a history; a panic is a failure like any other.
+    /// Runs a history, and turns a panic into a failure.
     fn run(history: &History) -> Result<Tally, String> {
         panic::catch_unwind(|| live(history)).unwrap_or_else(|cause| {
             let text = cause.downcast_ref::<String>().cloned();
@@ -122,7 +123,7 @@ mod tests {
             Err(error) => panic!("{error}"),
         }
         println!("{cases} histories, in which: {:#?}", total.borrow());
-        // Histories in which nothing happens would prove nothing.
+        // The histories must contain all that the tally needs, or they prove little.
         if cases >= 1000 {
             assert_eq!(total.borrow().missing(), [""; 0]);
         }

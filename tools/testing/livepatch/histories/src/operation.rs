@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can happen to a machine, and how histories are made up.
+//! The operations on a machine, and a generator of random histories.
 //!
-//! Everything goes by number. An operation that makes no sense where it stands, such as the exit of
-//! a task that there is not, is passed over: so every part of a history is a history, and a failing
-//! one shrinks.
+//! Operations name tasks, patches and modules by number. An operation that is impossible where it
+//! stands, such as the exit of a task that does not exist, does nothing. So every part of a history
+//! is a history as well, and a failing one can be shortened.
 
 use proptest::{
     collection,
@@ -27,29 +27,29 @@ use crate::{
     promise::Doing, //
 };
 
-/// So many functions belong to each module.
+/// The number of functions of each module.
 pub(crate) const FUNCTIONS_EACH: usize = FUNCTIONS / MODULES;
 
-/// Threads that a history begins with; there is room for forks.
+/// The number of threads at the beginning of a history. The others can be forked.
 pub(crate) const THREADS: usize = TASKS - 16;
 
-/// So many patches can be there at once.
+/// The number of patches that can be installed at the same time.
 pub(crate) const SLOTS: usize = 5;
 
-/// The task that something happens to.
+/// The task of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Who {
     Thread(usize),
     Idle(usize),
 }
 
-/// The number of the call that fails, of those that can: 0 is the next.
+/// The number of the call that fails, among the calls that can fail: 0 is the next.
 pub(crate) type Fails = Option<u32>;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    /// A patch is passed in. Besides the modules whose functions it changes, it has objects for
-    /// others, for their callbacks.
+    /// A patch is enabled. It has objects for the modules whose functions it changes, and for
+    /// others, which have only callbacks.
     Enable {
         patch: usize,
         replaces: bool,
@@ -57,92 +57,95 @@ pub(crate) enum Operation {
         others: BTreeSet<usize>,
         fails: Fails,
     },
-    /// The administrator wants a patch enabled or disabled.
+    /// The administrator enables or disables a patch.
     Want {
         patch: usize,
         enabled: bool,
         fails: Fails,
     },
-    /// The administrator wants what is in transition turned round.
+    /// The administrator reverses the transition.
     Reverse,
-    /// The administrator is fed up, with this patch or with the one in transition.
+    /// The administrator forces the transition of this patch, or of the one in transition.
     Force { patch: Option<usize> },
     /// A module is loaded.
     Coming { module: usize, fails: Fails },
     /// A module is unloaded.
     Going { module: usize, fails: Fails },
-    /// From now on the pre-patch callback for this module fails, or none.
+    /// From now on the pre-patch callbacks for this module fail, or no callback does.
     Unwilling { module: Option<usize> },
-    /// The kernel looks at all tasks. When it is through with the threads, a fork is done, and one
-    /// leaves the kernel.
+    /// The kernel does a pass over all tasks. After it has looked at the threads, a child can get
+    /// onto the task list, and a thread can leave the kernel.
     Pass {
         leaving: Option<usize>,
         attaches: bool,
     },
     /// Time goes by.
     Seconds(u64),
-    /// A task calls a function, and sleeps there unless it runs.
+    /// A task calls a function. It sleeps there, unless it runs.
     Call { who: Who, function: usize },
-    /// A task calls one of the functions that patches change, counted round, and is preempted
-    /// before it is there, or before it is where a patch's function jumps.
+    /// A task calls one of the functions that patches change, chosen modulo their number. It is
+    /// preempted before it arrives there, or before it arrives where a patch's function jumps to.
     Arrive {
         who: Who,
         changed: usize,
         jumps: bool,
     },
-    /// A task calls one of them, which jumps to code that is no func's.
+    /// A task calls one of these functions, which jumps to a function of the patch that replaces
+    /// none.
     Jump { who: Who, changed: usize },
-    /// It does so, and the patch is disabled. Then it is not asleep, perhaps, and exits, perhaps.
+    /// A task does the same as in `Jump`, and the patch is disabled. Then the task does `doing`. It
+    /// may have left the task list before.
     Linger {
         who: Who,
         changed: usize,
         doing: Doing,
         exits: bool,
     },
-    /// Many call a function.
+    /// Many threads call a function.
     Crowd {
         threads: Range<usize>,
         function: usize,
     },
     /// A task returns from the last function that it called.
     Return { who: Who },
-    /// A task is on another CPU from now on.
+    /// A task runs on another CPU from now on.
     Run { who: Who },
-    /// A task sleeps in what it has called, and its stack cannot be told.
+    /// A task sleeps in the functions that it has called, and its stack is unreliable.
     Blur { who: Who },
-    /// A task sleeps in what it has called.
+    /// A task sleeps in the functions that it has called.
     Sleep { who: Who },
     /// A task calls `__schedule()`.
     Schedule { who: Who },
     /// A thread leaves the kernel, or an idle task goes round its loop.
     Leave { who: Who },
-    /// All that were in a call return to user space, one after the other.
+    /// All tasks that are in functions or do not sleep leave the kernel, one after the other.
     LeaveAll,
     /// A thread forks.
     Fork { parent: usize },
-    /// A thread begins to fork: the child is a copy, and not yet on the task list.
+    /// A thread begins to fork: the child is a copy, and is not yet on the task list.
     Copy { parent: usize },
-    /// The child that has been waiting longest gets there.
+    /// The oldest of these children gets onto the task list.
     Attach,
     /// A thread ends.
     Exit { thread: usize },
-    /// A thread begins to exit: it is not on the task list any more, and goes on.
+    /// A thread begins to exit: it leaves the task list, and goes on.
     BeginExit { thread: usize },
-    /// It is on no list any more. It is dead before its CPU runs anything else.
+    /// A thread that exits leaves all lists. It is dead before its CPU runs anything else.
     EndExit { thread: usize },
     /// The kernel lets go of modules that no task can be in.
     LetGo,
     /// A CPU goes online or offline.
     Online { cpu: usize, online: bool },
-    /// A second user of ftrace, such as a tracer, comes to a function or goes.
+    /// A second user of ftrace, such as a tracer, is attached to a function or detached from it.
     Trace { function: usize, comes: bool },
-    /// ftrace fails to follow the settled words once, after it has followed them so many times.
+    /// ftrace fails once to update call sites to the settled func stacks, after so many updates
+    /// that succeed.
     Miss { after: u32 },
     /// ftrace shuts itself down.
     Die,
 }
 
-/// What happens, in order.
+/// A sequence of operations.
 #[derive(Clone)]
 pub(crate) struct History(pub(crate) Vec<Operation>);
 
@@ -155,7 +158,7 @@ impl fmt::Debug for History {
     }
 }
 
-/// One of a few functions, so that patches, callers and modules meet; or any.
+/// Mostly one of a few functions, so that patches, callers and modules meet; sometimes any.
 fn function() -> impl Strategy<Value = usize> {
     prop_oneof![
         5 => 0..2usize,

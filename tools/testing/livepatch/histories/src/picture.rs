@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Everything that an operation which is refused, or fails, must leave as it was.
+//! The state that an operation must leave unchanged if it is refused or fails.
 
 use std::fmt::Debug;
 
@@ -52,7 +52,7 @@ struct FunctionPicture {
     indexed: Option<Indexed>,
 }
 
-/// The machine as it is seen now.
+/// The state of the machine at one moment.
 pub(crate) struct Picture {
     patches: Vec<PatchPicture>,
     published: Vec<bool>,
@@ -72,7 +72,8 @@ struct Rest {
 }
 
 impl Picture {
-    /// `present` tells which modules there are: what an index has of others does not matter.
+    /// Takes a picture of the machine. `present` returns whether the module of a function is
+    /// loaded. The picture leaves out the entries of an index for other modules.
     pub(crate) fn new(machine: &Machine, present: impl Fn(usize) -> bool) -> Self {
         let tasks = (0..TASKS)
             .map(Task::Thread)
@@ -112,14 +113,15 @@ impl Picture {
         }
     }
 
-    /// The same, without what stays for ever and what only existing tasks matter for.
+    /// Returns the picture without the marks of forced patches, which stay for ever, and without
+    /// the tasks, which may have exited or been created.
     pub(crate) fn settled(mut self) -> Self {
         self.forced.clear();
         self.tasks.clear();
         self
     }
 
-    /// What is different in another picture, in short.
+    /// Describes the first difference from another picture, if any.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         first("function", &self.functions, &other.functions)
             .or_else(|| first("task", &self.tasks, &other.tasks))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What live patching promises.
+//! The promises of live patching about tasks and functions.
 //!
-//! Nothing here knows of func stacks, func states or nops. There is a list of patches in the order
-//! of their loading; a task uses those that are settled, and the one in transition or not; a call
-//! reaches the newest version that the task uses. A task changes sides only when it is inside no
-//! version that it would change for another.
+//! This file has no func stacks, func states or nops. It has a list of patches in the order of
+//! their loading. A task uses all settled patches, and the one in transition if it has switched to
+//! it. A call reaches the newest version among the patches that the task uses. A task switches only
+//! while it is inside no function that would change its version.
 
 use std::collections::{
     BTreeMap,
@@ -25,7 +25,7 @@ use crate::{
     }, //
 };
 
-/// Whose code for a function: a patch's, or the kernel's own.
+/// The version of a function: the patch that has it, or `None` for the original function.
 pub(crate) type Version = Option<usize>;
 
 /// The module that a function belongs to.
@@ -40,17 +40,17 @@ pub(crate) struct Installed {
     pub(crate) replaces: bool,
     pub(crate) enabled: bool,
     pub(crate) functions: BTreeSet<usize>,
-    /// The modules that it has objects for.
+    /// The modules for which the patch has objects.
     pub(crate) modules: BTreeSet<usize>,
 }
 
-/// The transition that goes on.
+/// The transition that runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transition {
     pub(crate) patch: usize,
-    /// Towards the patch, or away from it.
+    /// True if tasks switch to the patch, false if they switch away from it.
     pub(crate) patching: bool,
-    /// Tells it from others before.
+    /// Distinguishes the transition from earlier ones.
     pub(crate) number: usize,
 }
 
@@ -59,11 +59,12 @@ pub(crate) struct Transition {
 pub(crate) struct Frame {
     pub(crate) function: usize,
     pub(crate) version: Version,
-    /// The task has jumped on from there, to code of the same patch that is no func's.
+    /// The task has jumped on to a function of the same patch that replaces none.
     pub(crate) jumped: bool,
-    /// The administrator has switched the task over it by force.
+    /// The task was inside the function when the administrator switched it by force.
     pub(crate) forced: bool,
-    /// The side on which it was seen, in which transition.
+    /// The number of the transition in which the task was last seen inside, and whether it was
+    /// patched then.
     pub(crate) side: Option<(usize, bool)>,
 }
 
@@ -72,23 +73,23 @@ pub(crate) enum Doing {
     Sleeps,
     SleepsBlurred,
     Runs,
-    /// It is ready to run, on its way into the last of its frames.
+    /// The task is ready to run, on its way into the last of its frames.
     Arrives,
 }
 
-/// How far a task is on its way out.
+/// Whether a task has begun to exit, and how far it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Life {
     Lives,
-    /// Off the task list.
+    /// The task is off the task list.
     Exits,
-    /// In its last moments, in which no transition finds it.
+    /// The task is off all lists, so that no transition finds it. It dies soon.
     Ends,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
-    /// While there is a transition: it uses the patch.
+    /// The task uses the patch in transition. The field has a meaning only during a transition.
     pub(crate) uses: bool,
     pub(crate) frames: Vec<Frame>,
     pub(crate) doing: Doing,
@@ -105,22 +106,22 @@ impl Task {
         }
     }
 
-    /// Whether the task can run code of this patch, if only when it returns.
+    /// Whether the task can run code of this patch, even if only when it returns.
     pub(crate) fn is_inside(&self, patch: usize) -> bool {
         self.frames.iter().any(|frame| frame.version == Some(patch))
     }
 }
 
-/// What a pass over the tasks has come to.
+/// The result of a pass over the tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
-    /// Those that did not switch.
+    /// The tasks that did not switch.
     pub(crate) left: Vec<Who>,
-    /// The patches that the end of the transition has made useless, in order.
+    /// The patches that are over with the end of the transition, in order.
     pub(crate) freed: Vec<usize>,
 }
 
-/// The state of the world.
+/// The state that live patching promises.
 pub(crate) struct Promise {
     pub(crate) installed: Vec<Installed>,
     pub(crate) transition: Option<Transition>,
@@ -129,10 +130,10 @@ pub(crate) struct Promise {
     pub(crate) online: [bool; CPUS],
     /// Patches whose transition was forced.
     pub(crate) forced: BTreeSet<usize>,
-    /// Patches that are over, and whose modules stay for now, in order.
+    /// Patches that are over and whose modules are still held, in order.
     pub(crate) departing: Vec<usize>,
     transitions: usize,
-    /// How many passes there were since the transition was started or turned round.
+    /// The number of passes since the transition was started or reversed.
     passes: usize,
 }
 
@@ -168,13 +169,13 @@ impl Promise {
         self.installed.iter().find(|i| i.patch == patch)
     }
 
-    /// The patches that were there before this one.
+    /// The patches that were installed before this one.
     pub(crate) fn older(&self, patch: usize) -> impl DoubleEndedIterator<Item = &Installed> {
         let place = self.installed.iter().position(|i| i.patch == patch);
         self.installed[..place.unwrap_or(0)].iter()
     }
 
-    /// Which version of a function is called by who uses the patch in transition, or does not.
+    /// The version that a task calls, if it `uses` the patch in transition or if it does not.
     pub(crate) fn version(&self, uses: bool, function: usize) -> Version {
         if !self.present[home(function)] {
             return None;
@@ -196,7 +197,8 @@ impl Promise {
         version
     }
 
-    /// Whether a task that is in this version would be in the wrong place on the other side.
+    /// Whether a task must not switch in this frame, because the frame's version is the one that
+    /// the transition takes away.
     fn changes(&self, frame: &Frame) -> bool {
         let function = frame.function;
         if frame.jumped {
@@ -217,11 +219,11 @@ impl Promise {
             return false;
         }
         let after = own.then_some(transition.patch);
-        // What goes away when patching is the version before; when unpatching, the patch's.
+        // Patching takes the version before away, unpatching takes the patch's.
         frame.version == if transition.patching { before } else { after }
     }
 
-    /// Whether a task that is looked at while it sleeps cannot switch.
+    /// Whether a task that does not run is prevented from switching by its stack.
     pub(crate) fn holds_up(&self, who: Who) -> bool {
         let task = &self.tasks[&who];
         task.doing == Doing::SleepsBlurred || task.frames.iter().any(|frame| self.changes(frame))
@@ -239,7 +241,7 @@ impl Promise {
         }
     }
 
-    /// A transition starts: all tasks are on the side where they were.
+    /// A transition starts. No task has switched yet.
     pub(crate) fn start(&mut self, patch: usize, patching: bool) {
         self.transitions += 1;
         self.passes = 0;
@@ -271,13 +273,13 @@ impl Promise {
         }
     }
 
-    /// Every task is looked at: exactly those that are in the way stay, and if there is none the
-    /// transition is over.
+    /// A pass looks at every task. Exactly the tasks that cannot switch are left. If there is none,
+    /// the transition is over.
     ///
-    /// A task that is created while the others are looked at is like its parent.
+    /// A task that is created during the pass begins in the state of its parent.
     pub(crate) fn pass(&mut self, leaving: Option<Who>, forked: Option<(Who, Who)>) -> Passed {
         let mut passed = Passed::default();
-        // From the third pass on, something else runs in place of those that run.
+        // From the third pass on, a stopper thread preempts running threads to look at them.
         let preempts = self.passes >= 2;
         self.passes += 1;
         let everybody: Vec<Who> = self.tasks.keys().copied().collect();
@@ -323,7 +325,7 @@ impl Promise {
         useless
     }
 
-    /// Every task is taken to have switched.
+    /// The administrator forces the transition: every task counts as switched.
     pub(crate) fn force(&mut self) {
         let Some(t) = self.transition else {
             return;
@@ -344,7 +346,8 @@ impl Promise {
         if !t.patching {
             self.forced.insert(t.patch);
         } else if self.find(t.patch).is_some_and(|i| i.replaces) {
-            // The younger ones as well, which only a disabled patch that was turned round has.
+            // These include younger patches. A patch in transition has younger ones only if it was
+            // being disabled and the administrator has reversed that.
             let others = self.installed.iter().map(|i| i.patch);
             self.forced.extend(others.filter(|&patch| patch != t.patch));
         }
@@ -356,7 +359,7 @@ impl Promise {
         self.tasks.insert(child, Task::new(uses));
     }
 
-    /// A task is in no function of the kernel any more.
+    /// A task leaves all functions of the kernel, and switches.
     pub(crate) fn leave(&mut self, who: Who) {
         if let Some(task) = self.tasks.get_mut(&who) {
             task.frames.clear();
@@ -365,7 +368,7 @@ impl Promise {
         }
     }
 
-    /// A module is gone: nobody is in its functions.
+    /// A module is gone: no task is in its functions.
     pub(crate) fn lose(&mut self, module: usize) {
         self.present[module] = false;
         for task in self.tasks.values_mut() {
@@ -377,7 +380,7 @@ impl Promise {
         }
     }
 
-    /// Patches are over. They depart, and idle tasks are in none of their functions.
+    /// Patches that are over depart. Idle tasks are in none of their functions any more.
     pub(crate) fn depart(&mut self, patches: &[usize]) {
         self.departing.extend(patches);
         for cpu in 0..CPUS {
@@ -388,7 +391,7 @@ impl Promise {
         }
     }
 
-    /// The tasks that a patch's module must not go for.
+    /// The tasks inside a patch, for which its module has to stay.
     pub(crate) fn inside(&self, patch: usize) -> impl Iterator<Item = &Task> {
         let tasks = self.tasks.values();
         tasks.filter(move |task| task.is_inside(patch))
@@ -403,12 +406,12 @@ impl Promise {
                 .any(|i| i.functions.contains(&function))
     }
 
-    /// Functions that somebody changes.
+    /// The functions that installed patches change.
     pub(crate) fn traced(&self) -> impl Iterator<Item = usize> + '_ {
         (0..FUNCTIONS).filter(|&function| self.is_traced(function))
     }
 
-    /// Whether it makes a difference for a function which side one is on.
+    /// Whether switched tasks call another version of a function than tasks that have not switched.
     pub(crate) fn differs(&self, function: usize) -> bool {
         self.version(true, function) != self.version(false, function)
     }

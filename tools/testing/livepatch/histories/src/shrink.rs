@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes a failing history shorter still.
+//! Shortens a failing history further than `proptest` does.
 //!
-//! `proptest` takes out each operation once, before it simplifies those that are left, which can
-//! make others useless.
+//! `proptest` tries to remove each operation once, and then simplifies the others. After that, more
+//! operations can be unnecessary.
 
 use crate::operation::{
     History,
     Operation, //
 };
 
-/// Takes out whatever is not needed for `fails` to hold, until nothing is left to take out.
+/// Removes all parts that `fails` does not need, until it needs every part that is left.
 pub(crate) fn shorten(mut history: History, fails: impl Fn(&History) -> bool) -> History {
     loop {
         let shorter = candidates(&history).find(|candidate| fails(candidate));
@@ -21,7 +21,7 @@ pub(crate) fn shorten(mut history: History, fails: impl Fn(&History) -> bool) ->
     }
 }
 
-/// The histories that have one thing less.
+/// The histories that have one operation, or one part of an operation, less.
 fn candidates(history: &History) -> impl Iterator<Item = History> + '_ {
     let without = (0..history.0.len()).map(|number| {
         let mut shorter = history.clone();
@@ -42,7 +42,7 @@ fn candidates(history: &History) -> impl Iterator<Item = History> + '_ {
     without.chain(simpler)
 }
 
-/// The operations that do a little less than this one.
+/// The operations that have one part less than this one.
 fn simpler(operation: &Operation) -> Vec<Operation> {
     let Operation::Enable {
         patch,

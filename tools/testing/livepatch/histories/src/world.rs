@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine and the promise side by side.
+//! The machine and the promise: each operation is done on both.
 
 use crate::{
     journal::{
@@ -42,7 +42,7 @@ mod texts;
 pub(crate) use self::tally::Tally;
 use self::tasks::task;
 
-/// Both of them.
+/// The machine, and the promises that it has to keep.
 pub(crate) struct World {
     machine: Machine,
     promise: Promise,
@@ -50,11 +50,12 @@ pub(crate) struct World {
     /// Children that are not yet on the task list, and their parents.
     children: Vec<(Task, Who)>,
     unwilling: Option<usize>,
-    /// Since the transition was started or turned round.
+    /// The time since the transition was started or reversed.
     seconds: u64,
-    /// How often tasks were woken since then.
+    /// How often tasks were woken in that time.
     rounds: u64,
-    /// Tasks have been counted since the last time that the count was upset.
+    /// The machine's count of waiting tasks is exact: a pass has counted them after the last
+    /// operation that makes the count wrong, such as a fork, an exit or a reversal.
     counted: bool,
     pub(crate) tally: Tally,
 }
@@ -90,7 +91,7 @@ impl World {
         })
     }
 
-    /// One thing happens.
+    /// Does one operation on the machine and on the promise, and compares them.
     pub(crate) fn step(&mut self, operation: &Operation) -> Checked {
         use Operation::*;
         match *operation {
@@ -190,7 +191,7 @@ impl World {
             Trace { function, comes } => self.trace(function, comes),
             Miss { after } => self.machine.follow_fails_after.set(Some(after)),
             Die => self.die(),
-            // Something has to run all this.
+            // The last online CPU stays online.
             Online { cpu, online } if !online && self.promise.is_last_cpu(cpu) => {}
             Online { cpu, online } => {
                 self.act(Who::Idle(cpu), |task| {
@@ -283,7 +284,8 @@ impl World {
         }
     }
 
-    /// Everybody goes, and everything is taken back: the machine must be as new.
+    /// All tasks leave, all patches are disabled and all modules unloaded. The machine must then
+    /// equal a new one.
     pub(crate) fn undo_everything(&mut self) -> Checked {
         self.step(&Operation::Unwilling { module: None })?;
         self.machine.follow_fails_after.set(None);
@@ -309,7 +311,7 @@ impl World {
             "no task is in a patch, and a module is held".into()
         })?;
         if self.is_ftrace_dead() {
-            // A function that jumps cannot be handled any more.
+            // Functions that jump stay so, because ftrace cannot change them any more.
             return Ok(());
         }
         let new = Picture::new(&Machine::new(THREADS), |_| true).settled();

@@ -28,7 +28,7 @@ use crate::{
 };
 
 impl World {
-    /// Whose code a task's call of a function reaches on the machine.
+    /// The version that a task's call of a function reaches on the machine.
     pub(super) fn reached(&self, who: Who, function: usize) -> Version {
         let function = Function(function);
         if !self.machine.is_traced(function) {
@@ -168,8 +168,8 @@ impl World {
         Ok(())
     }
 
-    /// As long as a task is inside a function, calls reach the version that it is in, and it stays
-    /// on its side if that makes a difference there.
+    /// While a task is inside a function, its calls of that function must reach the version that it
+    /// is in. The task must not switch if that changes the version.
     fn check_insides(&mut self) -> Checked {
         let promise = &self.promise;
         let mut sides = Vec::new();
@@ -206,7 +206,7 @@ impl World {
         Ok(())
     }
 
-    /// Somebody will go on with the transition, and at once if nobody is left.
+    /// During a transition another pass must be arranged, at once if no task is left.
     fn check_liveness(&self) -> Checked {
         let (machine, promise) = (&self.machine, &self.promise);
         let runs = promise.transition.is_some();

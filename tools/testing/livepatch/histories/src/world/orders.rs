@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the administrator does: patches, modules, force.
+//! The operations of the administrator: on patches, on modules, and force.
 
 use super::{
     ensure,
@@ -33,7 +33,8 @@ use crate::{
 };
 
 impl World {
-    /// A call of the kernel of which something can fail; whether it did.
+    /// Calls the kernel with one step failing. Returns the result, and whether the step was reached
+    /// and so has failed.
     pub(super) fn failing<T>(&self, fails: Fails, call: impl FnOnce(&Machine) -> T) -> (T, bool) {
         self.machine.failing_after.set(fails);
         let result = call(&self.machine);
@@ -95,7 +96,7 @@ impl World {
                 expected.complete = expected.enabling;
                 expected.pre_patch_failed = usize::from(refused && !failed && begun != 0);
                 if barred {
-                    // The callback may fail before ftrace does.
+                    // ftrace may refuse a function before the callback that fails is called.
                     expected.pre_patch_failed = said.pre_patch_failed.min(usize::from(refused));
                 }
                 expected.patch_failed = said.patch_failed.min(begun);
@@ -229,7 +230,8 @@ impl World {
         self.said(&said, |expected| expected.forcing = 1)
     }
 
-    /// How many patches have an object for a module, if only until they have replaced another.
+    /// The number of patches that have an object for a module. One of nops counts as well, which a
+    /// replacing patch has until its transition is over.
     pub(super) fn affected(&self, module: usize) -> usize {
         let has = |installed: &&Installed| installed.modules.contains(&module);
         let own = self.promise.installed.iter().filter(has).count();
@@ -278,7 +280,7 @@ impl World {
             });
             let of = |count: usize| count.min(1);
             self.said(&said, |expected| {
-                // One of three things went wrong with one patch; those before it are reverted.
+                // One of three steps failed for one patch. The patches before it are reverted.
                 expected.resolve_failed = of(said.resolve_failed);
                 expected.pre_patch_failed = of(said.pre_patch_failed);
                 expected.apply_failed = 1 - of(expected.resolve_failed + expected.pre_patch_failed);
@@ -305,7 +307,7 @@ impl World {
         self.promise.lose(module);
         let everybody: Vec<Who> = self.promise.tasks.keys().copied().collect();
         everybody.into_iter().for_each(|who| self.put(who));
-        // ftrace only fails if it is dead, and the rules rely on that here.
+        // The rules rely on ftrace not failing here unless it is dead.
         let misses = self.machine.follow_fails_after.take();
         self.failing(fails, |m| modules::going(m, Module(module)));
         self.machine.follow_fails_after.set(misses);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ftrace: other users come and go, it fails and dies, and functions jump.
+//! The operations of ftrace: other users come and go, ftrace fails and dies, and functions jump.
 
 use super::{
     ensure,
@@ -25,7 +25,7 @@ impl World {
         self.machine.ftrace_is_dead.get()
     }
 
-    /// Another user of ftrace comes to a function of a module that is there, or goes.
+    /// Attaches another user of ftrace to a function of a loaded module, or detaches it.
     pub(super) fn trace(&mut self, function: usize, comes: bool) {
         let present = self.promise.present[home(function)];
         let function = Function(function);
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// A module is gone, and the call sites of its functions with it.
+    /// A module is gone, and so are the call sites of its functions.
     pub(super) fn lose_sites(&mut self, module: usize) {
         for function in (0..FUNCTIONS_EACH).map(|f| Function(module * FUNCTIONS_EACH + f)) {
             if self.machine.jump(function).is_some() {
@@ -73,7 +73,7 @@ impl World {
         changed
     }
 
-    /// Whether ftrace is dead and would have to follow before these functions change.
+    /// Whether ftrace is dead and would have to change call sites before these functions change.
     pub(super) fn is_stuck(&self, changed: &BTreeSet<usize>) -> bool {
         let news = |f| self.machine.is_news(Function(f), changed.contains(&f));
         self.is_ftrace_dead() && (0..FUNCTIONS).any(news)
@@ -85,18 +85,18 @@ impl World {
         self.is_ftrace_dead() && functions.iter().any(enters)
     }
 
-    /// Whether ftrace fails the next time that it has to follow.
+    /// Whether ftrace fails the next time that it has to change call sites.
     pub(super) fn is_about_to_miss(&self) -> bool {
         self.machine.follow_fails_after.get() == Some(0)
     }
 
-    /// Whether it was about to fail, and has.
+    /// Whether ftrace was about to fail and has failed.
     pub(super) fn has_missed(&self, was_about: bool) -> bool {
         was_about && self.machine.follow_fails_after.get().is_none()
     }
 
-    /// A function only jumps to the version that every task has to reach. Between transitions it
-    /// does jump, unless a tracer has it or ftrace has failed.
+    /// A function may jump only to the version that every task has to reach. Between transitions it
+    /// must jump, unless a tracer is attached to it or ftrace has failed.
     pub(super) fn check_sites(&mut self) -> Checked {
         for number in 0..FUNCTIONS {
             let function = Function(number);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How often what has happened: to know that histories are not all the same and harmless.
+//! Counts events, so that a test can assert that the random histories contain them.
 
 use std::collections::BTreeMap;
 
-/// What has happened, how often.
+/// The number of times that each event has happened.
 #[derive(Default, Debug)]
 pub(crate) struct Tally(BTreeMap<&'static str, usize>);
 
 impl Tally {
-    /// Without these, histories would prove little.
+    /// The events that the histories of a test must contain; they prove little otherwise.
     const NEEDED: [&'static str; 42] = [
         "enabled at once",
         "enabled with tasks in the way",
@@ -65,7 +65,7 @@ impl Tally {
         }
     }
 
-    /// What has never happened.
+    /// The needed events that have never happened.
     pub(crate) fn missing(&self) -> Vec<&'static str> {
         let missing = |what: &&'static str| !self.0.contains_key(what);
         Self::NEEDED.into_iter().filter(missing).collect()

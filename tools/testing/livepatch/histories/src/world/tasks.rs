@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tasks do.
+//! The operations of tasks.
 
 use super::World;
 use crate::{
@@ -52,8 +52,8 @@ fn code(frame: &Frame) -> Code {
 }
 
 impl World {
-    /// Whether there is such a task and it can do something. The first thread is the one that runs
-    /// the kernel's own work.
+    /// Whether the task exists and can do operations. The first thread cannot: it runs the kernel's
+    /// own work.
     pub(super) fn acts(&self, who: Who) -> bool {
         match who {
             Who::Thread(0) => false,
@@ -77,12 +77,12 @@ impl World {
         }
     }
 
-    /// Whether it is a thread on the task list.
+    /// Whether the task can do operations and has not begun to exit.
     pub(super) fn lives(&self, who: Who) -> bool {
         self.acts(who) && self.promise.tasks[&who].life == Life::Lives
     }
 
-    /// Puts the machine's task where it is.
+    /// Puts the machine's task where the promise has it.
     pub(super) fn put(&self, who: Who) {
         let Some(it) = self.promise.tasks.get(&who) else {
             return;
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// What a task is in when it calls a function.
+    /// The frame that a call of a function pushes.
     fn frame(&self, who: Who, function: usize) -> Frame {
         Frame {
             function,
@@ -131,7 +131,8 @@ impl World {
         }
     }
 
-    /// What a thread is in when it calls one of the functions that patches change, counted round.
+    /// The frame that a thread's call of a changed function pushes. The function is chosen modulo
+    /// their number.
     pub(super) fn changed_frame(&self, who: Who, changed: usize, jumps: bool) -> Option<Frame> {
         let traced: Vec<usize> = self.promise.traced().collect();
         let is_thread = matches!(who, Who::Thread(_)) && self.acts(who);
@@ -206,7 +207,7 @@ impl World {
         }
     }
 
-    /// Tasks go on while the kernel does something else.
+    /// Follows the machine, on which tasks have arrived in functions or have died meanwhile.
     pub(super) fn follow(&mut self) {
         let machine = &self.machine;
         self.promise.tasks.retain(|&who, it| {
@@ -241,7 +242,7 @@ impl World {
         }
     }
 
-    /// Takes a child that is about to be on the task list, and its parent.
+    /// Takes a child that is about to get onto the task list, and its parent.
     pub(super) fn take_child(&mut self, newest: bool) -> Option<(Who, Who)> {
         if self.children.is_empty() {
             return None;
@@ -249,7 +250,7 @@ impl World {
         let place = if newest { self.children.len() - 1 } else { 0 };
         let (child, parent) = self.children.remove(place);
         if !self.lives(parent) {
-            // It would have gone on with the fork first.
+            // A parent that has exited cannot finish a fork: the child never was.
             self.machine.exit(child);
             return None;
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The modules of patches that are over, and the tasks that are in them.
+//! The modules of departing patches, and the tasks inside them.
 
 use super::{
     ensure,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl World {
-    /// A task is left in the code of a patch that is disabled.
+    /// A task stays in the code of a patch while that is disabled.
     pub(super) fn linger(
         &mut self,
         who: Who,
@@ -54,7 +54,7 @@ impl World {
         Ok(())
     }
 
-    /// The kernel looks: a module is let go exactly if no task is inside.
+    /// The kernel looks at the tasks. It must let a module go exactly if no task is inside.
     pub(super) fn let_go(&mut self) -> Checked {
         let arriving: Vec<usize> = {
             let departing = self.promise.departing.iter();
@@ -107,7 +107,7 @@ impl World {
         self.said(&said, |expected| expected.put = gone)
     }
 
-    /// A task is in no patch whose module is gone.
+    /// Checks that no task is in a patch whose module is gone.
     pub(super) fn check_texts(&self) -> Checked {
         let (machine, promise) = (&self.machine, &self.promise);
         ensure(machine.count_departing() == promise.departing.len(), || {
