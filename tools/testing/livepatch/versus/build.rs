@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Compiles the core of live patching in C, as it is in a kernel tree, against the headers in
+//! Compiles the C core of live patching of a kernel tree, unchanged, against the headers in
 //! `include/`.
 //!
-//! The tree is the one that this is in, or `KLP_TREE`. Where there is none, there is nothing to
-//! compare, and the tests say so.
+//! The tree is `KLP_TREE`, or the one that contains this file. If it has no C core, the crate
+//! compiles one test, which is ignored and gives the reason.
 
 use std::{
     env,
@@ -18,7 +18,7 @@ use std::{
 
 const CORE: [&str; 5] = ["core", "patch", "transition", "shadow", "state"];
 
-/// Headers of the kernel's that are used as they are: from `include/` and `tools/include/`.
+/// Headers of the kernel that are used unchanged: from `include/` and `tools/include/`.
 const KERNELS_OWN: [&str; 3] = ["linux/kernel.h", "linux/list.h", "linux/types.h"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include(here.join("csrc"))
         .include(tree.join("tools/include"))
         .include(&core)
-        // The kernel is compiled with warnings of its own.
+        // The kernel's own build selects the warnings for this code.
         .warnings(false)
         .files(CORE.map(|name| core.join(name).with_extension("c")))
         .files(["services", "driver"].map(|name| here.join("csrc").join(name).with_extension("c")))
@@ -63,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Headers of live patching are copied; all others that its files include are `machine.h`.
+/// Copies the headers of live patching, and writes all others that its files include so that they
+/// include `machine.h`.
 fn write_headers(tree: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let linux = to.join("linux");
     fs::create_dir_all(&linux)?;

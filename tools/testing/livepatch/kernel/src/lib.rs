@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the KUnit tests of the model take from the `kernel` crate, as far as user space has it.
+//! The items of the `kernel` crate that the KUnit tests of the model use, in user space.
 
 pub mod macros {
     pub use livepatch_test_macros::kunit_tests;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Does to the core of live patching what histories say. */
+/* The operations of histories, done on the C core of live patching. */
 
 #include "driver_internal.h"
 #include "core.h"
@@ -316,8 +316,8 @@ static void new_task(struct task_struct *task, unsigned int number)
 }
 
 /*
- * What the core keeps is in static variables, so that it has to be as it was: a history
- * that ends takes back all that it has done.
+ * Resets the machine.  The core has its state in static variables, which this
+ * function does not reset: a history undoes its operations before it ends.
  */
 void driver_reset(unsigned int tasks)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the kernel does for the core of live patching, for one thread. */
+/* The kernel's services for the C core of live patching, with one thread. */
 
 #include "driver_internal.h"
 
@@ -56,7 +56,7 @@ void mutex_unlock(struct mutex *mutex)
 	mutex->held = false;
 }
 
-/* ---- what can fail */
+/* ---- operations that can fail */
 
 bool machine_fails(void)
 {
@@ -131,7 +131,7 @@ void driver_second(void)
 
 void wait_for_completion(struct completion *completion)
 {
-	/* There is nobody else to complete it. */
+	/* There is no other thread that could complete it. */
 	WARN_ON(!completion->done);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel that the core of live patching in C is compiled against here: what
- * kernel/livepatch/ uses of it, for one thread.  Every header that those files include,
- * but for those of live patching itself and linux/list.h, is this one.
+ * The parts of the kernel that the C core of live patching uses, for one
+ * thread.  All headers that the core includes lead to this file, except those
+ * of live patching itself, linux/kernel.h, linux/list.h and linux/types.h.
  *
- * What happens when these functions are called is decided in machine.c.
+ * services.c defines the functions.
  */
 #ifndef MACHINE_H
 #define MACHINE_H
@@ -31,7 +31,7 @@
 #undef IS_ENABLED
 #define IS_ENABLED(option) option
 
-/* ---- the compiler, and order, of which one thread needs none */
+/* ---- the compiler, and memory order, which one thread does not need */
 
 #undef notrace
 #define notrace
@@ -112,7 +112,7 @@ extern int tasklist_lock;
 #define read_lock(lock) ((void)(lock))
 #define read_unlock(lock) ((void)(lock))
 
-/* ---- memory, which the machine can refuse */
+/* ---- memory: the machine can let allocations fail */
 
 void *machine_alloc(size_t size);
 #define kzalloc(size, flags) machine_alloc(size)
@@ -274,7 +274,7 @@ struct task_struct {
 	unsigned int __state, flags;
 	int pid, cpu;
 	char comm[16];
-	/* Where it is, and whether that can be told. */
+	/* Whether it runs, whether its stack is reliable, and the stack. */
 	bool running, unreliable, notified, woken;
 	unsigned int depth;
 	unsigned long stack[100];
@@ -296,7 +296,7 @@ static inline bool test_and_clear_tsk_thread_flag(struct task_struct *task, int 
 	task->pending = false;
 	return pending;
 }
-/* There are no threads of one process here. */
+/* Every task is a process of one thread. */
 #define for_each_process_thread(process, task) \
 	for ((process) = (task) = machine_tasks; (task) < machine_tasks + MACHINE_TASKS; (task)++) \
 		if (!(task)->exists) ; else

@@ -21,10 +21,10 @@ mod driver {
 
 pub(crate) const TASKS: usize = driver::DRIVER_TASKS as usize;
 
-/// The core keeps what it knows in static variables: there is one.
+/// Serialises the users of the core, which has its state in static variables.
 static CORE: Mutex<()> = Mutex::new(());
 
-/// The core in C, of which nobody else makes use.
+/// The core in C, for one user at a time.
 pub(crate) struct Core {
     _lock: MutexGuard<'static, ()>,
     _not_shared: PhantomData<*const ()>,
@@ -41,8 +41,8 @@ macro_rules! calls {
 }
 
 impl Core {
-    /// The core as it is when the kernel has booted, with so many tasks. What was done to it before
-    /// must have been undone.
+    /// Resets the machine to the state after booting, with so many tasks. The last user must have
+    /// undone its operations, because the core's own state is not reset.
     pub(crate) fn new(tasks: usize) -> Self {
         let lock = CORE.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: The lock is held.
@@ -85,7 +85,7 @@ impl Core {
         warnings as driver_warnings() -> u32;
     }
 
-    /// What was said since the last call: callbacks, and modules that were put.
+    /// The callbacks, the modules that were put and the warnings since the last call.
     pub(crate) fn journal(&self) -> Vec<String> {
         // SAFETY: The lock is held, and the text is a string until the next call of the driver.
         let text = unsafe { CStr::from_ptr(driver::driver_journal()) };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What happens to both cores.
+//! The operations that are done on both cores, and a generator of random histories.
 
 use crate::machine::{
     CPUS,
@@ -17,22 +17,22 @@ use std::{
     fmt, //
 };
 
-/// So many functions belong to each module.
+/// The number of functions of each module.
 pub(crate) const FUNCTIONS_EACH: usize = FUNCTIONS / MODULES;
 
-/// Threads that a history begins with.
+/// The number of threads at the beginning of a history.
 pub(crate) const THREADS: usize = 8;
 
-/// There is room for so many in all, with those that are forked.
+/// The largest number of threads, with those that are forked.
 pub(crate) const MOST_THREADS: usize = 16;
 
-/// So many patches can be there at once.
+/// The number of patches that can be installed at the same time.
 pub(crate) const SLOTS: usize = 5;
 
-/// An operation that makes no sense where it stands is passed over.
+/// An operation. It does nothing where it is impossible.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    /// A patch is passed in, with objects for the modules of its functions and for others.
+    /// A patch is enabled, with objects for the modules of its functions and for others.
     Enable {
         patch: usize,
         replaces: bool,
@@ -44,7 +44,7 @@ pub(crate) enum Operation {
         patch: usize,
         enabled: bool,
     },
-    /// The administrator turns the transition round.
+    /// The administrator reverses the transition.
     Reverse,
     /// The administrator writes to the patch's file `force`.
     Force {
@@ -56,13 +56,13 @@ pub(crate) enum Operation {
     Going {
         module: usize,
     },
-    /// From now on the pre-patch callback for this module fails, or none.
+    /// From now on the pre-patch callbacks for this module fail, or no callback does.
     Unwilling {
         module: Option<usize>,
     },
     /// A second goes by.
     Second,
-    /// A task calls a function, and sleeps there unless it runs.
+    /// A task calls a function. It sleeps there, unless it runs.
     Call {
         task: usize,
         function: usize,
@@ -71,11 +71,11 @@ pub(crate) enum Operation {
     Return {
         task: usize,
     },
-    /// A task is on another CPU from now on.
+    /// A task runs on another CPU from now on.
     Run {
         task: usize,
     },
-    /// A task sleeps, and its stack cannot be told.
+    /// A task sleeps, and its stack is unreliable.
     Blur {
         task: usize,
     },
@@ -93,11 +93,11 @@ pub(crate) enum Operation {
     Fork {
         parent: usize,
     },
-    /// A thread begins to fork: the child is a copy, and not yet on the task list.
+    /// A thread begins to fork: the child is a copy, and is not yet on the task list.
     Copy {
         parent: usize,
     },
-    /// The child that has been waiting longest gets there.
+    /// The oldest of these children gets onto the task list.
     Attach,
     Exit {
         task: usize,
@@ -120,7 +120,7 @@ impl fmt::Debug for History {
     }
 }
 
-/// One of a few functions, so that patches, callers and modules meet.
+/// Mostly one of a few functions, so that patches, callers and modules meet; sometimes any.
 fn function() -> impl Strategy<Value = usize> {
     prop_oneof![
         5 => 0..2usize,
@@ -129,7 +129,7 @@ fn function() -> impl Strategy<Value = usize> {
     ]
 }
 
-/// A thread, or an idle task: those come after all threads.
+/// A thread, or an idle task. The numbers of idle tasks follow those of all threads.
 fn task() -> impl Strategy<Value = usize> {
     prop_oneof![
         6 => 1..4usize,

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The core of live patching in C, and the rules in Rust, through the same random histories.
+//! Compares the C core of live patching with the rules in Rust, in the same random histories.
 //!
-//! The C core is compiled as it is in the kernel tree, against headers that give it a machine of
-//! one thread (`include/machine.h`, `csrc/`). The rules are compiled as they are, with the machine
-//! of their KUnit tests. After each operation the two are compared: what the operation
-//! returns, which patches are there, which is in transition, what each task is asked and where it
-//! stands, which version of a function each task reaches, and the callbacks in their order.
+//! The crate compiles the C core from the kernel tree unchanged, against headers that give it a
+//! machine of one thread (`include/machine.h`, `csrc/`). It compiles the rules unchanged, with the
+//! machine of their KUnit tests. After each operation it compares the result of the operation, the
+//! list of patches, the patch in transition, the pending flag and the state of each task, the
+//! version of each function that each task reaches, and the callbacks in their order.
 //!
-//! Where the cores are meant to differ, they are not compared. One such thing is the time at which
-//! tasks are looked at: the rules do so once a second here, and disturb none that runs, as with
-//! `CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND`. The others are modules that are let go, and tasks
-//! that have left the task list. Allocations do not fail: the cores make different ones. And no
-//! disabled patch is turned round below another, where the core in C reads what is no func.
+//! The crate does not compare the cores where they are meant to differ:
+//!
+//! - When tasks are looked at. The rules do so once a second here, and disturb no running task, as
+//!   with `CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND`.
+//! - When modules are let go.
+//! - How tasks that have left the task list take part.
+//!
+//! Allocations do not fail, because the cores do not make the same ones. A disabled patch is not
+//! enabled again below a patch that changes the same functions: there the C core reads beyond the
+//! end of a func stack.
 //!
 //! `PROPTEST_CASES=n` sets the number of histories, and `KLP_TREE` names the kernel tree.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two cores side by side: one thing happens to both, and they are compared.
+//! The two cores: each operation is done on both, and then they are compared.
 
 use crate::{
     c::{
@@ -49,7 +49,7 @@ use std::collections::BTreeSet;
 
 type Checked<T = ()> = Result<T, String>;
 
-/// A function that a task is in, and whose code for it.
+/// A function that a task is in, and the patch that has the version; none for the original.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     function: usize,
@@ -79,7 +79,7 @@ pub(crate) struct Pair {
     children: Vec<(usize, usize)>,
     present: [bool; MODULES],
     online: [bool; CPUS],
-    /// The modules that each patch has objects for.
+    /// The modules for which each patch has objects.
     modules: Vec<Vec<usize>>,
     /// The functions that each patch changes.
     functions: Vec<BTreeSet<usize>>,
@@ -129,7 +129,7 @@ impl Pair {
         }
     }
 
-    /// Lives through a history, and takes everything back that it has done.
+    /// Does the operations of a history, and then undoes their effects.
     pub(crate) fn live(mut self, history: &History) -> Checked {
         let mut result = Ok(());
         for (number, operation) in history.0.iter().enumerate() {
@@ -144,7 +144,8 @@ impl Pair {
         result.and(undone)
     }
 
-    /// The core in C keeps what it knows: it has to be as new, whatever has happened.
+    /// Takes both cores back to their initial state, even after a failure. The next history uses
+    /// the same C core.
     fn undo(&mut self) -> Checked {
         self.c.set_unwilling(-1);
         self.rust.unwilling.set(None);
@@ -284,7 +285,7 @@ impl Pair {
                 }
             }
             Online { cpu, online } => {
-                // Something has to run all this.
+                // The last online CPU stays online.
                 if online || self.online.iter().filter(|&&on| on).count() > 1 {
                     self.act(MOST_THREADS + cpu, |it| {
                         it.frames.clear();
@@ -348,8 +349,8 @@ impl Pair {
 
     fn want(&mut self, patch: usize, enabled: bool) -> Checked {
         if enabled && self.is_covered(patch) {
-            // When tasks switch to a patch below another, the core in C looks beyond the end of a
-            // func stack for the function that they must not be in.
+            // For tasks that switch to a patch below another, the C core looks for the function
+            // that they must not be in beyond the end of a func stack.
             return Ok(());
         }
         let rust = enable::set_enabled(&self.rust, Patch(patch), enabled);
@@ -374,7 +375,7 @@ impl Pair {
         }
     }
 
-    /// Puts the task where it is, on both machines.
+    /// Puts the task where it is on both machines.
     fn put(&self, task: usize) {
         let it = &self.tasks[task];
         let code = |frame: &Frame| -> Code {
@@ -453,7 +454,7 @@ impl Pair {
 
     fn attach(&mut self, (child, parent): (usize, usize)) {
         if !self.acts(parent) {
-            // It would have gone on with the fork first.
+            // A parent that has exited cannot finish a fork: the child never was.
             self.rust.exit(Task::Thread(child));
             return;
         }
@@ -525,7 +526,7 @@ impl Pair {
         same(|| "warnings".into(), 0, self.c.warnings())
     }
 
-    /// The callbacks that the rules have run, as the driver of the core in C writes them.
+    /// The callbacks that the rules have called, in the format of the C core's driver.
     fn callbacks(&self) -> Vec<String> {
         let log: Vec<Entry> = self.rust.log().collect();
         let mut lines = Vec::new();
@@ -553,7 +554,7 @@ impl Pair {
     }
 }
 
-/// What a system call would return.
+/// The value that a system call would return.
 fn number(result: Result<(), Errno>) -> i32 {
     result.map_or_else(|Errno(number)| number, |()| 0)
 }
