@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An argument of another type than declared.
+//! A replacement with an argument of another type than declared.
 //~ error[E0308]: mismatched types
 //~ expected fn pointer `unsafe extern "C" fn(*mut core::ffi::c_void) -> _`
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Callbacks that are none.
+//! Callbacks of a type that does not implement `Callbacks`.
 //~ error[E0277]: the trait bound `Wrong: Callbacks` is not satisfied
 
 use kernel::livepatch::module_livepatch;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A livepatch that would pass itself to the core once more.
+//! A livepatch that enables itself a second time.
 //~ error[E0133]
 
 use kernel::livepatch::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fewer arguments than declared.
+//! A replacement with fewer arguments than declared.
 //~ error[E0308]: mismatched types
 //~ incorrect number of function parameters
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A module by the name of its file.
+//! An object with the name of a module's file, with a hyphen, instead of the module's name.
 //~ '-' cannot be in a name
 
 use kernel::livepatch::module_livepatch;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A state that is none.
+//! A list of states with an item that is no `State`.
 //~ error[E0277]: the trait bound
 //~ DeclaredState` is not satisfied
 

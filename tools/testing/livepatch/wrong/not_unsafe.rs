@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function for whose type nobody answers.
+//! A function declared without `unsafe`, although the compiler cannot check its type.
 //~ nobody checks that the original has this type: answer for it with `unsafe fn`
 
 use kernel::livepatch::module_livepatch;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A module whose name is not in quotation marks.
+//! The name of a module without quotation marks.
 //~ an object is `vmlinux`, or the name of a module in quotation marks
 
 use kernel::livepatch::module_livepatch;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An object that is there twice.
+//! Two objects for the same module.
 //~ this object is there already
 
 use kernel::livepatch::module_livepatch;

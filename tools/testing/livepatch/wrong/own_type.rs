@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A type of module.
+//! A livepatch that gives the type of its module.
 //~ the type of the module is not chosen
 
 use kernel::livepatch::module_livepatch;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A position of 0.
+//! A function at position 0.
 //~ positions count from 1
 
 use kernel::livepatch::module_livepatch;

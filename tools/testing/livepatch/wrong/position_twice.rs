@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two positions.
+//! A function with two positions.
 //~ this function has a position already
 
 use kernel::livepatch::module_livepatch;

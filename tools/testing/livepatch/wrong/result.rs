@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Another result than declared.
+//! A replacement with a result of another type than declared.
 //~ error[E0308]: mismatched types
 //~ expected fn pointer `unsafe extern "C" fn(_) -> usize`
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the others get wrong: this must compile.
+//! A livepatch without the mistakes of the other files: it must compile.
 
 use kernel::livepatch::{
     module_livepatch,

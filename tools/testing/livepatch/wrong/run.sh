@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Livepatches in Rust that must not compile, against a built kernel: KDIR=path
-# ./run.sh [MAKE ARGUMENT...].  Each file but right.rs is one, and says with //~
-# what the compiler has to say of it.  The last line is "N passed, N failed".
+# ./run.sh [MAKE ARGUMENT...].  Each file but right.rs is one, and has the text
+# of the compiler's message after //~.  The last line is "N passed, N failed".
 
 here=$(cd "$(dirname "$0")" && pwd)
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
@@ -11,7 +11,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
 
-# bad NAME TEXT: one that was not refused as it should be.
+# bad NAME TEXT: count and report a file that the compiler did not treat as it
+# must.
 bad() {
 	failed=$((failed + 1))
 	printf 'not ok: %s: %s\n' "$1" "$2"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What others read, changed without a lock.
+//! A shadow variable that is changed without a lock, while other tasks may read it.
 //~ error[E0594]: cannot assign to data in dereference of `ShadowRef
 
 use kernel::livepatch::Shadow;

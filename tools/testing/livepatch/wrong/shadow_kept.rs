@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in a shadow variable, without the guard.
+//! A reference to a shadow variable's data, used after the guard is dropped.
 //~ error[E0597]: `variable` does not live long enough
 
 use kernel::livepatch::Shadow;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in the module's memory, in a shadow variable that outlives it.
+//! A reference into the module's memory, in a shadow variable that outlives the module.
 //~ str: Lasting
 
 use kernel::livepatch::Shadow;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in a shadow variable, taken out of it.
+//! The data of a shadow variable, moved out of it.
 //~ error[E0507]: cannot move out of dereference of `ShadowRef
 
 use kernel::livepatch::Shadow;

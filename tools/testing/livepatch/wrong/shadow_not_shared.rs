@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A type that only one task may use.
+//! A shadow variable of a type that only one task may use.
 //~ error[E0599]
 //~ *mut u8: Lasting
 

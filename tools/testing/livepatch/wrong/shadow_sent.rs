@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The guard of a shadow variable, in another task.
+//! The guard of a shadow variable, sent to another task.
 //~ error[E0277]: `*mut ()` cannot be sent between threads safely
 
 use kernel::livepatch::Shadow;

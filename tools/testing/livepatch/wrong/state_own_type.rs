@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A state of a type of which nobody has said that it may outlive the module.
+//! A state of a type without `Lasting`, the promise that its values may outlive the module.
 //~ Own: Lasting
 
 use kernel::livepatch::{

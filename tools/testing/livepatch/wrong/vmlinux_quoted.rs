@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel, as if it were a module.
+//! The kernel named in quotation marks, like a module.
 //~ no module has this name: the kernel is `vmlinux` without quotation marks
 
 use kernel::livepatch::module_livepatch;
