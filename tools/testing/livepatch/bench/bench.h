@@ -2,9 +2,9 @@
 /*
  * The clock of the live patching benchmark
  *
- * The time stamp counter is the clock.  In an emulator that advances it by one
- * with each instruction, and at once to the next timer where the CPU idles, a
- * span of it without the time in idle is the number of instructions.
+ * The time stamp counter is the clock.  The emulator advances it by one with
+ * each instruction, and to the next timer at once when the CPU idles.  So the
+ * ticks of a span, less those in idle, are the number of instructions.
  */
 #ifndef _KLP_BENCH_H
 #define _KLP_BENCH_H
@@ -18,7 +18,7 @@
 
 struct klp_bench_span {
 	u64 ticks;
-	/* Of these, in idle. */
+	/* Those of the ticks that the CPU was idle. */
 	u64 idle;
 };
 
@@ -33,9 +33,10 @@ static inline u64 klp_bench_idle(void)
 }
 
 /*
- * Begins a span when what was put off before is done, right after a timer tick,
- * and half a second from where timers that are rounded to seconds expire: then
- * it is the same in each run.
+ * Begins a span, after at least one and a half seconds in which deferred work
+ * of earlier operations ends.  The span begins right after a timer tick, half a
+ * second away from timers that are rounded to seconds, so that it is the same
+ * in each run.  Sleeps.
  */
 static inline void klp_bench_begin(struct klp_bench_span *span)
 {
@@ -44,7 +45,7 @@ static inline void klp_bench_begin(struct klp_bench_span *span)
 	span->ticks = klp_bench_now();
 }
 
-/* What has passed of a span that has begun. */
+/* Returns the ticks since the begin of a span. */
 static inline struct klp_bench_span
 klp_bench_passed(const struct klp_bench_span *begin)
 {
@@ -55,7 +56,7 @@ klp_bench_passed(const struct klp_bench_span *begin)
 	return span;
 }
 
-/* Of klp_bench: see tasks.c and gone.c there. */
+/* Functions of the module klp_bench: see tasks.c and gone.c. */
 int klp_bench_watch_begin(void);
 void klp_bench_watch_end(void);
 int klp_bench_await_gone(const char *name, const struct klp_bench_span *begin);

@@ -2,9 +2,9 @@
 /*
  * Kernel threads that keep every CPU busy
  *
- *   busy       write "resched": one for each CPU that is online, which asks again
- *              and again whether others want the CPU; write "spin": the same, but
- *              they do not ask; write "none": ends them
+ *   busy       write "resched": starts a thread on each online CPU, which calls
+ *              cond_resched() in a loop; write "spin": starts threads that loop
+ *              without it; write "none": ends the threads
  */
 
 #include <linux/cpu.h>

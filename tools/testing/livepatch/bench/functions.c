@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The functions that are patched, apart from what calls them,
- * so that the compiler leaves each call a call
+ * The functions that are patched, in a file without their callers,
+ * so that the compiler inlines no call
  */
 
 #include "functions.h"

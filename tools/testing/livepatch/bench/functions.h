@@ -2,8 +2,8 @@
 /*
  * The functions that are patched
  *
- * klp_bench_<number>(x) is x + KLP_BENCH_RESULT(<number>, version): the
- * original's version is 0, that of a patch is its own.
+ * klp_bench_<number>(x) returns x + KLP_BENCH_RESULT(<number>, version).  The
+ * version of the original functions is 0; each patch has a version of its own.
  */
 #ifndef _KLP_BENCH_FUNCTIONS_H
 #define _KLP_BENCH_FUNCTIONS_H

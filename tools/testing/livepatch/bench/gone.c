@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long a patch takes to go
+ * The time that a patch takes to leave
  *
  *   disable    write a name: disables that patch, and waits until its module is
  *              free
- *   gone       read, of the patch that was waited for last: the ticks until it
- *              was gone from sysfs, and of these in idle, and the ticks until
+ *   gone       read: for the last patch that was waited for, the ticks until it
+ *              was gone from sysfs, those of them in idle, and the ticks until
  *              its module was free
  *
  * A patch leaves sysfs when its transition is over.  Its module is free when
@@ -27,7 +27,7 @@
 #define LIMIT (600ULL * NSEC_PER_SEC)
 #define PATH_SIZE (64 + MODULE_NAME_LEN)
 
-/* The time that the last patch took, from the begin of the operation. */
+/* The times that the last patch took, from the begin of the operation. */
 static struct klp_bench_span until_gone, until_free;
 
 /* Returns 1 if the patch is gone from sysfs, and 0 if it is there. */
@@ -82,7 +82,10 @@ static int await(int (*done)(const char *name), const char *name,
 			return ret < 0 ? ret : 0;
 		if (passed->ticks > LIMIT)
 			return -ETIMEDOUT;
-		/* As exact as the figure, and too seldom to change it. */
+		/*
+		 * The error is 1/400 of the figure, and the checks are too few
+		 * to change it.
+		 */
 		pause = passed->ticks / 400 / NSEC_PER_USEC;
 		pause = max(pause, 20);
 		usleep_range(pause, pause + 1);

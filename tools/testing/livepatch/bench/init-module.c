@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
-	/* What was put off before is done by then. */
+	/* Deferred work of earlier operations ends in this time. */
 	sleep(2);
 	ticks = __rdtsc();
 	if (syscall(SYS_init_module, image, status.st_size, "")) {

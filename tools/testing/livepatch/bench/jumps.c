@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What it takes to have functions jump past the ftrace handler, and to have them
- * stop that
+ * The cost of letting functions jump past the ftrace handler, and of letting
+ * them call it again
  *
- *   jumps      write 1: begins to count; write 0: ends that; read: the ticks that
- *              it took since
+ *   jumps      write 1: begins to count; write 0: stops; read: the ticks that
+ *              klp_ftrace_jump() has taken since counting began
  *
  * The Rust core calls klp_ftrace_jump() for both, once for all functions of an
- * object.  Figures include the return probe's way in and out, some hundred
- * instructions.
+ * object.  Figures include the entry and the exit of the return probe, some
+ * hundred instructions.
  */
 
 #include <linux/kprobes.h>
@@ -47,7 +47,7 @@ static int jumps_set(const char *value, const struct kernel_param *kp)
 	if (on == counting)
 		return -EALREADY;
 	if (on) {
-		/* The structure is not used again as it was left. */
+		/* A kretprobe cannot be registered again with its old state. */
 		probe = (struct kretprobe) {
 			.kp.symbol_name = "klp_ftrace_jump",
 			.entry_handler = jump_begins,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs that keep a machine busy, and one that watches how it bears that
+ * Programs that keep a machine busy, and one that measures delays meanwhile
  *
  *   load user          a loop without system calls, on each CPU
  *   load calls         a loop of system calls, on each CPU
  *   load fifo          a loop without system calls, on each CPU, SCHED_FIFO
  *   load forks N       N processes, each of which forks children that exit at once
- *   load watch         forks children that exit at once, one after the other, and
- *                      wakes up each millisecond, SCHED_FIFO; when it is asked to
- *                      end by SIGTERM, prints the longest time, in nanoseconds,
- *                      that a fork has taken, and that a wake-up was late
+ *   load watch         forks children that exit at once, one after the other; a
+ *                      SCHED_FIFO thread wakes up each millisecond.  On SIGTERM
+ *                      it prints two times in nanoseconds and ends: of the
+ *                      longest fork, and of the latest wake-up
  *
  * All but the last run until they are killed.
  */
@@ -66,7 +66,7 @@ static void loop_fifo(void)
 	loop_user();
 }
 
-/* A child that exits at once, and is waited for. */
+/* Forks a child that exits at once, and waits for it. */
 static void fork_once(void)
 {
 	pid_t child = fork();
@@ -87,7 +87,7 @@ static void loop_forks(void)
 		fork_once();
 }
 
-/* Starts a process that does this, and ends with its parent. */
+/* Starts a process that runs the loop, and is killed when its parent ends. */
 static void start(void (*loop)(void), int cpu)
 {
 	cpu_set_t cpus;

@@ -5,7 +5,7 @@
  * Parameters, to be read and written in sysfs:
  *
  *   calibrate  read: the ticks that 2,000,000 instructions take
- *   align      write N: returns at the begin of a second, plus N ms
+ *   align      write N: returns N ms after the begin of a second
  *   busy, disable, gone, jumps, shadow, profile
  *              see busy.c, gone.c, jumps.c, shadow.c, and profile.c
  *   tasks, held, threads
@@ -44,7 +44,7 @@ static int align_set(const char *value, const struct kernel_param *kp)
 	err = kstrtouint(value, 0, &ms);
 	if (err)
 		return err;
-	/* Where a second begins is as round_jiffies() has it. */
+	/* Seconds begin where round_jiffies() rounds to. */
 	schedule_timeout_uninterruptible(HZ - jiffies % HZ +
 					 msecs_to_jiffies(ms));
 	return 0;

@@ -8,10 +8,10 @@ void klp_bench_tasks_exit(void);
 /* Ends the threads of busy.c. */
 void klp_bench_busy_exit(void);
 
-/* Ends what profile.c has begun. */
+/* Stops the sampling of profile.c and removes its file. */
 void klp_bench_profile_exit(void);
 
-/* Ends what jumps.c has begun. */
+/* Removes the probe of jumps.c. */
 void klp_bench_jumps_exit(void);
 
 #endif /* _KLP_BENCH_MAIN_H */

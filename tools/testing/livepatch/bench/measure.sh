@@ -1,17 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure live patching, in a virtual machine whose time stamp counter counts
+# Measure live patching, in a virtual machine with a time stamp counter that counts
 # instructions: qemu-system-x86_64 -icount shift=0,sleep=off -smp 1.  The modules
-# are beside this; BENCH names parts, of calls, functions, jumps, tasks, coming, end
-# and shadow.  Writes lines
+# are in the directory of this script.  BENCH names the parts to run, of calls,
+# functions, jumps, tasks, coming, end and shadow.  The script writes lines
 #
 #	figure NAME OBJECT FUNCTIONS TASKS VALUE
 #
-# with "-" for what does not apply.  report.py makes tables and plots of what is
-# written with the one core and with the other.  Other lines are signs of life.
-# An operation that does not do what it should ends this with status 1: there
-# are no figures of what has failed.
+# with "-" in columns that do not apply.  report.py makes tables and plots of the
+# lines of both cores.  Other lines show progress.  If an operation fails or has a
+# wrong effect, the script ends with status 1: failed operations have no figures.
 
 modules=$(dirname "$0")
 target=klp_bench_target
@@ -22,7 +21,7 @@ figure() {
 	printf 'figure %s %s %s %s %s\n' "$@"
 }
 
-# Also ends the script when it is called in a subshell.
+# fail TEXT...: print a failure and end the script, even from a subshell.
 fail() {
 	{
 		printf 'FAILED: %s\n' "$*"
@@ -35,8 +34,8 @@ trap 'exit 1' TERM
 
 # put MODULE PARAMETER VALUE, get MODULE PARAMETER: see the modules' sources.
 #
-# Nothing here is a program from the disk: while the machine waits for that, its
-# clock runs from timer to timer.
+# These functions run no program from the disk: while the machine waits for the
+# disk, its clock runs from timer to timer.
 put() {
 	printf '%s' "$3" >"/sys/module/$1/parameters/$2" || fail "$1: $2 of $3"
 }
@@ -64,7 +63,7 @@ load_patch() {
 	load "$1" names="$3" n="$4" "${object[@]}" "${@:5}"
 }
 
-# patch_is MODULE FILE VALUE: what a file of a patch in sysfs says.
+# patch_is MODULE FILE VALUE: a file of a patch in sysfs has this value.
 patch_is() {
 	local value
 	read -r value <"$sysfs/$1/$2" && [ "$value" = "$3" ]
@@ -80,7 +79,7 @@ settled() {
 	fail "$1 is not settled, attempt $attempt"
 }
 
-# versions VERSION N: N functions are of that version, the others are original.
+# versions VERSION N: N functions have that version, the others are original.
 versions() {
 	local count
 	read -ra count <<<"$(get $target versions)"
@@ -88,15 +87,15 @@ versions() {
 		fail "$2 functions should be of version $1; there are: ${count[*]}"
 }
 
-# unused MODULE: nobody has called a function of vmlinux that it has patched.
+# unused MODULE: no task has called a function of vmlinux that the patch changes.
 unused() {
 	local name
 	name=$(get "$1" called)
 	[ "$name" = none ] || fail "$name was patched, and is in use"
 }
 
-# went NAME OBJECT N: the patch that was waited for last has taken that long, until
-# it was gone from sysfs, and until its module was free.
+# went NAME OBJECT N: write the times that the last patch that was waited for took
+# until it was gone from sysfs, and until its module was free.
 went() {
 	local gone idle free
 	read -r gone idle free <<<"$(get klp_bench gone)"
@@ -105,9 +104,9 @@ went() {
 	figure "$1_free" "$2" "$3" - "$free"
 }
 
-# phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: splits what was done last by
-# what the log says when: preparing, which is the rest of what the call took,
-# patching, and the transition.
+# phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: split the last operation by
+# the times of its messages in the log, into patching and the transition.  The rest
+# of the CALL's time is that of preparing.
 phases() {
 	dmesg | awk -v name="$1" -v place="$2 $3 $4" -v patch="'$5'" \
 		-v direction="$6" -v call="${7:-0}" '
@@ -133,11 +132,11 @@ phases() {
 		}'
 }
 
-# Memory in use: slab objects of caches that have to do with patches, vmalloc areas
-# but those for code, and trampolines, each of which has a page.
+# Print the memory in use: slab objects of the caches that patches use, vmalloc
+# areas except those for code, and trampolines, each of which has a page.
 memory() {
 	local slab vmalloc trampolines cache
-	# What is kept at hand counts as in use.
+	# Free objects that a cache keeps would count as in use.
 	for cache in /sys/kernel/slab/{kmalloc,kernfs}*; do
 		echo 1 >"$cache/shrink"
 	done
@@ -148,7 +147,7 @@ memory() {
 	echo "$slab $vmalloc $((trampolines * $(getconf PAGESIZE)))"
 }
 
-# calls NAME N VERSION PARAMETER: those calls reach that version.
+# calls NAME N VERSION PARAMETER: measure calls, which must reach that version.
 calls() {
 	local ticks version
 	read -r ticks version <<<"$(get $target "$4")"
@@ -189,9 +188,9 @@ measure_calls() {
 	unload $target
 }
 
-# The time from when a task leaves the function that a transition waits for until
-# the transition is complete.  Whether that is sensed by retries at whole seconds
-# or otherwise: the moment is shifted through a second.
+# Measure the time between two moments: a task leaves the function that a
+# transition waits for, and the transition is complete.  The first moment moves
+# through a second, so that the figures cover retries at whole seconds as well.
 measure_end() {
 	local ms
 	load $target
@@ -257,10 +256,11 @@ measure_functions() {
 	unload $target
 }
 
-# What functions take to jump to their replacements, and to stop that.
+# Measure the cost of letting functions jump to their replacements, and of
+# stopping that.
 measure_jumps() {
 	local object list n jump
-	# The C core has no such thing.
+	# The functions of the C core do not jump.
 	grep -q ' klp_ftrace_jump$' /proc/kallsyms || return 0
 	load $target
 	for object in $target vmlinux; do
@@ -283,11 +283,11 @@ measure_jumps() {
 	unload $target
 }
 
-# A pass is what a patch takes that replaces one of the same functions: those are
-# in ftrace already.  Two modules take turns.
+# Measure passes.  A patch replaces one of the same functions, which are in ftrace
+# already, so that nearly all of its transition is a pass.  Two modules take turns.
 measure_tasks() {
 	local n tasks there version=1 patches=(- klp_bench_patch klp_bench_patch2)
-	# The second time counts: the first one also fetches memory, which is kept.
+	# The second time counts.  The first time also allocates memory that is kept.
 	for n in 1 2; do
 		echo "creating and ending 10000 threads, time $n"
 		put klp_bench threads 10000
@@ -352,8 +352,8 @@ measure_shadow() {
 	done
 }
 
-# profiled WHAT MODULE PARAMETER VALUE: put that, and show the functions that take
-# one in a hundred of its instructions.
+# profiled WHAT MODULE PARAMETER VALUE: put the value, and show the functions that
+# take more than one in a hundred of the instructions.
 profiled() {
 	put klp_bench profile 1
 	put "$2" "$3" "$4"
@@ -372,7 +372,8 @@ profiled() {
 		}' | sort -rn
 }
 
-# Not a part of the benchmark, but of finding out what its figures come from.
+# Show where the instructions of the figures are spent.  The benchmark does not
+# run this part by itself.
 measure_profile() {
 	local object list
 	load $target
@@ -399,11 +400,11 @@ measure_profile() {
 	unload $target
 }
 
-# The console is no part of what is measured.
+# Printing to the console must not be measured.
 dmesg -n 1
 seq -f klp_bench_%g 1000 2999 >$names.module
 printf '%s\n' klp_bench_1000 klp_bench_wait >$names.wait
-# Functions of vmlinux with unique names, of parts that have nothing to do here.
+# Functions of vmlinux with unique names, of parts that no task uses here.
 awk 'NR == FNR { count[$3]++; next }
      count[$1] == 1 && /^(acpi|bpf|fuse|input|pci|pnp|quirk|xdp)_/ && NF == 1 { print $1 }' \
 	/proc/kallsyms /sys/kernel/tracing/available_filter_functions |

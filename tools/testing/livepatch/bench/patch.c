@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A livepatch of as many functions as wanted
+ * A livepatch with a variable number of functions
  *
  * Parameters, given when the module is loaded:
  *
  *   names      a file with the names of functions, one a line
- *   n          how many of them to patch, from the first
- *   object     the module that they are in; vmlinux without
+ *   n          the number of functions to patch, from the first of the file
+ *   object     the module of the functions; vmlinux if it is not given
  *   replace    whether the patch replaces those before it
- *   watch      whether a task of klp_bench watches while it is being enabled
+ *   watch      whether a task of klp_bench watches while the patch is enabled
  *
  * and to be read and written in sysfs:
  *
  *   enable     write 1: enables the patch; read: the ticks that the call took,
- *              and of these in idle
+ *              and those of them in idle
  *   enable_and_replace
- *              write a name: enables the patch, and waits until that other patch
- *              is gone and its module free (gone.c)
- *   settled    read: when the last transition to this patch was complete
- *   called     read: the function of vmlinux that was called last while it was
- *              patched, which is to be "none": the new one does not do what the
- *              old one did
+ *              write a name: enables the patch, and waits until that other
+ *              patch is gone and its module free (gone.c)
+ *   settled    read: the time when the last transition to this patch completed
+ *   called     read: the patched function of vmlinux that was called last.  It
+ *              must be "none", because the new functions of vmlinux do not do
+ *              the work of the old ones
  *
- * Functions of a module get new ones of this patch's version (functions.h).
- * Those of vmlinux are to be such that nobody calls.
+ * New functions of a module have this patch's version (functions.h).  The
+ * functions of vmlinux must be ones that no task calls during the benchmark.
  */
 
 #include <linux/atomic.h>
@@ -55,7 +55,7 @@ module_param(settled, ullong, 0400);
 /* The number of the function of vmlinux that was called last, or 0. */
 static atomic_t called = ATOMIC_INIT(0);
 
-/* For a module's function, the new version; for vmlinux's, what tells. */
+/* New functions: these for a module, the ones that note calls for vmlinux. */
 #define F(number) \
 	static noinline int klp_bench_new_##number(int x) \
 	{ \
@@ -217,7 +217,7 @@ static int __init patch_init(void)
 	return 0;
 }
 
-/* Called when the patch is gone, or was never enabled. */
+/* Called when the patch is gone, or if it was never enabled. */
 static void __exit patch_exit(void)
 {
 	kvfree(objects[0].funcs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The same livepatch as a second module, with versions of its own
+ * The same livepatch as a second module, with another version
  */
 
 #define VERSION 2

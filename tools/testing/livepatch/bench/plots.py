@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Draw what the two cores cost: logarithmic scales, one line for each core.
+"""Draw the figures of the two cores on logarithmic scales, with one line for each core.
 
-The drawings have no background and take the reader's colours, bright or dark.
-A screen reader finds a title, and a description with the figures.
+The drawings have no background, and their text has a light or a dark colour as the
+reader's system prefers.  They have a title and a description with the figures for
+screen readers.
 """
 
 import io

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where instructions are spent
+ * A sampling profiler
  *
- *   profile    write 1: begins to take samples; write 0: ends that
+ *   profile    write 1: begins to take samples; write 0: stops
  *
- * The samples are the addresses that a timer interrupts, but for idle, in the
- * file klp_bench of debugfs, unsigned longs.  What is done with interrupts
- * disabled is found where they are enabled again.
+ * The samples are the addresses, outside of idle, that a timer has interrupted.
+ * They are unsigned longs in the file klp_bench of debugfs.  Code that runs
+ * with interrupts disabled counts for the place where they are enabled again.
  */
 
 #include <linux/debugfs.h>

@@ -13,7 +13,7 @@ import math
 import os
 import sys
 
-# Git ignores no compiled copy of plots.py.
+# Python must not write a compiled copy of plots.py, which git would not ignore.
 sys.dont_write_bytecode = True
 from plots import Panel, Plot
 
@@ -49,7 +49,7 @@ BY_THE_CLOCK = (
 
 
 class Figures:
-    """What was measured on one core: values by (name, object, functions, tasks)."""
+    """The figures of one core: values by (name, object, functions, tasks)."""
 
     def __init__(self, path):
         self.values = {}
@@ -66,7 +66,7 @@ class Figures:
         return self.values.get((name, obj, str(functions), str(tasks)), [])
 
     def one(self, *key):
-        """The figure, or None; of several that repeat one measurement, the last."""
+        """The figure, or None.  If the measurement was repeated, the last figure."""
         values = self.all(*key)
         return values[-1] if values else None
 
@@ -88,13 +88,13 @@ def exponent(points):
 
 
 def show(value, unit):
-    """A value in its unit, which for M, s, and ms is not that of the figures."""
+    """A value in its unit.  For M, s and ms, the figures have a smaller unit."""
     if value is None:
         return "-"
     value /= {"M": 1e6, "s": 1e9, "ms": 1e6}.get(unit, 1)
     decimals = {"": 2, "bytes": 0}.get(unit)
     if decimals is None:
-        # Three digits, or more.
+        # Show at least three significant digits.
         decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{max(0, min(4, decimals))}f} {unit}".strip()
 
@@ -108,13 +108,13 @@ class Table:
         self.heading = None
 
     def head(self, text):
-        """A heading, for the rows that follow, if any do."""
+        """Puts a heading above the next row, if there is one."""
         self.heading = text
 
     def row(self, title, unit, value, ratio=True, both=True):
-        """A row of what value(figures) is for each core, if it was measured.
+        """Adds a row with value(figures) of each core, if either was measured.
 
-        What is not of both cores is of the Rust core alone.
+        If both is false, only the Rust core has such a value.
         """
         c, rust = value(self.c), value(self.rust)
         if c is None and rust is None:
@@ -139,7 +139,7 @@ class Table:
 
 
 def extra(name, functions):
-    """Instructions of a call beyond those of an unpatched function's."""
+    """Instructions of a call, less those of a call of an unpatched function."""
     return lambda f: combine(
         lambda a, b: (a - b) / CALLS,
         f.one(name, TARGET, functions),
@@ -152,7 +152,7 @@ def curve(name, obj, functions=FUNCTIONS):
 
 
 def each(name, obj):
-    """What one more function costs, where there are many."""
+    """The cost of one more function, between 1,000 and 2,000 functions."""
     return lambda f: combine(
         lambda many, more: (more - many) / 1000, f.one(name, obj, 1000), f.one(name, obj, 2000)
     )
@@ -171,7 +171,7 @@ def memory(kinds, obj):
 
 
 def cases(f):
-    """How many selftests were run, as it is in the figure's place for functions."""
+    """The number of selftests that were run.  The figure has it in the column for functions."""
     return next((key[2] for key in f.values if key[0] == "selftests"), "-")
 
 
@@ -292,7 +292,7 @@ def table(c, rust):
 
 
 def summary(c, rust):
-    """What people look for first, for README.md and the cover letter, hence in few words."""
+    """The most important figures, in few words, for README.md and the cover letter."""
     t = Table(c, rust)
     t.row("a patched call, instructions more than another", "", extra("call_patched", 1))
     t.row("enable 1,000 functions of a module, instructions", "M", lambda f: f.one("enable", TARGET, 1000))

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What shadow variables cost while there are many
+ * The cost of shadow variables while many exist
  *
- *   shadow     write N: measures with N variables there; read: the ticks that
- *              PROBES allocations, look-ups and removals took, and the ticks to
- *              remove the N at once
+ *   shadow     write N: measures while N variables exist; read: the ticks that
+ *              PROBES allocations, look-ups and removals took, and the ticks
+ *              that the removal of all N took
  *
- * There are exactly N at the look-ups.  Allocations and removals alternate, BATCH
- * at a time, so that there are at most BATCH more.  The ticks are those of whole
- * loops; for each BATCH, those of a look at the clock are among them.
+ * During the look-ups, exactly N variables exist.  Allocations and removals
+ * alternate, BATCH at a time, so that at most BATCH more exist.  The ticks are
+ * those of whole loops, and include one reading of the clock for each BATCH.
  */
 
 #include <linux/livepatch.h>
@@ -22,7 +22,7 @@
 #define MOST_VARIABLES 1000000
 #define ID 1
 
-/* What variables are attached to, apart as objects are. */
+/* Objects for variables, as large as usual ones so that addresses are apart. */
 struct attached {
 	char bytes[192];
 };
@@ -43,7 +43,7 @@ static int probe(struct attached *objects, unsigned int there)
 				      NULL, NULL))
 			return -ENOMEM;
 	}
-	/* A table that grows has grown, when what it queued for that is done. */
+	/* The work item that grows the Rust core's table ends in this time. */
 	schedule_timeout_uninterruptible(HZ);
 
 	klp_bench_begin(&begin);
@@ -99,7 +99,7 @@ static int shadow_set(const char *value, const struct kernel_param *kp)
 	shadow.free_all = klp_bench_passed(&begin).ticks;
 	if (!err && klp_shadow_get(&objects[0], ID))
 		err = -EIO;
-	/* Removed variables are read until then. */
+	/* Until a grace period has ended, readers may use removed variables. */
 	synchronize_rcu();
 	kvfree(objects);
 	return err;

@@ -6,11 +6,11 @@
  *
  *   calls      read: the instructions of CALLS calls of the first function, and
  *              the version that they reach
- *   versions   read: how many functions are of which version
+ *   versions   read: the number of functions of each version, from 0
  *   block      write 1: a task enters klp_bench_wait() and stays there;
- *              write 0: it returns from it; read: when it last did
+ *              write 0: the task returns; read: the time of its last return
  *   calls_blocked
- *              read: as calls, but by the task in klp_bench_wait()
+ *              read: the same as calls, by the task in klp_bench_wait()
  */
 
 #include <linux/completion.h>
@@ -29,7 +29,7 @@ static int (*const functions[])(int x) = {
 #undef F
 };
 
-/* Measures calls, and writes what a reader of the parameter is to see. */
+/* Measures calls, and writes the text of the parameter for its reader. */
 static int measure_calls(char *buffer)
 {
 	unsigned long flags;
@@ -74,7 +74,7 @@ static int versions_get(char *buffer, const struct kernel_param *kp)
 static const struct kernel_param_ops versions_ops = { .get = versions_get };
 module_param_cb(versions, &versions_ops, NULL, 0400);
 
-/* All of this is used by one file at a time: the lock of the parameters. */
+/* The lock of the parameters serialises the uses of all of this. */
 static struct task_struct *blocker;
 static DECLARE_COMPLETION(entered);
 static DECLARE_COMPLETION(asked);

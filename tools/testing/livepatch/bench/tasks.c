@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many sleeping tasks, how long they keep others from running, and what it takes
- * to create and end a task
+ * Many sleeping tasks, the longest wait for the CPU, and the cost of creating
+ * and ending a task
  *
  *   tasks      write N: starts or ends kernel threads, which sleep, so that
- *              there are N tasks of all kinds; read: how many there are
+ *              N tasks of all kinds exist; read: the number of tasks
  *   held       read: the longest time, in ticks, that a real-time task had to
  *              wait for the CPU while it watched
  *   threads    write N: creates and ends N kernel threads, one after the other;
  *              read: the ticks that this took, without those in idle
  *
  * With one CPU, a real-time task waits only for code that disables preemption.
- * tasklist_lock, held for reading, does that: the longest wait in which a
- * transition passes over many tasks is how long the lock is held.  The figure
- * is short by less than one PERIOD, as the watcher sleeps in between.
+ * A task that holds tasklist_lock for reading does.  So the longest wait during
+ * a transition with many tasks is the time for which a pass holds the lock.
+ * The figure is too small by less than one PERIOD, for which the watcher
+ * sleeps.
  *
- * Live patching has hooks in copy_process() and in do_exit(), which kernel threads
- * go through like the threads of a process.  They do the least beside that: they
- * have no memory, files or signals to give back, and no program is read from the
- * disk.  So the hooks are as large a part of the figure as they can be.
+ * Live patching has hooks in copy_process() and in do_exit(), which kernel
+ * threads go through like the threads of a process.  Kernel threads do the
+ * least beside that: they have no memory, files or signals to give back, and
+ * read no program from the disk.  So the hooks are as large a part of the
+ * figure as they can be.
  */
 
 #include <linux/hrtimer.h>
@@ -114,7 +116,7 @@ static int watcher_main(void *unused)
 	return 0;
 }
 
-/* Begins to watch.  Sleeps. */
+/* Starts the watcher.  Sleeps. */
 int klp_bench_watch_begin(void)
 {
 	struct task_struct *task;
@@ -130,7 +132,7 @@ int klp_bench_watch_begin(void)
 }
 EXPORT_SYMBOL_GPL(klp_bench_watch_begin);
 
-/* Ends what klp_bench_watch_begin() has begun.  Sleeps. */
+/* Ends the watcher.  Sleeps. */
 void klp_bench_watch_end(void)
 {
 	kthread_stop(watcher);
@@ -163,10 +165,10 @@ static int threads_set(const char *value, const struct kernel_param *kp)
 		task = kthread_create(sleeper_main, NULL, "klp_bench");
 		if (IS_ERR(task))
 			return PTR_ERR(task);
-		/* It has not begun to run, and ends without doing so. */
+		/* The thread has not begun to run, and ends without running. */
 		kthread_stop(task);
 	}
-	/* The last of them are freed after a grace period. */
+	/* The kernel frees the last threads after a grace period. */
 	rcu_barrier();
 	passed = klp_bench_passed(&begin);
 	threads = passed.ticks - passed.idle;
