@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes a task, called klp_victim, that ends at once and releases itself, and
- * waits to be killed.  The task is a "thread", or a "child" whose parent ignores
- * SIGCHLD.
+ * Creates a task named klp_victim, which ends at once and releases itself, and
+ * then waits until it is killed.  The task is a "thread", or a "child" of a
+ * parent that ignores SIGCHLD.
  */
 
 #include <pthread.h>

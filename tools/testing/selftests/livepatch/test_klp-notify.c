@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waits for notifications of livepatches, and prints one line for each.  There is
- * no timeout: without a notification, there is no line.
+ * Waits for notifications of livepatches, and prints one line for each.  There
+ * is no timeout: without a notification, there is no line.
  *
- *   poll FILE	the value of a file in sysfs, at once and after each change, and
- *		"gone" at the end
- *   uevents	"ready", then the uevents of the subsystem livepatch: the action,
- *		and all variables but SEQNUM
+ *   poll FILE	prints the value of a file in sysfs, at once and after each
+ *		change, and "gone" when the file is gone
+ *   uevents	prints "ready", and then the uevents of the subsystem livepatch:
+ *		the action, and all variables but SEQNUM
  */
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static int poll_file(const char *path)
 	}
 }
 
-/* The action@path, then a variable after each null byte. */
+/* A message is action@path, and then a variable after each null byte. */
 static void print_uevent(const char *message, const char *end)
 {
 	const char *var;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch that hands klp_enable_patch() a description with one flaw, the
- * one that the parameter "what" names.  Three of the choices are only unusual,
- * and to be accepted: "no_objects", and "symbol_longest" and "object_longest",
- * whose names are as long as a name may be.
+ * A livepatch that passes klp_enable_patch() a description with one flaw.  The
+ * parameter "what" selects the flaw.  Two descriptions are unusual but valid:
+ * "no_objects", and "object_longest", with an object name of the greatest
+ * length.  "symbol_longest" has a symbol name of the greatest length, which is
+ * valid, but no such symbol exists.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -104,17 +105,17 @@ static int test_klp_bad_input_init(void)
 	} else if (!strcmp(what, "object_too_long")) {
 		use_long_object(MODULE_NAME_LEN);
 	} else if (!strcmp(what, "second_symbol")) {
-		/* The flawed function comes after one that is in order. */
+		/* The flawed function comes after a good one. */
 		funcs[1] = funcs[0];
 		funcs[0].old_name = GOOD_SYMBOL;
 		funcs[0].old_sympos = 0;
 	} else if (!strcmp(what, "first_symbol")) {
-		/* The flawed function comes before one that is in order. */
+		/* The flawed function comes before a good one. */
 		funcs[1] = funcs[0];
 		funcs[1].old_name = GOOD_SYMBOL;
 		funcs[1].old_sympos = 0;
 	} else if (!strcmp(what, "third_symbol")) {
-		/* It comes after two and before one that are in order. */
+		/* The flawed function is the third of four. */
 		funcs[1] = funcs[0];
 		funcs[2] = funcs[0];
 		funcs[3] = funcs[0];

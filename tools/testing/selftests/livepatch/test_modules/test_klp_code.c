@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shows where an instruction of the kernel leads.  It is the one at "address";
- * "code" is "jmp SYMBOL", "call SYMBOL", "nop", or its bytes if it is another.
+ * Shows the instruction of the kernel at "address".  "code" is "jmp SYMBOL",
+ * "call SYMBOL", "nop", or the bytes of any other instruction.
  *
- * What instructions look like is known here for x86-64 only.
+ * The module can decode the instructions of x86-64 alone.
  */
 
 #include <linux/module.h>

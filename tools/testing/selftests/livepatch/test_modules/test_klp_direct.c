@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Has ftrace call a trampoline for cmdline_proc_show(), as BPF does for its
- * fentry and fexit programs.  The parameter "share" says whether livepatches may
- * change the function meanwhile; "shared", how many times one does.
+ * Lets ftrace call a trampoline for cmdline_proc_show(), as BPF does for its
+ * fentry and fexit programs.  The parameter "share" selects whether livepatches
+ * may change the function meanwhile.  "shared" is the number of livepatches
+ * that ftrace has asked for and that have not gone.
  *
- * The trampoline does nothing.  What that takes is known here for arm64, s390 and
- * x86-64.
+ * The trampoline does nothing.  The module has one for arm64, s390 and x86-64.
  */
 
 #include <linux/ftrace.h>
@@ -22,21 +22,24 @@ MODULE_PARM_DESC(shared, "how many ftrace_ops that change it there are");
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 
-/* Returns to where ftrace, or a livepatch, lets the function go on. */
+/* Returns to the address at which ftrace, or a livepatch, lets calls go on. */
 #if defined(CONFIG_X86_64)
 #define HAVE_TRAMPOLINE
 static noinline notrace void direct_trampoline(void)
 {
 }
 #elif defined(CONFIG_ARM64)
-/* x30 leads there, and x9 to the caller of the function: "bti c" is hint 34. */
+/*
+ * x30 holds that address, and x9 the return address in the function's caller.
+ * "hint 34" is "bti c".
+ */
 #define HAVE_TRAMPOLINE			\
 "	hint	34\n"			\
 "	mov	x10, x30\n"		\
 "	mov	x30, x9\n"		\
 "	ret	x10\n"
 #elif defined(CONFIG_S390)
-/* r0 leads there, and r14 to the caller of the function. */
+/* r0 holds that address, and r14 the return address in the caller. */
 #define HAVE_TRAMPOLINE			\
 "	lgr	%r1,%r0\n"		\
 "	br	%r1\n"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Patches a function that a task calls when it releases itself, after it has left
- * the task list.  A task called klp_victim calls both functions of
- * test_klp_leave_target.ko there, and sleeps in the first one.
+ * Patches a function that a task calls when it releases itself, after it has
+ * left the task list.  In the new function, a task named klp_victim calls both
+ * functions of test_klp_leave_target.ko, and sleeps in the first one.
  *
- * The original function makes the random numbers better, which no task waits for.
+ * The original function adds entropy, which the machine can do without.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

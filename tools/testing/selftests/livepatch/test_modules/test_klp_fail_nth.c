@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Has the nth memory allocation inside calls of one kernel function fail: it
- * writes the calling task's fail_nth, as /proc/self/fail-nth does, when the
- * function is entered, and takes it back when the function returns.
+ * Lets the nth memory allocation inside calls of one kernel function fail.
+ * When a task enters the function, the module writes the task's fail_nth, as
+ * /proc/self/fail-nth does, and takes it back when the function returns.
  *
- * Loading a module allocates a lot before and after live patching is called;
- * this way neither is counted, and with either core it is the same function.
+ * The module loader allocates much memory before and after it calls live
+ * patching.  This way only the allocations inside the function count, and the
+ * function is the same one with both cores.
  *
- * The parameter nth counts down; what is left in it says whether an allocation
- * has failed: 0 if one has.
+ * The parameter nth counts down.  It is 0 after an allocation has failed.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -37,7 +37,7 @@ MODULE_PARM_DESC(returns, "returns from these calls");
 #ifdef CONFIG_FAULT_INJECTION
 static int enter(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	/* One task at a time: whoever takes the number brings it back. */
+	/* One task at a time: the task that takes the number returns it. */
 	unsigned int taken = xchg(&nth, 0);
 
 	if (!taken)

@@ -13,7 +13,7 @@ int test_klp_leave_a(struct seq_file *m);
 int test_klp_leave_b(struct seq_file *m);
 int test_klp_leave_walk(struct seq_file *m, int (*visit)(struct seq_file *m));
 
-/* A task that exits has no file to write to. */
+/* Writes to the reader's file.  A task that exits has no file, and logs. */
 static inline void test_klp_leave_say(struct seq_file *m, const char *text)
 {
 	if (m)

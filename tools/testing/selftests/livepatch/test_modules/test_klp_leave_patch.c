@@ -4,8 +4,8 @@
  * test_klp_leave_a() stay in leave_patch_wait() while the parameter "hold" is Y.
  * The parameter "reach" selects the way there:
  *
- * call		by a call, so that both are on the stack
- * jump		by a sibling call, which leaves nothing of it on the stack
+ * call		by a call, so that both functions are on the stack
+ * jump		by a sibling call, so that the new function is not on the stack
  * callback	by a sibling call of test_klp_leave_walk(), which calls
  *		leave_patch_wait() twice
  */
@@ -56,7 +56,7 @@ static int leave_patch_call(struct seq_file *m)
 {
 	int ret = leave_patch_wait(m);
 
-	/* No sibling call: this comes after it. */
+	/* Code after the call keeps the compiler from making a sibling call. */
 	barrier();
 	return ret;
 }

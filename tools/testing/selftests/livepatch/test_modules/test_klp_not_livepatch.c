@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A patch that is in order, in a module that does not say that it is a
- * livepatch: there is no MODULE_INFO(livepatch, "Y") here on purpose.
+ * A good patch in a module that is not marked as a livepatch: the file lacks
+ * MODULE_INFO(livepatch, "Y") on purpose.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch of two functions.  The new one for cmdline_proc_show() is at an odd
- * address, which no compiler makes; that for version_proc_show() is not.
+ * A livepatch with two functions.  The new function for cmdline_proc_show() is
+ * at an odd address, where no compiler puts one.  The one for
+ * version_proc_show() is not.
  *
- * x86-64 only: elsewhere, an instruction cannot be there.
+ * The module is for x86-64 only: on other architectures, instructions cannot be
+ * at odd addresses.
  */
 
 #include <linux/kernel.h>
@@ -21,7 +23,7 @@ static noinline __used int livepatch_even_show(struct seq_file *m, void *v)
 	return 0;
 }
 
-/* What comes before it is a trap for those who clear the lowest bit. */
+/* A jump with the lowest bit of the address cleared would reach the int3. */
 asm("	.pushsection	.text, \"ax\", @progbits\n"
 	"	.balign		16\n"
 	"	int3\n"

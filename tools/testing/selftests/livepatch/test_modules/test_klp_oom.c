@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch with something of everything: several functions of vmlinux, and,
- * if the parameters say so, a function of a module that comes and goes, and one
- * in which a task sleeps, so that the transition waits.
+ * A livepatch with functions of each kind: several functions of vmlinux, with
+ * the parameter "target" a function of a module that is loaded and unloaded,
+ * and with "busy" a function in which a task sleeps, so that the transition
+ * waits.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A livepatch in Rust that uses shadow variables in its callbacks, and says what happens to them.
+//! A livepatch in Rust that uses shadow variables in its callbacks, and logs their values.
 
 use kernel::{
     alloc::Flags,
@@ -43,7 +43,7 @@ module_livepatch! {
     },
 }
 
-/// Says so when it is dropped.
+/// A number that logs a message when it is dropped.
 struct Noisy(i32);
 
 impl Drop for Noisy {
@@ -52,14 +52,14 @@ impl Drop for Noisy {
     }
 }
 
-// SAFETY: It is a number, in this module alone, and a message when it is dropped.
+// SAFETY: The type is a number, which only this module uses, and whose destructor logs a message.
 unsafe impl Lasting for Noisy {}
 
 static NOISY: Shadow<Noisy> = Shadow::new(1);
-/// Of the same id, and another type.
+/// Shadow variables with the same id and another type.
 static NUMBER: Shadow<Atomic<i32>> = Shadow::new(1);
 
-/// What the variables are attached to.
+/// The objects to which the variables are attached.
 static ANCHORS: [u8; 3] = [0; 3];
 
 fn say(what: &str, anchor: &u8) {
@@ -69,7 +69,7 @@ fn say(what: &str, anchor: &u8) {
     }
 }
 
-/// None of it is left behind if this fails.
+/// Attaches, finds and removes variables. The caller removes those that are left if this fails.
 fn use_variables(flags: Flags) -> Result {
     let [first, second, third] = &ANCHORS;
 
@@ -97,7 +97,7 @@ fn use_variables(flags: Flags) -> Result {
     }
 
     if let Some(variable) = NOISY.remove(first) {
-        // Nobody finds it any more, but it is still there.
+        // Readers do not find the variable any more, but its data still exists.
         say("removed", first);
         pr_info!("still there: {}\n", variable.0);
     }

@@ -33,10 +33,10 @@ module_livepatch! {
     },
 }
 
-/// What was there before any livepatch.
+/// The value from before any livepatch.
 static ORIGINAL: State<u64> = State::new(1, 1);
 
-/// Not one of the livepatch's states.
+/// A state that the livepatch does not list.
 static OTHER: State<u64> = State::new(2, 1);
 
 struct Test;

@@ -26,10 +26,10 @@ module_livepatch! {
     },
 }
 
-/// What was there before any livepatch.
+/// The value from before any livepatch.
 static ORIGINAL: State<u64> = State::new(1, 2);
 
-/// The same id, and another type.
+/// A state with the same id and another type.
 static FLAG: State<bool> = State::new(1, 2);
 
 struct Test;

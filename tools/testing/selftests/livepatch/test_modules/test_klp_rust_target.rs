@@ -2,9 +2,10 @@
 
 //! A module in Rust with a function that livepatches can replace.
 //!
-//! The compiler does not emit the call of `__fentry__` that ftrace needs. So the function that
-//! others call is a few instructions that have it, and call the one that is written in Rust. They
-//! do not jump there: whoever is in there has to be seen inside the function that is replaced.
+//! The compiler does not emit the call of `__fentry__` that ftrace needs. So callers call a
+//! function of a few instructions, which calls `__fentry__` and then the function that is written
+//! in Rust. It does not jump to the latter: the stack of a task in the latter must show the
+//! function that livepatches replace.
 
 use kernel::{
     debugfs::{
@@ -22,7 +23,7 @@ module! {
     license: "GPL",
 }
 
-// Where `__fentry__` is called, unless objtool finds out.
+// Records the address of the call of `__fentry__`, unless objtool does that.
 #[cfg(not(CONFIG_FTRACE_MCOUNT_USE_OBJTOOL))]
 macro_rules! record {
     () => {
@@ -92,7 +93,7 @@ extern "C" fn answer(value: c_int) -> c_int {
 }
 
 fn show(value: &c_int, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
-    // SAFETY: It is above.
+    // SAFETY: The function is defined above, with this type.
     let answer = unsafe { test_klp_rust_answer(*value) };
     writeln!(f, "{answer}")
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many shadow variables: that each is there and is the right one, how long it
- * takes to find one, and that all of this holds while others add and remove
- * some, in tasks and in interrupts, and while memory is short.
+ * Many shadow variables.  The tests check that each exists and has the right
+ * data, measure how long it takes to find one, and check both while other tasks
+ * and interrupts add and remove variables, and while allocations fail.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -51,7 +51,7 @@ enum {
 	SHORT,
 };
 
-/* What shadow variables belong to; only the addresses matter. */
+/* The objects to which variables are attached; only their addresses matter. */
 struct object {
 	char dummy[64];
 };
@@ -114,7 +114,7 @@ static int fill(unsigned int first, unsigned int end)
 	return 0;
 }
 
-/* Whether there are those of both kinds, and no others. */
+/* Checks that exactly the variables of the wanted kinds exist. */
 static int expect(bool even, bool odd)
 {
 	unsigned int i;
@@ -159,7 +159,7 @@ static int test_correct(void)
 	ret = fill(0, count) ?: expect(true, true);
 	if (ret)
 		return ret;
-	/* Once more: each is found, and none is made again. */
+	/* Again: each variable is found, and none is constructed again. */
 	ret = fill(0, count);
 	if (ret)
 		return ret;
@@ -182,12 +182,12 @@ static int test_correct(void)
 #define FEW	1000
 
 /*
- * The least time that finding some variables takes, in several rounds.
+ * Returns the shortest time of several rounds of finding some variables.
  *
- * It is always a small number of them, whatever others there are, so that they
- * and the heads of their chains stay in the caches and the TLB, real or
- * emulated: the length of the chains is what makes a difference.  A round is so
- * short that in some of them nothing else takes the CPU, however busy it is.
+ * The rounds always look for the same few variables, so that these and the
+ * heads of their chains stay in the caches and the TLB, real or emulated.
+ * Then only the length of the chains makes a difference.  A round is so short
+ * that in some of them no other task takes the CPU, even if it is busy.
  */
 #define SAMPLE	32
 
@@ -214,7 +214,7 @@ static u64 time_gets(unsigned int first)
 	return best;
 }
 
-/* How long a table may take to grow, and others to leave the CPU alone. */
+/* The time limit for a table to grow, and for a round without other tasks. */
 #define PATIENCE	(300 * HZ)
 
 static int test_scale(void)
@@ -232,9 +232,9 @@ static int test_scale(void)
 		return ret;
 	end = jiffies + PATIENCE;
 	do {
-		/* Let a table grow that grows in the background. */
+		/* The Rust core's table grows in the background. */
 		msleep(1000);
-		/* The first made, and the last: at different ends of chains. */
+		/* The oldest and the newest are at different ends of chains. */
 		first = time_gets(0);
 		last = time_gets(count - SAMPLE);
 		many = max(first, last);
@@ -254,7 +254,7 @@ static int test_scale(void)
 	return 0;
 }
 
-/* Those that are there all the time, in the second half of the objects. */
+/* The number of variables that exist all the time, of the first objects. */
 #define STABLES 500
 
 static unsigned int problems;
@@ -285,7 +285,7 @@ static int reader(void *unused)
 	return 0;
 }
 
-/* In an interrupt: what may be done there, with a variable of its own. */
+/* Does all operations that are allowed in an interrupt, on its own variable. */
 static void interrupt_fn(struct irq_work *unused)
 {
 	struct data *data = klp_shadow_get(&objects[1], STABLE);
@@ -306,7 +306,7 @@ static void interrupt_fn(struct irq_work *unused)
 
 static DEFINE_IRQ_WORK(interrupt, interrupt_fn);
 
-/* Interrupts whatever is running. */
+/* Interrupts the task that runs. */
 static void timer_fn(struct timer_list *timer)
 {
 	irq_work_queue(&interrupt);
@@ -375,7 +375,7 @@ static struct data *add_short(bool atomic, unsigned int nth, unsigned int *left)
 	return data;
 }
 
-/* Each allocation fails once. */
+/* Lets each allocation fail once. */
 static int test_short(void)
 {
 	unsigned int i, nth, left, failed = 0;
@@ -435,7 +435,7 @@ static int test_klp_shadow_scale_init(void)
 	else
 		pr_err("no such test: '%s'\n", what);
 
-	/* Whatever a test that failed has left. */
+	/* A test that failed may have left variables. */
 	klp_shadow_free_all(EVEN, NULL);
 	klp_shadow_free_all(ODD, NULL);
 	klp_shadow_free_all(SHORT, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 /*
- * Patches the function that readers of /proc/test_klp_sleep sleep in.  They
- * sleep in the new one, too, so they hold the end of the patch up as well.
+ * Patches the function in which readers of /proc/test_klp_sleep sleep.  Readers
+ * sleep in the new function as well, so that they also hold up the unpatching.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 /*
- * Files in /proc whose readers sleep until they are killed:
+ * Files in /proc.  Their readers sleep until they are killed:
  *
  * test_klp_sleep		in a function that test_klp_sleep_patch.ko patches
- * test_klp_sleep_unreliable	in one whose stack frame cannot be unwound
+ * test_klp_sleep_unreliable	in a function that some unwinders cannot unwind
  *
- * And as many kernel threads as the parameters ask for, that sleep until the
- * module goes.
+ * The module also starts kernel threads, which sleep until it is unloaded:
+ * "inside" threads in the first function, and "elsewhere" others.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -39,7 +39,7 @@ static noinline int test_klp_sleep_show(struct seq_file *m, void *v)
 {
 	int ret = wait_for_completion_killable(&never);
 
-	/* Kernel threads have nothing to write to. */
+	/* Kernel threads have no file to write to. */
 	if (m)
 		seq_puts(m, "original\n");
 	return ret;

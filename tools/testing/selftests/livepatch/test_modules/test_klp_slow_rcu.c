@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes every grace period of RCU a long one: there is always a reader, which
- * takes as many milliseconds as the parameter says.
+ * Makes every grace period of RCU long: a reader runs again and again, for as
+ * many milliseconds as the parameter reads_ms.
  */
 
 #include <linux/delay.h>

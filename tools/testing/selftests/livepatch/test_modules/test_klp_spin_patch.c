@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-/* Patches the function of test_klp_spin_target.ko: nobody stays in the new one. */
+/* Replaces the function of test_klp_spin_target.ko.  The new one does nothing. */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

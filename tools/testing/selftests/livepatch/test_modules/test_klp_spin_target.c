@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 /*
- * Kernel threads that never sleep and never leave the kernel, one for each CPU
- * that is online, or one real-time thread on one CPU.  While the parameter
- * "inside" says so, they are in a function that test_klp_spin_patch.ko patches.
+ * Kernel threads that never sleep and never leave the kernel: one on each
+ * online CPU, or one real-time thread on the CPU "fifo_cpu".  While "inside"
+ * is Y, they are in a function that test_klp_spin_patch.ko patches.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -39,7 +39,7 @@ static int thread_main(void *unused)
 	while (!kthread_should_stop()) {
 		if (READ_ONCE(inside))
 			test_klp_spin();
-		/* Without this, no livepatch could leave ftrace. */
+		/* Without this, a wait for RCU tasks would never end. */
 		cond_resched_tasks_rcu_qs();
 	}
 	return 0;
