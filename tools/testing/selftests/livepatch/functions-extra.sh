@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What tests share that functions.sh lacks: of livepatches that are refused, of
-# transitions that wait, of samples, of the two cores.  Sourced after functions.sh.
+# Functions that tests share and functions.sh does not have: for livepatches that are
+# refused, transitions that wait, samples, and the two cores.  Scripts source this
+# file after functions.sh.
 #
-# KLP_SAMPLES is the folder of the built samples, if it is not where the running
-# kernel's modules are installed.
+# KLP_SAMPLES is the directory of the built samples, if they are not among the running
+# kernel's installed modules.
 
-# No limit is there to find out how fast a machine is: each one only ends a wait
-# that would last for ever.  loop_until() waits for 5 minutes and more, too.
+# Limits do not measure how fast a machine is: each one only ends a wait that would
+# last for ever.  loop_until() waits for at least 5 minutes, too.
 MAX_WAIT=300	# seconds
 # shellcheck disable=SC2034 # of functions.sh
 MAX_RETRIES=$((MAX_WAIT * 10))
 KLP_SAMPLES=${KLP_SAMPLES:-/lib/modules/$(uname -r)/kernel/samples/livepatch}
 
-# Each case has a line of KTAP beside that of functions.sh, which the functions of the
-# same names here call by these.
+# Each case prints a line of KTAP beside that of functions.sh.  The functions here
+# replace those of functions.sh, and call them under these names.
 . "$(dirname "$0")/../kselftest/ktap_helpers.sh"
 eval "functions_$(declare -f start_test)"
 eval "functions_$(declare -f check_result)"
@@ -30,7 +31,7 @@ function start_test() {
 	functions_start_test "$CASE"
 }
 
-# check_result(expect) - end the case: the kernel has said this and nothing else
+# check_result(expect) - end the case: the kernel has logged these lines and no others
 #	expect - lines of the log
 function check_result() {
 	functions_check_result "$@"
@@ -49,7 +50,7 @@ function passed() {
 }
 
 # die(msg) - end the script, and the case if there is one
-#	msg - what has failed
+#	msg - description of the failure
 function die() {
 	if [[ -n "$CASE" ]]; then
 		# functions.sh has not ended the line of the case yet
@@ -69,7 +70,7 @@ function finish() {
 # wait_until(cmd) - loop a command until it is successful, for at most $MAX_WAIT
 #	cmd - command and its arguments to run
 #
-# As loop_until(), which limits the number of attempts: one that looks at all
+# loop_until() limits the number of attempts instead.  One attempt that looks at all
 # tasks takes seconds on a slow machine.
 function wait_until() {
 	local cmd="$*"
@@ -94,8 +95,8 @@ function only_rust() {
 	return 1
 }
 
-# hide_signaling() - do not expect the message that the remaining tasks are
-#	signaled: how often it is there depends on how slow the machine is
+# hide_signaling() - hide the message that the remaining tasks are signaled: the
+#	number of these messages depends on the speed of the machine
 function hide_signaling() {
 	function dmesg() {
 		command dmesg | grep -v 'livepatch: signaling remaining tasks'
@@ -109,7 +110,7 @@ function new_messages() {
 
 # write_ok(path, value) - write a value that must be accepted
 #	path - file in sysfs
-#	value - what to write
+#	value - value to write
 function write_ok() {
 	local path="$1"; shift
 	local value="$1"
@@ -121,7 +122,7 @@ function write_ok() {
 
 # write_failing(path, value) - write a value that must be refused, log the error
 #	path - file in sysfs
-#	value - what to write
+#	value - value to write
 function write_failing() {
 	local path="$1"; shift
 	local value="$1"
@@ -133,8 +134,8 @@ function write_failing() {
 	log "$path: ${ret##*: }"
 }
 
-# patched_functions() - the functions that are redirected, which ftrace marks by
-#	an I after the number of their users, and by an R or a space before it
+# patched_functions() - the functions that are redirected.  ftrace lists them with an
+#	I after the number of their users, and an R or a space before the I.
 function patched_functions() {
 	grep ' ([0-9]*).. I' "$SYSFS_TRACING_DIR/enabled_functions"
 }
@@ -147,7 +148,7 @@ function tasks_in_state() {
 }
 
 # find_worker() - set WORKER to the PID of the kworker in busymod_work_func();
-#	fails if it is not asleep, as it is not for a moment now and then
+#	fails if the kworker is not asleep, which happens for moments
 function find_worker() {
 	WORKER=$(grep -l 'busymod_work_func' /proc/[0-9]*/stack 2> /dev/null | \
 		awk -F/ '{ print $3 }')
@@ -164,8 +165,8 @@ function start_busy() {
 
 # start_sleeper(file, func) - start a process that sleeps in a function of the
 #	kernel; sets SLEEPER
-#	file - what it reads, in /proc
-#	func - the function that this reaches
+#	file - file in /proc that the process reads
+#	func - the function in which it then sleeps
 function start_sleeper() {
 	local file="$1"; shift
 	local func="$1"
@@ -177,8 +178,7 @@ function start_sleeper() {
 }
 
 # end_processes(pids...) - end processes in the background, and wait for them.  The
-#	shell reports a job that was killed at whatever command it notices that, so
-#	neither of these may print anything.
+#	shell reports a killed job during any command, so both commands are silent.
 function end_processes() {
 	[[ $# -gt 0 ]] || return 0
 	{ kill -KILL "$@"; wait "$@"; } 2> /dev/null
@@ -208,7 +208,7 @@ function bring_back() {
 		die "cannot take CPU 1 online"
 }
 
-# check_clean() - die if anything of any livepatch is there
+# check_clean() - die if anything of a livepatch is left in sysfs or ftrace
 function check_clean() {
 	local left
 
@@ -220,7 +220,7 @@ function check_clean() {
 		die "left in ftrace: $left"
 }
 
-# sample_path(modname) - the file of a sample, which has hyphens if it is in C
+# sample_path(modname) - the file of a sample; names of C samples have hyphens
 function sample_path() {
 	local path="$KLP_SAMPLES/$1.ko"
 
@@ -228,12 +228,12 @@ function sample_path() {
 	echo "$path"
 }
 
-# count_messages(regex) - how many of them match
+# count_messages(regex) - the number of new messages that match
 function count_messages() {
 	new_messages | grep -cE "$1"
 }
 
-# insert_sample(modname, params) - insmod a sample, log and print what it says
+# insert_sample(modname, params) - insmod a sample, log the command and its error
 #	modname - name of the module
 #	params  - module parameters to pass to insmod
 function insert_sample() {
@@ -269,7 +269,7 @@ function load_lp_sample() {
 }
 
 # patching_messages(modname), unpatching_messages(modname) - the core's messages
-#	when a livepatch is enabled, and disabled, if nothing holds it up
+#	when a livepatch is enabled, and disabled, if no task holds it up
 function patching_messages() {
 	echo "livepatch: enabling patch '$1'
 livepatch: '$1': initializing patching transition
@@ -285,8 +285,8 @@ livepatch: '$1': completing unpatching transition
 livepatch: '$1': unpatching complete"
 }
 
-# enabled_messages(modname), disabled_messages(modname) - the same of a sample,
-#	with what is done, without what callbacks say
+# enabled_messages(modname), disabled_messages(modname) - the same for a sample, with
+#	the commands of the test, and without messages of callbacks
 function enabled_messages() {
 	local path
 
@@ -301,18 +301,18 @@ function disabled_messages() {
 	echo "livepatch: % rmmod $1"
 }
 
-# What callbacks are told of a module
+# The states of a module that callbacks print
 LIVE="[MODULE_STATE_LIVE] Normal state"
 # shellcheck disable=SC2034 # for who sources this
 COMING="[MODULE_STATE_COMING] Full formed, running module_init"
 GOING="[MODULE_STATE_GOING] Going away"
 
-# callbacks_after_targets(modname, suffix) - the case of a sample with callbacks
-#	whose two targets are there first, one of them asleep in a function that
-#	the livepatch changes: the transition waits for it.  Both go before the
-#	livepatch does.
+# callbacks_after_targets(modname, suffix) - the case of a sample with callbacks and
+#	two targets.  The targets are loaded first, and a task of one of them sleeps
+#	in a function that the livepatch changes, so that the transition waits for
+#	it.  Both targets are unloaded before the livepatch.
 #	modname - the sample
-#	suffix  - what its callbacks say after the step's name, such as pre_patch
+#	suffix  - text that its callbacks print after a step's name, such as pre_patch
 function callbacks_after_targets() {
 	local lp="$1"; shift
 	local suffix="$1"
@@ -321,8 +321,8 @@ function callbacks_after_targets() {
 	local secs path transition late
 
 	path=$(sample_path $lp)
-	# The busy target sleeps for a fixed time.  If it has woken up before the
-	# livepatch was there, begin again with a longer sleep.
+	# The busy target sleeps for a fixed time.  If it wakes up before the livepatch
+	# is loaded, begin again with a longer sleep.
 	for secs in 10 40 160; do
 		load_sample $target
 		load_sample $busy sleep_secs=$secs

@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Have each allocation of an operation fail in turn, and see that nothing is left
-# behind.  Sourced after functions-extra.sh.
+# Let each allocation of an operation fail in turn, and check that nothing is left
+# behind.  Scripts source this file after functions-extra.sh.
 #
-# test_klp_fail_nth counts the allocations inside calls of one function, and has
-# the nth of them fail.  n goes up from 1 until the operation makes fewer than n.
+# test_klp_fail_nth counts the allocations inside calls of one function, and lets the
+# nth of them fail.  n goes up from 1 until the operation makes fewer than n.
 
-# There are some hundred attempts.  So what each of them does is done by the
-# shell itself where it can be, without a process for each glance at a file.
+# There are some hundred attempts.  So the shell reads files itself where it can, and
+# does not start a process for each.
 shopt -s globstar nullglob
 
 MOD_FAIL=test_klp_fail_nth
 FAIL_DIR=/sys/module/$MOD_FAIL/parameters
 ENOMEM="Cannot allocate memory"
 
-# What the settings of fault injection were, by their files
+# The original settings of fault injection, by their files
 declare -A INJECTION
 
-# inject(path, value) - change one of them until the end of the test
+# inject(path, value) - change a setting until the end of the test
 #	path - file below $SYSFS_DEBUG_DIR
-#	value - what to write
+#	value - value to write
 function inject() {
 	local path="$SYSFS_DEBUG_DIR/$1"; shift
 
@@ -38,11 +38,11 @@ function cleanup_injection() {
 	cleanup
 }
 
-# setup_injection() - let every allocation of a task count, and fail silently
+# setup_injection() - count every allocation of a task, and let it fail silently
 #
-# For each object that is allocated, kmemleak allocates one of its own.  These
-# are not counted: they are nothing of live patching's, and kmemleak switches
-# itself off when it goes short.
+# For each object that is allocated, kmemleak allocates one of its own.  These do not
+# count: they do not belong to live patching, and kmemleak switches itself off when
+# such an allocation fails.
 function setup_injection() {
 	local dir start end
 
@@ -53,7 +53,7 @@ function setup_injection() {
 	# Whether the kernel has warned before
 	WARNED=$(($(cat /proc/sys/kernel/tainted) & 512))
 
-	# The function, and what follows it
+	# The addresses of the function, and of the next symbol
 	read -r start end < <(awk '{ addr[$3] = $1; sorted[NR] = $1 }
 		END {
 			start = addr["__alloc_object"]
@@ -76,7 +76,7 @@ function setup_injection() {
 	inject fail_page_alloc/min-order 0
 }
 
-# state() - what must be the same before and after
+# state() - the state that must be the same before and after
 function state() {
 	list_state | sort
 }
@@ -98,7 +98,7 @@ function list_state() {
 # expect_state(state) - wait until nothing is left behind
 #	state - state before
 #
-# What cannot be cleaned up without memory is cleaned up later.
+# The core cleans up later if it needs memory for that and has none.
 function expect_state() {
 	local before="$1"
 	local end=$((SECONDS + MAX_WAIT))
@@ -110,7 +110,7 @@ function expect_state() {
 	done
 }
 
-# try(command) - run a command that may fail; what it says is in ERROR
+# try(command) - run a command that may fail; sets ERROR to its output
 function try() {
 	ERROR=$("$@" 2>&1)
 }
@@ -154,10 +154,10 @@ function quiet_unload_lp() {
 
 # each_allocation(title, function, case) - one test
 #	title - title of the test
-#	function - function whose allocations fail
-#	case - prefix of the functions that make the test: <case>_try is the
-#	       operation, <case>_failed checks that nothing has changed after it
-#	       failed, <case>_undo checks that it has worked and undoes it
+#	function - function in which allocations fail
+#	case - prefix of the test's functions: <case>_try does the operation,
+#	       <case>_failed checks that a failure has changed nothing, <case>_undo
+#	       checks that the operation has worked and undoes it
 function each_allocation() {
 	local title="$1"; shift
 	local function="$1"; shift
@@ -168,7 +168,7 @@ function each_allocation() {
 	local idle=0
 	local begin=$SECONDS
 
-	# The compiler may have made another one of it.
+	# The compiler may have inlined or renamed the function.
 	if ! try insmod test_modules/$MOD_FAIL.ko function=$function; then
 		echo "SKIP: $title: cannot probe $function(): $ERROR"
 		return
@@ -221,11 +221,11 @@ function each_allocation() {
 	echo "# $said ($((SECONDS - begin)) s)"
 }
 
-# each_removal(title, function, case) - the same, for what takes functions out of
-#		ftrace
+# each_removal(title, function, case) - the same, for an operation that takes functions
+#		out of ftrace
 #
-# Without memory for a new filter, the core in C warns (klp_unpatch_func()), and
-# leaks the old one.
+# Without memory for a new filter, the C core warns (klp_unpatch_func()), and leaks the
+# old one.
 function each_removal() {
 	if is_rust; then
 		each_allocation "$@"
@@ -234,8 +234,10 @@ function each_removal() {
 	fi
 }
 
-# The number of leaks, or nothing if the kernel does not look for them.  Scan
-# twice: an object is reported from its second scan on, when it is old enough.
+# leaks() - the number of leaks, or nothing if the kernel does not look for them
+#
+# kmemleak reports an object from its second scan on, if it is old enough, so this
+# scans twice.
 function leaks() {
 	[[ -e $SYSFS_DEBUG_DIR/kmemleak ]] || return
 	sleep 6

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Whether functions jump: by their code, and by what ftrace says of them.
-# Sourced after functions-extra.sh.
+# Check whether functions jump, by their code and by ftrace's list of functions.
+# Scripts source this file after functions-extra.sh.
 
 MOD_CODE=test_klp_code
 CODE_DIR=/sys/module/$MOD_CODE/parameters
 TRACING=$SYSFS_TRACING_DIR
 
-# Where ftrace changes functions of vmlinux, by their names
+# The addresses at which ftrace changes functions, by their names
 declare -A LOCATION
 
 # The processes that start_readers() and the like have started
 BACKGROUND=()
 
-# setup_jump() - skip where functions do not jump, and prepare for looking at
-#	their code
+# setup_jump() - skip the test where functions do not jump, and load the module that
+#	shows their code
 function setup_jump() {
 	is_rust || skip "the C core has no jumps"
-	# It is there if CONFIG_LIVEPATCH_RUST_JUMP is.
+	# The kernel has this symbol with CONFIG_LIVEPATCH_RUST_JUMP.
 	grep -qE ' klp_jump_target(\.|$)' /proc/kallsyms ||
 		skip "functions do not jump in this kernel"
 	trap cleanup_jump EXIT INT TERM HUP
@@ -26,7 +26,8 @@ function setup_jump() {
 		die "cannot look at the kernel's code"
 }
 
-# end_jump() - end what is in the background, and do not look at code any more
+# end_jump() - end the processes in the background, and unload the module that shows
+#	code
 function end_jump() {
 	end_processes $(jobs -p)
 	[[ ! -e $CODE_DIR ]] || rmmod $MOD_CODE
@@ -37,12 +38,12 @@ function cleanup_jump() {
 	cleanup
 }
 
-# look_at(func) - set CODE to where the instruction leads that ftrace changes, and
-#	ENTRY to what ftrace says of it
+# look_at(func) - set CODE to the instruction of a function that ftrace changes, and
+#	ENTRY to the function's lines in ftrace's list
 #	func - function that ftrace can change
 #
 # CODE is "jmp SYMBOL+OFFSET/SIZE", "call SYMBOL+OFFSET/SIZE", or "nop".  ENTRY is
-# empty if ftrace has nobody for the function.
+# empty if the function has no user in ftrace.
 function look_at() {
 	local func="$1"
 	local line it
@@ -63,16 +64,17 @@ function look_at() {
 	done < "$TRACING/enabled_functions"
 }
 
-# unload_target(modname) - unload a module, whose functions come back elsewhere
+# unload_target(modname) - unload a module.  Its functions may have other addresses
+#	when it is loaded again.
 #	modname - module name to unload
 function unload_target() {
 	unload_mod "$1"
 	LOCATION=()
 }
 
-# check_jumps(func, new) - die if a function does not jump there
+# check_jumps(func, new) - die if a function does not jump to its replacement
 #	func - function
-#	new - the new one
+#	new - the replacement
 function check_jumps() {
 	local func="$1"; shift
 	local new="$1"
@@ -106,8 +108,8 @@ function check_original() {
 		die "ftrace has somebody for $func(): '$ENTRY'"
 }
 
-# check_patched(file, modname) - die if a file is not from the new function, now
-#	and for some calls more
+# check_patched(file, modname) - read a file some times, die if its text does not
+#	come from the new function
 #	file - file in /proc
 #	modname - the livepatch
 function check_patched() {
@@ -122,7 +124,8 @@ function check_patched() {
 	done
 }
 
-# check_unpatched(file) - die if a file is not from the original function
+# check_unpatched(file) - die if the text of a file does not come from the original
+#	function
 #	file - file in /proc
 function check_unpatched() {
 	local line
@@ -132,8 +135,8 @@ function check_unpatched() {
 		die "/proc/$1 is still patched: '$line'"
 }
 
-# start_readers(lines) - have a process on each CPU read /proc/cmdline all the
-#	time.  It ends when the file is none of these lines.
+# start_readers(lines) - start a process on each CPU that reads /proc/cmdline all the
+#	time.  It ends when the file's text is none of these lines.
 function start_readers() {
 	local cpu line expected
 
@@ -153,7 +156,8 @@ function start_readers() {
 	done
 }
 
-# start_tracer(func) - have a tracer of this function come and go all the time
+# start_tracer(func) - start a process that attaches a tracer to this function and
+#	detaches it all the time
 function start_tracer() {
 	echo "$1" > "$TRACING/set_ftrace_filter"
 	(
@@ -175,7 +179,8 @@ function check_background() {
 	done
 }
 
-# stop_background() - end them; die if one has ended otherwise
+# stop_background() - end the processes in the background; die if one has ended
+#	before
 function stop_background() {
 	local pid status
 
@@ -189,7 +194,7 @@ function stop_background() {
 	BACKGROUND=()
 }
 
-# end_test() - the case is over; other tests look at its messages
+# end_test() - end a case.  Other tests check the messages of such operations.
 function end_test() {
 	check_clean
 	pass

@@ -4,8 +4,9 @@
 # shellcheck disable=SC2034 # for the scripts that source this
 #
 # The tests in which a livepatch ends while a task is in its code share these
-# functions: they get a reader of /proc/test_klp_leave_a there, and out again, and
-# list the kernel's messages.  Sourced after functions-extra.sh.
+# functions.  The functions bring a reader of /proc/test_klp_leave_a into the code and
+# out of it, and list the kernel's messages.  Scripts source this file after
+# functions-extra.sh.
 
 MOD_TARGET=test_klp_leave_target
 MOD_PATCH=test_klp_leave_patch
@@ -13,11 +14,12 @@ MOD_OTHER=test_klp_leave_other
 
 HOLD_PARAM=/sys/module/$MOD_PATCH/parameters/hold
 
-# Parameters steer these tests.  The limits are for kernels that are broken.
+# Parameters of modules control these tests.  The limits only end tests of kernels
+# that are broken.
 MAX_WAIT=600
 MAX_RETRIES=6000
 
-# cleanup_leave() - keep no process of the test, and no task in the functions
+# cleanup_leave() - end the processes of the test, and let tasks leave the functions
 function cleanup_leave() {
 	local pids param
 
@@ -38,8 +40,8 @@ function setup_leave() {
 	trap cleanup_leave EXIT INT TERM HUP
 }
 
-# stays(path, value) - whether a file has a value, and keeps it for some seconds.  A
-#	slow machine may miss a change that comes late, and never sees one that is none.
+# stays(path, value) - whether a file has a value, and keeps it for some seconds.  On a
+#	slow machine this can miss a late change, but never reports a false one.
 #	path - file in sysfs
 #	value - the value
 function stays() {
@@ -56,7 +58,7 @@ function stays() {
 	done
 }
 
-# check_held(modname) - die if a livepatch's module is let go
+# check_held(modname) - die if the core lets a livepatch's module go
 #	modname - livepatch that a task is in
 function check_held() {
 	local mod="$1"
@@ -116,7 +118,7 @@ function end_other() {
 	unload_lp $MOD_OTHER
 }
 
-# check_ended() - unload the target, die if anything of any livepatch is there
+# check_ended() - unload the target, die if anything of a livepatch is left
 function check_ended() {
 	unload_mod $MOD_TARGET
 	check_clean
@@ -128,7 +130,7 @@ TARGET_GONE="% rmmod $MOD_TARGET"
 PATCH_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled
 $(unpatching_messages $MOD_PATCH)"
 
-# patch_messages(params) - when the livepatch is loaded with these parameters
+# patch_messages(params) - messages when the livepatch is loaded with these parameters
 function patch_messages() {
 	local msg="% insmod test_modules/$MOD_PATCH.ko $*"
 
@@ -136,13 +138,13 @@ function patch_messages() {
 $(patching_messages $MOD_PATCH)"
 }
 
-# other_messages(params) - when the other livepatch is loaded
+# other_messages(params) - messages when the other livepatch is loaded
 function other_messages() {
 	echo "% insmod test_modules/$MOD_OTHER.ko $*
 $(patching_messages $MOD_OTHER)"
 }
 
-# other_gone_messages() - when the other livepatch goes
+# other_gone_messages() - messages when the other livepatch is disabled and unloaded
 function other_gone_messages() {
 	echo "% echo 0 > $SYSFS_KLP_DIR/$MOD_OTHER/enabled
 $(unpatching_messages $MOD_OTHER)

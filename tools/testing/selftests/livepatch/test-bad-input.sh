@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches that must be refused, and values that the sysfs files of a good
-# livepatch must refuse: the error and the messages are the right ones, and
-# nothing is left behind.
+# The kernel must refuse bad livepatches, and bad values for the sysfs files of a good
+# livepatch, with the right errors and messages, and leave nothing behind.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -22,12 +21,12 @@ setup_config
 LONGEST_SYMBOL=$(printf 'x%.0s' {1..511})
 
 # choose_symbols() - look for symbols of vmlinux that cannot be patched; print
-#	- the static function name that is there most often, "-" if none
-#	- how many symbols have this name
-#	- a function that is there once and that ftrace cannot patch, neither
-#	  under this nor under another name of its address, "-" if none
+#	- the name that most static functions have, "-" if each name is unique
+#	- the number of symbols with this name
+#	- a function with a unique name that ftrace cannot patch, neither under this
+#	  nor under another name of its address, "-" if there is none
 #
-# Reading /proc/kallsyms can take long, therefore this is done in one go.
+# Reading /proc/kallsyms can take long, so this function reads it once.
 function choose_symbols() {
 	awk 'NR == FNR { traceable[$1] = 1; next }
 	     NF != 3 { next }
@@ -54,7 +53,7 @@ function choose_symbols() {
 	     }' "$SYSFS_TRACING_DIR/available_filter_functions" /proc/kallsyms
 }
 
-# check_gone(modname) - die if anything of a livepatch is there
+# check_gone(modname) - die if anything of a livepatch is left
 #	modname - module that was refused or removed
 function check_gone() {
 	local mod="$1"
@@ -66,10 +65,10 @@ function check_gone() {
 		die "/proc/cmdline is still patched"
 }
 
-# refused(test, modname, messages, params) - one case: a patch to be refused
+# refused(test, modname, messages, params) - one case: the kernel refuses a patch
 #	test - title of the case
 #	modname - module with the patch
-#	messages - what the kernel has to say, or nothing
+#	messages - the kernel's messages, or nothing
 #	params - module parameters to pass to insmod
 function refused() {
 	local test="$1"; shift
@@ -90,15 +89,15 @@ ${messages:+$messages
 read -r AMBIGUOUS AMBIGUOUS_COUNT UNTRACEABLE < <(choose_symbols)
 
 
-# Structures that lack what they cannot do without.  The kernel returns an
-# error before it has done anything and has nothing to say.
+# Structures without a necessary field.  The kernel returns an error before it does
+# anything else, and logs no message.
 
 for what in null_patch null_mod null_objs null_funcs null_old_name; do
 	refused "$what" $MOD_BAD "" what=$what
 done
 
 
-# A function without replacement.  This is noticed when the patch and its
+# A function without replacement.  The kernel notices this when the patch and its
 # object, and in the second case another function, are in sysfs already.
 
 refused "null_new_func" $MOD_BAD "" what=null_new_func
@@ -111,8 +110,8 @@ refused "module that is no livepatch" $MOD_UNMARKED \
 	"livepatch: module $MOD_UNMARKED is not marked as a livepatch module"
 
 
-# Functions that are not to be found: not there, there several times, not as
-# many times as the patch says.
+# Functions that the kernel cannot find: the symbol does not exist, is not unique, or
+# does not exist as often as the patch's position demands.
 
 refused "unknown symbol" $MOD_BAD \
 	"livepatch: symbol 'test_klp_no_such_function' not found in symbol table" \
@@ -143,7 +142,7 @@ refused "position out of range" $MOD_BAD \
 	what=symbol sympos=999
 
 
-# Names that are too long, and names that are just not.
+# Names of the greatest length, and names that are longer by one.
 
 refused "longest symbol" $MOD_BAD \
 	"livepatch: symbol '$LONGEST_SYMBOL' not found in symbol table" \
@@ -193,16 +192,16 @@ $ENABLE_BAD
 $DISABLE_BAD"
 
 
-# A second function that is bad while the first is good.
+# The second function is bad, and the first is good.
 
 refused "unknown second symbol" $MOD_BAD \
 	"livepatch: symbol 'test_klp_no_such_function' not found in symbol table" \
 	what=second_symbol symbol=test_klp_no_such_function
 
 
-# A function that ftrace cannot patch.  This is the latest of the errors: the
-# patch is about to be enabled, and when it is the second function, the first
-# one has been patched already.  When it is the first, the second one never is.
+# A function that ftrace cannot patch.  The kernel notices this later than the other
+# errors, when it is about to enable the patch.  If the second function is the bad one,
+# the first has been patched already.  If the first one is, the second never is.
 
 if [[ "$UNTRACEABLE" != "-" ]]; then
 	for what in symbol first_symbol second_symbol; do
@@ -242,8 +241,8 @@ insmod: ERROR: could not insert module test_modules/$MOD_BAD.ko: $EINVAL_INSMOD
 $MOD_TARGET: test_klp_mod_target_exit"
 
 
-# A bad patch of a module that is loaded later: the patch is enabled, and then
-# it is the module that is refused.
+# A bad patch of a module that is loaded later: the kernel enables the patch, and then
+# refuses the module.
 
 start_test "unknown symbol in a module that is loaded later"
 
@@ -298,7 +297,7 @@ for attr in enabled force; do
 
 	expected=
 	load_lp $MOD_LIVEPATCH
-	# If this were not so, then check_clean() would not prove anything.
+	# check_clean() proves nothing if enabled_functions never shows the function.
 	[[ -n "$(patched_functions)" ]] ||
 		die "the patched function is not in enabled_functions"
 	for value in garbage 2 -1 ""; do
@@ -318,7 +317,7 @@ $DISABLE"
 done
 
 
-# The state that the livepatch has already is no state to go to.
+# An enabled livepatch cannot be enabled again.
 
 start_test "enable an enabled livepatch"
 
@@ -336,7 +335,7 @@ $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled: $EINVAL
 $DISABLE"
 
 
-# Without a transition there is nothing to force.  Not to force is fine.
+# Without a transition there is nothing to force.  Writing 0 is allowed.
 
 start_test "force without a transition"
 

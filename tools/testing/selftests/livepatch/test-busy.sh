@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Transitions on a machine whose CPUs are all busy with tasks that neither sleep nor
-# leave the kernel, or neither sleep nor enter it.
+# Transitions on a machine that is busy: every CPU has a task that does not sleep, and
+# that never leaves the kernel, or never enters it.
 #
-# The Rust core looks at such tasks while something else has their CPU, and so a
+# The Rust core looks at such tasks while a stopper thread has their CPU, and so a
 # transition ends soon.  The C core waits until it finds them off their CPUs by
 # chance.
 
@@ -17,10 +17,10 @@ MOD_LIVEPATCH=test_klp_livepatch
 
 INSIDE=/sys/module/$MOD_TARGET/parameters/inside
 UNDISTURBED=/sys/module/livepatch/parameters/undisturbed_cpus
-# The part of the time of CPU 1 that other tasks get beside real-time ones.
+# The part of CPU 1's time that real-time tasks leave for other tasks.
 SHARE=/sys/kernel/debug/sched/fair_server/cpu1/runtime
 
-# After 15 seconds the C core, and that only.
+# Only the C core signals tasks here, after 15 seconds.
 hide_signaling
 
 setup_config
@@ -38,7 +38,7 @@ function cleanup_busy() {
 }
 trap cleanup_busy EXIT INT TERM HUP
 
-# check_soon() - die if the Rust core had to wait for so long that it has signaled
+# check_soon() - die if the Rust core has waited for so long that it has signaled tasks
 function check_soon() {
 	! is_rust || ! command dmesg | grep -q 'livepatch: signaling remaining tasks' ||
 		die "tasks were signaled"
@@ -134,8 +134,9 @@ $(unpatching_messages $MOD_LIVEPATCH)
 % rmmod $MOD_LIVEPATCH"
 
 
-# - a real-time thread never leaves its CPU: it is disturbed, but not where the
-#   administrator does not want that
+# - a real-time thread never leaves its CPU, which the administrator has excluded from
+#   being disturbed: the transition waits
+# - the administrator allows it again: the transition ends
 
 if is_rust && [[ $(nproc) -gt 1 && -e $SHARE ]]; then
 

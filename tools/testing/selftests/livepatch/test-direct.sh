@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Functions for which ftrace calls a trampoline, as for a BPF program.  Whoever
-# has put it there must be asked before a livepatch changes the function, or the
-# trampoline may go on to the original one.
+# Functions for which ftrace calls a trampoline, as for a BPF program.  ftrace must ask
+# the owner of the trampoline before a livepatch changes the function, or the
+# trampoline may go on to the original function.
 #
-# Another livepatch is there first: what ftrace does for the first function
-# that live patching has in it must be done for later ones, too.
+# Another livepatch is enabled first: ftrace must ask for later functions of live
+# patching as it does for the first one.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -17,7 +17,7 @@ MOD_LIVEPATCH=test_klp_livepatch
 MOD_SEVERAL=test_klp_bad_input
 SHARED=/sys/module/$MOD_DIRECT/parameters/shared
 
-# That tasks are signaled depends on how slow the machine is.
+# The kernel signals tasks, and logs that, only on a slow machine.
 function dmesg() {
 	command dmesg | grep -v 'livepatch: signaling remaining tasks'
 }
@@ -50,8 +50,8 @@ livepatch: '$1': unpatching complete"
 }
 
 
-# - whoever has put the trampoline there cannot be asked: the livepatch that
-#   changes the function is refused
+# - the owner of the trampoline cannot be asked: the livepatch that changes the
+#   function is refused
 
 start_test "trampoline that does not share its function"
 
@@ -89,8 +89,8 @@ insmod: ERROR: could not insert module test_modules/$MOD_SEVERAL.ko: Device or r
 % rmmod $MOD_DIRECT"
 
 
-# - it is asked, and told when the livepatch is gone; in between the function is
-#   patched
+# - ftrace asks the owner, and notifies it when the livepatch is gone; in between the
+#   function is patched
 
 start_test "trampoline that shares its function"
 

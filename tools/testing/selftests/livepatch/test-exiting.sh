@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tasks that exit and have left the task list, in functions that livepatches
-# change.  A thread, and the child of a process that ignores SIGCHLD, release
-# themselves and go on from there.  They are tasks like others until they are dead.
+# Tasks that exit and have left the task list, in functions that livepatches change.  A
+# thread, and the child of a process that ignores SIGCHLD, release themselves and then
+# go on.  A transition must treat them like other tasks until they are dead.
 #
 # test_klp_exit_patch.ko sends such a task to test_klp_leave_a(), where it sleeps,
 # and to test_klp_leave_b().
@@ -22,7 +22,7 @@ setup_leave
 is_rust ||
 	skip "the C core does not see these tasks, and does not survive that"
 
-# await_message(text) - wait until a module has said something
+# await_message(text) - wait until a module has logged a message
 #	text - the message
 function await_message() {
 	local text="$1"
@@ -31,8 +31,9 @@ function await_message() {
 		die "no message: $text"
 }
 
-# start_exiting(kind) - load the target and the livepatch that sends exiting tasks
-#	there; start a process, and wait until its task sleeps there.  Sets PARENT.
+# start_exiting(kind) - load the target, and the livepatch that sends exiting tasks
+#	into its functions; start a process, and wait until its task sleeps in one.
+#	Sets PARENT.
 #	kind   - thread or child
 #	params - of the target
 function start_exiting() {
@@ -58,7 +59,7 @@ function end_exiting() {
 	check_clean
 }
 
-# check_waits(modname, state) - check that a transition waits, and for no task in
+# check_waits(modname, state) - check that a transition waits, but not for a task in
 #	the task list
 #	modname - livepatch in transition
 #	state   - the patch_state of tasks that it waits for
@@ -80,8 +81,8 @@ function wait_complete() {
 		die "failed to complete transition"
 }
 
-# The kernel's messages in the stages that the cases share.  Those of a transition
-# are in two parts: the second comes when the transition no longer waits.
+# The kernel's messages in the stages that the cases share.  The messages of a
+# transition are in two parts: the second comes when the transition no longer waits.
 LOADED="% insmod test_modules/$MOD_EXIT.ko
 $(patching_messages $MOD_EXIT)
 $MOD_TARGET: original a"
@@ -160,7 +161,8 @@ $TARGET_GONE"
 
 # - a task that exits sleeps in a function that is to be patched
 # - the transition waits for it
-# - it goes on, and calls another function of the same livepatch: the original one
+# - the task goes on, and calls another function of the same livepatch: it reaches the
+#   original one
 # waits_when_enabled(kind) - the case for a thread, or a child
 function waits_when_enabled() {
 	local kind="$1"
@@ -198,7 +200,7 @@ waits_when_enabled child
 
 
 # - a reader, too, sleeps in the function that is to be patched
-# - the exiting task goes on meanwhile: the core has nothing to warn about
+# - the exiting task goes on meanwhile: the core must not warn
 # - the transition completes when the reader is gone
 
 start_test "exiting thread in a transition that a reader holds up"

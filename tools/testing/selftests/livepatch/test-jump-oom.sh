@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every memory allocation that fails, once in turn, while a livepatch is disabled
-# whose functions jump.  That they call the handler again, and that they jump
-# again, needs no memory.
+# Each memory allocation fails once in turn, while a livepatch with functions that jump
+# is disabled.  The core needs no memory to let functions call the handler again, nor
+# to let them jump again.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -29,10 +29,10 @@ setup_jump
 setup_injection
 trap cleanup_oom EXIT INT TERM HUP
 
-# What is said in each attempt would drown the rest.
+# The debug messages of all attempts would hide the other messages.
 echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 
-# load_several() - load the livepatch of two functions, which enter ftrace together
+# load_several() - load the livepatch with two functions, which enter ftrace together
 function load_several() {
 	quiet_load $MOD_SEVERAL
 	settled $MOD_SEVERAL
@@ -50,7 +50,7 @@ function check_several() {
 }
 
 
-# - on the way to the transition: if it fails, the functions jump
+# - an allocation fails before the transition: the functions jump
 
 function disable_try() {
 	try_disable $MOD_SEVERAL
@@ -79,9 +79,9 @@ MIN_ALLOCATIONS=3 each_allocation "disable a livepatch whose functions jump" \
 quiet_unload_lp $MOD_SEVERAL
 
 
-# - when the transition completes: the function leaves ftrace, some time later if
-#   there is no memory now.  Another one that has entered together with it belongs
-#   to another livepatch, and does not stop jumping.
+# - an allocation fails when the transition completes: the function leaves ftrace when
+#   there is memory again.  Another function has entered ftrace together with it and
+#   belongs to another livepatch: it does not stop jumping.
 
 function complete_ready() {
 	quiet_load $MOD_ODD

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Functions that jump to their replacements, and others who want ftrace to call
-# them: tracers, probes, trampolines as BPF's.  While they are there, the function
-# calls all of them; when they are gone, it jumps again.
+# Functions that jump to their replacements, and other users of ftrace: tracers, probes,
+# trampolines such as BPF's.  While another user is attached, the function calls all
+# users; when it is gone, the function jumps again.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -17,7 +17,7 @@ NEW_CMDLINE=livepatch_cmdline_proc_show
 LIVE="$MOD_LIVEPATCH: this has been live patched"
 ORIGINAL=$(< /proc/cmdline)
 
-# reset_tracing() - leave nothing in ftrace
+# reset_tracing() - remove tracers, probes and filters
 function reset_tracing() {
 	echo nop > $TRACING/current_tracer
 	[[ ! -e $TRACING/events/kprobes/enable ]] ||
@@ -37,7 +37,7 @@ hide_signaling
 setup_jump
 trap cleanup_users EXIT INT TERM HUP
 
-# load(), unload() - the livepatch comes, and goes
+# load(), unload() - load the livepatch; disable and unload it
 function load() {
 	load_lp $MOD_LIVEPATCH
 }
@@ -47,22 +47,22 @@ function unload() {
 	unload_lp $MOD_LIVEPATCH
 }
 
-# check_alone() - die if it does not jump, or does not work
+# check_alone() - die if the function does not jump, or is not patched
 function check_alone() {
 	check_jumps cmdline_proc_show $NEW_CMDLINE
 	check_patched cmdline $MOD_LIVEPATCH
 }
 
-# check_shared() - die if it jumps, or does not work
+# check_shared() - die if the function jumps, or is not patched
 function check_shared() {
 	check_handled cmdline_proc_show
 	check_patched cmdline $MOD_LIVEPATCH
 }
 
 
-# - tracers and probes, after the livepatch and before it: they see each call
+# - a tracer or probe is attached after the livepatch is loaded, or before: it sees calls
 
-# start_user(what) - set up a tracer or probe, and TEXT to what it writes
+# start_user(user) - set up a tracer or probe; sets TEXT to a part of its output
 function start_user() {
 	local type
 
@@ -106,7 +106,8 @@ for user in function function_graph kprobe kretprobe; do
 done
 
 
-# - a trampoline as BPF's that shares the function, before the livepatch and after
+# - a trampoline such as BPF's shares the function: it is attached before the livepatch
+#   is loaded, or after
 
 start_test "trampoline that shares its function"
 
@@ -125,8 +126,8 @@ check_original cmdline_proc_show
 end_test
 
 
-# - a kprobe that wants to change the function, too, is not armed.  Some kernels
-#   do not tell the module, but list armed kprobes.
+# - a kprobe that would change the function as well is not armed.  Some kernels return
+#   no error to the module, but all list the armed kprobes.
 
 start_test "another user that changes the function"
 
@@ -147,7 +148,8 @@ unload
 end_test
 
 
-# - calls on each CPU while a tracer comes and goes: all reach the new function
+# - tasks call the function on each CPU while a tracer comes and goes: all calls reach
+#   the new function
 
 start_test "calls while a tracer comes and goes"
 
@@ -168,8 +170,8 @@ unload
 end_test
 
 
-# - the same while the livepatch comes and goes, and with it its memory: calls that
-#   are under way come back
+# - the same while the livepatch comes and goes, and its memory with it: calls that have
+#   begun return
 
 start_test "calls while a livepatch comes and goes"
 

@@ -60,7 +60,7 @@ function wait_gone() {
 		die "the unpatching transition of $mod does not end"
 }
 
-# wait_held_up(pid, state) - wait until a process alone holds the transition up
+# wait_held_up(pid, state) - wait until only this process holds the transition up
 #	pid - the process
 #	state - its patch_state, 0 when patching, 1 when unpatching
 function wait_held_up() {
@@ -92,8 +92,8 @@ function release_worker() {
 }
 
 
-# - the function jumps when the transition is complete, and is as it was when the
-#   livepatch is disabled
+# - the function jumps when the transition is complete, and has its original code when
+#   the livepatch is disabled
 
 start_test "jump of a settled function"
 
@@ -111,8 +111,8 @@ check_result "$LOADED
 $UNLOADED"
 
 
-# - one livepatch replaces another: the function that it leaves alone is as it was,
-#   its own function jumps
+# - one livepatch replaces another: the function that only the old one changes has its
+#   original code, and the new one's function jumps
 
 start_test "jump after a replacement"
 
@@ -140,9 +140,9 @@ $(unpatching_messages $MOD_REPLACE)
 % rmmod $MOD_REPLACE"
 
 
-# - a task holds the transition up: until it has left the function, the handler
-#   decides
-# - the function of another livepatch goes on to jump
+# - a task holds the transition up: the function calls the handler until the task has
+#   left it
+# - the function of another livepatch jumps meanwhile
 
 start_test "no jump during a transition"
 
@@ -162,7 +162,7 @@ end_test
 
 
 # - a transition is forced: the function jumps although a task is in the original
-#   one
+#   function
 
 start_test "jump after a forced transition"
 
@@ -181,7 +181,7 @@ end_test
 
 
 # - a reader in the original function holds up the patching, which is reversed
-# - a reader in the new one holds up the unpatching, which is reversed, too: the
+# - a reader in the new function holds up the unpatching, which is reversed, too: the
 #   function jumps in the end
 
 start_test "jump after a reversed transition"
@@ -213,7 +213,7 @@ unload_target $MOD_SLEEP_TARGET
 end_test
 
 
-# - a function of a module jumps whenever the module is there
+# - a function of a module jumps whenever the module is loaded
 
 start_test "jump of a module's function"
 
@@ -230,8 +230,8 @@ unload $MOD_PATCH
 end_test
 
 
-# - two livepatches change it: it jumps to the later one's, whenever the module is
-#   there, and to the other one's when that is gone
+# - two livepatches change the function: it jumps to the later one's function whenever
+#   the module is loaded, and to the other one's when the later livepatch is gone
 
 start_test "two livepatches of a module's function"
 
@@ -257,8 +257,8 @@ unload_target $MOD_TARGET
 end_test
 
 
-# - a new function at an odd address: ftrace cannot have a function jump there, and
-#   calls the handler.  The livepatch's other function jumps.
+# - a new function is at an odd address: ftrace cannot let a function jump there, so
+#   that the function calls the handler.  The livepatch's other function jumps.
 
 start_test "new function at an odd address"
 
@@ -276,8 +276,8 @@ unload_lp $MOD_ODD
 end_test
 
 
-# - two functions that have entered ftrace together have another livepatch each in
-#   the end: one leaves, and the other does not stop jumping
+# - two functions enter ftrace together, and each belongs to another livepatch in the
+#   end: one leaves ftrace, and the other does not stop jumping
 
 start_test "jump of a function that another leaves behind"
 

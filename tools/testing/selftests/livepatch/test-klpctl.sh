@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# klpctl: that it says of the system what is so, and does to it what it says.
+# klpctl: its output agrees with the state of the system, and its commands change the
+# system as they report.
 #
-# klpctl is built by make -C tools/livepatch.  It is looked for at $KLPCTL, on
-# the PATH, and beside this script.
+# make -C tools/livepatch builds klpctl.  The test takes $KLPCTL, the one in PATH, or
+# the one in the directory of this script.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -35,18 +36,19 @@ function cleanup_klpctl() {
 }
 trap cleanup_klpctl EXIT INT TERM HUP
 
-# fail(msg) - the case fails: show what klpctl said last
+# fail(msg) - the case fails: show the last output of klpctl
 function fail() {
 	echo "not ok"
 	sed 's/^/# /' "$SCRATCH/output"
 	die "$1"
 }
 
-# klpctl(status, args...) - run klpctl, which must exit with this status; what
-#	it says is in $SCRATCH/output
+# klpctl(status, args...) - run klpctl, which must exit with this status; its output is
+#	in $SCRATCH/output
 #
-# On a slow machine, a transition that has to end may take longer than klpctl
-# waits, and one that has to go on may last so long that klpctl calls it stuck.
+# On a slow machine, a transition that must end may take longer than klpctl waits, and
+# one that must not end may last so long that klpctl reports it as stuck.  So this
+# lengthens both times.
 function klpctl() {
 	local expected="$1"; shift
 	local status=0
@@ -64,8 +66,9 @@ function klpctl() {
 		fail "klpctl $* exits with $status, not $expected"
 }
 
-# interrupted_load(status, signal, args...) - load $MOD_DEMO, which is held up, for
-#	an hour, send this signal to klpctl, which must exit with this status
+# interrupted_load(status, signal, args...) - load $MOD_DEMO, which a task holds up,
+#	with a timeout of an hour, and send this signal to klpctl, which must exit with
+#	this status
 function interrupted_load() {
 	local expected="$1" signal="$2"; shift 2
 	local pid status=0
@@ -82,14 +85,14 @@ function interrupted_load() {
 		fail "klpctl load exits with $status, not $expected"
 }
 
-# says(line) - klpctl said a line that contains this
+# says(text) - klpctl has printed a line with this text
 function says() {
 	grep -qF -e "$1" "$SCRATCH/output" ||
 		fail "klpctl did not say: $1"
 }
 
-# waits_for(kind, pid, reason) - klpctl why names this task for this reason, and
-#	no other task
+# waits_for(kind, pid, reason) - klpctl why names this task with this reason, and no
+#	other task
 function waits_for() {
 	local kind="$1" pid="$2" reason="$3"
 	local i count
@@ -97,7 +100,7 @@ function waits_for() {
 	# All but that task switch within a few seconds.
 	wait_until '[[ "$(tasks_waiting)" == "'$pid'" ]]' ||
 		fail "waiting: $(tasks_waiting), not $pid"
-	# It may be awake for a moment, and then has no stack to look at.
+	# The task may be awake for a moment, and has no stack to show then.
 	for i in {1..10}; do
 		klpctl 3 why
 		grep -A 1 -F "($pid), $kind, " "$SCRATCH/output" | grep -qF -e "  $reason" &&
@@ -116,8 +119,8 @@ function waits_for() {
 	says " 1 of "
 }
 
-# marked(frame) - the frame that is marked, and no other, in the stack that
-#	waits_for saw
+# marked(frame) - in the stack that waits_for has seen, this frame is marked, and no
+#	other
 function marked() {
 	[[ "$(grep -c '^  > ' "$SCRATCH/why")" == "1" ]] &&
 		grep -qF -e "  > $1+" "$SCRATCH/why" ||
@@ -139,7 +142,7 @@ function stop_busy() {
 	unload_mod $MOD_BUSY
 }
 
-# check_gone(modname) - neither the patch nor its module is there
+# check_gone(modname) - die if the patch or its module is left
 function check_gone() {
 	[[ ! -e "$SYSFS_KLP_DIR/$1" && ! -e "/sys/module/$1" ]] ||
 		fail "$1 is still there"
@@ -150,7 +153,7 @@ function is_patched() {
 	grep -q "this has been live patched" /proc/cmdline
 }
 
-# pass_clean() - the end of a case: nothing may be left
+# pass_clean() - end a case, after which no livepatch may be left
 function pass_clean() {
 	[[ -z "$(ls $SYSFS_KLP_DIR)" ]] ||
 		fail "left: $(ls $SYSFS_KLP_DIR)"
@@ -222,7 +225,7 @@ klpctl 0 unload --all
 check_gone $MOD_LIVEPATCH
 check_gone $MOD_REPLACE
 
-# What is replaced is disabled, and its module is left.
+# A patch that is replaced is disabled, and its module stays loaded.
 klpctl 0 load test_modules/$MOD_LIVEPATCH.ko test_modules/$MOD_REPLACE.ko replace=1
 loop_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_LIVEPATCH ]]'
 klpctl 0 status
@@ -273,7 +276,7 @@ marked test_klp_sleep_show
 end_processes $SLEEPER
 klpctl 0 wait
 
-# The next one sleeps in the new function, and holds the end of the patch up.
+# The next process sleeps in the new function, and holds the unpatching up.
 start_sleeper test_klp_sleep livepatch_test_klp_sleep_show
 klpctl 3 disable --timeout 1 $MOD_SLEEP
 waits_for "user process" $SLEEPER \
@@ -291,8 +294,8 @@ unload_mod $MOD_TARGET
 pass_clean
 
 
-# Not every architecture loses its way in the function without a stack frame
-# that can be unwound: the kernel says whether this one does.
+# The function has a stack frame that not every unwinder can unwind.  The kernel's log
+# shows whether this one can.
 start_test "klpctl why: an unreliable stack"
 
 load_mod $MOD_TARGET
@@ -302,16 +305,16 @@ echo "func klp_try_switch_task +p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; then
 	waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
 	echo "func klp_try_switch_task -p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
-	# The log's word is soon too old.
+	# klpctl soon takes the message in the log for too old.
 	sleep 7
 	if [[ -d $SYSFS_TRACING_DIR/events/livepatch ]]; then
-		# There are tracepoints to ask by, in an instance that goes again.
+		# klpctl asks by tracepoints, in a trace instance that it removes again.
 		waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
 		[[ -z "$(ls -d $SYSFS_TRACING_DIR/instances/klpctl-* 2> /dev/null)" ]] ||
 			fail "a trace instance is left"
 		[[ "$(cat $SYSFS_TRACING_DIR/events/livepatch/enable)" == "0" ]] ||
 			fail "a tracepoint is left on"
-		# klpctl does not listen for long, and may miss a kernel that is late.
+		# klpctl traces for a short time, in which a slow kernel may not report.
 		for i in {1..10}; do
 			klpctl 0 report --output "$SCRATCH/traced.tar"
 			tar -C "$SCRATCH" -xf "$SCRATCH/traced.tar"
@@ -321,7 +324,7 @@ if dmesg | grep -q "klp_try_switch_task: cat:$SLEEPER has an unreliable stack"; 
 		done
 		says "its stack is unreliable (says the kernel)"
 	else
-		# Nobody says it, but the stack shows it.
+		# The kernel does not report it, but klpctl infers it from the stack.
 		waits_for "user process" $SLEEPER "its stack is unreliable, it seems"
 	fi
 fi
@@ -368,13 +371,13 @@ stop_busy
 pass_clean
 
 
-# Left to itself, it would look again after a day.
+# Without a notification, klpctl would look again after a day.
 if is_rust; then
 	start_test "klpctl watch is woken up"
 
 	start_busy
 	klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
-	# The command before has left its output there.
+	# Remove the output of the command before.
 	: > "$SCRATCH/output"
 	"$KLPCTL" watch --interval 1d --count 2 > "$SCRATCH/output" 2>&1 < /dev/null &
 	WATCH=$!
@@ -465,7 +468,7 @@ tar -C "$SCRATCH" -xf "$SCRATCH/report.tar" ||
 klpctl 3 why
 mv "$SCRATCH/output" "$SCRATCH/live"
 klpctl 3 why --root "$SCRATCH/klpctl-report"
-# There are no command lines in a report.
+# A report has no command lines.
 grep -q '^  command: cat ' "$SCRATCH/live" ||
 	fail "klpctl why does not show the command"
 diff <(sed '1d; /^  command: /d' "$SCRATCH/live") <(sed 1d "$SCRATCH/output") ||

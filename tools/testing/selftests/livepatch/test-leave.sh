@@ -33,14 +33,14 @@ function release() {
 	end_reader "$text"
 }
 
-# check_still_held() - die if the livepatch's module has been let go by now
+# check_still_held() - die if the core has let the livepatch's module go
 function check_still_held() {
 	[[ "$(cat /sys/module/$MOD_PATCH/refcnt)" == "1" ]] ||
 		die "module $MOD_PATCH is let go while a task is in it"
 }
 
-# another_livepatch() - load, disable and unload another livepatch: if a module can
-#	be let go now, it is let go before this ends
+# another_livepatch() - load, disable and unload another livepatch.  If the core can let
+#	a module go now, it does so before this function ends.
 function another_livepatch() {
 	load_lp $MOD_LIVEPATCH
 	disable_lp $MOD_LIVEPATCH
@@ -61,7 +61,7 @@ $(unpatching_messages $MOD_LIVEPATCH)
 # - the livepatch is disabled, and leaves sysfs; its module stays
 # - meanwhile another livepatch comes and goes
 # - the reader goes on in the code; the module goes
-# asleep(title, way, present, absent, text) - such a case
+# asleep(title, way, present, absent, text) - run this case
 #	title   - its name
 #	way     - how the reader gets into the code
 #	present - the function that it sleeps in
@@ -176,7 +176,7 @@ $TARGET_GONE"
 # - the transition is forced; the module of the replaced livepatch stays
 # - the reader goes on; the module goes
 
-# check_held_up(state) - wait until the reader alone holds the transition up
+# check_held_up(state) - wait until only the reader holds the transition up
 #	state - its patch_state, 0 when patching, 1 when unpatching
 function check_held_up() {
 	local state="$1"

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Processes that wait for a livepatch: the files that can be polled, and the
-# uevents.
+# Processes wait for a livepatch, by polling its files in sysfs and by its uevents.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -39,8 +38,8 @@ function fail() {
 	die "$1"
 }
 
-# start_listener(name, args...) - start test_klp-notify, which is ready when this
-#	returns; its output is in $SCRATCH/name
+# start_listener(name, args...) - start test_klp-notify, and wait until it is ready; its
+#	output is in $SCRATCH/name
 function start_listener() {
 	local name="$1"; shift
 
@@ -65,8 +64,8 @@ function hears() {
 		fail "$1: '$(heard $1)', not '$2'"
 }
 
-# ends(name, values) - the same, and that the file is gone then; the poller may
-#	not have read the last value before that
+# ends(name, values) - the same, and then the file is gone.  The poller may have missed
+#	the last value, 0, before that.
 function ends() {
 	wait_until '[[ "$(heard '$1')" =~ ^"'"$2"'"(" 0")?(" gone")?$ ]]' ||
 		fail "$1: '$(heard $1)', not '$2 0' or '$2 gone'"
@@ -83,7 +82,8 @@ function uevent() {
 		"PATCH=$1 TRANSITION=$2 DIRECTION=$3"
 }
 
-# heard_uevents(uevents) - these were sent and no others, in this order
+# heard_uevents(uevents) - the kernel has sent these uevents in this order, and no
+#	others
 function heard_uevents() {
 	wait_until '[[ "$(wc -l < "$SCRATCH/messages")" -ge '"$(wc -l <<< "ready
 $1")"' ]]'
@@ -141,7 +141,7 @@ check_clean
 pass
 
 
-# In a transition and when it is over.
+# The module comes and goes once during a transition, and once when it is over.
 start_test "poll a module that comes and goes"
 
 start_busy
@@ -232,8 +232,8 @@ check_clean
 pass
 
 
-# Nothing has begun, so nothing ends.  Neither is there a uevent when the module
-# that was refused goes.
+# The transition of a refused patch does not start, and so sends no uevents.  The core
+# sends none either for a module that it refuses.
 start_test "no uevents of a patch that is refused"
 
 start_listener messages uevents

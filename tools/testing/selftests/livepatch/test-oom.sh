@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every memory allocation that live patching makes fails once in turn: the
-# operation returns an error or succeeds, leaves nothing behind, and succeeds
-# once there is memory.
+# Each memory allocation of live patching fails once in turn: the operation returns an
+# error or succeeds, leaves nothing behind, and succeeds when there is memory.
 #
-# Arguments, if any, are the groups of tests to run, see the end.
+# Arguments, if any, are the groups of tests to run.  The end of the script lists them.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -24,11 +23,11 @@ done
 
 setup_config
 
-# What is said in each of some thousand attempts would drown the rest.
+# The debug messages of some thousand attempts would hide the other messages.
 echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 
-# expect(text, paths) - each of the files says so
-#	text - what the only line begins with
+# expect(text, paths) - die if a file does not begin with this text
+#	text - the begin of the only line of each file
 #	paths - files
 function expect() {
 	local text="$1"; shift
@@ -40,7 +39,7 @@ function expect() {
 	done
 }
 
-# original(paths) - each of the files comes from an unpatched function
+# original(paths) - die if the text of a file comes from a patched function
 function original() {
 	local path
 
@@ -100,8 +99,8 @@ function group_module() {
 }
 
 
-# - replace two livepatches, to vmlinux and to a module, by one to other
-#   functions: nops in its own object, and an object for nops alone
+# - replace two livepatches, one to vmlinux and one to a module, by a livepatch to other
+#   functions of vmlinux: it gets nops in its own object, and an object for nops alone
 
 function replace_ready() {
 	quiet_load $MOD_LIVEPATCH
@@ -151,7 +150,7 @@ function group_replace() {
 }
 
 
-# - disable: on the way there, and when the transition completes
+# - disable a livepatch: before the transition, and when the transition completes
 
 function disable_try() {
 	try_disable $MOD_OOM
@@ -176,14 +175,14 @@ function group_disable() {
 
 	quiet_load $MOD_OOM
 	settled $MOD_OOM
-	# The core in C needs no memory on the way there.
+	# The C core needs no memory before the transition.
 	is_rust || needed=0
 	MIN_ALLOCATIONS=$needed each_allocation "disable a livepatch" kobj_attr_store disable
 	quiet_unload_lp $MOD_OOM
 }
 
-# The module goes at once, and comes back, very likely to where it was: ftrace
-# must not have kept anything of it.
+# The module is unloaded at once and loaded again, very likely to the same address:
+# ftrace must not have kept anything of it.
 function disable_complete_try() {
 	quiet_unload_lp $MOD_PATCH
 }
@@ -254,7 +253,7 @@ function group_coming() {
 
 function transition_undo() {
 	expect 1 $SYSFS_KLP_DIR/$MOD_OOM/transition
-	# Like any task's that is not busy, this shell's calls are redirected.
+	# The shell has switched, as every task but the busy one, so calls are redirected.
 	loop_until '[[ "$(< $TARGET_FILE)" == "$MOD_OOM: patched" ]]' ||
 		die "$TARGET_FILE is not patched"
 	quiet_unload $MOD_TARGET
@@ -295,7 +294,7 @@ function group_transition() {
 
 function shadow_try() {
 	quiet_load test_klp_shadow_scale what=correct count=5000
-	# The table is resized in the background.
+	# A work item resizes the table.
 	sleep .2
 }
 
@@ -311,15 +310,15 @@ function group_shadow() {
 		die "no shadow variable failed to be made"
 	pass
 
-	# The table of the core in C has one size.
+	# The table of the C core has a fixed size.
 	if is_rust; then
 		each_allocation "the table of shadow variables grows" klp_shadow_resize_fn shadow
 	fi
 }
 
 
-# - livepatches in Rust, whose callbacks attach variables and remember things:
-#   what could not be completed has been dropped
+# - livepatches in Rust, with callbacks that attach shadow variables and set system
+#   states: values of operations that failed have been dropped
 
 function rust_shadow_try() {
 	try insmod test_modules/test_klp_rust_shadow.ko
@@ -329,7 +328,7 @@ function rust_shadow_failed() {
 	rust_shadow_dropped
 }
 
-# Each is dropped as often as it is made.
+# A message other than "at first: none" shows a variable of an earlier attempt.
 function rust_shadow_dropped() {
 	new_messages | grep 'test_klp_rust_shadow: at first: [^n]' &&
 		die "variables were left behind"
@@ -366,7 +365,7 @@ function group_rust() {
 }
 
 
-# - none of this has lost memory
+# - no memory has leaked
 
 function group_leaks() {
 	if [[ -z "$LEAKS" ]]; then

@@ -28,7 +28,7 @@ function start_busy_loops() {
 	done
 }
 
-# end_busy_loops() - the opposite
+# end_busy_loops() - end these processes
 function end_busy_loops() {
 	end_processes $BUSY_PIDS
 	BUSY_PIDS=
@@ -39,7 +39,8 @@ function end_busy_loops() {
 #   and the module stays in any case
 # - the reader leaves the code; the module goes
 # start_preempted(params) - load the livepatch, wait until a reader spins in it
-#	params - of the other livepatch, which comes second; without any, it does not
+#	params - of the other livepatch, which is then loaded second; without
+#	         parameters, it is not loaded
 function start_preempted() {
 	load_mod $MOD_TARGET
 	load_lp $MOD_PATCH reach=jump spin=Y
@@ -49,9 +50,9 @@ function start_preempted() {
 	await_reader leave_patch_wait leave_patch_jump
 }
 
-# end_preempted(text) - wait until no task holds the transition up any more, look
-#	at the module for a while, let the reader go on, and wait for the end of the
-#	livepatch.  The process in the background ends it.
+# end_preempted(text) - wait until no task holds the transition up any more, check that
+#	the module stays, let the reader go on, and wait for the end of the livepatch.
+#	A process in the background disables or replaces the livepatch.
 #	text - the core's message at the end of the transition
 function end_preempted() {
 	local text="$1"
@@ -60,7 +61,7 @@ function end_preempted() {
 	wait_until 'new_messages | grep -qF "livepatch: $text"' ||
 		die "no message: $text"
 	check_held $MOD_PATCH
-	# It depends on the core whether this is before or after its last message.
+	# This can be before or after the last message, depending on the core.
 	echo N > $HOLD_PARAM
 	end_reader "new a
 done"
@@ -71,15 +72,15 @@ done"
 	unload_lp $MOD_PATCH
 }
 
-# end_by_disabling() - such an end
+# end_by_disabling() - end the livepatch by disabling it
 function end_by_disabling() {
 	log "% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled"
 	echo 0 > "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" &
 	end_preempted "'$MOD_PATCH': completing unpatching transition"
 }
 
-# end_by_replacing(params) - another one
-#	params - of the livepatch that replaces
+# end_by_replacing(params) - end the livepatch by replacing it
+#	params - of the livepatch that replaces it
 function end_by_replacing() {
 	load_lp_nowait $MOD_OTHER "$@" &
 	end_preempted "'$MOD_OTHER': completing patching transition"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A livepatch in Rust is unloaded while RCU has yet to drop a shadow variable,
-# with code of its module.
+# A livepatch in Rust is unloaded while an RCU callback has yet to drop a shadow
+# variable, with code of the livepatch's module.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -23,8 +23,8 @@ function cleanup_rcu() {
 }
 trap cleanup_rcu EXIT INT TERM HUP
 
-# trace_exit() - trace messages, and what is called when a module's exit function
-#	has returned, in the order in which they come
+# trace_exit() - trace messages, and calls of the function that the module loader calls
+#	after a module's exit function, in their order
 function trace_exit() {
 	mkdir $TRACE &&
 		echo counter > $TRACE/trace_clock &&
@@ -33,9 +33,10 @@ function trace_exit() {
 		echo 1 > $TRACE/events/printk/console/enable
 }
 
-# unload_in_a_hurry() - disable the livepatch and unload it; print whether its
-#	exit function has not waited for the variable to be dropped ("late"), may
-#	have waited ("waited"), or came when it was dropped ("early")
+# unload_in_a_hurry() - disable the livepatch and unload it.  Print when RCU has dropped
+#	the variable: after the module's exit function ("late"), between the last try
+#	to unload the module and the end of its exit function ("waited"), or before
+#	that try ("early").
 function unload_in_a_hurry() (
 	attempt=0
 	echo > $TRACE/trace
@@ -60,16 +61,15 @@ trace_exit 2> /dev/null ||
 	skip "the end of a module's exit function cannot be traced"
 
 
-# - RCU is slow to drop a variable, and the module goes as soon as it may
-# - with the C core, the module's exit function returns when the variable has been
-#   dropped, not before
+# - RCU is slow to drop a variable, and the module is unloaded as soon as possible
+# - with the C core, the module's exit function waits until the variable is dropped
 # - the Rust core lets the module go after a grace period of its own, when the
 #   variable has been dropped
 
 start_test "Rust shadow variables that RCU is slow to drop"
 
-# With the C core, the module has to go before RCU has dropped the variable.  If it
-# has not made it, a slow machine gets more time.
+# With the C core, the script must try to unload the module before RCU has dropped the
+# variable.  If a slow machine was too late, it gets more time.
 if is_rust; then
 	expected=early
 	readers=2000

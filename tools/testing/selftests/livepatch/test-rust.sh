@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches that are written in Rust: those in samples/livepatch, and more of
-# what they can do with shadow variables and system states.
+# Livepatches that are written in Rust: the samples in samples/livepatch, and modules
+# that test the rest of the interface for shadow variables and system states.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -21,10 +21,11 @@ LP_C_STATE=test_klp_state
 LP_PATCH=test_klp_rust_patch
 MOD_TARGET=test_klp_rust_target
 
-# check_result() looks for lines with "livepatch:" or "test_klp".  Those of the
-# samples, of insmod and the commands lack it, and get it here.  The shadow
-# variable samples write at random, and are left alone; and so are messages that
-# match $AT_RANDOM.  That tasks are signaled depends on how slow the machine is.
+# check_result() looks for lines with "livepatch:" or "test_klp".  Lines of the samples,
+# of insmod and of commands do not have that text, and get it here.  The shadow variable
+# samples print a random number of messages, which do not get it.  Messages that match
+# $AT_RANDOM are hidden, as is the one about signaled tasks, which only slow machines
+# have.
 AT_RANDOM=
 function dmesg() {
 	local ours='% |insmod: |livepatch_(rust_)?(sample|callbacks)[a-z_]*: '
@@ -34,7 +35,7 @@ function dmesg() {
 			-e 's/shadow variable <[^>]*>/shadow variable <...>/'
 }
 
-# What is said of it when the callback of a module that comes returns an error.
+# The message when the pre-patch callback for a module that is loaded returns an error.
 REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'"
 
 setup_config
@@ -49,7 +50,7 @@ for sample in $LP_SAMPLE $LP_CALLBACKS $LP_FIX1 $LP_FIX2 $MOD_SHADOW $MOD_CALLBA
 done
 
 
-# - /proc/cmdline is another one while the sample is enabled
+# - /proc/cmdline has another text while the sample is enabled
 
 start_test "Rust sample"
 
@@ -66,17 +67,17 @@ check_result "$(enabled_messages $LP_SAMPLE)
 $(disabled_messages $LP_SAMPLE)"
 
 
-# - target and busy target are there first
+# - target and busy target are loaded first
 
 start_test "Rust callbacks, targets first"
 
 callbacks_after_targets $LP_CALLBACKS ""
 
 
-# - the livepatch is there first
-# - the target is refused when its pre-patch callback fails, and then not
+# - the livepatch is loaded first
+# - the target is refused while its pre-patch callback fails
 # - the busy target does its work in the new function
-# - the livepatch goes before they do
+# - the livepatch is unloaded before the targets
 
 start_test "Rust callbacks, livepatch first"
 
@@ -145,8 +146,8 @@ livepatch: % rmmod $MOD_BUSY
 livepatch: $MOD_BUSY: livepatch_callbacks_mod_exit"
 
 
-# - a callback that fails refuses the livepatch: the first of them, and one
-#   after another has succeeded
+# - the livepatch is refused if a callback fails: the first one, or a later one after
+#   the first has succeeded
 
 start_test "Rust callbacks that refuse the livepatch"
 
@@ -186,17 +187,17 @@ livepatch: % rmmod $MOD_CALLBACKS
 livepatch: $MOD_CALLBACKS: livepatch_callbacks_mod_exit"
 
 
-# - the first version is there before the module that leaks: all of its leaks
-#   are attached to what they belong to
-# - the second version replaces it, finds all of them, and counts how often each
-#   dummy is checked
-# - in the end, as many leaks have been prevented as there were allocations
+# - the first version is loaded before the module that leaks, and attaches the memory of
+#   each leak to its dummy
+# - the second version replaces the first, finds all of that memory, and counts how
+#   often each dummy is checked
+# - in the end, the number of prevented leaks is the number of allocations
 
 start_test "Rust shadow variable samples"
 
 load_lp_sample $LP_FIX1
 load_sample $MOD_SHADOW
-# They live for 12 to 15 seconds.
+# Dummies live for 12 to 15 seconds.
 loop_until '[[ $(count_messages "fix1: dummy_free: prevented a leak") -gt 0 ]]' ||
 	die "the first version has prevented no leak"
 
@@ -228,7 +229,7 @@ livepatch: reverting patch '$LP_FIX2' on unloading module '$MOD_SHADOW'
 $(disabled_messages $LP_FIX2)"
 
 
-# - what is attached, found, removed and dropped, and when
+# - variables are attached, found, removed and dropped at the right times
 
 SHADOW_MESSAGES="$LP_SHADOW: at first: none
 $LP_SHADOW: allocated: 1
@@ -267,7 +268,7 @@ livepatch: '$LP_SHADOW': unpatching complete
 livepatch: % rmmod $LP_SHADOW"
 
 
-# - a livepatch that is refused has dropped its own
+# - a livepatch that is refused has dropped its variables
 
 start_test "Rust shadow variables of a livepatch that is refused"
 
@@ -287,7 +288,7 @@ livepatch: '$LP_SHADOW': unpatching complete
 livepatch: insmod: ERROR: could not insert module test_modules/$LP_SHADOW.ko: No such device"
 
 
-# - RCU has yet to drop variables: the module's code is there until it has
+# - RCU has yet to drop variables: the module's code stays until then
 
 start_test "Rust shadow variables that are dropped late"
 
@@ -316,9 +317,9 @@ livepatch: % rmmod $LP_SHADOW"
 AT_RANDOM=
 
 
-# - the second version takes over what the first remembers
+# - the second version takes over the data of the first
 # - the first version cannot replace the second
-# - nor can a state of the same number, in C, be replaced
+# - if the livepatch is refused, its data is dropped
 
 start_test "Rust system states"
 
@@ -371,8 +372,8 @@ livepatch: '$LP_STATE': unpatching complete
 livepatch: insmod: ERROR: could not insert module test_modules/$LP_STATE.ko: No such device"
 
 
-# - a livepatch in C has a state of the same number: it is another state, which
-#   the livepatch in Rust does not know how to replace
+# - a livepatch in C has a state with the same number: it is another state, which the
+#   livepatch in Rust cannot replace
 
 start_test "Rust and C system states"
 
@@ -407,7 +408,7 @@ livepatch: '$LP_C_STATE': unpatching complete
 livepatch: % rmmod $LP_C_STATE"
 
 
-# - what is replaced is in Rust, too
+# - the function that is replaced is in Rust, too
 
 if [[ -e "test_modules/$LP_PATCH.ko" ]]; then
 

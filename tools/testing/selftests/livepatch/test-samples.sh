@@ -15,10 +15,10 @@ MOD_CALLBACKS=livepatch_callbacks_mod
 MOD_BUSY=livepatch_callbacks_busymod
 LP_DEMO=livepatch_callbacks_demo
 
-# check_result() looks for lines with "livepatch:".  Those of the samples, of
-# insmod and the commands lack it, and get it here.  The shadow variable samples
-# write at random, and are left alone.  That tasks are signaled depends on how
-# slow the machine is.
+# check_result() looks for lines with "livepatch:".  Lines of the samples, of insmod and
+# of commands do not have that text, and get it here.  The shadow variable samples print
+# a random number of messages, which do not get it.  The message about signaled tasks is
+# hidden, because only slow machines have it.
 function dmesg() {
 	command dmesg | grep -v 'livepatch: signaling remaining tasks' | \
 		sed -E 's/\] (% |insmod: |livepatch_(sample|callbacks)[a-z_]*: )/] livepatch: \1/'
@@ -31,7 +31,7 @@ for sample in $LP_SAMPLE $MOD_SHADOW $LP_FIX1 $LP_FIX2 $MOD_CALLBACKS $MOD_BUSY 
 		skip "no ${sample//_/-}.ko in $KLP_SAMPLES (CONFIG_SAMPLE_LIVEPATCH=m)"
 done
 
-# - /proc/cmdline is another one while the sample is enabled
+# - /proc/cmdline has another text while the sample is enabled
 
 start_test "sample"
 
@@ -48,16 +48,16 @@ check_result "$(enabled_messages $LP_SAMPLE)
 $(disabled_messages $LP_SAMPLE)"
 
 
-# - the first fix is there before the module that leaks: all of its leaks are
-#   attached to what they belong to, and freed with it
-# - the second fix is added, and counts how often each of them is checked
-# - in the end, as many leaks have been prevented as there were allocations
+# - the first fix is loaded before the module that leaks: it attaches the memory of each
+#   leak to its dummy, and frees both together
+# - the second fix is added, and counts how often each dummy is checked
+# - in the end, the number of prevented leaks is the number of allocations
 
 start_test "shadow variable samples"
 
 load_lp_sample $LP_FIX1
 load_sample $MOD_SHADOW
-# They live for 12 to 15 seconds.
+# Dummies live for 12 to 15 seconds.
 loop_until '[[ $(count_messages "fix1_dummy_leak_dtor: .*prevented leak") -gt 0 ]]' ||
 	die "the first fix has prevented no leak"
 [[ $(count_messages "fix2_dummy|check counter") -eq 0 ]] ||
@@ -93,17 +93,17 @@ $(disabled_messages $LP_FIX2)
 $(disabled_messages $LP_FIX1)"
 
 
-# - target and busy target are there first
+# - target and busy target are loaded first
 
 start_test "callback samples, targets first"
 
 callbacks_after_targets $LP_DEMO "_callback"
 
 
-# - the livepatch is there first
-# - the target is refused when its pre-patch callback fails, and then not
+# - the livepatch is loaded first
+# - the target is refused while its pre-patch callback fails
 # - the busy target does its work in the new function
-# - the livepatch goes before they do
+# - the livepatch is unloaded before the targets
 
 SLEEP_SECS=10
 REFUSED="failed for module '$MOD_CALLBACKS', refusing to load module '$MOD_CALLBACKS'"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# 100000 shadow variables at a time: each is there once, is the right one, and is
-# found as fast as one of 1000; they go all at once, or one by one, each
-# destroyed once; readers in tasks and interrupts are not confused by others
-# that add and remove some.
+# 100000 shadow variables at a time: each exists once, has the right data, and is found
+# as fast as one of 1000.  They are freed all at once, or one by one, and each is
+# destroyed once.  Readers in tasks and interrupts find the right variables while other
+# tasks add and remove some.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -13,7 +13,7 @@ MOD_TEST=test_klp_shadow_scale
 
 setup_config
 
-# run_test(title, params) - one case: the module checks everything in its init
+# run_test(title, params) - one case: the module's init function makes all checks
 #	title - title of the case
 #	params - module parameters
 function run_test() {
@@ -31,7 +31,7 @@ $MOD_TEST: ${1#what=}: all is well
 
 run_test "100000 shadow variables, each made, found and destroyed once" what=correct
 
-# The core in C has 4096 chains, however many variables there are.
+# The C core has 4096 chains for any number of variables, so the ratio has no limit.
 RATIO=
 is_rust && RATIO=max_ratio=2
 run_test "finding one of 100000 shadow variables" what=scale $RATIO

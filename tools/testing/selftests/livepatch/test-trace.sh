@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tracepoints of live patching: what they have in them, and that they tell
-# what happens.
+# The tracepoints of live patching have the right fields, and report the right events.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -18,7 +17,7 @@ BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 EVENTS=$SYSFS_TRACING_DIR/events/livepatch
 CPUS=/sys/devices/system/cpu
 
-# What stands in more than one pattern.
+# Parts of several patterns.
 MANY="waiting=[1-9][0-9]+"
 TASKS="tasks=[0-9]+"
 LATER="elapsed_ms=[1-9][0-9]*"
@@ -31,7 +30,7 @@ is_root
 
 setup_config
 
-# A trace of its own, so that nobody else's is in the way.
+# The test has its own trace instance, so that other users of tracing do not matter.
 TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
 SLEEPER=
 function cleanup_trace() {
@@ -46,31 +45,31 @@ mkdir $TRACE ||
 echo 4096 > $TRACE/buffer_size_kb
 echo 1 > $TRACE/events/livepatch/enable
 
-# traced() - all events since start_case, without what is before their names
+# traced() - all events since start_case, without the text before their names
 function traced() {
 	sed -n 's/^.*: \(klp_[a-z]*_[a-z]*: .*\)$/\1/p' $TRACE/trace
 }
 
-# start_case(name) - a test with nothing in the trace
+# start_case(name) - begin a case with an empty trace
 function start_case() {
 	echo > $TRACE/trace
 	start_test "$1"
 }
 
-# fail(msg) - the case fails: show the trace, but for most of the tasks
+# fail(msg) - the case fails: show the trace, without most of the tasks
 function fail() {
 	echo "not ok"
 	traced | grep -v 'way=stack_check' | tail -n 60 | sed 's/^/# /'
 	die "$1"
 }
 
-# saw(regex) - an event is like this
+# saw(regex) - an event matches
 function saw() {
 	traced | grep -qxE -e "$1" ||
 		fail "not traced: $1"
 }
 
-# saw_in_order(regex...) - events are like these, one after the other
+# saw_in_order(regex...) - events match these patterns, in this order
 function saw_in_order() {
 	local lines line
 
@@ -83,7 +82,7 @@ function saw_in_order() {
 		fail "not traced, or not in this order: $1"
 }
 
-# never_saw(regex) - no event is like this
+# never_saw(regex) - no event matches
 function never_saw() {
 	! traced | grep -qxE -e "$1" ||
 		fail "traced: $1"
@@ -104,9 +103,9 @@ function fields() {
 		fail "the text of $event does not begin with $1"
 }
 
-# switched_each_once(start) - between the latest event like this and the next
-#	klp_transition_complete, each task switches once, but for idle tasks,
-#	which have one number
+# switched_each_once(start) - between the latest event that matches and the next
+#	klp_transition_complete, each task switches once.  Idle tasks do not count,
+#	because all of them have the same PID.
 function switched_each_once() {
 	local twice
 
@@ -119,8 +118,8 @@ function switched_each_once() {
 		fail "switched more than once: $twice"
 }
 
-# check_tasks(target) - klp_transition_start counts the tasks, about as many
-#	switch one by one, and klp_transition_complete waits for none
+# check_tasks(target) - klp_transition_start has the number of tasks, about as many
+#	tasks switch one by one, and klp_transition_complete waits for no task
 function check_tasks() {
 	local target="$1"
 	local start tasks switched
@@ -139,7 +138,7 @@ function check_tasks() {
 	saw "klp_transition_complete: patch=.* target=$target waiting=0 $TASKS elapsed_ms=[0-9]+"
 }
 
-# wait_traced(regex) - wait until an event is like this
+# wait_traced(regex) - wait until an event matches
 function wait_traced() {
 	wait_until 'traced | grep -qxE -e "'"$1"'"' ||
 		fail "not traced: $1"
@@ -216,7 +215,7 @@ wait_traced "klp_task_blocked: pid=$WORKER target=patched $FUNCTION comm=kworker
 never_saw "klp_task_switched: pid=$WORKER .*"
 never_saw "klp_transition_(complete|force|reverse): .*"
 
-# All the others have switched, so this is the one that is left.
+# Wait until all other tasks have switched.
 wait_until '[[ "$(tasks_in_state 0)" == "$WORKER" ]]'
 echo 0 > $SYSFS_KLP_DIR/$MOD_DEMO/enabled
 loop_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO ]]'
@@ -233,7 +232,7 @@ unload_mod $MOD_BUSY
 pass
 
 
-# The kernel may look at it in the same moment, but not each time.
+# A pass may switch the thread in the same moment, but not in each attempt.
 start_case "trace a kernel thread that goes to sleep elsewhere"
 
 for attempt in {1..5}; do
@@ -288,8 +287,8 @@ SLEEPER=
 disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 
-# Its stack cannot be unwound where that takes ORC data, of which it has none; the
-# frame pointers of other unwinders are there.
+# The function has no ORC data, so that an unwinder that needs ORC data cannot unwind
+# the stack.  Unwinders that use frame pointers can.
 start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
 echo > $TRACE/trace
 load_lp_nowait $MOD_SLEEP
@@ -309,7 +308,7 @@ pass
 
 start_case "trace what CPUs do"
 
-# The shell that waits for it is the other task that matters.
+# This process never sleeps.  Besides it, only this shell keeps a CPU busy.
 (while :; do :; done) &
 SLEEPER=$!
 load_lp $MOD_LIVEPATCH

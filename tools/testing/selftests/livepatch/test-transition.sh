@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Transitions that one task holds up: what can be seen of them, what can be
-# done to them and what must be refused meanwhile.
+# Transitions that one task holds up: sysfs and procfs show them, the administrator can
+# reverse and force them, and the kernel must refuse other operations meanwhile.
 #
-# In most cases the task is a kworker in test_klp_callbacks_busy.ko.  It sleeps
-# inside a function that test_klp_callbacks_demo.ko patches until it is released.
+# In most cases the task is a kworker in test_klp_callbacks_busy.ko.  Until the test
+# releases it, it sleeps inside a function that test_klp_callbacks_demo.ko patches.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -19,7 +19,7 @@ MOD_TARGET=test_klp_sleep_target
 
 BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 
-# That message is the business of one case, which undoes this.
+# One case checks that message, and undoes this.
 hide_signaling
 
 setup_config
@@ -27,7 +27,7 @@ setup_config
 [[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
 	skip "no stack or patch_state in /proc/PID"
 
-# Whatever happens, do not leave the CPU offline or a process asleep.
+# Do not leave the CPU offline or a process asleep, even after a failure.
 function cleanup_transition() {
 	local pids
 
@@ -89,7 +89,7 @@ function wait_complete() {
 	check_sysfs_value "$mod" "enabled" "1"
 }
 
-# check_absent(modname) - die if anything of a livepatch is there
+# check_absent(modname) - die if a module is loaded or its livepatch in sysfs
 #	modname - module that was refused or removed
 function check_absent() {
 	local mod="$1"
@@ -100,7 +100,7 @@ function check_absent() {
 		die "$mod is still in sysfs"
 }
 
-# check_ended() - die if anything of any livepatch is there, or any task in a
+# check_ended() - die if anything of a livepatch is left, or if a task is still in a
 #	transition
 function check_ended() {
 	local left
@@ -112,7 +112,7 @@ function check_ended() {
 }
 
 # The kernel's messages in the stages that the cases share, and those of another
-# livepatch, which nothing holds up
+# livepatch, which no task holds up
 START="% insmod test_modules/$MOD_BUSY.ko block_transition=Y
 $MOD_BUSY: ${MOD_BUSY}_init
 $MOD_BUSY: busymod_work_func enter
@@ -183,8 +183,8 @@ $DISABLE
 $UNLOAD"
 
 
-# - hold the transition up and take it back; nothing holds this up
-# - the busy task has seen neither the patch nor its end
+# - hold the transition up and reverse it; no task holds the reversed transition up
+# - the busy task never leaves the function meanwhile
 
 start_test "reversed transition"
 
@@ -205,11 +205,12 @@ $RELEASE
 $MOD_BUSY: ${MOD_BUSY}_exit"
 
 
-# - a reader sleeps in the original function and holds up the patching, another
-#   one sleeps in the new one and holds up the unpatching
-# - reverse again and again: the transition waits in each direction
-# - it completes in the end, in either direction, when the one reader is gone
-# - the other one holds up nothing
+# - a reader sleeps in the original function and holds up the patching, another reader
+#   sleeps in the new function and holds up the unpatching
+# - reverse the transition several times: it waits in each direction
+# - the transition completes, in either direction, when the reader that holds it up is
+#   gone
+# - the other reader does not hold it up
 # check_held_up(pid, state) - check that the transition waits for a process
 #	pid - the process, and nothing else
 #	state - its patch_state, 0 when patching, 1 when unpatching
@@ -299,9 +300,9 @@ $SLEEP_UNPATCHED
 
 
 # - enable a livepatch
-# - hold the transition of another one up
-# - a third one is refused, be it cumulative or not, and leaves nothing
-# - the first one cannot be disabled, enabled or forced meanwhile
+# - hold the transition of a second livepatch up
+# - a third livepatch is refused, cumulative or not, and leaves nothing
+# - the first livepatch cannot be disabled, enabled or forced meanwhile
 
 start_test "one transition at a time"
 
@@ -345,8 +346,8 @@ $DISABLE
 $UNLOAD"
 
 
-# - a process that a patched process makes during the transition is patched
-# - it has left the transition with all others in the end
+# - a patched process forks during the transition: the child is patched
+# - in the end the child has left the transition like all other tasks
 
 start_test "fork during a transition"
 
@@ -377,8 +378,7 @@ $UNLOAD"
 # - write 0 to force: nothing happens
 # - write 1 to force: the transition ends although a task is still in the
 #   original function
-# - a forced patching leaves the livepatch as any other: it can be disabled and
-#   unloaded
+# - after a forced patching, the livepatch can be disabled and unloaded like any other
 
 start_test "forced transition"
 
@@ -465,9 +465,9 @@ else
 fi
 
 
-# - hold the transition up until the kernel signals the remaining tasks; it
-#   says so, but not again when it repeats that
-# - the kworker does not mind
+# - hold the transition up until the kernel signals the remaining tasks; it logs this
+#   once, and not again when it signals them again
+# - the kworker stays in the function
 
 unset -f dmesg
 start_test "signal to the remaining tasks"
