@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure by the clock, for make bench, inside virtual machines with either core that
+# Measure with a real clock, for make bench, inside virtual machines with each core that
 # run at the same time: these selftests, and klpctl why among 10 000 tasks.  Writes
 # lines as tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
 #
@@ -11,7 +11,7 @@
 #   dev/guest/bench-clock.sh SCRIPT...
 
 cd "$KBUILD/selftests/livepatch" || exit 1
-# Upstream's functions.sh wants the build directory by this name.
+# Upstream's functions.sh takes the build directory from this variable.
 export KDIR=$KBUILD
 output=$SHARE/output-of
 tasks=10000
@@ -22,7 +22,7 @@ fail() {
 	exit 1
 }
 
-# passed COMMAND...: runs it; sets time to the hundredths of a second that it took.
+# passed COMMAND...: run it, and set time to the hundredths of a second that it took.
 passed() {
 	local begin end
 	read -r begin _ </proc/uptime
@@ -41,19 +41,20 @@ for script in "$@"; do
 done
 echo "figure selftests - $cases - ${all}0000000"
 
-# why WAITING PARAMETER...: kernel threads, of which so many are waited for.
+# why WAITING PARAMETER...: measure klpctl why among kernel threads, with a transition that
+# waits for WAITING of them.
 why() {
 	local waiting=$1 attempt best=
 	echo "klpctl why, $waiting of $tasks tasks"
 	insmod test_modules/test_klp_sleep_target.ko "${@:2}" || fail "loading the target"
 	insmod test_modules/test_klp_sleep_patch.ko || fail "loading the livepatch"
-	# Those that are not inside switch at once; these are the others.
+	# Threads outside of the function switch at once.  Wait until only the others are left.
 	until grep -qx 1 /sys/kernel/livepatch/test_klp_sleep_patch/transition &&
 		[ "$(grep -lx 0 /proc/[0-9]*/patch_state | wc -l)" = "$waiting" ]; do
 		sleep 1
 	done
 	for attempt in 1 2 3; do
-		# Its exit status says that a transition is on.
+		# The exit status 3 means that a patch is in transition.
 		passed eval './klpctl why || [ $? = 3 ]'
 		[ "$(grep -c ', kernel thread, ' "$output")" = "$waiting" ] ||
 			fail "klpctl why does not name $waiting tasks, attempt $attempt"

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure, for make bench, how long a transition takes on a machine that is busy, and how
-# long others have to wait meanwhile.  Writes lines as
+# Measure, for make bench, how long a transition takes on a busy machine, and how long
+# other tasks have to wait meanwhile.  Writes lines as
 # tools/testing/livepatch/bench/measure.sh does, in nanoseconds:
 #
 #	figure load_LOAD - - - TIME	from "enabling patch" to "patching complete"
 #	figure fork_LOAD - - - TIME	the longest fork of a child that exits
 #	figure timer_LOAD - - - TIME	the latest wake-up of a SCHED_FIFO thread
 #
-# For the LOADs "still" and "transitions", 5,000 tasks sleep, and a minute without a
-# transition, and 100 transitions, are what the others wait in.
+# For the LOADs "still" and "transitions", 5,000 tasks sleep.  The waits of other tasks are
+# measured for a minute without a transition, and during 100 transitions.
 
 bench=$KBUILD/bench
 patch=test_klp_livepatch
@@ -27,7 +27,8 @@ busy() {
 	echo "$1" >/sys/module/klp_bench/parameters/busy || fail "busy: $1"
 }
 
-# until_done WHAT COMMAND...: waits for minutes, if it has to: the machine is busy.
+# until_done TITLE COMMAND...: wait until COMMAND succeeds, for minutes if need be, because
+# the machine is busy.
 until_done() {
 	local attempt
 	for attempt in {1..3000}; do
@@ -46,14 +47,14 @@ unloaded() {
 	rmmod $patch 2>/dev/null
 }
 
-# nanoseconds PATTERN: when the log says that for the last time.
+# nanoseconds PATTERN: print the time of the last line of the log that matches.
 nanoseconds() {
 	dmesg | awk -v pattern="'$patch'.*$1|$1.*'$patch'" '
 		$0 ~ pattern { match($0, /[0-9]+\.[0-9]+\]/); time = substr($0, RSTART, RLENGTH - 1) }
 		END { printf "%.0f\n", time * 1000000000 }'
 }
 
-# watch begins to look how long others have to wait, and seen LOAD ends that.
+# watch: begin to measure the waits of other tasks.  seen LOAD: end that, and write them.
 watch() {
 	"$bench/load" watch >$watched &
 	watcher=$!
@@ -77,7 +78,7 @@ disable() {
 	until_done "the module does not go" unloaded
 }
 
-# measure LOAD COMMAND...: one transition with that going on.
+# measure LOAD COMMAND...: measure one transition while COMMAND runs.
 measure() {
 	local load=$1 loader="" begin end
 	shift
@@ -102,7 +103,7 @@ measure() {
 	disable
 }
 
-# measure_tasks: many transitions with many tasks.
+# measure_tasks: measure many transitions with many tasks.
 measure_tasks() {
 	local tasks=/sys/module/klp_bench/parameters/tasks i
 	echo 5000 >$tasks || fail "starting 5,000 tasks"
@@ -127,7 +128,7 @@ figure() {
 
 dmesg -n 1
 insmod "$bench/klp_bench.ko" || fail "loading klp_bench"
-# Real-time loops leave 5 % to others, as ever.
+# Real-time loops leave 5 % of the time to other tasks, which is the kernel's default.
 measure idle
 measure user "$bench/load" user
 measure calls "$bench/load" calls

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The demonstration, inside the virtual machine.  Each step is checked; one that
-# does not go as told ends it with status 1.
+# The demonstration, inside the virtual machine.  The script checks each step, and ends
+# with status 1 if one does not have the described effect.
 
 sysfs=/sys/kernel/livepatch
 samples=$KBUILD/samples/livepatch
@@ -21,8 +21,8 @@ run() {
 	fi
 }
 
-# expect WHAT COMMAND: wait for COMMAND to succeed, for as long as a slow machine
-# may need.
+# expect TITLE COMMAND: wait for COMMAND to succeed, for as long as a slow machine may
+# need.
 expect() {
 	local end=$((SECONDS + 300))
 	until eval "$2" >/dev/null 2>&1; do
@@ -34,14 +34,14 @@ expect() {
 	done
 }
 
-# uptime_hundredths: the time since the machine booted, in hundredths of a second.
+# uptime_hundredths: print the time since the machine booted, in hundredths of a second.
 uptime_hundredths() {
 	local uptime
 	read -r uptime _ </proc/uptime
 	echo $((10#${uptime/./}))
 }
 
-# The kernel thread that is inside busymod_work_func().
+# sleeper: print the kernel thread that is inside busymod_work_func().
 sleeper() {
 	local stack
 	stack=$(grep -ls busymod_work_func /proc/[0-9]*/stack | head -n 1)
@@ -62,7 +62,8 @@ run "cat /proc/cmdline"
 tell "After, every call of that function goes to the new one:"
 run "insmod $samples/livepatch-sample.ko"
 expect "the patch to be settled" "grep -q 0 $sysfs/livepatch_sample/transition"
-# The sleeper must not wake up before the next patch is there and has been shown.
+# The sleeper must not wake up before the demonstration has loaded and shown the next
+# patch.
 sleep_secs=$((15 + ($(uptime_hundredths) - begin) / 10))
 run "cat /proc/cmdline"
 [ "$(cat /proc/cmdline)" = "this has been live patched" ] || { tell "FAILED: /proc/cmdline is not patched"; exit 1; }

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first process of a virtual machine whose architecture is foreign: mount what
-# the kernel and the host provide, run the command of dev/vm.sh, and end the machine.
-# /mnt is the scratch directory of the run.
+# The first process of a virtual machine with a foreign architecture: mount the file
+# systems of the kernel and the directories of the host, run the command of dev/vm.sh, and
+# end the machine.  /mnt is the scratch directory of the run.
 
 export PATH=/usr/sbin:/usr/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
-# The kernel mounts it by itself only where there is no initial RAM disk.
+# The kernel mounts /dev by itself only if there is no initial RAM disk.
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
-# Without /dev, the kernel found no console to begin with.
+# Before that, the kernel could not open a console for this process.
 exec </dev/null >/dev/console 2>&1
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
@@ -26,13 +26,13 @@ done
 echo guest >/proc/sys/kernel/hostname
 options=trans=virtio,version=9p2000.L,msize=512000
 while read -r tag directory; do
-	# One that is below /tmp is no longer there.
+	# A mount point below /tmp has been hidden by the mount of /tmp.
 	mkdir -p "$directory"
 	mount -t 9p -o $options "$tag" "$directory"
 done </mnt/mounts
 /mnt/run </dev/null
 sync
-# "-no-reboot" has QEMU exit.
+# With "-no-reboot", QEMU exits.
 echo b >/proc/sysrq-trigger
-# It may take a moment.  A first process that ends is a panic.
+# This may take a moment.  If the first process ended, the kernel would panic.
 sleep 60

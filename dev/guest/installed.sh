@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run installed selftests, inside the virtual machine, without the source and the build
-# directory.
+# Run installed selftests inside the virtual machine, without the source and without the
+# build directory.
 #
 #   dev/guest/installed.sh SCRIPT...
 
@@ -17,5 +17,5 @@ tests=()
 for script in "$@"; do
 	tests+=(--test "livepatch:$script")
 done
-# It opens /dev/stdout again, which must not be a file.
+# The script opens /dev/stdout again, which must not be a file.
 ./run_kselftest.sh "${tests[@]}" | cat

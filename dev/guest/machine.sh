@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# ftrace rewrites a function while two CPUs call it, inside the virtual machine.
+# Let ftrace rewrite a function while two CPUs call it, inside the virtual machine.
 #
 #   dev/guest/machine.sh CALLER ROUNDS
 #
-# CALLER, from dev/guest/machine-calls.c, runs three times, so that each CPU calls
-# the function most of the time.  A machine that translates half-written code dies
-# here; no livepatch is involved.
+# CALLER, from dev/guest/machine-calls.c, runs three times, so that each CPU calls the
+# function most of the time.  A machine that translates half-written code dies here.  The
+# test uses no livepatch.
 
 caller=$1 rounds=$2
-# Architectures have their own names for what a system call calls.
+# The name of the function of a system call depends on the architecture.
 function=$(grep -m 1 -xE '__(do|arm64|s390x)_sys_getpid' /sys/kernel/tracing/available_filter_functions)
 callers=()
 
-# result STATUS [REASON]: ends the test.
+# result STATUS [REASON]: end the test.
 result() {
 	[ ${#callers[@]} = 0 ] || kill "${callers[@]}"
 	if [ "$1" = 0 ]; then

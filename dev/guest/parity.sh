@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tour of dev/parity.sh, inside the virtual machine: every feature of live
-# patching and every error, step by step.  It judges nothing: it records the state
-# after each step in $KBUILD/parity/records.  TOURS='...' makes only some of its
-# parts.
+# The tour of dev/parity.sh, inside the virtual machine: every feature of live patching
+# and every error, step by step.  It does not judge: it records the state after each step
+# in $KBUILD/parity/records.  TOURS='...' selects some of its parts.
 
 here=$(dirname "$0")
 # shellcheck source=dev/guest/parity/record.sh
@@ -19,12 +18,12 @@ here=$(dirname "$0")
 . "$here/parity/transitions.sh"
 
 export LC_ALL=C
-# The core's debug messages, but not those about single tasks, which come by chance.
+# Enable the core's debug messages, except those about single tasks, which come by chance.
 printf 'file kernel/livepatch/* +p\nfunc klp_try_switch_task -p\n' >/sys/kernel/debug/dynamic_debug/control
 [ ! -w /sys/kernel/debug/kmemleak ] || echo scan=off >/sys/kernel/debug/kmemleak
 
 begin_recording
-# Those from which something stays until the machine ends come last.
+# Parts with effects that stay until the machine ends come last.
 all="one_patch stacks replacing states variables callbacks modules_come_and_go modules_fail
 	bad_patches bad_modules relocations tracing transitions replacing_slowly signals forced"
 for tour in ${TOURS:-$all}; do

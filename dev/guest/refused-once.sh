@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Load a module that is refused the first time, inside the virtual machine, where
-# the livepatch refused-once.ko has relocations for it.
+# Load a module that is refused the first time, inside the virtual machine.  The livepatch
+# refused-once.ko has relocations for the module.
 #
 #   dev/guest/refused-once.sh LIVEPATCH
 

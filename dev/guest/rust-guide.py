@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 #
-# Follow a page of documentation: dev/guest/rust-guide.py PAGE DIRECTORY.  A code
-# block with a caption is a file, which is written into DIRECTORY.  A command in a
-# console block, after "# ", runs there, all of them in one shell.  Each command is
-# a case: it must print the text that the page shows, in which "..." stands for
-# anything.  The output is in the notation that dev/lib/judge.sh reads.
+# Follow a page of documentation: dev/guest/rust-guide.py PAGE DIRECTORY.  The script
+# writes each code block with a caption as a file into DIRECTORY.  It runs the commands
+# of console blocks, which follow "# ", in this directory and in one shell.  Each command
+# is a case: it must print the text that the page shows, in which "..." matches any text.
+# The output is in the notation that dev/lib/judge.sh reads.
 
 import re
 import subprocess

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Follow Documentation/livepatch/rust-api.rst, inside the virtual machine.  Each
-# command of the page is a case.
+# Follow Documentation/livepatch/rust-api.rst inside the virtual machine.  Each command of
+# the page is a case.
 #
 #   dev/guest/rust-guide.sh BIN
 #
-# BIN is the directory of the compiler: the page runs make, and does not choose one.
+# BIN is the directory of the compiler: the page runs make, and does not select a compiler.
 
 export PATH=$KBUILD/selftests/livepatch:$1:$PATH
-# The page takes the build directory by this name.
+# The page takes the build directory from this variable.
 export KDIR=$KBUILD
-# The guest's own /tmp, because make compares times and the host has another clock.
+# Use the guest's own /tmp: make compares times, and the host has another clock.
 mkdir /tmp/guide || exit 1
 dev/guest/rust-guide.py Documentation/livepatch/rust-api.rst /tmp/guide

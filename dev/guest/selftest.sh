@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run selftests, inside the virtual machine, and scan for leaks after them.  The
-# output is in the notation that dev/lib/judge.sh reads.
+# Run selftests inside the virtual machine, and scan for leaks after them.  The output is
+# in the notation that dev/lib/judge.sh reads.
 #
-#   dev/guest/selftest.sh SCRIPT...    but those that another machine takes
+#   dev/guest/selftest.sh SCRIPT...    except those that another machine takes
 
 cd "$KBUILD/selftests/livepatch" || exit 1
 export KLP_SAMPLES=$KBUILD/samples/livepatch
 # Upstream's functions.sh wants the build directory by this name.
 export KDIR=$KBUILD
 for script in "$@"; do
-	# Another machine may have taken it.
+	# Another machine may have taken the script.
 	mkdir "$KBUILD/selftests/results/taken/$script" 2>/dev/null || continue
 	echo "# $script"
 	status=0
@@ -23,7 +23,7 @@ for script in "$@"; do
 	fi
 done
 if [ -w /sys/kernel/debug/kmemleak ]; then
-	# kmemleak reports an object from its second scan on, and 5 s after its birth.
+	# kmemleak reports an object from its second scan on, if it is at least 5 s old.
 	sleep 6
 	for _ in 1 2; do
 		echo scan >/sys/kernel/debug/kmemleak

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Use the livepatch that klp-build has made, inside the virtual machine.  Each
-# check is a line "TEST: NAME ... ok".
+# Use the livepatch that klp-build has made, inside the virtual machine.  Each check
+# prints a line "TEST: NAME ... ok".
 #
 #   dev/guest/test-klp-build.sh MODULE
 
@@ -10,7 +10,7 @@ livepatch=$1
 sysfs=/sys/kernel/livepatch/klp_build_test
 sample=$KBUILD/samples/kobject/kobject-example.ko
 
-# Files that the patched functions write; the sample module brings the last.
+# Files with the output of the patched functions; the sample module has the last one.
 attribute=/sys/class/tty/ttyS0/type
 cmdline=/proc/cmdline
 example=/sys/kernel/kobject_example
@@ -51,7 +51,8 @@ gone() {
 	[ ! -e "$1" ]
 }
 
-# Other functions are named type_show, too, and other symbols dev_attr_type.
+# namesakes: print the output of other functions with the name type_show.  Other symbols
+# are named dev_attr_type, too.
 namesakes() {
 	grep -s . /sys/bus/event_source/devices/*/type /sys/kernel/irq/*/type /sys/devices/system/cpu/cpu0/cache/index*/type
 }
@@ -85,7 +86,8 @@ others=$(namesakes)
 when="first the livepatch, then the module"
 load
 check "the module is not patched" holds "$sysfs/kobject_example/patched" 0
-# Twice: relocations that are not cleared when the module leaves cannot be written again.
+# Load the module twice: relocations that were not cleared when the module was unloaded
+# cannot be written again.
 for round in 1 2; do
 	check "the module arrives, $round" insmod "$sample"
 	check "the module is patched, $round" holds "$sysfs/kobject_example/patched" 1

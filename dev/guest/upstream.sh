@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run tests of upstream's inside the virtual machine.  The output is in the notation
-# that dev/lib/judge.sh reads, and has a line "  not run: RESULT: NAME: REASON" for a
-# test that did not pass and did not fail.
+# Run upstream's tests inside the virtual machine.  The output is in the notation that
+# dev/lib/judge.sh reads, and has a line "  not run: RESULT: NAME: REASON" for a test that
+# neither passed nor failed.
 #
 #   dev/guest/upstream.sh bpf DIRECTORY TEST             a test of BPF's test_progs
 #   dev/guest/upstream.sh ftrace LOGS TEST.tc...         tests of ftrace
@@ -58,14 +58,15 @@ can_jump() {
 	zcat /proc/config.gz | grep -q '^CONFIG_LIVEPATCH_RUST_JUMP=y'
 }
 
-# test_progs DIRECTORY TEST: its output has a line "#1/2 TEST/SUBTEST:OK" for each.
+# test_progs DIRECTORY TEST: run it.  Its output has a line "#1/2 TEST/SUBTEST:OK" for each
+# subtest.
 test_progs() {
 	local line status=0
 	cd "$1" || return 1
 	KBUILD_OUTPUT=$KBUILD ./test_progs -v -t "$2" >"$SHARE/test_progs" 2>&1 || status=$?
 	while IFS= read -r line; do
 		if [[ $line =~ ^\#[0-9/]+\ +([a-z0-9_/]+):([A-Z]+)$ ]]; then
-			# This kernel has all that the test needs: it is not to be skipped.
+			# This kernel has all that the test needs: skipping it is a failure.
 			case ${BASH_REMATCH[2]} in
 			OK) echo "TEST: $what: ${BASH_REMATCH[1]} ... ok" ;;
 			*) echo "TEST: $what: ${BASH_REMATCH[1]} ... not ok: ${BASH_REMATCH[2]}" ;;
@@ -77,13 +78,13 @@ test_progs() {
 	return "$status"
 }
 
-# reason LOG: why a test could not be run: the last thing that it says.
+# reason LOG: print the last line of a test, the reason for which it could not run.
 reason() {
 	grep -avE '^\+|^execute' "$1" | tail -n 1 | tr -d '\r'
 }
 
-# report LOGS: the output of ftracetest, with a line for each test.  A test has a number
-# there, and a log by that number, which begins with the name.
+# report LOGS: translate the output of ftracetest to a line for each test.  In the output,
+# a test has a number, and its log has that number and begins with the test's name.
 report() {
 	local line log name passed=0 total=none
 	while IFS= read -r line; do
@@ -120,7 +121,7 @@ ftracetest() {
 	./ftracetest --keep --logdir "$logs" "${@/#/test.d/}" 2>&1 | report "$logs"
 }
 
-# look FILE: write there all the time what the livepatch is like.
+# look FILE: write the state of the livepatch to the file, again and again.
 look() {
 	local state
 	while sleep 3; do

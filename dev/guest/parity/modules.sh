@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The tour of dev/guest/parity.sh: callbacks, and modules that are patched as
-# they come and go.
+# The tour of dev/guest/parity.sh: callbacks, and modules that are patched when they are
+# loaded and unloaded.
 
 demo=test_klp_callbacks_demo
 
@@ -69,7 +69,7 @@ tour_modules_fail() {
 	step "the module with bad parameters" load test_klp_callbacks_busy block_transition=garbage
 	step "disable and unload its patch" go $demo
 
-	# The first patch is good, and has to be taken back when the second fails.
+	# The first patch is good, and the core has to revert it when the second fails.
 	local symbol
 	for symbol in test_klp_no_such_function pde; do
 		step "a good patch of a module" load test_klp_mod_patch

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The tour of dev/guest/parity.sh: patches of vmlinux, alone, stacked, replaced,
-# with states; shadow variables.  The functions are called in the order in which
-# that script names them.
+# The tour of dev/guest/parity.sh: patches of vmlinux, alone, stacked, replaced, and with
+# states; shadow variables.  That script calls the functions in the order of its list.
 
 tour_one_patch() {
 	local file value

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The steps of the tour, and the record of each.  dev/guest/parity.sh sources this
+# The steps of the tour, and the record of each step.  dev/guest/parity.sh sources this
 # file, in the virtual machine.
 #
-# A step's record has the output of its command, and the state after it.  The
-# kernel's messages go to one file for all steps, with a mark before each.
-# dev/parity/compare.py puts the two together.
+# A step's record has the output of its command, and the state after it.  The kernel's
+# messages go to one file for all steps, with a mark before each step.
+# dev/parity/compare.py combines both.
 
 modules=$KBUILD/selftests/livepatch/test_modules
 samples=$KBUILD/samples/livepatch
@@ -15,18 +15,18 @@ records=$KBUILD/parity/records
 sysfs=/sys/kernel/livepatch
 tracing=/sys/kernel/tracing
 shopt -s globstar nullglob
-# Long enough for a machine that is short of time; nothing is expected to last.
+# The limit is long enough for a busy machine; no step needs nearly as long.
 limit=300
 step=0
 
-# mark TEXT: a line of ours in the kernel's log.
+# mark TEXT: write a line into the kernel's log.
 mark() {
 	echo "parity: $*" >/dev/kmsg
 }
 
 begin_recording() {
 	mkdir -p "$records"
-	# Earlier messages of the kernel are not the tour's.
+	# Earlier messages of the kernel do not belong to the tour.
 	dmesg --clear
 	cat /dev/kmsg >"$records/kmsg" &
 	logger=$!
@@ -36,15 +36,15 @@ begin_recording() {
 	original_meminfo=${original_meminfo%%:*}
 }
 
-# end_recording: not before the last message has reached its file.
+# end_recording: end when the last message has reached its file.
 end_recording() {
 	mark end of the tour
 	await "the last message to be recorded" grep -q 'parity: end of the tour' "$records/kmsg"
 	kill "$logger"
 }
 
-# step NAME COMMAND...: one step.  Nothing may be in flight when it returns,
-# unless it is held there.
+# step NAME COMMAND...: one step.  When it returns, all operations must have ended, except
+# transitions that a task holds up.
 step() {
 	local name=$1
 	shift
@@ -60,8 +60,8 @@ step() {
 	} >"$record"
 }
 
-# await WHAT COMMAND...: wait for COMMAND to succeed.  A step in which this was
-# in vain has failed, on whichever core.
+# await TITLE COMMAND...: wait for COMMAND to succeed.  If it does not, the step has failed,
+# with either core.
 await() {
 	local what=$1 end=$((SECONDS + limit))
 	shift
@@ -74,7 +74,7 @@ await() {
 	done
 }
 
-# --- The record, made with as few processes as can be: they are slow here.
+# --- The record.  Processes are slow here, so this starts as few as possible.
 
 state() {
 	local file text references users word words
@@ -87,10 +87,11 @@ state() {
 		echo "  ${file#"$sysfs"/} $text"
 	done
 	[ -z "$file" ] || stat -c '  %A %U:%G %n' "$sysfs"/**
-	# Which functions ftrace redirects, for how many users, with registers (R),
-	# to another address (I), and whether it ever did that (M).  Whose ftrace_ops
-	# and trampoline it is, is left out: one for all funcs, or one for each.  So is
-	# where a function jumps to: the C core lets none jump.
+	# Record the functions that ftrace redirects, the number of their users, and the
+	# flags for registers (R), for another address (I), and for one at any earlier time
+	# (M).  Leave out ftrace_ops and trampolines, because the cores have one for all
+	# funcs or one for each.  Leave out the targets of jumps, because functions of the C
+	# core do not jump.
 	echo "ftrace:"
 	while read -ra words; do
 		[[ ${words[0]:-} != 'jmp-->'* ]] || continue
@@ -101,7 +102,7 @@ state() {
 		done
 		echo " $text"
 	done <"$tracing/enabled_functions" | sort
-	# Sizes and addresses are the compiler's and the loader's business.
+	# Sizes and addresses depend on the compiler and the loader.
 	echo "modules:"
 	while read -r file _ references users text _ word; do
 		case $file in
@@ -118,7 +119,7 @@ state() {
 	done
 }
 
-# effect FILE [ORIGINAL [TEXT]]: the first line of FILE now, or TEXT.
+# effect FILE [ORIGINAL [TEXT]]: record the present first line of FILE, or TEXT.
 effect() {
 	local text=${3:-}
 	[ -n "$text" ] || read -r text <"$1"
@@ -128,7 +129,7 @@ effect() {
 
 # --- The actions of steps
 
-# module_file NAME: where the module is.
+# module_file NAME: print the file of the module.
 module_file() {
 	local file
 	for file in "$own/$1.ko" "$modules/$1.ko" "$samples/${1//_/-}.ko"; do
@@ -140,7 +141,7 @@ module_file() {
 	echo "TIMED OUT: there is no module $1" >&2
 }
 
-# insert MODULE [PARAMETER...]: without waiting for anything.
+# insert MODULE [PARAMETER...]: load the module, and do not wait.
 insert() {
 	local module=$1 said
 	shift
@@ -161,7 +162,7 @@ remove() {
 	fi
 }
 
-# put VALUE FILE: write, and tell the error.
+# put VALUE FILE: write the value, and print the error.
 put() {
 	local said
 	if said=$({ echo "$1" >"$2"; } 2>&1); then
@@ -171,20 +172,20 @@ put() {
 	fi
 }
 
-# write VALUE FILE: the file is one of a patch, PATCH/FILE.
+# write VALUE FILE: write the value to a file of a patch, PATCH/FILE.
 write() {
 	put "$1" "$sysfs/$2"
 }
 
-# read_back FILE: the content of such a file, or the error.
+# read_back FILE: print the content of such a file, or the error.
 read_back() {
 	local said
 	said=$(cat "$sysfs/$1" 2>&1)
 	echo "$1: ${said##*: }"
 }
 
-# settled: no patch is in transition, disabled or replaced; no module is on its
-# way; no livepatch module is held by a patch that is gone, unless by force.
+# settled: no patch is in transition, disabled or replaced; no module is being loaded or
+# unloaded; no module of a patch that is gone is held, except after a forced transition.
 settled() {
 	local file value module references status
 	for file in "$sysfs"/*/; do
@@ -238,7 +239,7 @@ go() {
 
 # --- Transitions that are held up
 
-# tasks_in STATE: the tasks with this patch_state.
+# tasks_in STATE: print the tasks with this patch_state.
 tasks_in() {
 	grep -lx -e "$1" /proc/[0-9]*/task/[0-9]*/patch_state 2>/dev/null | awk -F/ '{ print $5 }'
 }
@@ -247,7 +248,7 @@ only_in() {
 	[ "$(tasks_in "$1")" = "$2" ]
 }
 
-# held STATE WHO: wait until WHO (worker or reader) is the last in STATE.
+# held STATE TASK: wait until TASK (worker or reader) is the last in STATE.
 held() {
 	local pid=$worker
 	[ "$2" = worker ] || pid=$held_reader
@@ -258,18 +259,19 @@ held() {
 worker=
 held_reader=
 
-# block_worker: a kworker is in busymod_work_func() of test_klp_callbacks_busy.
+# block_worker: bring a kworker into busymod_work_func() of test_klp_callbacks_busy.
 block_worker() {
 	insert test_klp_callbacks_busy block_transition=Y
 	await "the worker" find_worker
 }
 
-# It is awake for a moment now and then, and not in the function's stack.
+# find_worker: fails at moments in which the kworker is awake, because its stack does not
+# show the function then.
 find_worker() {
 	worker=$(in_function busymod_work_func)
 }
 
-# in_function FUNCTION: the tasks that have it on the stack.
+# in_function FUNCTION: print the tasks that have it on their stacks.
 in_function() {
 	local found
 	found=$(grep -l "$1" /proc/[0-9]*/stack 2>/dev/null | awk -F/ '{ print $3 }')
@@ -287,7 +289,7 @@ not() {
 	! "$@"
 }
 
-# hold_reader: a reader is in the new version of version_proc_show().
+# hold_reader: bring a reader into the new version of version_proc_show().
 hold_reader() {
 	put Y /sys/module/test_klp_hold/parameters/hold
 	cat /proc/version >/dev/null &

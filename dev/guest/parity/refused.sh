@@ -8,8 +8,8 @@
 
 bad=test_klp_bad_input
 
-# refused NAME PARAMETER...: a step that loads a bad patch, and one that cleans
-# up should it not be refused.
+# refused NAME PARAMETER...: a step that loads a bad patch, and a step that cleans up if
+# the core has not refused it.
 refused() {
 	local name=$1
 	shift
@@ -67,7 +67,8 @@ tour_bad_modules() {
 	step "the target of bad patches goes" unload test_klp_mod_target
 }
 
-# dev/parity/modules.sh has made these of test_klp_relocs: "relocs-" and a number.
+# dev/parity/modules.sh has made these modules, named "relocs-" and a number, from
+# test_klp_relocs.
 tour_relocations() {
 	local file module name
 	for file in "$own"/relocs-*.ko; do
@@ -90,7 +91,8 @@ tour_relocations() {
 	step "names of livepatch symbols" load_and_unload "symbol "
 }
 
-# load_and_unload WHAT: those about which this is said, one after the other.
+# load_and_unload TEXT: load and unload the modules with this description, one after the
+# other.
 load_and_unload() {
 	local file module what
 	for file in "$own"/relocs-*.ko; do
@@ -149,11 +151,11 @@ tour_tracing() {
 	step "disable ftrace" put 0 /proc/sys/kernel/ftrace_enabled
 	step "disable and unload what is traced" go test_klp_livepatch
 	step "end of the trace" end_trace
-	# Nothing of the above may have left ftrace in a different state.
+	# The steps above must not have left ftrace in a different state.
 	step "functions that were ever touched" touched
 }
 
-# trace FUNCTION: does the tracer see it?
+# trace FUNCTION: print whether the tracer sees calls of it.
 trace() {
 	put "$1" "$tracing/set_ftrace_filter"
 	put function "$tracing/current_tracer"

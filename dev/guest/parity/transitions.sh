@@ -3,10 +3,9 @@
 #
 # shellcheck disable=SC2154 # records is dev/guest/parity/record.sh's
 #
-# The tour of dev/guest/parity.sh: transitions that wait.  A kworker that sleeps
-# in a function that is patched holds up those that patch it (it is the last
-# task in state 0); a reader in a new function holds up those that take it back
-# (the last in state 1).
+# The tour of dev/guest/parity.sh: transitions that wait.  A kworker that sleeps in an
+# original function holds up the patching of that function, as the last task in state 0.
+# A reader in a new function holds up its unpatching, as the last task in state 1.
 
 hold=test_klp_hold
 
@@ -89,7 +88,7 @@ release_and_settle() {
 	settle
 }
 
-# The reader is in the function that is the old one for the next patch.
+# The reader is in the function that the next patch takes away.
 insert_on_reader() {
 	insert test_klp_bad_input what=symbol symbol=version_proc_show
 	held 0 reader
@@ -137,11 +136,11 @@ tour_signals() {
 await_signals() {
 	await "signals" grep -q 'signaling remaining tasks' "$records/kmsg"
 	held 0 worker
-	# With the level; a slow machine has said it before.
+	# Print the message with its level, once, because a slow machine logs it several times.
 	sed -n 's/^\([0-9]*\),[^;]*;\(livepatch: signaling .*\)/\1: \2/p' "$records/kmsg" | sort -u
 }
 
-# The leftovers of forced transitions stay as long as the machine runs.
+# The modules of forced transitions stay until the machine ends.
 tour_forced() {
 	step "a worker not to be waited for" block_worker
 	step "a transition to be forced" insert_held $hold
