@@ -3,14 +3,14 @@
 #
 # shellcheck disable=SC2154 # lib.sh and arch.sh set cache and debian
 #
-# apt in a state of its own: packages of other suites and other architectures are
-# fetched without a change to this machine's configuration, and with their signatures
-# checked.  Sourced after lib.sh.
+# Use apt with separate state: it fetches packages of other suites and other
+# architectures without a change to this machine's configuration, and checks their
+# signatures.  Scripts source this file after lib.sh.
 
 apt_state=$cache/apt
 
-# archives: address, suite and keyring of each archive that this machine installs
-# from: where its plain "main" indexes are.
+# archives: print address, suite and keyring of each archive with a plain "main" index
+# that this machine installs from.
 archives() {
 	local fields='$(SITE) $(RELEASE) $(COMPONENT) $(CREATED_BY) $(SIGNED_BY)'
 	apt-get indextargets --format "$fields" 2>/dev/null |
@@ -19,15 +19,14 @@ archives() {
 		sort -u
 }
 
-# places: address and keyring of each of them that has whole suites: those for security
-# do not.
+# places: print address and keyring of each archive with whole suites.  Archives for
+# security do not have whole suites.
 places() {
 	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u
 }
 
-# apt_options NAME [DEBIAN_ARCH]: set the array apt_options: the archives in the file
-# NAME.list, and if an architecture is named, a machine of it on which nothing is
-# installed.
+# apt_options NAME [DEBIAN_ARCH]: set the array apt_options for the archives in the file
+# NAME.list, and for an architecture, as if no package of it were installed.
 apt_options() {
 	local lists=$apt_state/lists
 	[ -z "${2:-}" ] || lists=$apt_state/$2/lists
@@ -43,8 +42,8 @@ apt_options() {
 	fi
 }
 
-# foreign_archives LOG: set apt_options for the foreign architecture, with lists of
-# today.  Some archives may not have it.  Fails if this machine has no archives.
+# foreign_archives LOG: set apt_options for the foreign architecture, with current lists.
+# Some archives may not have the architecture.  Fails if this machine has no archives.
 foreign_archives() {
 	mkdir -p "$apt_state" "$(dirname "$1")"
 	archives | while read -r site suite keyring; do

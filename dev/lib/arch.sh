@@ -18,11 +18,11 @@ architectures='x86_64 arm64 s390'
 # foreign        1 if this machine's programs do not run there
 # cross          the prefix of the cross-compiler
 # machine        QEMU, the machine and its CPU
-# virtio         the bus of its devices, as QEMU ends their names
+# virtio         the bus of its devices, at the end of QEMU's names for them
 # console        the kernel's name of the first serial line
-# debian         what Debian calls the architecture
-# rust_target    what rustc calls it, for programs
-# arch_needs     what dev/toolchain.sh looks for, in its notation
+# debian         Debian's name of the architecture
+# rust_target    rustc's name of it, for programs
+# arch_needs     the items that dev/toolchain.sh requires, in its notation
 # arch_left_out  selftests that cannot run there | the reason
 foreign=1 cross='' machine=() virtio='' console='' debian='' rust_target=''
 arch_needs='' arch_left_out=''
@@ -61,7 +61,7 @@ $no_jumps
 s390)
 	image=arch/s390/boot/bzImage
 	cross=s390x-linux-gnu-
-	# Without -nodefaults, QEMU has a console of its own.
+	# Without -nodefaults, QEMU adds its own console.
 	machine=(qemu-system-s390x -machine s390-ccw-virtio -cpu max -nodefaults
 		-chardev 'stdio,id=console' -device 'sclpconsole,chardev=console')
 	virtio=ccw
@@ -80,7 +80,7 @@ $no_jumps
 *) die "ARCH=$ARCH: no such architecture here" "use one of: $architectures" ;;
 esac
 
-# arch_fragments CORE: the fragments of the kernel's configuration for a core,
+# arch_fragments CORE: print the fragments of the kernel's configuration for a core,
 # without the one that DEBUG selects.
 arch_fragments() {
 	local name
@@ -94,8 +94,8 @@ native_only() {
 	[ -z "$foreign" ] || die "ARCH=$ARCH: $(basename "$0") is for x86_64 alone" "leave ARCH unset"
 }
 
-# The kernel's make gets ARCH by its command line if it is foreign.  Other makefiles
-# understand other things by it.
+# The kernel's make gets a foreign ARCH in its command line.  In other makefiles the
+# variable has another meaning.
 export ARCH
 if [ -z "$foreign" ]; then
 	export -n ARCH

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Provide the base: an unpacked Linux source tree of a supported series, the newest that
-# there is, or the one that BASE= names.
-# KDIR=path is taken as it is and never written to; otherwise the distribution's
-# source package is fetched once through an apt state of our own, so that the
-# machine's configuration stays as it is and signatures are checked.
+# is available, or the one that BASE= names.  With KDIR=path, the script takes that tree
+# and never writes to it.  Otherwise it fetches the distribution's source package once,
+# with separate apt state, so that the machine's configuration does not change and apt
+# checks the signatures.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -61,8 +61,8 @@ apt_here() {
 	apt-get -q "${apt_options[@]}" "${@:2}"
 }
 
-# fetch PACKAGE: from the first suite that has it.  Status 1: none has it; 2: one has it,
-# and it could not be fetched.
+# fetch PACKAGE: fetch it from the first suite that has it.  The status is 1 if no suite
+# has it, and 2 if a suite has it and the download failed.
 fetch() {
 	local package=$1 site keyring suite found=1
 	while read -r site keyring; do
@@ -73,8 +73,8 @@ fetch() {
 			apt_here "$suite" --print-uris download "$package" >>"$state/log" 2>&1 || continue
 			found=2
 			say "fetching $package from $suite (about 170 MB; continues where it was interrupted)"
-			# Only "install" continues a partial file; it wants the package's
-			# dependencies (binutils, xz) to be installed, "download" does not.
+			# Only "install" continues a partial file.  Unlike "download", it needs
+			# the package's dependencies (binutils, xz) to be installed.
 			apt_here "$suite" -y --no-install-recommends --download-only --reinstall \
 				install "$package" >>"$state/log" 2>&1 && return 0
 			(cd "$state/cache/archives" && apt_here "$suite" download "$package") \
@@ -96,7 +96,7 @@ for series in "${wanted[@]}"; do
 	say "looking for Linux $series.x: $package"
 	status=0
 	fetch "$package" || status=$?
-	# Another series only where there is none of this one: not for a bad connection.
+	# Take another series only if no suite has this one, not if a download failed.
 	[ "$status" = 1 ] || break
 done
 deb=

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The one counter of tests.  Every suite ends with the line "N passed, N failed",
-# which totals prints.  Numbers that come from elsewhere are read here, with one
-# function for each notation.  lib.sh sources this file.
+# Count tests, for all scripts.  Every suite ends with the line "N passed, N failed",
+# which totals prints.  One function for each notation reads the numbers of other
+# programs.  lib.sh sources this file.
 
 passed=0 failed=0
 
@@ -35,8 +35,8 @@ check() {
 	fi
 }
 
-# quietly COMMAND...: for check, if COMMAND writes a lot: print only the end of its
-# output, and only if it fails.  The file $checks/output has all of it.
+# quietly COMMAND...: for check, if COMMAND writes much output: print only its end, and
+# only if COMMAND fails.  The file $checks/output has all of the output.
 quietly() {
 	"$@" >"$checks/output" 2>&1 || {
 		tail -n 60 "$checks/output"
@@ -44,8 +44,8 @@ quietly() {
 	}
 }
 
-# count_suite FILE: add the totals of a suite, whose output FILE is.  Fails if the
-# suite has not come to its end.
+# count_suite FILE: add the totals of a suite with the output FILE.  Fails if the suite
+# has not printed totals.
 count_suite() {
 	local line
 	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$1" | tail -n 1) || return 1
@@ -53,7 +53,7 @@ count_suite() {
 	count "${line% passed, *}" "${line#* passed, }"
 }
 
-# sum: of the numbers on standard input, one a line.
+# sum: print the sum of the numbers on standard input, one a line.
 sum() {
 	awk '{ n += $1 } END { print n + 0 }'
 }

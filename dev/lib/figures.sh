@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# README.md shows what make bench and make matrix have found out, each between two
-# comments.
+# README.md shows the results of make bench and make matrix, each between two comments.
 #
 #   dev/lib/figures.sh            prints the lines that differ
-#   dev/lib/figures.sh --write    brings README.md up to date
+#   dev/lib/figures.sh --write    updates README.md
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +14,8 @@ readme=$repo/README.md
 summary=$repo/$figures/summary.md
 [ -f "$summary" ] || die "there are no figures" "make bench"
 
-# matrix: the kernels of dev/config/matrix as a table, with the results in series/matrix.
+# matrix: print the kernels of dev/config/matrix as a table, with the results in
+# series/matrix.
 matrix() {
 	local config name row
 	printf '| kernel | | passed, failed | day | commit |\n|---|---|---|---|---|\n'
@@ -26,8 +26,8 @@ matrix() {
 	done
 }
 
-# between TITLE COMMAND: README, on standard input, with the output of COMMAND after the
-# comment of that title.
+# between TITLE COMMAND: copy README from standard input to standard output, with the
+# output of COMMAND between the comments of that title.
 between() {
 	local begin="<!-- make $1 writes from here -->" new
 	new=$("${@:2}")

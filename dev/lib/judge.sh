@@ -19,10 +19,10 @@ count "$(grep -c '^TEST: .* \.\.\. ok$' "$output")" 0
 bad=$(
 	grep '^TEST: ' "$output" | grep -v ' \.\.\. ok$' | sed 's/^/case failed: /'
 	grep -E '^# .*\.sh: exit status [^0]' "$output" | sed 's/^# /script failed: /'
-	# A script that ran no case has tested nothing.
+	# A script without a case has tested nothing.
 	awk '/^# .*\.sh$/ { script = $2; cases = 0 } /^TEST: / { cases++ }
 	     /exit status/ && !cases { print "no case ran: " script }' "$output"
-	# A case that did not run has not passed.
+	# A case that did not run counts as a failure.
 	grep '^SKIP' "$output" | sed 's/^/not run: /'
 	grep '^# kmemleak: ' "$output" | sed 's/^# /leak: /'
 	# Reports of lockdep, RCU, the hung task detector, and the like.

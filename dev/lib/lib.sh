@@ -8,8 +8,8 @@
 
 set -euo pipefail
 
-# The kernel's make is told all it needs to know; O= and the like, given to the
-# Makefile here, mean something else there.
+# The scripts pass the kernel's make all that it needs.  O= and other variables that were
+# given to the Makefile here have another meaning there.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -17,16 +17,16 @@ cache=${LIVEPATCH_RUST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/livepatch-rust}
 tools=$cache/tools
 venv=$tools/venv
 
-# The kernel series that the diffs under series/ apply to, the newest first.  BASE=
-# selects one; without, the newest that there is a package of is taken.
+# The kernel series to which the diffs under series/ apply, the newest first.  BASE=
+# selects one.  Without it, the scripts take the newest that has a package.
 supported=(7.3 7.2)
 
-# say TEXT...: one line of progress, on standard error, with the time elapsed.
+# say TEXT...: print a line of progress with the elapsed time to standard error.
 say() {
 	printf '[%3d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2
 }
 
-# die TEXT HINT...: print the error, with its input, and hints how to mend it; exit
+# die TEXT HINT...: print the error, with its input, and hints about its correction; exit
 # with status 1.
 die() {
 	printf '%s: error: %s\n' "$(basename "$0")" "$1" >&2
@@ -35,8 +35,8 @@ die() {
 	exit 1
 }
 
-# What is laid over the base: this repository's directories and diffs; or with
-# SERIES=fixes the fixes for the core in C alone; or with FIXES=1 both.
+# The changes to the base are this repository's directories and diffs; with SERIES=fixes,
+# the fixes for the C core alone; with FIXES=1, both.
 : "${SERIES:=main}" "${FIXES:=0}"
 case $SERIES in
 main) series_dir=series ;;
@@ -54,12 +54,12 @@ case " ${supported[*]} " in
 esac
 case $DEBUG in 0 | 1) ;; *) die "DEBUG=$DEBUG: not understood" "use DEBUG=1 or DEBUG=0" ;; esac
 
-# And the architecture that it is for.
+# The architecture of that kernel.
 # shellcheck source=dev/lib/arch.sh
 . "$repo/dev/lib/arch.sh"
 
-# run_logged WHAT LOG COMMAND...: run a long command with its output in LOG and
-# a sign of life every 15 s; on failure show the end of the log and fail.
+# run_logged TITLE LOG COMMAND...: run a long command with its output in LOG, and print a
+# line of progress every 15 s.  If it fails, show the end of the log and fail.
 run_logged() {
 	local what=$1 log=$2 begin=$SECONDS last
 	shift 2
@@ -96,8 +96,8 @@ kernel_version() {
 		"$1/Makefile"
 }
 
-# usable_rustc RUSTC: new enough for the kernel, and with the library source
-# that matches it, which the kernel compiles for itself.
+# usable_rustc RUSTC: it is new enough for the kernel, and has the matching source of the
+# standard library, which the kernel compiles itself.
 usable_rustc() {
 	local version sysroot
 	version=$("$1" --version 2>/dev/null | awk '{ print $2 }') || return 1
@@ -106,7 +106,7 @@ usable_rustc() {
 	[ -f "$sysroot/lib/rustlib/src/rust/library/core/src/lib.rs" ]
 }
 
-# find_rustc: the compiler to build with: the caller's, PATH's, the system's.
+# find_rustc: print the compiler to use: the caller's, that in PATH, or the system's.
 find_rustc() {
 	local candidate
 	for candidate in "${RUSTC:-}" "$(command -v rustc || true)" /usr/bin/rustc; do
@@ -118,7 +118,8 @@ find_rustc() {
 	return 1
 }
 
-# find_cargo: the caller's, PATH's or the system's, if new enough for the tests.
+# find_cargo: print the caller's cargo, that in PATH or the system's, if it is new enough
+# for the tests.
 find_cargo() {
 	local candidate version
 	for candidate in "${CARGO:-}" "$(command -v cargo || true)" /usr/bin/cargo; do
@@ -132,7 +133,7 @@ find_cargo() {
 	return 1
 }
 
-# find_bindgen: PATH's bindgen if it is new enough, else the cache's own.
+# find_bindgen: print the bindgen in PATH if it is new enough, else that in the cache.
 find_bindgen() {
 	local candidate version
 	for candidate in "$(command -v bindgen || true)" "$tools/bin/bindgen"; do
@@ -146,7 +147,7 @@ find_bindgen() {
 	return 1
 }
 
-# set_kmake: the array kmake is the kernel's make with this tool chain.
+# set_kmake: set the array kmake to the kernel's make with this tool chain.
 set_kmake() {
 	local rustc bindgen bin
 	rustc=$(find_rustc) || die "no usable rustc" "run: make toolchain"
@@ -174,8 +175,8 @@ take_turns() {
 	flock -n 9 || { say "waiting for another build in $1"; flock 9; }
 }
 
-# base_dir: the unpacked kernel source that everything is built from.
-# A developer's own tree (KDIR) has a work directory of its own.
+# base_dir: print the unpacked kernel source from which everything is built.  A
+# developer's own tree (KDIR) has a separate work directory.
 base_dir() {
 	if [ -n "${KDIR:-}" ]; then
 		(cd "$KDIR" && pwd)
@@ -184,7 +185,7 @@ base_dir() {
 	fi
 }
 
-# work_dir: where the composed tree and the builds for this base are.
+# work_dir: print the directory of the composed tree and the builds for this base.
 work_dir() {
 	local what=''
 	[ "$FIXES" = 0 ] || what=-fixed
@@ -200,8 +201,8 @@ tree_dir() {
 	printf '%s/tree\n' "$(work_dir)"
 }
 
-# build_dir NAME: a build directory, for a foreign architecture in a directory of
-# its own; O= moves all of them.
+# build_dir NAME: print a build directory.  Those for a foreign architecture are in a
+# separate directory.  O= moves all of them.
 build_dir() {
 	local name=${foreign:+$ARCH/}$1
 	if [ -n "${O:-}" ]; then
@@ -211,7 +212,7 @@ build_dir() {
 	fi
 }
 
-# kernel_build: the build directory that CORE and DEBUG select.
+# kernel_build: print the build directory that CORE and DEBUG select.
 kernel_build() {
 	if [ "$DEBUG" = 1 ]; then
 		build_dir "$CORE-debug"
@@ -223,7 +224,7 @@ kernel_build() {
 # The directories of this repository that mirror the kernel's.
 in_tree=(Documentation include kernel lib rust samples scripts tools)
 
-# in_tree_files: the files that go into the kernel, by their path, each ended by a
+# in_tree_files: print the paths of the files that go into the kernel, each ended by a
 # null byte, without the leftovers of a build.
 in_tree_files() {
 	local folder
@@ -238,12 +239,12 @@ in_tree_files() {
 base_leftovers=('*.o' '*.ko' '*.cmd' /.config /include/config /include/generated
 	'/arch/*/include/generated' /vmlinux /.complete)
 
-# is_clone DIRECTORY: the top of a git clone.
+# is_clone DIRECTORY: it is the top of a git clone.
 is_clone() {
 	[ -d "$1/.git" ] || [ -f "$1/.git" ]
 }
 
-# series_diffs: the diffs to upstream's files, each ended by a null byte, in the
+# series_diffs: print the diffs to upstream's files, each ended by a null byte, in the
 # order in which they apply.
 series_diffs() {
 	local places=("$series_dir/diffs")
@@ -251,7 +252,8 @@ series_diffs() {
 	(cd "$repo" && find "${places[@]}" -name '*.diff' -print0 | LC_ALL=C sort -z)
 }
 
-# diff_target DIFF: the file that series/diffs/FILE.diff or FILE@PURPOSE.diff changes.
+# diff_target DIFF: print the file that series/diffs/FILE.diff or FILE@PURPOSE.diff
+# changes.
 diff_target() {
 	local file=${1#series/}
 	file=${file#fixes/}
@@ -260,15 +262,17 @@ diff_target() {
 	printf '%s\n' "${file%@*}"
 }
 
-# apply_diff DIFF: apply it to the files here, which need not be in a repository.
+# apply_diff DIFF: apply it to the files in the current directory, which need not be a
+# repository.
 apply_diff() {
 	GIT_DIR=/nonexistent git apply -C1 --whitespace=nowarn "$1"
 }
 
-# Where the figures of make bench are kept.
+# The directory of the figures of make bench.
 figures=Documentation/livepatch/bench
 
-# commit_id: the commit that is here, and whether anything but figures differs from it.
+# commit_id: print the current commit, and whether files other than figures differ from
+# it.
 commit_id() {
 	local commit changes=''
 	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
@@ -286,7 +290,7 @@ guest() {
 	echo "# $1: exit status $status"
 }
 
-# Where check keeps its output.
+# The directory in which check keeps its output.
 checks=$cache/log
 # shellcheck source=dev/lib/count.sh
 . "$repo/dev/lib/count.sh"

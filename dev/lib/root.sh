@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Provide the files of a virtual machine whose architecture is foreign: the packages
+# Provide the files of a virtual machine with a foreign architecture: unpack the packages
 # that the scripts in dev/guest/ and the selftests need, from the archives that this
-# machine installs from, unpacked.  None of their programs runs here, and none of
-# their maintainer scripts ran: what those would have done and the guest misses is
-# done below.  Prints the directory.
+# machine installs from.  Their programs cannot run here, so their maintainer scripts
+# have not run.  This script does the parts of those that the guest needs.  It prints the
+# directory.
 #
-# apt checks the signatures, and continues a download that was interrupted.  The
-# directory appears when it is complete.
+# apt checks the signatures, and continues a download that was interrupted.  The script
+# creates the directory when it is complete.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,9 +17,9 @@
 
 [ -n "$foreign" ] || die "ARCH=$ARCH: its virtual machine has this machine's own files"
 
-# Essential packages are there without being named: bash, coreutils, grep and so on.
+# apt adds essential packages by itself: bash, coreutils, grep and so on.
 packages=(gawk kmod make mount procps)
-# One program of each package that is used, and awk, which is none's.
+# One program of each package that the guest uses, and awk, which no package has.
 programs=(awk bash dmesg find gawk insmod make mount sed setpriv sysctl taskset timeout zcat)
 
 root=$cache/root/$debian
@@ -50,7 +50,7 @@ mkdir -p "$cache/log"
 say "looking for packages of $debian (log: $log)"
 foreign_archives "$log" ||
 	no_root "apt on this machine has no archive configured (or 'apt-get update' never ran)"
-# The packages of an earlier attempt may be older than those of today.
+# The packages of an earlier attempt may be older than the current ones.
 apt-get -q "${apt_options[@]}" autoclean >>"$log" 2>&1
 say "fetching packages of $debian (about 40 MB; continues where it was interrupted)"
 apt-get -q "${apt_options[@]}" -y --no-install-recommends --download-only \

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Provide a rustc that compiles programs for the foreign architecture ARCH, which takes
-# a standard library of just its version: that of the compiler itself (rustup target
-# add), or the distribution's package for that architecture.  Where only one of another
-# version is to be had, the compiler of that version comes along; it compiles klpctl
-# and nothing else.  Prints the command; exits with status 1 and the reason if there
-# is none.
+# Provide a rustc that compiles programs for the foreign architecture ARCH.  It needs a
+# standard library of exactly its own version: that of the compiler itself (rustup target
+# add), or the distribution's package for that architecture.  If only a package of
+# another version is available, the script also fetches the compiler of that version,
+# which compiles klpctl and nothing else.  It prints the command, or exits with status 1
+# and the reason.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -20,7 +20,7 @@ no_std() {
 	die "no standard library of Rust for $rust_target: $1" "${@:2}"
 }
 
-# compiles RUSTC: it makes a program for the architecture.
+# compiles RUSTC: it can compile a program for the architecture.
 compiles() {
 	local scratch status=0
 	scratch=$(mktemp -d)
@@ -56,7 +56,7 @@ say "looking for a standard library of Rust for $debian (log: $log)"
 foreign_archives "$log" ||
 	no_std "apt on this machine has no archive configured (or 'apt-get update' never ran)"
 
-# versions PACKAGE [APT-OPTION...]: those that apt knows, the newest first.
+# versions PACKAGE [APT-OPTION...]: print the versions that apt knows, the newest first.
 versions() {
 	apt-cache "${@:2}" madison "$1" 2>/dev/null | awk '{ print $3 }' | sort -Vru
 }

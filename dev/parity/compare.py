@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 CORES = {"c": "C", "rust": "Rust"}
-# A tour of everything has more steps.
+# A complete tour has at least this number of steps.
 FEWEST_STEPS = 60
 
 
@@ -125,7 +125,7 @@ def compare_builds(builds, headers, comparison):
         found[core] = (*exports(symvers), *symbols(nm))
     for index, name in enumerate(("exported klp_* symbols", "exported symbols of the core", "export table of vmlinux")):
         comparison.same(name, *(table(found[core][index]) for core in CORES))
-    # The C core defines in which section a global symbol is, data or text.
+    # The C core determines the section of each global symbol, data or text.
     for name in declared(headers):
         places = {core: table(found[core][3].get(name, [])) for core in CORES}
         if places["c"]:
@@ -137,8 +137,8 @@ def compare_builds(builds, headers, comparison):
 
 # ---- The tour
 
-# These depend on how busy the machine is.  The step that waits for the signal to
-# remaining tasks records it.
+# These messages depend on how busy the machine is.  The step that waits for the signal to
+# remaining tasks records its message.
 BY_CHANCE = re.compile("workqueue: .* hogged CPU|clocksource: |hrtimer: interrupt took|perf: interrupt took|"
                        "sched: |rcu: .*expedited|livepatch: signaling remaining tasks")
 

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Make the modules that only the tour of dev/guest/parity.sh needs: those of
-# dev/parity/modules/, and edited ones, which no compiler makes.
+# Make the modules that only the tour of dev/guest/parity.sh needs: the modules of
+# dev/parity/modules/, and edited modules, which no compiler makes.
 #
 #   dev/parity/modules.sh BUILD AMBIGUOUS
 #
 # AMBIGUOUS is the name of a function that vmlinux has twice.  The modules go to
-# BUILD/parity/modules; beside each edited one, a file NAME.what describes the
-# edit.  The script removes the results of an earlier tour.
+# BUILD/parity/modules.  For each edited module, a file in this directory with the
+# suffix .what describes the edit.  The script removes the results of an earlier tour.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -20,7 +20,8 @@ mkdir -p "$build/parity/modules"
 build_parity_modules "$build"
 cp "$build"/parity-modules/*.ko "$build/parity/modules/"
 
-# edited NAME FILE WHAT OPTION...: the module in FILE, edited with these options.
+# edited NAME FILE TEXT OPTION...: edit the module in FILE with these options; TEXT is the
+# description.
 edited() {
 	local name=$1 file=$2 what=$3
 	shift 3
@@ -35,7 +36,7 @@ edited named_vmlinux "$build/selftests/livepatch/test_modules/test_klp_callbacks
 # section and the two symbols that it refers to renamed.
 
 number=0
-# relocs WHAT SECTION FIRST [SECOND [OPTION...]]
+# relocs TEXT SECTION FIRST [SECOND [OPTION...]]
 relocs() {
 	local what=$1 section=$2 first=$3 second=${4:-.klp.sym.vmlinux.version_proc_show,1}
 	shift $(($# < 4 ? 3 : 4))

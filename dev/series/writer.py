@@ -68,11 +68,12 @@ class Writer:
                 raise Problem(f"KDIR={self.base} has changes that are not committed, so no commit is the base of a series",
                               changed, "commit them, or leave them out: git stash, git worktree add")
             self.objects = os.path.join(self.base, there("rev-parse", "--git-common-dir"))
-        # The dates of commits: the same repository makes the same series.
+        # The dates of the commits depend on the repository alone, so that it always makes
+        # the same series.
         status, date, _ = theirs.try_run("log", "-1", "--format=%ct")
         self.date = int(date) if status == 0 else int(time.time())
 
-        # The author's configuration of diffs, mails and signatures must change nothing.
+        # The author's configuration of diffs, mails and signatures must have no effect.
         plain = theirs.at(self.directory, GIT_CONFIG_GLOBAL="/dev/null", GIT_CONFIG_NOSYSTEM="1",
                           **identity("AUTHOR", self.settings.author), **identity("COMMITTER", self.settings.committer))
         where = self.path("git")
@@ -191,7 +192,7 @@ class Writer:
                 f"no commit ({package})."]
 
     def since(self, text, what, command):
-        """A line that says so if the sources have changed since these results."""
+        """Returns a line about it if the sources have changed since these results."""
         commit = cover.commit_of(text)
         if commit:
             status, _, _ = self.plain.at(self.repo).try_run(
@@ -226,7 +227,7 @@ class Writer:
         if self.settings.reroll > 1:
             changes = cover.changelog(self.read(self.settings.series, "changes"), self.settings.reroll)
         page = self.read("Documentation/livepatch/rust-core.rst")
-        # What a letter does not show is not looked for, and not missed.
+        # These functions run only if the letter has their line.
         return cover.fill(self.read(self.settings.series, "cover"), {
             "base": self.origin,
             "tests": self.tests,
@@ -264,7 +265,7 @@ class Writer:
         return mails
 
     def people(self):
-        """The recipients.  All get all; words in the text (K: in MAINTAINERS) count for nothing."""
+        """The recipients.  All get all mails.  Words in the text (K: in MAINTAINERS) do not count."""
         command = ["scripts/get_maintainer.pl", "--nogit", "--nogit-fallback", "--nokeywords", "--roles",
                    "--norolestats", "-f", *(place for _, place in self.places)]
         done = subprocess.run(command, cwd=self.tree, env=self.plain.env, stdout=subprocess.PIPE, check=False)
@@ -282,7 +283,7 @@ class Writer:
         self.git("worktree", "prune")
         self.git("worktree", "add", "-q", "--no-checkout", "--detach", am, "base")
         there = self.plain.at(am)
-        # Only the files that it changes need be there.
+        # The checkout needs only the files that the series changes.
         there("sparse-checkout", "set", "--no-cone", "--stdin", given="".join(f"/{place}\n" for _, place in self.places))
         there("checkout", "-q")
         status, output, _ = there.try_run("am", *mail_files(mails), together=True)
@@ -305,7 +306,7 @@ class Writer:
         if not os.path.isfile(index):
             git("read-tree", "base")
         git("add", "-A")
-        # Files that .gitignore would leave out are in the tree all the same.
+        # Add files that .gitignore leaves out as well, because they are in the tree.
         with open(os.path.join(self.settings.work, "composed"), "rb") as file:
             git("add", "-f", "--pathspec-from-file=-", "--pathspec-file-nul", given=file.read().replace(b"\n", b"\0"))
         return git("write-tree")

@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-# From the ground up.  Files that are in no directory are the core.
+# The layers, from the lowest.  Files outside of the directories are the core.
 LAYERS = ("model", "edge", "core", "hooks")
 NOT_LAYERED = {"lib", "rules_kunit", "live_kunit"}
 
@@ -87,7 +87,7 @@ class Crate:
         """The sets of files that use each other, a directory's mod.rs apart."""
         below = {module: set() for module in self.text}
         for user, used in self.arrows:
-            # A mod.rs declares its files, and they use it: that is no circle.
+            # A mod.rs declares its files, and they use it.  This does not count as a circle.
             if user[: len(used)] != used and used[: len(user)] != user:
                 below[user].add(used)
 

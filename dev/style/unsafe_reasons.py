@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Check the reasons for unsafe code: dev/style/unsafe_reasons.py [PATH...].  Without a
-# path, the Rust files of the core and of the interface are checked, except for
-# the user-space tests.  Each finding is one line that begins with FILE:LINE; if
-# there is none, the script prints nothing and succeeds.
+# path, the script checks the Rust files of the core and of the interface, except for the
+# user-space tests.  Each finding is one line that begins with FILE:LINE.  Without
+# findings, the script prints nothing and succeeds.
 #
-#   --count  print how much unsafe code there is, and how much of it is found
+#   --count  print the amounts of unsafe code and of findings
 
 import re
 import sys
@@ -15,14 +15,13 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 PLACES = ["kernel/livepatch", "rust/kernel/livepatch", "rust/kernel/livepatch.rs"]
 
-# Lines between the braces of a block, without comments.
+# The limit for the lines between the braces of a block, without comments.
 LONGEST_BLOCK = 5
 
-# Characters of a reason that are left when its bare phrases are taken out.
+# The least number of characters of a reason without its bare phrases.
 SHORTEST_REASON = 20
 
-# Phrases that refer to a requirement and do not say which, or that a reader
-# cannot check.
+# Phrases that refer to a requirement without naming it, or that a reader cannot check.
 BARE = re.compile(
     r"""
       (?:by|see|as)\ (?:the|its|their|what\ the)?\ ?(?:type\ )?invariants?(?:\ say)?
@@ -40,7 +39,7 @@ BARE = re.compile(
     re.VERBOSE,
 )
 
-# A comment, a string, or a character: where a brace or `unsafe` means nothing.
+# A comment, a string, or a character, in which a brace or `unsafe` has no meaning.
 OPAQUE = re.compile(
     r"""
       //[^\n]*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls of the functions that livepatches are offered, in ways that are unusual
- * or wrong: what they return is told to the log.  Nothing is patched.
+ * Calls the functions that live patching exports in unusual or wrong ways, and
+ * logs the results.  The module patches no function.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -99,7 +99,7 @@ static void try_states(void)
 		else
 			pr_info("state %lu: NULL\n", id);
 	}
-	/* Only callbacks of a patch in transition may ask for this. */
+	/* Only callbacks of a patch in transition may call this. */
 	for (id = 0; id < 2; id++)
 		pr_info("previous state: %s\n", klp_get_prev_state(3) ? "found" : "NULL");
 }
@@ -121,7 +121,7 @@ static void try_sections(void)
 	}
 }
 
-/* A section to be found. */
+/* The module needs a section that this name finds. */
 static int in_section __used __section(".klp_calls") = 1;
 
 static int test_klp_calls_init(void)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch whose transitions can be held up in both directions: while
+ * A livepatch with transitions that can be held up in both directions.  While
  * test_klp_callbacks_busy blocks, its worker is in a function that this patch
- * changes, and while the parameter "hold" is set, whoever reads /proc/version
- * stays in a function that this patch has put there.
+ * changes.  While the parameter "hold" is set, readers of /proc/version stay in
+ * a new function of this patch.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch with two relocations in a section of their own, for tests that
- * turn them into livepatch relocations, well-formed or not, in the built module:
- * see Documentation/livepatch/module-elf-format.rst.  The parameter "slots" and
- * the replaced function tell what the relocations have been resolved to.  The
- * parameter "refusals" says how many times the target is to be refused, after its
- * relocations have been written.
+ * A livepatch with two relocations in a separate section.  Tests turn them into
+ * livepatch relocations, well-formed or not, in the built module: see
+ * Documentation/livepatch/module-elf-format.rst.  The parameter "slots" and the
+ * replaced function show the values of the relocations.  "refusals" is the
+ * number of times that the livepatch refuses the target, after the core has
+ * written the target's relocations.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -16,7 +16,7 @@
 #include <linux/moduleparam.h>
 #include <linux/seq_file.h>
 
-/* To be renamed in the built module, and not static: relocations name them. */
+/* Tests rename these in the built module.  They are global for relocations. */
 char test_klp_relocs_first[1];
 char test_klp_relocs_second[1];
 
