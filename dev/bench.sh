@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure both cores in instructions, side by side: the same kernel but for
-# CONFIG_LIVEPATCH_RUST, the same modules, one emulated CPU whose clock counts
-# instructions.  Prints one table, and writes it and plots of it to
-# Documentation/livepatch/bench/.
+# Measure both cores in instructions, at the same time: the kernels differ in
+# CONFIG_LIVEPATCH_RUST alone, the modules are the same, and each kernel has one
+# emulated CPU with a clock that counts instructions.  Prints one table, and writes it
+# and plots of it to Documentation/livepatch/bench/.
 #
 #   dev/bench.sh    BENCH='calls functions jumps tasks coming end shadow clock load' TIMEOUT=14400
 #
-# BENCH, a part of the measurements, is for trying: only a whole run is written.
-# BENCH=profile shows where the instructions go.
+# BENCH selects a part of the measurements for a trial: the script writes only the
+# results of a whole run.  BENCH=profile shows where the instructions are spent.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -44,12 +44,12 @@ if ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
 		"$venv/bin/pip" install --disable-pip-version-check matplotlib==3.10.7
 fi
 
-# Each lane is a core and the work of one machine with it; all run at the same time.
+# A lane is one machine with a core and its work.  All lanes run at the same time.
 lanes=()
 machines=()
 trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
 
-# start CORE WHAT COMMAND: one more lane, of a machine that runs COMMAND.
+# start CORE PART COMMAND: add a lane, with a machine that runs COMMAND.
 start() {
 	local i=${#lanes[@]}
 	lanes+=("$1: $2")
@@ -57,7 +57,7 @@ start() {
 	machines+=($!)
 }
 
-# finish: waits for all lanes, and shows how far they are.
+# finish: wait for all lanes, and show their progress.
 finish() {
 	local i core begin=$SECONDS
 	while [ -n "$(jobs -rp)" ]; do
@@ -85,7 +85,7 @@ finish() {
 begin=$SECONDS
 
 # The figures of a machine that counts instructions do not depend on other machines.
-# The C core takes most of the time, and gets two.
+# The C core takes most of the time, and gets two machines.
 count_on() {
 	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
 		start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"
@@ -100,9 +100,9 @@ if [ -n "$counted" ]; then
 	finish
 fi
 
-# And this is measured by the clock, side by side, so that what else the machine
-# does slows both.  With a second CPU, on which tasks can run while others are
-# looked at.
+# These figures are those of a real clock.  Both cores are measured at the same time,
+# so that other work of the host slows both.  Each machine has a second CPU, on which
+# tasks can run while the core looks at others.
 if [[ " $what " == *" clock "* ]]; then
 	scripts=$(cd "$(tree_dir)/tools/testing/selftests/livepatch" && for script in test-*.sh; do
 		[ -e "$repo/tools/testing/selftests/livepatch/$script" ] || printf '%s ' "$script"
@@ -113,9 +113,9 @@ if [[ " $what " == *" clock "* ]]; then
 	finish
 fi
 
-# The machine is busy to the last CPU, all but one of which have no tick.  One thread
-# emulates all of them in turns of 10 ms: who waits for a CPU waits for up to 30 ms.
-# (With a clock that counts instructions, the machine did not get on when all were busy.)
+# All CPUs of the machine are busy, and all but one have no tick.  One thread of QEMU
+# emulates them in turns of 10 ms, so that a task waits up to 30 ms for its CPU.  (With a
+# clock that counts instructions, a machine with only busy CPUs made no progress.)
 if [[ " $what " == *" load "* ]]; then
 	say "measuring by the clock: transitions on a busy machine"
 	export CPUS=4 APPEND=nohz_full=1-3

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The main job, from nothing: build the kernel, boot it, and watch it patch
-# itself.  The story is told by dev/guest/demo.sh, inside.
+# Show the main function, from nothing: build the kernel, boot it, and let it patch
+# itself.  dev/guest/demo.sh runs in the machine and explains each step.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"

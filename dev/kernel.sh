@@ -21,7 +21,7 @@ case $DEBUG in
 0) fragments+=("$repo/dev/config/release.config") ;;
 *) fragments+=("$repo/dev/config/debug.config") ;;
 esac
-# FRAGMENT=file is one more, for a command that has a kernel of its own.
+# FRAGMENT=file adds a fragment, for a command that needs its own kernel.
 [ -z "${FRAGMENT:-}" ] || fragments+=("$FRAGMENT")
 cat "${fragments[@]}" >"$out/wanted.new"
 
@@ -31,12 +31,12 @@ if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 	[ ! -f "$out/.config" ]; then
 	run_logged "configuring $name" "$out/log/config" \
 		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
-	# Of an option that is there several times, the last counts.
+	# If an option is listed several times, the last value counts.
 	missing=$(awk -F= '/^CONFIG_/ { value[$1] = $2 }
 		END { for (name in value) if (value[name] ~ /^[ym]$/) print name "=" value[name] }' "$out/wanted.new" |
 		grep -Fxv -f "$out/.config" || true)
 	if [ -n "$missing" ]; then
-		# Most often it is Rust, and then the kernel's own check knows why.
+		# Most often Rust is missing, and the kernel's own check finds the reason.
 		why=$(grep -q '^CONFIG_RUST=' <<<"$missing" &&
 			"${kmake[@]}" -s -C "$tree" O="$out" rustavailable 2>&1 | grep -v '^make' | head -n 20) || true
 		die "the kernel's configuration refuses what is wanted" "$missing" "${why:+the kernel says of Rust:}" "$why"

@@ -24,7 +24,7 @@ mkdir -p "$out/log"
 
 args=(--kunitconfig="$tree/kernel/livepatch" --build_dir="$out" --jobs="$(nproc)")
 for variable in "${kmake[@]}"; do
-	# It gives these two by itself, and UML has others.
+	# kunit.py sets these two itself, and UML needs other values.
 	case $variable in ARCH=* | CROSS_COMPILE=*) continue ;; esac
 	case $variable in *=*) args+=(--make_options="$variable") ;; esac
 done
@@ -35,7 +35,7 @@ if [ "$arch" != um ]; then
 		args+=(--kconfig_add="$option")
 	done <"$repo/dev/config/kunit.config"
 	kunit+=(--arch="$arch" ${cross:+--cross_compile="$cross"} "${args[@]}")
-	# kunit.py would use /dev/kvm even where the CPU has none, and hang: hide it.
+	# kunit.py would use /dev/kvm even if the CPU has no KVM, and hang: hide the file.
 	if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 		kunit=(unshare -m sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh "${kunit[@]}")
 	fi
@@ -43,9 +43,9 @@ fi
 
 what="KUnit on $arch"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 5 min on 2 cores)"
-# A kernel that hangs ends with --timeout, a build that hangs with the other.
+# --timeout ends a kernel that hangs, and timeout(1) ends a build that hangs.
 run_logged "$what" "$out/log/kunit" timeout 14400 "${kunit[@]}" --timeout=3600
-# Show the tests, and count them; kunit.py's exit status has counted already.
+# Show the tests, and count them.  The script has checked kunit.py's exit status above.
 sed 's/\x1b\[[0-9;]*m//g' "$out/log/kunit" | grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' || true
 count_kunit "$out/log/kunit"
 totals

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Ask the kernel's memory model, through herd7, whether what each litmus test of live
-# patching names can happen.  Each is one test: its comment says Never or Sometimes.
-# The last line is "N passed, N failed".
+# Ask the kernel's memory model, through herd7, whether the outcome of each litmus test
+# of live patching can happen.  Each litmus test is one test: its comment has the
+# expected answer, Never or Sometimes.  The last line is "N passed, N failed".
 #
 #   dev/litmus.sh            TESTS='start-update start-update-no-wmb', by default all
 
@@ -23,8 +23,8 @@ done
 wanted=7.58
 unpacked=$tools/herdtools7
 
-# herd7_here: herd7 with its arguments, from PATH if it is new enough, or from the
-# distribution's newest package, which needs the C library beside it.
+# herd7_here ARGUMENT...: run herd7, from PATH if it is new enough, else from the
+# distribution's newest package, with the C library that this needs.
 herd7_here() {
 	if [ -x "$unpacked/usr/bin/herd7" ]; then
 		"$unpacked"/usr/lib64/ld-linux-x86-64.so.2 --library-path "$unpacked/usr/lib/x86_64-linux-gnu" \

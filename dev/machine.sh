@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Test the virtual machine itself: ftrace rewrites code while two CPUs run it, in
-# the kernel that CORE and DEBUG select, as built.  An emulator that cannot do this
-# makes any later test fail by chance.  The last line is "N passed, N failed".
+# the kernel that CORE and DEBUG select, as built.  With an emulator that cannot do
+# this, any later test may fail.  The last line is "N passed, N failed".
 #
 #   dev/machine.sh    ROUNDS=150
 #
-# ROUNDS is how often the tracer is switched on and off.  QEMU 7.2 with a thread
-# for each CPU (QEMU_OPTS='-accel tcg,thread=multi') has never reached 50.
+# The script switches the tracer on and off ROUNDS times.  QEMU 7.2 with a thread for
+# each CPU (QEMU_OPTS='-accel tcg,thread=multi') has never reached 50.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build one kernel after the other, of other compilers and configurations, and run the
-# KUnit tests and the selftests in each.  The results are kept in series/matrix, one row
-# for each kernel, with the commit and the day, and shown by README.md and the cover
-# letter.
+# Build one kernel after the other, with other compilers and configurations, and run the
+# KUnit tests and the selftests in each.  The script keeps the results in series/matrix,
+# one row for each kernel, with the commit and the day.  README.md and the cover letter
+# show them.
 #
 #   dev/matrix.sh            MATRIX='clang-kasan preempt', by default all;
 #                            TESTS='test-livepatch.sh ...', by default all but test-oom.sh
 #   dev/matrix.sh --list     print the names of the kernels
 #
-# dev/config/matrix/NAME.config is a kernel: its first line says what it is, its second
-# has variables of make kernel and make vm, if any, and the rest are options.
+# dev/config/matrix/NAME.config describes a kernel: its first line is a title, its second
+# line has variables of make kernel and make vm, if any, and the rest are options.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -39,15 +39,15 @@ case ${1:-} in
 esac
 
 table=$repo/series/matrix
-# The rows that are kept change the sources, and are no part of what is tested.
+# Writing rows changes the sources.  So take the commit that is tested before that.
 tested=$(commit_id)
 
-# title NAME: what a kernel is.
+# title NAME: print the title of a kernel.
 title() {
 	sed -n '1s/^# //p' "$kernels/$1.config"
 }
 
-# keep NAME RESULT: put a row into the table, in place of the one that it has.
+# keep NAME RESULT: put a row into the table, instead of the kernel's earlier row.
 keep() {
 	{
 		[ ! -f "$table" ] || grep -v "^$1|" "$table" || true
@@ -57,12 +57,12 @@ keep() {
 	mv "$table.new" "$table"
 }
 
-# settings NAME: the variables of a kernel, one a line.
+# settings NAME: print the variables of a kernel, one a line.
 settings() {
 	sed -n '2s/^# \([A-Z].*=.*\)/\1/p' "$kernels/$1.config" | tr ' ' '\n'
 }
 
-# test_kernel NAME: prints the suites' output, with "N passed, N failed" at the end.
+# test_kernel NAME: print the suites' output, with "N passed, N failed" at the end.
 test_kernel() {
 	local name=$1 out
 	export O FRAGMENT=$work/$name.config LEAVE_OUT=${LEAVE_OUT-test-oom.sh}
@@ -75,7 +75,7 @@ test_kernel() {
 	out=$("$repo/dev/kernel.sh") || return 1
 	TESTS=${TESTS:-} "$repo/dev/selftest.sh" >"$work/$name.selftests" 2>&1 || true
 	cat "$work/$name.selftests"
-	# KUnit's tests have run before the machine came up.
+	# The kernel has run the KUnit tests while it booted.
 	"$(tree_dir)/tools/testing/kunit/kunit.py" parse "$out/selftests/results/dmesg-1-1" >"$work/$name.kunit" || true
 	sed 's/\x1b\[[0-9;]*m//g' "$work/$name.kunit" >"$work/$name.kunit.plain"
 	grep -E '\[(PASSED|FAILED|CRASHED)\]|Testing complete' "$work/$name.kunit.plain" || true

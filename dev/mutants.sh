@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Break the rules of live patching in every way that cargo-mutants knows, one at
-# a time, and see that a user-space test notices.  Takes half an hour.  Before that,
-# break the core in C, one line at a time, and see that it does not live through the same
-# histories as the rules any more.
+# First break the C core, one line at a time, and check that the comparison of random
+# histories finds each difference from the rules.  Then break the rules of live patching
+# in every way that cargo-mutants knows, one at a time, and check that a user-space test
+# fails each time.  This takes half an hour.
 #
-# MUTANTS='...' are further arguments for cargo mutants, such as
-# '--re transition.rs' or '--shard 0/4'.
+# MUTANTS='...' has further arguments for cargo mutants, such as '--re transition.rs' or
+# '--shard 0/4'.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -19,7 +19,7 @@ if [ ! -x "$tools/bin/cargo-mutants" ]; then
 		"$cargo" install --locked --root "$tools" cargo-mutants --version 27.1.0
 fi
 
-# The core in C: file | what sed does to it.
+# The changes to the C core: file | sed command.
 mutations='
 core.c|s/if (patch->replace) {/if (0) {/
 core.c|s/^\t\t\tklp_unpatch_object(obj);/;/
@@ -44,7 +44,7 @@ cp -r "$base/kernel/livepatch" "$broken/kernel/"
 cp "$base"/include/linux/livepatch*.h "$broken/include/linux/"
 ln -s "$base/tools" "$broken/tools"
 
-# lives TREE: the cores live the same histories; the status is cargo'"'"'s.
+# lives TREE: compare the cores in random histories; the status is that of cargo.
 lives() {
 	KLP_TREE=$1 CARGO_TARGET_DIR=$cache/userland "$cargo" test -q --manifest-path "$repo/tools/testing/livepatch/Cargo.toml" \
 		-p livepatch-versus >"$cache/log/versus" 2>&1
@@ -68,8 +68,8 @@ while IFS='|' read -r file mutation; do
 	cp "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file"
 done <<<"$mutations"
 
-# cargo-mutants leaves files outside of the workspace alone.  So it is given a
-# copy in which the workspace is the root and the rules are inside.
+# cargo-mutants does not mutate files outside of the workspace.  So it gets a copy in
+# which the workspace is the root and the rules are inside.
 work=$cache/mutants
 workspace=tools/testing/livepatch
 rm -rf "$work/tree" "$work/mutants.out"
@@ -90,7 +90,8 @@ PATH=$tools/bin:$(dirname "$cargo"):$PATH CARGO_TARGET_DIR=$work/target RUST_BAC
 	"$cargo" mutants --config "$workspace/mutants.toml" --package livepatch-engine --output "$work" --colors never \
 	${MUTANTS:-} || status=$?
 
-# 2: some are not noticed; 3: some do not end, which is noticed.
+# 2: no test has failed with some mutants; 3: tests of some mutants did not end, which
+# counts as a failure of the test.
 outcomes=$work/mutants.out
 case $status in
 0 | 2 | 3) ;;

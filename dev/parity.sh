@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compare the two cores, seen from outside: their builds, and one tour of every
-# feature and every error (dev/guest/parity.sh) that each of them makes.  After each
-# step, the error, the kernel's messages, sysfs, ftrace's redirections, the modules
-# and the effect must be the same.  A step that differs is shown as a diff.  The last
-# line is "N passed, N failed".
+# Compare the two cores, seen from outside: their builds, and a tour of every feature
+# and every error (dev/guest/parity.sh), which runs on each core.  After each step, the
+# error, the kernel's messages, sysfs, ftrace's redirections, the modules and the effect
+# must be the same.  The script shows a step that differs as a diff.  The last line is
+# "N passed, N failed".
 #
 #   dev/parity.sh    TOURS='...' CORES='...'
 #
-# TOURS makes only some parts of the tour; their names are in dev/guest/parity.sh.
-# CORES='rust' compares with the last recording of the other core, which saves time
-# after a change to one core.
+# TOURS selects parts of the tour; their names are in dev/guest/parity.sh.  CORES='rust'
+# runs the tour on one core and compares it with the last recording of the other, which
+# saves time after a change to one core.
 #
 # The tour leaves out the one difference that callers see: a pre-patch callback that
 # returns a positive number (see README.md).
@@ -27,7 +27,7 @@ for core in c rust; do
 	build[$core]=$(CORE=$core "$repo/dev/kernel.sh")
 done
 
-# compare WHAT [ARGUMENT...]: print the differences, and leave the counts to the end.
+# compare PART [ARGUMENT...]: print the differences.  The counts follow at the end.
 compare() {
 	local log=${build[rust]}/log/parity-$1
 	"$repo/dev/parity/compare.py" "$1" "${build[c]}" "${build[rust]}" "${@:2}" >"$log" || true

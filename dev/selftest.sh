@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run upstream's livepatch selftests, unmodified, and this project's, in
-# virtual machines.  Each case is one test; so is a log without a report of the
+# Run upstream's livepatch selftests, unmodified, and this project's, in virtual
+# machines.  Each case is one test.  One more test is that the log has no report of the
 # kernel's own checks.  The last line is "N passed, N failed".
 #
 #   dev/selftest.sh           TESTS='test-livepatch.sh ...', by default all;
@@ -13,19 +13,19 @@
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
-# Those of the tree: the build directory may have some that are gone.
+# Take the scripts of the tree: the build directory may have some that were removed.
 available=$(tree_dir)/tools/testing/selftests/livepatch
 [ -d "$available" ] || die "there are no selftests in $available" "make kernel CORE=$CORE DEBUG=$DEBUG"
 if [ "$CORE" = c ]; then
-	# The C core has no tracepoints, notifies nobody, does not jump past the handler, and
-	# frees code that tasks are in.
+	# The C core has no tracepoints and sends no notifications, its functions do not jump
+	# past the handler, and it frees code while tasks are in it.
 	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-notify.sh test-jump.sh test-jump-oom.sh test-jump-users.sh"
 	LEAVE_OUT+=" test-exiting.sh test-leave.sh"
 fi
 for script in ${LEAVE_OUT:-}; do
 	[ -f "$available/$script" ] || die "LEAVE_OUT names $script, which is not in $available" "correct the name, or remove it"
 done
-# A foreign architecture may not have all that they need.
+# A foreign architecture may lack something that a script needs.
 out=$(kernel_build)
 arch_left_out+=$'\n'
 if [ -n "$foreign" ] && [ -f "$out/vmlinux" ] && [ ! -x "$out/selftests/livepatch/klpctl" ]; then
@@ -47,8 +47,8 @@ all_scripts() {
 }
 read -ra scripts <<<"${TESTS:-$(all_scripts)}"
 
-# Each machine takes the next script that none has taken.  One thread emulates all CPUs of
-# a machine, so that there is a machine for each CPU of the host, but no more than 2.
+# Each machine takes the next script that no machine has taken.  One thread emulates all
+# CPUs of a machine, so this starts one machine for each CPU of the host, at most 2.
 machines=${MACHINES:-$(($(nproc) < 2 ? 1 : 2))}
 [[ "$machines" =~ ^[1-9]$ ]] || die "MACHINES=$machines: not understood" "a number from 1 to 9"
 [ "$machines" -le "${#scripts[@]}" ] || machines=${#scripts[@]}
@@ -66,8 +66,9 @@ rm -rf "$results"
 mkdir -p "$results"
 mkdir "$results/taken"
 
-# A machine that a failed script has left livepatches in ends, and another takes its place.
-# All of the log is judged, and some thousand failed attempts write a lot.
+# in_vm MACHINE: run scripts in a virtual machine.  The machine ends if a failed script has
+# left livepatches in it, and then another one takes its place.  The judge reads the whole
+# log, which is long after some thousand failed attempts.
 in_vm() {
 	local output=$results/output-$1 boot=0
 	: >"$output"

@@ -19,18 +19,18 @@ checks=$(work_dir)/series/log
 mkdir -p "$checks"
 
 patches=$("$repo/dev/series.sh" | tail -n 1)
-# The series is written and proved: that is one test.
+# Writing and proving the series is one test.
 count 1 0
 series=$(work_dir)/series
 tree=$(tree_dir)
 mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort)
 
 # The check "maintainers" replaces the warning that MAINTAINERS may need updating.
-# machine.h has the kernel's own macros, as little of each as will do.
+# machine.h defines the kernel's own macros, reduced to the parts that the core needs.
 checkpatch() {
 	local ignore=FILE_PATH_CHANGES
 	[ "${SIGNOFF:-0}" = 1 ] || ignore+=,MISSING_SIGN_OFF
-	# Without a history, no commit is known that a patch names.
+	# Without a history, checkpatch cannot know the commits that a patch names.
 	is_clone "$("$repo/dev/lib/base.sh")" || ignore+=,UNKNOWN_COMMIT_ID
 	(cd "$tree" && scripts/checkpatch.pl --strict --terse --showfile --no-summary \
 		--ignore "$ignore" "$1") | grep -v '^tools/testing/livepatch/versus/include/machine\.h:' || true

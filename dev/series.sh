@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Write the patch series: series/commits/ says which files go into which commit, and
+# Write the patch series: series/commits/ lists the files of each commit, and
 # series/cover is the cover letter.  git am proves that the base and the mails make the
 # tree that dev/tree.sh composes.  The last line is the directory of the mails.
 #
 #   dev/series.sh            SIGNOFF=1  ASSISTED_BY='TOOL...'  REROLL=2  KDIR=path
-#                            SERIES=fixes writes the fixes for the core in C, of
+#                            SERIES=fixes writes the fixes for the C core, of
 #                            series/fixes/
 #
-# The writer is the Python package in dev/series/; here are its settings.
+# The Python package in dev/series/ writes the series; this script gives its settings.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"

@@ -18,19 +18,19 @@ cd "$tree"
 ours() {
 	(cd "$repo" && find Documentation include kernel rust samples scripts tools -type f -name "$1" 2>/dev/null) || true
 }
-# machine.h has the kernel's own macros, as little of each as will do.
+# machine.h defines the kernel's own macros, reduced to the parts that the core needs.
 mapfile -t c_files < <(ours '*.[ch]' | grep -vx tools/testing/livepatch/versus/include/machine.h)
 mapfile -t rust_files < <(ours '*.rs')
 mapfile -t scripts < <(ours '*.sh')
 
 checkpatch() {
-	# A new file wants a MAINTAINERS entry in its own patch: make series has that.
-	# The kernel has names like Elf_Shdr.
+	# checkpatch wants a MAINTAINERS entry for a new file: make series has those.  The
+	# kernel has names like Elf_Shdr.
 	scripts/checkpatch.pl --strict --terse --no-summary --showfile \
 		--ignore FILE_PATH_CHANGES,CAMELCASE -f "$@"
 }
 
-# Tests of the kernel's compiler front ends, in a build directory that makes no kernel.
+# Configure a build directory for the kernel's compiler checks, which builds no kernel.
 configure() {
 	mapfile -t fragments < <(arch_fragments rust)
 	cat "${fragments[@]}" "$repo/dev/config/style.config" >"$out/wanted.new"
@@ -41,7 +41,7 @@ configure() {
 }
 run_logged "preparing the lints" "$out/log/prepare" configure
 
-# Compilers print more than warnings; keep warnings and errors.
+# warnings_of TARGET...: make the targets, and print only warnings and errors.
 warnings_of() {
 	local log=$out/log/make
 	if ! "${kmake[@]}" -C "$tree" O="$out" "$@" >"$log" 2>&1; then
@@ -80,8 +80,8 @@ core_documentation() {
 }
 htmldocs() {
 	local log=$out/log/htmldocs.make python
-	# Sphinx's own interpreter: another in PATH need not have it. And not with
-	# our RUSTDOC: the kernel's script takes it for an argument of its own.
+	# Use Sphinx's own interpreter: another one in PATH may not have Sphinx.  Do not pass
+	# our RUSTDOC: the kernel's script takes it for one of its own arguments.
 	python=$(sed -n '1s/^#! *//p' "$(command -v sphinx-build)")
 	if ! make -C "$tree" O="$out" PYTHON3="$python" htmldocs SPHINXDIRS=livepatch >"$log" 2>&1; then
 		tail -n 40 "$log"
@@ -119,7 +119,7 @@ check "checkpatch --strict, Rust" checkpatch "${rust_files[@]}"
 check "checkpatch --strict, scripts" checkpatch "${scripts[@]}"
 check "kernel-doc" scripts/kernel-doc -none -Wall "${c_files[@]}"
 check "W=1" extra_warnings
-# Releases up to 0.6.4 cannot parse this kernel's headers, which it can tell.
+# sparse up to 0.6.4 cannot parse this kernel's headers.  The kernel's script knows that.
 if [ "$(scripts/checker-valid.sh sparse 2>/dev/null)" = 1 ]; then
 	check "sparse" sparse_warnings
 else

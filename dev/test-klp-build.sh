@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Upstream's scripts/livepatch/klp-build, unmodified, turns the source patches
-# in dev/klp-build/ into one livepatch for the kernel that CORE and DEBUG select;
-# that livepatch is then used there.  Each check is one test; the last line is
+# Let upstream's scripts/livepatch/klp-build, unmodified, turn the source patches in
+# dev/klp-build/ into one livepatch for the kernel that CORE and DEBUG select, and use
+# that livepatch in this kernel.  Each check is one test; the last line is
 # "N passed, N failed".
 #
-# klp-build works only in a source tree that is built in place, and builds it
-# twice.  It has a copy of the composed tree for that; as long as that copy stays
-# as it is, klp-build builds only the files that the patches change.
+# klp-build works only in a source tree that is built in place, and builds it twice.  So
+# it gets a copy of the composed tree.  While that copy does not change, klp-build builds
+# only the files that the patches change.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -24,8 +24,8 @@ output=$work/output
 mkdir -p "$tree" "$work/log"
 set_kmake
 
-# klp-build keeps the original kernel.  Its sources are still in the tree, unless one
-# of the checks below finds a change, or this script is interrupted.
+# klp-build keeps the original kernel.  That kernel is current unless one of the checks
+# below finds a change of the sources, or this script is interrupted.
 made=$work/original-is-current
 current=1
 [ -f "$made" ] || current=
@@ -34,7 +34,7 @@ rm -f "$made"
 say "bringing klp-build's tree up to date"
 (cd "$(tree_dir)" && find . ! -type d ! -name '*.pyc' -printf '%P\n' | sort) >"$work/sources.new"
 {
-	# Without --times: make must see that klp-build has patched and reverted a file.
+	# Do not use --times: make must see that klp-build has patched and reverted a file.
 	rsync -l --perms --checksum --itemize-changes --files-from="$work/sources.new" "$(tree_dir)/" "$tree/"
 	if [ -f "$work/sources" ]; then
 		comm -23 "$work/sources" "$work/sources.new" | while IFS= read -r file; do
@@ -46,7 +46,7 @@ say "bringing klp-build's tree up to date"
 [ ! -s "$work/changes" ] || current=
 mv "$work/sources.new" "$work/sources"
 
-# An objtool from before libxxhash-dev was there, which klp-build refuses.
+# klp-build refuses an objtool that was built without libxxhash-dev.
 if [[ $("$tree/tools/objtool/objtool" klp 2>&1) == *"not implemented"* ]]; then
 	run_logged "cleaning objtool" "$work/log/objtool" "${kmake[@]}" -C "$tree" objtool_clean
 fi
@@ -92,7 +92,7 @@ readelf -sW "$module" >"$work/symbols"
 {
 	echo "# klp-build.sh"
 	check "klp-build makes a livepatch of source patches" test -s "$module"
-	# Without these, the checks in the machine would prove nothing.
+	# Without relocations, the checks in the machine would prove nothing.
 	for object in vmlinux kobject_example; do
 		check "the livepatch has relocations for $object" grep -q " \.klp\.rela\.$object\." "$work/sections"
 	done

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every test that CI runs, one suite after the other.  Each suite ends with
-# "N passed, N failed"; the last line here is their sum.  The results are kept for
-# the cover letter of make series.
+# Run all tests that CI runs, one suite after the other.  Each suite ends with
+# "N passed, N failed"; the last line here is their sum.  The script keeps the results
+# for the cover letter of make series.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -51,7 +51,7 @@ one() {
 suite "tool chain" one "$repo/dev/toolchain.sh"
 suite "scripts" "$repo/dev/test/scripts.sh"
 suite "style" "$repo/dev/style.sh"
-# This series is not sent, but needs an author all the same.
+# The series needs an author, although it is not sent.
 suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
 	GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
 suite "userland" "$repo/dev/userland.sh"
@@ -65,7 +65,8 @@ suite "demo" one "$repo/dev/demo.sh"
 suite "wrong livepatches" "$repo/dev/test/rust-wrong.sh"
 suite "first livepatch in Rust" "$repo/dev/test/rust-guide.sh"
 suite "installed selftests" env CORE=rust DEBUG=1 TESTS= "$repo/dev/test/installed.sh"
-# Left out: test-oom.sh makes every allocation fail once in turn, for a quarter of an hour.
+# test-oom.sh is left out: it lets every allocation fail once in turn, for a quarter of an
+# hour.
 suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT=test-oom.sh "$repo/dev/selftest.sh"
 
 {

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Provide the tool chain: install missing packages, leave others alone, and name
-# each with the reason that it is needed.  Without root, print the commands that
-# would install them, and exit with status 1.
+# Provide the tool chain: install missing packages, leave others alone, and print each
+# missing one with the reason for which it is needed.  Without root, print the commands
+# that would install them, and exit with status 1.
 #
 #   dev/toolchain.sh            for the kernel, of the architecture ARCH
 #   dev/toolchain.sh klp-build  for the kernel and upstream's klp-build
@@ -15,8 +15,8 @@
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
-# What must be there | Debian package | what for.  A path is looked for as a
-# file, a word as a command, KIND:NAME by "have" below.
+# Required item | Debian package | purpose.  A path is a file, a word is a command, and
+# "have" below checks KIND:NAME.
 needs='
 gcc|gcc|compiles the kernel
 make|make|drives the build
@@ -87,7 +87,8 @@ series) kernel='' needs=$needs_of_series ;;
 *) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|series]" ;;
 esac
 
-# libclang itself: libclang-cpp.so, which much else brings along, is not it.
+# have_libclang: libclang itself is there.  libclang-cpp.so, which many packages install,
+# is another library.
 have_libclang() {
 	local pattern
 	for pattern in libclang.so libclang.so.'[0-9]*' libclang-'[0-9]*'.so; do
@@ -119,7 +120,7 @@ candidate() {
 	apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ { print $2 }' | sed 's/^[0-9]*://; s/[+~-].*//'
 }
 
-# The Rust packages: Debian 12 has a current compiler under names of its own.
+# Find the Rust packages: Debian 12 has a current compiler under other names.
 rust_flavour() {
 	local web
 	web=$(candidate rustc-web)
@@ -210,7 +211,7 @@ if [ -z "$foreign" ] && [ ! -x "$venv/bin/vng" ]; then
 		rm -rf "$venv"
 fi
 
-# That bindgen is there says little: it loads libclang when it runs.
+# Run bindgen: it may be installed and fail, because it loads libclang when it runs.
 header=$(mktemp --suffix=.h)
 trap 'rm -f "$header"' EXIT
 echo 'struct probe { int field; };' >"$header"

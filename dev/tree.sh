@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compose the kernel tree: the base, this repository's in-tree folders laid
-# over it, and the diffs under series/diffs/ applied.  Only files whose content
-# changed are touched, so builds stay incremental.  Prints the tree's path.
+# Compose the kernel tree: copy this repository's in-tree directories over the base, and
+# apply the diffs under series/diffs/.  The script writes only files with a changed
+# content, so builds stay incremental.  It prints the tree's path.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -15,9 +15,9 @@ stage=$work/stage
 manifest=$work/composed
 mkdir -p "$work"
 
-# copy_base: the base, as its owner has it now, without the leftovers of builds.
+# copy_base: copy the base in its present state, without the leftovers of builds.
 copy_base() {
-	# Composed files are the stage's business, below: copied from the base each
+	# The stage, below, provides composed files.  If this copied them from the base each
 	# time, they would look changed to every build.
 	touch "$manifest"
 	sed 's|^|/|' "$manifest" >"$work/exclude"
@@ -25,13 +25,14 @@ copy_base() {
 		git -C "$base" ls-files -z --cached | rsync -a --exclude-from="$work/exclude" --delete-missing-args --from0 --files-from=- \
 			"$base/" "$tree/"
 	else
-		# Quiet: it would say of folders that are ours that it does not delete them.
+		# Quiet: rsync would report our directories as ones that it does not delete.
 		rsync -aq --delete --exclude-from="$work/exclude" --exclude=.git "${base_leftovers[@]/#/--exclude=}" \
 			"$base/" "$tree/"
 	fi
 }
 
-# The packaged base never changes once unpacked; a developer's may, at any time.
+# The packaged base does not change after it was unpacked.  A developer's base may change
+# at any time.
 if [ ! -f "$work/base-copied" ] || [ -n "${KDIR:-}" ]; then
 	[ -f "$work/base-copied" ] || say "copying the base into the composed tree (half a minute)"
 	rm -f "$work/base-copied"
@@ -40,7 +41,7 @@ if [ ! -f "$work/base-copied" ] || [ -n "${KDIR:-}" ]; then
 	kernel_version "$base" >"$work/base-copied"
 fi
 
-# Stage the files that differ from the base, whole, then sync by content.
+# Stage the whole files that differ from the base, then sync them by content.
 rm -rf "$stage"
 mkdir -p "$stage"
 cd "$repo"
@@ -61,7 +62,7 @@ while IFS= read -r -d '' diff; do
 	fi
 done < <(series_diffs)
 
-# Files that an earlier composition changed and this one does not: back to the base.
+# Restore files that an earlier composition changed and this one does not.
 find "$stage" -type f -printf '%P\n' | sort >"$manifest.new"
 if [ -f "$manifest" ]; then
 	comm -23 "$manifest" "$manifest.new" | while IFS= read -r file; do
@@ -72,7 +73,7 @@ if [ -f "$manifest" ]; then
 		fi
 	done
 fi
-# Union first: an interruption between the two steps must forget no file.
+# Write the union first, so that an interruption between the two steps loses no file.
 sort -u "$manifest" "$manifest.new" -o "$manifest" 2>/dev/null || cp "$manifest.new" "$manifest"
 rsync -r --checksum --perms "$stage/" "$tree/"
 mv "$manifest.new" "$manifest"

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run tests of upstream's for what shares functions with live patching, unmodified,
-# in a kernel of their own: of BPF's tests livepatch_trampoline, and those of ftrace
-# twice, alone and with a livepatch.  That livepatch is settled, so that its function
-# jumps, and is looked at all the time.  Each test is one test here; so is a log
-# without a report of the kernel.  A test that could not be run is named, with the
-# reason, and not counted.  The last line is "N passed, N failed".
+# Run upstream's tests of the users of ftrace that share functions with live patching,
+# unmodified, in their own kernel: BPF's test livepatch_trampoline, and the tests of
+# ftrace twice, alone and with a livepatch.  That livepatch is settled, so that its
+# function jumps, and the script checks it all the time.  Each of these tests is one test
+# here.  One more test is that the log has no report of the kernel.  The script prints a
+# test that could not run, with the reason, and does not count it.  The last line is
+# "N passed, N failed".
 #
 #   dev/upstream.sh           TESTS='livepatch_trampoline kprobe ftrace/func_hotplug.tc',
 #                             the test of BPF and files or directories in
@@ -27,7 +28,7 @@ bpf=livepatch_trampoline
 available=$(tree_dir)/tools/testing/selftests/ftrace/test.d
 [ -d "$available" ] || die "there are no tests of ftrace in $available" "make tree"
 
-# tests_in NAME: the files of that name, or in the directory of that name.
+# tests_in NAME: print the test of that name, or the tests in the directory of that name.
 tests_in() {
 	(cd "$available" && find "./$1" -name '*.tc' 2>/dev/null | sed 's|^\./||; s|^\./||' | LC_ALL=C sort) || true
 }
@@ -41,7 +42,7 @@ while IFS='|' read -r name why; do
 	not_run+=("$name: $why")
 done <<<"$left_out"
 
-# Whoever asks for a test by its name gets it.
+# A test that TESTS names runs even if it is left out by default.
 tests=() with_bpf=
 if [ -z "${TESTS:-}" ]; then
 	with_bpf=1
@@ -78,8 +79,8 @@ results=$out/upstream
 rm -rf "$results"
 mkdir -p "$results"
 
-# test_progs, of which the makefile builds as many tests as it finds: it has a copy of
-# its directory, with one.
+# Build test_progs.  Its makefile builds all tests that it finds, so it gets a copy of its
+# directory with one test.
 selftests=tools/testing/selftests
 programs=$O/bpf
 build_bpf() {
@@ -90,14 +91,14 @@ build_bpf() {
 			include/uapi kernel/bpf/disasm.[ch] scripts/bpf_doc.py tools/{arch,bpf,build,include,lib,scripts} \
 			$selftests/{bpf,lib.mk} "$source/" &&
 		rsync -a --relative $selftests/bpf/prog{_test,}s/$bpf.c "$source/")
-	# What is set to nothing, but for O, belongs to other tests.
+	# Empty variables other than O disable parts that belong to other tests.
 	make -j"$(nproc)" --no-print-directory -C "$source/$selftests/bpf" O= OUTPUT="$programs/output" \
 		CLANG=clang-19 LLVM_STRIP=llvm-strip-19 VMLINUX_BTF="$out/vmlinux" SKIP_{LLVM,LIBBFD,CRYPTO,DOCS}=1 \
 		{LINKED_SKELS,LSKELS,LSKELS_EXTRA,LSKELS_SIGNED,LIBARENA_SKEL,LIBARENA_ASAN_SKEL,TRUNNER_EXTRA_FILES}= \
 		test_progs
 }
 
-# ftracetest has a copy, too: it needs a program, and modules where modprobe finds them.
+# ftracetest gets a copy, too: it needs a program, and modules where modprobe finds them.
 build_ftrace() {
 	rsync -a "$tree/$selftests/ftrace" "$out/selftests/"
 	gcc -O2 -o "$out/selftests/ftrace/poll" "$out/selftests/ftrace/poll.c"
@@ -114,7 +115,7 @@ set_kmake
 names=() machines=()
 trap 'kill "${machines[@]}" 2>/dev/null || true' EXIT
 
-# start NAME ARGUMENT...: one more machine.
+# start NAME ARGUMENT...: start a machine.
 start() {
 	local name=$1 command
 	shift

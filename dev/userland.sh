@@ -18,7 +18,7 @@ log=$cache/log/userland
 mkdir -p "$cache/log"
 
 export CARGO_TARGET_DIR=$cache/userland
-# The core in C, which is compiled as it is there, for the histories that both cores live.
+# The tree with the C core, which the comparison of random histories compiles.
 KLP_TREE=$("$repo/dev/lib/base.sh")
 export KLP_TREE
 test=("$cargo" test --manifest-path "$repo/tools/testing/livepatch/Cargo.toml")

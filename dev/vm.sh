@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Boot the kernel that CORE, DEBUG and ARCH select, as built, and run a command in it
-# as root, in this repository's directory.  $KBUILD is the build directory and
-# $KTREE the composed tree.  The output and the exit status are the command's.
+# Boot the kernel that CORE, DEBUG and ARCH select, as built, and run a command in it as
+# root, in this repository's directory.  There $KBUILD is the build directory and $KTREE
+# the composed tree.  The script has the output and the exit status of the command.
 #
 #   dev/vm.sh COMMAND        CPUS=2 MEM=2G QEMU_OPTS= TIMEOUT=7200 DMESG=file
 #
-# TIMEOUT is in seconds, and ends a machine that hangs.  It is not there to find
-# out how fast the host is.
+# TIMEOUT is in seconds, and ends a machine that hangs.  It does not measure how fast the
+# host is.
 #
-# The machine's own files are the guest's, read-only.  A guest of a foreign
-# architecture has the files that dev/lib/root.sh provides, and of this machine's the
-# repository and the composed tree.  Two directories are shared for writing: the build
-# directory and $SHARE, a scratch directory of the run.
+# The guest uses the host's own files, read-only.  A guest of a foreign architecture uses
+# the files that dev/lib/root.sh provides, and from the host the repository and the
+# composed tree.  The guest can write to two directories: the build directory and $SHARE,
+# a scratch directory of the run.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -31,13 +31,13 @@ else
 fi
 
 share=$(mktemp -d "$cache/vm.XXXXXX")
-# Where the guest has it.
+# The path of the scratch directory in the guest.
 guest_share=$share
 [ -z "$foreign" ] || guest_share=/mnt
 machine_pid=
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
-	# The machine is a process group of its own: nothing of it may outlive this.
+	# The machine is a separate process group.  No process of it may survive this script.
 	[ -z "$machine_pid" ] || kill -KILL -- "-$machine_pid" 2>/dev/null || true
 	rm -rf "$share"
 }
@@ -45,7 +45,8 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 touch "$share/output"
 
-# /dev/kvm opens on machines whose CPU cannot do it, and then nothing boots.
+# On some machines /dev/kvm can be opened although the CPU has no KVM.  No kernel boots
+# with it.
 kvm=--disable-kvm
 if [ -z "$foreign" ] && [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then
 	kvm=
@@ -57,8 +58,8 @@ fi
 	echo 'echo 300 2>/dev/null >/proc/sys/kernel/hung_task_timeout_secs'
 	echo 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null'
 	printf 'cd %q || exit 1\n' "$repo"
-	# Not KDIR, which is the base here.  Upstream's selftests take it for the build
-	# directory: the scripts in dev/guest/ that run them set it.
+	# Do not export KDIR, which is the base here.  For upstream's selftests it is the
+	# build directory: the scripts in dev/guest/ that run them set it.
 	printf 'export KBUILD=%q KTREE=%q SHARE=%q\n' "$out" "$(tree_dir)" "$guest_share"
 	printf 'export PATH=%q:$PATH HOME=/root\n' /usr/sbin:/sbin
 	printf '(\n%s\n) </dev/null >"$SHARE/output" 2>&1\n' "$1"
@@ -67,17 +68,16 @@ fi
 chmod +x "$share/run"
 
 read -ra qemu_opts <<<"${QEMU_OPTS:-}"
-# One thread emulates all CPUs.  With a thread for each, QEMU 7.2 lets one CPU
-# translate code that another is rewriting, and the kernel dies of an int3 that
-# is gone from memory already.  ftrace rewrites code in every kernel, and
-# dev/machine.sh shows whether it can.  QEMU takes the first accelerator it is
-# given, and refuses one beside an accel= of -machine: leave a choice in
-# QEMU_OPTS alone.
+# One thread emulates all CPUs.  With a thread for each CPU, QEMU 7.2 lets one CPU
+# translate code that another CPU is rewriting, and the kernel dies of an int3 that is no
+# longer in memory.  ftrace rewrites code in every kernel, and dev/machine.sh shows
+# whether the machine allows that.  QEMU takes the first accelerator of its options, and
+# refuses one beside an accel= of -machine: do not override a choice in QEMU_OPTS.
 if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && [[ "${QEMU_OPTS:-}" != *accel* ]]; then
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
-# A host that is busy with other things is no fault of the kernel's: the kernel's
-# checks wait longer before they call a task hung, or a grace period stalled.
+# The host may be busy with other work.  So the kernel's checks wait longer before they
+# report a hung task or a stalled grace period.
 append="panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 ${APPEND:-}"
 
 # virtme-ng boots kernels of this machine's architecture.
@@ -88,15 +88,15 @@ native() {
 		${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} --verbose -- "$share/run")
 }
 
-# share NAME PATH [OPTION]: one more directory for the guest.
+# share NAME PATH [OPTION]: share a directory with the guest.
 share() {
 	command+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap${3:+,$3}"
 		-device "virtio-9p-$virtio,fsdev=$1,mount_tag=$1")
 }
 
-# virtme-ng does not know all architectures, and with a root of another machine it
-# shares nothing else for reading.  A foreign kernel boots from its root, which is
-# read-only, and begins with dev/guest/init.sh.
+# virtme-ng does not know all architectures.  With the root of another machine it shares
+# no other directory for reading.  So QEMU boots a foreign kernel from its root, which is
+# read-only, and dev/guest/init.sh is the first process.
 foreign() {
 	local i directories=("$repo" "$(tree_dir)" "$out")
 	command=("${machine[@]}" -kernel "$out/$image" -smp "${CPUS:-2}" -m "${MEM:-2G}"
@@ -106,7 +106,7 @@ foreign() {
 	share share "$share"
 	cp "$repo/dev/guest/init.sh" "$share/init"
 	for i in "${!directories[@]}"; do
-		# They have the same paths in the guest; the root has the mount points.
+		# The directories have the same paths in the guest; the root has mount points.
 		mkdir -p "$root/${directories[i]}"
 		printf 'share%s %s\n' "$i" "${directories[i]}" >>"$share/mounts"
 		if [ "${directories[i]}" = "$out" ]; then
@@ -130,8 +130,8 @@ fi
 PATH=$venv/bin:$PATH setsid timeout --kill-after=10 "${TIMEOUT:-7200}" "${command[@]}" \
 	</dev/null >"$share/console" 2>&1 &
 machine_pid=$!
-# tail shows the output as the command writes it, and ends by itself after it has
-# read the last of it.
+# tail shows the output while the command writes it, and ends by itself after it has
+# shown the last line.
 tail -n +1 -f -s 0.2 --pid="$machine_pid" "$share/output" &
 tail=$!
 wait "$machine_pid" || true

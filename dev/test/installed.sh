@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Install the selftests as a CI system does, and run some of them where there is neither
-# the source nor the build directory.  Each script is one test.  The last line is
+# Install the selftests as a CI system does, and run some of them on a machine without the
+# source and without the build directory.  Each script is one test.  The last line is
 # "N passed, N failed".
 #
 #   dev/test/installed.sh     TESTS='test-sysfs.sh ...'
@@ -11,7 +11,7 @@
 . "$(dirname "$0")/../lib/lib.sh"
 
 native_only
-# One of upstream's, and two that need more than their modules.
+# Run one of upstream's scripts, and two that need more than their modules.
 read -ra tests <<<"${TESTS:-test-sysfs.sh test-samples.sh test-klpctl.sh}"
 
 out=$("$repo/dev/kernel.sh")
@@ -19,7 +19,8 @@ tree=$(tree_dir)
 set_kmake
 installed=$out/installed
 
-# The makefile builds the modules beside their source, which is not to be in the tree.
+# The makefile builds the modules in the directory of their source.  So use a copy, to
+# keep build results out of the tree.
 install_all() {
 	local source=$installed/source
 	rm -rf "$installed"
@@ -38,6 +39,6 @@ cat "$installed/output"
 for test in "${tests[@]}"; do
 	check "installed: $test" grep -qE "^ok [0-9]+ selftests: livepatch: $test$" "$installed/output"
 done
-# Upstream's scripts say nothing of their cases.
+# Upstream's scripts do not print these lines.
 check "installed: a line for each case" grep -qE '^# ok [0-9]+ ' "$installed/output"
 totals

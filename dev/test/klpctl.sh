@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# klpctl's lints and its tests on trees made by hand; those in the kernel are among
-# the selftests.  The last line is "N passed, N failed".
+# Run klpctl's lints, and its tests on trees that are made by hand.  The selftests have the
+# tests of klpctl in a kernel.  The last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -15,7 +15,7 @@ mkdir -p "$checks"
 klpctl=(make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$out/" RUSTC="$rustc"
 	RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver")
 
-# A page with mistakes is formatted all the same, and complained of.
+# man formats a page with mistakes all the same, and prints warnings.
 manual_page() {
 	! man --warnings -E UTF-8 -l "$repo/tools/livepatch/klpctl.8" 2>&1 >/dev/null | grep .
 }

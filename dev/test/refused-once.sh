@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A module that is refused once, after a livepatch's relocations of it have been
-# written, can be loaded the next time.  The livepatch is one that no compiler
-# makes, so that this is none of the selftests.  With CORE=c it fails: that core leaves
-# the relocations written.  With CORE=c FIXES=1 it passes: series/fixes mends that.
-# The last line is "N passed, N failed".
+# Test that a module can be loaded after a livepatch has refused it once, after the core has
+# written the livepatch's relocations for the module.  No compiler makes such a livepatch,
+# so this is no selftest.  With CORE=c the test fails, because that core does not clear the
+# relocations.  With CORE=c FIXES=1 it passes, because series/fixes corrects that.  The
+# last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

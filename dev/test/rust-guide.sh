@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Follow Documentation/livepatch/rust-api.rst to the letter, in the virtual
-# machine: from an empty directory to a livepatch that is applied, and back.
-# The last line is "N passed, N failed".
+# Run the commands of Documentation/livepatch/rust-api.rst in the virtual machine: from an
+# empty directory to a livepatch that is applied, and back.  The last line is
+# "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

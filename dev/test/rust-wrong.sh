@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches in Rust that must not compile, against the kernel as built.
+# Test that the kernel, as built, rejects livepatches in Rust that must not compile.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests of the scripts themselves: their messages and their exit status when
-# something is wrong, and the unit tests of those in Python.  Needs the base, and
-# builds nothing.  The last line is "N passed, N failed".
+# Test the scripts themselves: their messages and their exit status after errors, and the
+# unit tests of the Python scripts.  This needs the base, and builds nothing.  The last
+# line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -11,7 +11,7 @@
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# expect NAME STATUS TEXT COMMAND...: COMMAND exits with STATUS and says TEXT.
+# expect NAME STATUS TEXT COMMAND...: COMMAND exits with STATUS and prints TEXT.
 expect() {
 	local name=$1 wanted=$2 text=$3 status=0 output
 	shift 3
@@ -148,7 +148,7 @@ expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug
 for script in bench parity test test-klp-build upstream; do
 	expect "$script: on x86_64 alone" 1 "$script.sh is for x86_64 alone" env ARCH=arm64 "$repo/dev/$script.sh"
 done
-# facts ARCH CODE: what a script knows that has sourced lib.sh.
+# facts ARCH CODE: run CODE in a shell that has sourced lib.sh for ARCH.
 facts() {
 	ARCH=$1 bash -c '. "$1/dev/lib/lib.sh"; eval "$2"' "$repo/dev/facts" "$repo" "$2"
 }
@@ -168,7 +168,7 @@ expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=v
 expect "user-space tests, not asked for clearly" 1 "DEEP=2: not understood" env DEEP=2 "$repo/dev/userland.sh"
 expect "tools for nothing known" 1 "garden: no such set of tools" "$repo/dev/toolchain.sh" garden
 
-# small_base FOLDER: a base so small that composing takes no time.
+# small_base DIRECTORY: make a base so small that composing takes no time.
 small_base() {
 	local diff file
 	install -D "$base/Makefile" "$1/Makefile"
@@ -242,7 +242,7 @@ sed -i 's/core.o patch.o/gone.o patch.o/' "$small/kernel/livepatch/Makefile"
 expect "a diff that does not apply names the file" 1 "file: kernel/livepatch/Makefile" compose
 expect "a diff that does not apply names the hunk" 1 ":@@ -" compose
 
-# The patch series, of a repository and a base that are small.
+# The patch series, from a small repository and a small base.
 rm -rf "$copy"
 mkdir -p "$copy" "$scratch/linux"/{Documentation,arch,drivers,fs,include,init,ipc,lib,scripts}
 cp -a "$repo/dev" "$repo/Documentation" "$repo/kernel" "$repo/series" "$copy/"
@@ -258,11 +258,12 @@ written() {
 		GIT_CONFIG_GLOBAL="$scratch/gitconfig" GIT_CONFIG_NOSYSTEM=1 KDIR="$scratch/linux" \
 		LIVEPATCH_RUST_CACHE="$scratch/series-cache" "$@" "$copy/dev/series.sh"
 }
-# rewritten [VARIABLE=value...]: the series again; sets patches.
+# rewritten [VARIABLE=value...]: write the series again; sets patches.
 rewritten() {
 	patches=$(written "$@" 2>/dev/null) || patches=$scratch/none
 }
-# in_series NAME STATUS LINE FILES: 0 if one of the mails has that line, 1 if none has.
+# in_series NAME STATUS LINE FILES: STATUS is 0 if a mail must have that line, and 1 if no
+# mail may have it.
 in_series() {
 	expect "series: $1" "$2" "" grep -rqxF -e "$3" "$patches" --include="$4"
 }
@@ -344,7 +345,7 @@ sed -i '/^Files:/d' "$copy/series/commits/03-rules"
 expect "series: a commit without files" 1 "03-rules does not say which files" written
 expect "checks of a series that nobody knows" 1 "taste: no such checks" "$repo/dev/series-check.sh" taste
 
-# The judge of selftests must notice every failure.
+# The judge of selftests must find every failure.
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n' >"$scratch/output"
 echo "livepatch: fine" >"$scratch/dmesg"
 judge() {
@@ -367,7 +368,7 @@ expect "judge: a leak" 1 "1 passed, 1 failed" judge
 : >"$scratch/dmesg"
 expect "judge: no log" 1 "nothing to judge" judge
 
-# The comparison of the two cores, as make parity runs it; more in its unit tests.
+# The comparison of the two cores, as make parity runs it.  Its unit tests test more.
 for core in c rust; do
 	mkdir -p "$scratch/$core/parity/records"
 	printf '# one\ninsmod: %s\n' $core >"$scratch/$core/parity/records/001"
@@ -385,7 +386,7 @@ expect "editing what is no module" 1 "not a 64-bit little-endian ELF file" \
 expect "editing a module that is not there" 1 "No such file" \
 	"$repo/dev/lib/edit-module.py" "$scratch/nowhere.ko" "$scratch/out.ko"
 
-# The report of the benchmark refuses input that is no figure.
+# The report of the benchmark must refuse input that is no figure.
 expect "bench of what cannot be measured" 1 "there is no 'speed' to measure" \
 	env BENCH="calls speed" "$repo/dev/bench.sh"
 printf 'figure calibration - - - 2000040\nfigure call_unpatched klp_bench_target - - 900000\n' >"$scratch/figures-c"
