@@ -21,7 +21,7 @@ make matrix       kernels of other compilers and configurations, MATRIX='..'; an
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2
-                  SERIES=fixes: two fixes for the core in C, which FIXES=1 builds in
+                  SERIES=fixes: three fixes for the core in C, which FIXES=1 builds in
 make series-check  what its recipients' tools say of it; BISECT=1 builds every commit
 make toolchain    install what is missing
 make tree         compose the kernel tree; prints its path
