@@ -414,5 +414,11 @@ print(Plot("name", "title", "functions", "instructions", [panel]).description())
 }
 expect "bench: a plot in words" 0 \
 	"Instructions by functions. two, C core: 6.5 M at 1. two, Rust core: 999 at 1, 1.25 G at 1,000." in_words
+in_short() {
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tools/testing/livepatch/bench python3 -c '
+from plots import number
+print(number(999_600), number(999_400))'
+}
+expect "bench: a number that is rounded up" 0 "1 M 999 k" in_short
 
 totals

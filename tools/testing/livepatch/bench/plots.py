@@ -14,8 +14,7 @@ from xml.sax.saxutils import escape
 
 Points = list[tuple[int, float | None]]
 
-# Blue and vermilion of the palette by Okabe and Ito: different for the colour-blind,
-# and legible on white and on black.
+# Vermilion and a blue: different for the colour-blind, and legible on white and on black.
 COLOURS = {"C": "#d55e00", "Rust": "#0a84d6"}
 MARKERS = {"C": "s", "Rust": "o"}
 
@@ -46,6 +45,8 @@ class Panel:
 
 def number(value: float) -> str:
     """A number in at most four letters: 20, 3 k, 1.5 M."""
+    # 999,600 is 1 M then, and not 1e+03 k.
+    value = float(f"{value:.3g}")
     for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if value >= limit:
             return f"{value / limit:.3g}{unit}"
@@ -99,8 +100,11 @@ class Plot:
             axes.set_yscale("log")
             axes.set_title(panel.title, fontsize=9)
             axes.set_xlabel(self.x_label)
-            # 2,000 functions stand so near to 1,000 that there is no room for both.
-            ticks = [x for x in sorted(numbers) if x != 2000]
+            # A number that is near the one before it has no room for its label.
+            ticks = []
+            for x in sorted(numbers):
+                if not ticks or x >= 3 * ticks[-1]:
+                    ticks.append(x)
             axes.xaxis.set_major_locator(FixedLocator(ticks))
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
