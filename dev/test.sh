@@ -11,7 +11,7 @@ native_only
 
 results=$(work_dir)/results
 mkdir -p "$cache/log" "$(work_dir)"
-rm -f "$results"
+rm -f "$results" "$results.failed"
 echo "commit: $(commit_id)" >"$results.new"
 
 # suite NAME COMMAND...: a suite that does not end with its totals has failed.
@@ -34,7 +34,18 @@ suite() {
 	if [ "$failed" != "$failed_before" ]; then
 		[ "$1" != one ] || shift
 		say "to run this suite alone: ${*//$repo\//}"
+		{
+			echo "$name: $result, in ${*//$repo\//}"
+			what_failed "$log" | sed 's/^/\t/'
+		} >>"$results.failed"
 	fi
+}
+
+# what_failed LOG: print the lines of a suite's log that name a failed test.  A suite that
+# names none ended early, and the end of its log tells why.
+what_failed() {
+	grep -aE -m 20 '^not ok|[.][.][.] (not ok|FAILED)|[[](FAILED|CRASHED)[]]|error: |panicked at|exit status [1-9]' "$1" ||
+		tail -n 10 "$1"
 }
 
 # one COMMAND...: a suite of one test.
@@ -76,4 +87,5 @@ suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT=test-oom.sh "$repo/dev/
 mv "$results.new" "$results"
 
 say "all suites are done"
+[ ! -e "$results.failed" ] || cat "$results.failed"
 totals
