@@ -105,10 +105,14 @@ def symbols(nm):
     return exported, everywhere
 
 
+# Only the Rust core has what is between these lines.
+RUST_ALONE = re.compile(r"^#ifdef CONFIG_LIVEPATCH_RUST\n.*?^#(else|endif)", re.MULTILINE | re.DOTALL)
+
+
 def declared(headers):
-    """The global functions and keys that the headers declare."""
+    """The global functions and keys that the headers declare for both cores."""
     names = set()
-    for line in lines_of(headers):
+    for line in lines_of(RUST_ALONE.sub("", headers)):
         function = re.match(r"(int|void|bool|struct [a-z_]+) \**([a-z_0-9]+)\(", line)
         key = re.match(r"DECLARE_STATIC_KEY_FALSE\((.*)\);", line)
         if function:

@@ -102,9 +102,12 @@ state() {
 		done
 		echo " $text"
 	done <"$tracing/enabled_functions" | sort
-	# Sizes and addresses depend on the compiler and the loader.
+	# Sizes and addresses depend on the compiler and the loader.  After a forced
+	# transition, the C core keeps the modules of disabled and replaced patches for ever,
+	# and the Rust core lets them go.
 	echo "modules:"
 	while read -r file _ references users text _ word; do
+		[[ " $forced " != *" $file "* || -e $sysfs/$file ]] || continue
 		case $file in
 		*klp* | *livepatch* | vmlinux) echo "  $file $references $users $text $word" ;;
 		esac
@@ -200,7 +203,7 @@ settled() {
 		esac
 	done </proc/modules
 }
-# Modules that a forced transition keeps for ever.
+# The modules of patches that a forced transition disables or replaces.
 forced=
 
 settle() {

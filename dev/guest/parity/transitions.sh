@@ -155,8 +155,6 @@ tour_forced() {
 	step "a worker for that" block_worker
 	step "a replacement to be forced" insert_held $hold replace=1
 	step "force the replacement" write_and_settle 1 $hold/force
-	step "unload a patch that was replaced by force" unload test_klp_livepatch
-	step "unload another" unload test_klp_mod_patch
 	step "its target goes" unload test_klp_mod_target
 	step "and comes to nobody" load test_klp_mod_target
 	step "the worker leaves the old function" release_worker

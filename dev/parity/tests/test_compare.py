@@ -193,5 +193,10 @@ class Builds(unittest.TestCase):
     def test_a_symbol_that_is_local(self):
         self.assertIn("not ok: declared: klp_key\n", self.compared(nm=NM.replace("D klp_key", "d klp_key")))
 
+    def test_a_declaration_for_the_rust_core(self):
+        alone = "#ifdef CONFIG_LIVEPATCH_RUST\nvoid klp_more(void);\n#else\nvoid klp_less(void);\n#endif\n"
+        self.assertNotIn("klp_more", self.compared(headers=HEADERS + alone))
+        self.assertIn("declared: klp_less", self.compared(headers=HEADERS + alone))
+
     def test_a_declaration_of_nothing(self):
         self.assertIn("declared: klp_more: it is not in the C core either", self.compared(headers=HEADERS + "void klp_more(void);\n"))
