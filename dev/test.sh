@@ -44,7 +44,7 @@ suite() {
 # what_failed LOG: print the lines of a suite's log that name a failed test.  A suite that
 # names none ended early, and the end of its log tells why.
 what_failed() {
-	grep -aE -m 20 '^not ok|[.][.][.] (not ok|FAILED)|[[](FAILED|CRASHED)[]]|error: |panicked at|exit status [1-9]' "$1" ||
+	grep -aE -m 20 '^(not ok|case failed|script failed|no case ran|not run|leak|kernel: )|[.][.][.] (not ok|FAILED)|[[](FAILED|CRASHED)[]]|error: |panicked at|exit status [1-9]' "$1" ||
 		tail -n 10 "$1"
 }
 

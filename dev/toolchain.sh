@@ -137,7 +137,8 @@ refresh_lists() {
 	[ -z "$lists_fresh" ] || return 0
 	lists_fresh=1
 	if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-		run_logged "updating the package lists" "$cache/log/apt-update.log" apt-get -q update
+		run_logged "updating the package lists" "$cache/log/apt-update.log" \
+			apt-get -q -o Acquire::Retries=3 update
 	fi
 	rust_flavour
 }
@@ -184,7 +185,8 @@ if [ ${#packages[@]} -gt 0 ]; then
 			"sudo apt-get install --no-install-recommends ${packages[*]}"
 	fi
 	run_logged "installing ${packages[*]}" "$cache/log/apt-install.log" \
-		env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${packages[@]}"
+		env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 install -y \
+		--no-install-recommends "${packages[@]}"
 	while IFS='|' read -r what package why; do
 		[ -z "$what" ] || have "$what" ||
 			die "$package was installed, but ${what%:} is still not usable ($why)"
