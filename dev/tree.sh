@@ -32,7 +32,8 @@ copy_base() {
 }
 
 # The packaged base does not change after it was unpacked.  A developer's base may change
-# at any time.
+# at any time.  A developer may also have deleted the tree.
+[ -f "$tree/Makefile" ] || rm -f "$work/base-copied"
 if [ ! -f "$work/base-copied" ] || [ -n "${KDIR:-}" ]; then
 	[ -f "$work/base-copied" ] || say "copying the base into the composed tree (half a minute)"
 	rm -f "$work/base-copied"

@@ -219,6 +219,16 @@ expect "upstream: all tests" 0 "" diff <(all livepatch_trampoline kprobe/{args,b
 expect "upstream: what is asked for" 0 "" diff <(all livepatch_trampoline kprobe/{args,busy}.tc selftest/bashisms.tc) \
 	<(upstream TESTS="kprobe selftest/bashisms.tc livepatch_trampoline")
 expect "upstream: a test that is not there" 1 "TESTS names uprobe, which is not in" upstream TESTS=uprobe
+packaged() {
+	env -u KDIR LIVEPATCH_RUST_CACHE="$scratch/packaged" "$copy/dev/tree.sh"
+}
+mkdir -p "$scratch/packaged/base"
+cp -r "$small" "$scratch/packaged/base/linux"
+touch "$scratch/packaged/base/linux/.complete"
+expect "composing from a package" 0 "/tree" packaged
+rm -rf "$scratch/packaged/packaged/tree"
+expect "composing after the tree was deleted" 0 "/tree" packaged
+expect "then the whole base is there" 0 "" test -f "$scratch/packaged/packaged/tree/Makefile"
 matrix() {
 	env "$@" "$copy/dev/matrix.sh" --list
 }
