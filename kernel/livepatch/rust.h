@@ -135,6 +135,7 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,
 			  bool (*wanted)(unsigned long address, void *arg),
 			  void *arg);
+bool klp_task_hides_returns(struct task_struct *task);
 void klp_let_go_later(unsigned int delay_ms);
 
 /* kunit_target.c, for tests */

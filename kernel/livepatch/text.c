@@ -8,6 +8,7 @@
 #include <linux/align.h>
 #include <linux/compiler.h>
 #include <linux/jiffies.h>
+#include <linux/llist.h>
 #include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -43,6 +44,16 @@ static unsigned long klp_stack_pointer(struct task_struct *task)
 #define KLP_SAVED_REGISTERS	0
 #endif
 
+/* Some CPUs sign return addresses.  A signature is in bits that addresses do not use. */
+static unsigned long klp_plain_address(unsigned long word)
+{
+#ifdef CONFIG_ARM64
+	return ptrauth_strip_kernel_insn_pac(word);
+#else
+	return word;
+#endif
+}
+
 /*
  * Whether one of these words is an address in [@start, @start + @size) that
  * @wanted accepts.
@@ -53,7 +64,7 @@ klp_words_point_into(const unsigned long *words, const unsigned long *end,
 		     bool (*wanted)(unsigned long address, void *arg), void *arg)
 {
 	for (; words < end; words++) {
-		unsigned long address = READ_ONCE_NOCHECK(*words);
+		unsigned long address = klp_plain_address(READ_ONCE_NOCHECK(*words));
 
 		if (address - start < size && wanted(address, arg))
 			return true;
@@ -91,6 +102,28 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 	put_task_stack(task);
 
 	return found;
+}
+
+/*
+ * Whether return addresses of the task are elsewhere than on its stack, because
+ * a tracer or a probe waits for functions to return.  The caller keeps the task
+ * still, and the task does not run.
+ */
+bool klp_task_hides_returns(struct task_struct *task)
+{
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
+	if (task->curr_ret_stack > 0)
+		return true;
+#endif
+#ifdef CONFIG_RETHOOK
+	if (!llist_empty(&task->rethooks))
+		return true;
+#endif
+#ifdef CONFIG_KRETPROBES
+	if (!llist_empty(&task->kretprobe_instances))
+		return true;
+#endif
+	return false;
 }
 
 static void klp_let_go_work_fn(struct work_struct *work)

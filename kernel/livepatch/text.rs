@@ -155,8 +155,8 @@ impl TextHost for Texts {
                 kallsyms::is_function(address) && !is_new_function(patch, address)
             }),
             // The stack is not reliable. But if the task can come back to the text, an address in
-            // the text is on its stack or in its registers.
-            Err(_) => task.points_into(&text, |_| true),
+            // the text is on its stack or in its registers, unless a tracer keeps it.
+            Err(_) => task.hides_returns() || task.points_into(&text, |_| true),
         }
     }
 }

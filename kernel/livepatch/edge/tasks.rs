@@ -240,6 +240,15 @@ impl TaskRef {
         unsafe { bindings::klp_task_points_into(self.0, start, size, Some(call::<F>), wanted) }
     }
 
+    /// Whether a tracer or a probe keeps return addresses of the task elsewhere than on its stack.
+    ///
+    /// The caller keeps the task still, and the task does not run.
+    pub(crate) fn hides_returns(self) -> bool {
+        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, so
+        // that no tracer changes what the function reads.
+        unsafe { bindings::klp_task_hides_returns(self.0) }
+    }
+
     /// Makes the idle task pass through its loop.
     pub(crate) fn wake_idle(self) {
         // SAFETY: The pointer is to a task by the type invariants. The function asks for its CPU.

@@ -32,6 +32,7 @@ pub(crate) mod blocker;
 pub(crate) mod enable;
 pub(crate) mod func;
 mod host;
+mod insistence;
 pub(crate) mod modules;
 pub(crate) mod names;
 pub(crate) mod patch;

@@ -45,10 +45,11 @@ pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
         };
         if is_deserted(host, patch) {
             host.put_module(patch);
-        } else {
+        } else if host.tasks().have_reliable_stack() {
             host.add_departing(patch);
             left = true;
         }
+        // Otherwise no later look can prove more, and the module stays for ever.
     }
     left
 }

@@ -16,6 +16,7 @@
 
 use super::{
     func::Change,
+    insistence::Insistence,
     patch::{
         self,
         Circumstance,
@@ -142,33 +143,6 @@ pub(crate) fn tally<H: Host>(host: &H) -> Tally {
     host.for_each_task(&mut count);
     host.for_each_idle_task(|task, _| count(task));
     tally
-}
-
-/// The way in which a pass treats a task that runs. Its stack cannot be checked while it does.
-#[derive(Clone, Copy)]
-enum Insistence {
-    /// The pass does nothing. Most tasks switch soon, when they leave the kernel or go to sleep.
-    None,
-    /// The pass makes a task that runs in user space enter the kernel and leave it, where the task
-    /// switches.
-    Kick,
-    /// The pass takes the task's CPU for a moment, and checks the stack meanwhile. This is for
-    /// tasks that stay in the kernel.
-    Preempt,
-}
-
-impl Insistence {
-    /// The first pass disturbs no task. Later passes disturb those that have had time to switch and
-    /// have not. These passes come less and less often, so that a task that stays inside a function
-    /// that changes is not disturbed too often.
-    fn of_pass<H: Host>(host: &H) -> Self {
-        match host.passes() {
-            _ if host.tasks().retries_each_second() => Self::None,
-            0 => Self::None,
-            1 => Self::Kick,
-            _ => Self::Preempt,
-        }
-    }
 }
 
 /// Tries to switch the tasks that have not switched yet. If none is left, completes the transition;
@@ -307,6 +281,9 @@ pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
         return;
     }
     host.tell(Event::Canceling(patch));
+
+    // As in `reverse()`: tasks in their last `__schedule()` must not take the new target.
+    host.synchronize();
     host.set_target(TaskState::Unpatched);
     complete(host, patch);
 }

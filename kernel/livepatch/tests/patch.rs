@@ -188,6 +188,18 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_waits_for_threads_that_end() {
+        let machine = machine();
+        assert!(modules::coming(&machine, MODULE).is_ok());
+        machine.begin_exit(TASK);
+        machine.end_exit(TASK);
+        machine.failing_after.set(Some(13));
+        assert!(enable::enable(&machine, PATCH).is_err());
+        assert!(machine.is_sane());
+        assert!(machine.is_dead(TASK));
+    }
+
+    #[test]
     fn object_that_cannot_be_patched_is_named() {
         let machine = machine();
         // Eight steps succeed before that: to publish the patch, two objects and three funcs, to

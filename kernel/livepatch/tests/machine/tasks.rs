@@ -6,6 +6,7 @@ use super::{
     Function,
     Machine,
     Place,
+    Presence,
     Task,
     TaskData,
     TASKS, //
@@ -129,7 +130,15 @@ impl Host for Machine {
     }
 
     fn set_target(&self, target: TaskState) {
-        self.state.borrow_mut().target = target;
+        let mut state = self.state.borrow_mut();
+        // The handler takes the state of a thread in its last `__schedule()` for the opposite of
+        // the target, which must not turn round meanwhile.
+        let ending = |thread: &TaskData| thread.presence == Presence::Ending;
+        let turns = state.target != TaskState::Idle && state.target.opposite() == target;
+        if turns && state.threads.iter().any(ending) {
+            self.warned.set(true);
+        }
+        state.target = target;
     }
 
     fn restart_clock(&self) {
