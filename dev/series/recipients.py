@@ -28,8 +28,8 @@ def options(maintainers):
     """
     found = []
     for line in maintainers.splitlines():
-        name = re.sub(r" \([^(]*\)$", "", line)
-        role = re.sub(r".* \(", "", line)
+        # Names and roles may have parentheses of their own: the address is between them.
+        name, role = re.fullmatch(r"(.*?\S+@\S+) \((.*)\)", line).groups()
         to = re.match("maintainer|supporter", role)
         found.append(("--to=" if to else "--cc=") + name)
     return found

@@ -20,6 +20,9 @@ class Options(unittest.TestCase):
             "Ada A <ada@example.org> (maintainer:LIVE PATCHING)\n"
             "Bob (B.) B <bob@example.org> (supporter:RUST)\n"
             "Eve <eve@example.org> (reviewer:LIVE PATCHING)\n"
+            "Alan <alan@example.org> (maintainer:MEMORY MODEL (LKMM),supporter:X86 (32-BIT AND 64-BIT))\n"
+            "x86@kernel.org (maintainer:X86 ARCHITECTURE (32-BIT AND 64-BIT))\n"
             "live-patching@vger.kernel.org (open list:LIVE PATCHING)\n"), [
                 "--to=Ada A <ada@example.org>", "--to=Bob (B.) B <bob@example.org>",
-                "--cc=Eve <eve@example.org>", "--cc=live-patching@vger.kernel.org"])
+                "--cc=Eve <eve@example.org>", "--to=Alan <alan@example.org>", "--to=x86@kernel.org",
+                "--cc=live-patching@vger.kernel.org"])
