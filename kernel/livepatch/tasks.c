@@ -69,7 +69,7 @@ static const struct kernel_param_ops klp_undisturbed_ops = {
 };
 module_param_cb(undisturbed_cpus, &klp_undisturbed_ops, NULL, 0644);
 MODULE_PARM_DESC(undisturbed_cpus,
-		 "CPUs that transitions do not interrupt, as a list");
+		 "CPUs on which transitions do not interrupt tasks, as a list");
 
 /* On while a transition is in progress: then __schedule() tries to switch. */
 DEFINE_STATIC_KEY_FALSE(klp_sched_try_switch_key);
