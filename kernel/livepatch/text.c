@@ -40,8 +40,10 @@ static unsigned long klp_stack_pointer(struct task_struct *task)
 #define KLP_SAVED_REGISTERS	(sizeof(struct cpu_context) / sizeof(long))
 #elif defined(CONFIG_LOONGARCH)
 #define KLP_SAVED_REGISTERS	12
-#else
+#elif defined(CONFIG_X86) || defined(CONFIG_S390) || defined(CONFIG_PPC)
 #define KLP_SAVED_REGISTERS	0
+#else
+#error "Where does this architecture save the registers of a task that sleeps?"
 #endif
 
 /* Some CPUs sign return addresses.  A signature is in bits that addresses do not use. */
