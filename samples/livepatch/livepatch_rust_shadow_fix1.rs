@@ -44,7 +44,7 @@ module_livepatch! {
 }
 
 /// The memory that the module forgets, attached to its dummy. The next version has the same kind.
-static LEAK: Shadow<KBox<c_int>> = Shadow::new(1);
+static LEAK: Shadow<KBox<c_int>> = Shadow::new::<LocalModule>(1);
 
 /// The time until a dummy expires, in milliseconds.
 const EXPIRE_PERIOD: u32 = 12_000;

@@ -51,10 +51,10 @@ module_livepatch! {
 
 /// The memory that the module forgets, attached to its dummy. It is the same kind as in the first
 /// version.
-static LEAK: Shadow<KBox<c_int>> = Shadow::new(1);
+static LEAK: Shadow<KBox<c_int>> = Shadow::new::<LocalModule>(1);
 
 /// How often a dummy has been checked.
-static COUNTER: Shadow<Atomic<i32>> = Shadow::new(2);
+static COUNTER: Shadow<Atomic<i32>> = Shadow::new::<LocalModule>(2);
 
 /// The time until a dummy expires, in milliseconds.
 const EXPIRE_PERIOD: u32 = 12_000;

@@ -51,7 +51,8 @@ use crate::{
 /// // has had this name.
 /// unsafe impl Lasting for Limits {}
 ///
-/// static LIMITS: Shadow<Limits> = Shadow::new(1);
+/// // SAFETY: The test calls `rcu_barrier()` at its end.
+/// static LIMITS: Shadow<Limits> = unsafe { Shadow::for_module(1) };
 ///
 /// let request = KBox::new(7_u32, GFP_KERNEL)?;
 /// LIMITS.alloc(&*request, GFP_KERNEL, || Ok(Limits { lowest: 2, highest: 5 }))?;

@@ -4,7 +4,8 @@
 
 use super::{
     identity,
-    Lasting, //
+    Lasting,
+    Livepatch, //
 };
 use crate::{
     alloc::Flags,
@@ -45,8 +46,7 @@ use core::{
 /// A caller can remove a variable while readers use it. The value is dropped and freed when all
 /// readers of RCU are done, in a context in which sleeping is not allowed. A value that changes
 /// needs a lock of its own, or has to be atomic. Before a livepatch is unloaded, all values that it
-/// has removed are dropped. Any other module that removes variables must call
-/// [`rcu::rcu_barrier()`] before it is unloaded.
+/// has removed are dropped.
 ///
 /// # Examples
 ///
@@ -58,7 +58,8 @@ use core::{
 ///     Relaxed, //
 /// };
 ///
-/// static CHECKS: Shadow<Atomic<i32>> = Shadow::new(1);
+/// // SAFETY: The test calls `rcu_barrier()` at its end.
+/// static CHECKS: Shadow<Atomic<i32>> = unsafe { Shadow::for_module(1) };
 ///
 /// let request = KBox::new(7_u32, GFP_KERNEL)?;
 /// assert!(CHECKS.get(&*request).is_none());
@@ -70,7 +71,8 @@ use core::{
 /// assert_eq!(CHECKS.get(&*request).map(|checks| checks.load(Relaxed)), Some(2));
 ///
 /// // Another type is another variable.
-/// static NAMES: Shadow<[u8; 4]> = Shadow::new(1);
+/// // SAFETY: The test calls `rcu_barrier()` at its end.
+/// static NAMES: Shadow<[u8; 4]> = unsafe { Shadow::for_module(1) };
 /// assert!(NAMES.get(&*request).is_none());
 ///
 /// assert_eq!(CHECKS.remove(&*request).map(|checks| checks.load(Relaxed)), Some(2));
@@ -84,9 +86,21 @@ pub struct Shadow<T> {
 }
 
 impl<T: Lasting> Shadow<T> {
-    /// The kind with this id.
+    /// The kind with this id, for the livepatch `P`: write `Shadow::new::<LocalModule>(1)`.
     #[inline]
-    pub const fn new(id: usize) -> Self {
+    pub const fn new<P: Livepatch>(id: usize) -> Self {
+        // SAFETY: `Enabled` waits for RCU before the livepatch is unloaded.
+        unsafe { Self::for_module(id) }
+    }
+
+    /// The kind with this id, for a module that is no livepatch.
+    ///
+    /// # Safety
+    ///
+    /// The function that drops a removed value is code of the module. If the module can be
+    /// unloaded, it calls [`rcu::rcu_barrier()`] after it has removed its last variable.
+    #[inline]
+    pub const unsafe fn for_module(id: usize) -> Self {
         Self {
             id,
             _values: PhantomData,
@@ -150,7 +164,8 @@ impl<T: Lasting> Shadow<T> {
     /// use kernel::livepatch::Shadow;
     /// use kernel::prelude::*;
     ///
-    /// static LIMITS: Shadow<KBox<u64>> = Shadow::new(1);
+    /// // SAFETY: The test calls `rcu_barrier()` at its end.
+    /// static LIMITS: Shadow<KBox<u64>> = unsafe { Shadow::for_module(1) };
     ///
     /// let request = KBox::new(7_u32, GFP_KERNEL)?;
     /// let limit = KBox::new(100, GFP_KERNEL)?;
@@ -267,7 +282,8 @@ fn key<O>(structure: *const O) -> *mut c_void {
 /// };
 /// use kernel::prelude::*;
 ///
-/// static LIMITS: Shadow<u64> = Shadow::new(2);
+/// // SAFETY: The test calls `rcu_barrier()` at its end.
+/// static LIMITS: Shadow<u64> = unsafe { Shadow::for_module(2) };
 ///
 /// fn twice(limit: &ShadowRef<u64>) -> u64 {
 ///     2 * **limit

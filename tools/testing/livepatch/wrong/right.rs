@@ -40,7 +40,7 @@ module_livepatch! {
 
 static STATES: State<u64> = State::new(1, 1);
 static FLAG: State<()> = State::new(2, 1);
-static SHADOW: Shadow<KBox<u64>> = Shadow::new(1);
+static SHADOW: Shadow<KBox<u64>> = Shadow::new::<LocalModule>(1);
 
 /// A type of the livepatch's own.
 pub struct Own(pub u32);
@@ -48,7 +48,7 @@ pub struct Own(pub u32);
 // SAFETY: It is a number, in this livepatch alone.
 unsafe impl Lasting for Own {}
 
-static OWN: Shadow<(Own, [KVec<u8>; 2])> = Shadow::new(1);
+static OWN: Shadow<(Own, [KVec<u8>; 2])> = Shadow::new::<LocalModule>(1);
 
 struct Right;
 

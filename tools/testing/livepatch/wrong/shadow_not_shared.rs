@@ -7,7 +7,8 @@
 use kernel::livepatch::Shadow;
 use kernel::prelude::*;
 
-static SHADOW: Shadow<*mut u8> = Shadow::new(1);
+// SAFETY: This is never loaded.
+static SHADOW: Shadow<*mut u8> = unsafe { Shadow::for_module(1) };
 
 module! {
     type: Wrong,

@@ -55,9 +55,9 @@ impl Drop for Noisy {
 // SAFETY: The type is a number, which only this module uses, and whose destructor logs a message.
 unsafe impl Lasting for Noisy {}
 
-static NOISY: Shadow<Noisy> = Shadow::new(1);
+static NOISY: Shadow<Noisy> = Shadow::new::<LocalModule>(1);
 /// Shadow variables with the same id and another type.
-static NUMBER: Shadow<Atomic<i32>> = Shadow::new(1);
+static NUMBER: Shadow<Atomic<i32>> = Shadow::new::<LocalModule>(1);
 
 /// The objects to which the variables are attached.
 static ANCHORS: [u8; 3] = [0; 3];
