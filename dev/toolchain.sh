@@ -132,13 +132,16 @@ rust_flavour() {
 	fi
 }
 
+apt() {
+	DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 "$@"
+}
+
 lists_fresh=
 refresh_lists() {
 	[ -z "$lists_fresh" ] || return 0
 	lists_fresh=1
 	if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-		run_logged "updating the package lists" "$cache/log/apt-update.log" \
-			apt-get -q -o Acquire::Retries=3 update
+		run_logged "updating the package lists" "$cache/log/apt-update.log" apt update
 	fi
 	rust_flavour
 }
@@ -185,8 +188,7 @@ if [ ${#packages[@]} -gt 0 ]; then
 			"sudo apt-get install --no-install-recommends ${packages[*]}"
 	fi
 	run_logged "installing ${packages[*]}" "$cache/log/apt-install.log" \
-		env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 install -y \
-		--no-install-recommends "${packages[@]}"
+		apt install -y --no-install-recommends "${packages[@]}"
 	while IFS='|' read -r what package why; do
 		[ -z "$what" ] || have "$what" ||
 			die "$package was installed, but ${what%:} is still not usable ($why)"

@@ -105,7 +105,7 @@ def symbols(nm):
     return exported, everywhere
 
 
-# Only the Rust core has what is between these lines.
+# The declarations between these lines are for the Rust core alone.
 RUST_ALONE = re.compile(r"^#ifdef CONFIG_LIVEPATCH_RUST\n.*?^#(else|endif)", re.MULTILINE | re.DOTALL)
 
 

@@ -416,8 +416,12 @@ echo 'figure calibration - - - 2999999' >"$scratch/figures-rust"
 expect "bench: another clock" 1 "Rust: the clock does not count instructions" report
 : >"$scratch/figures-rust"
 expect "bench: no clock" 1 "Rust: there is no calibration" report
+# plots CODE: run the code beside plots.py.
+plots() {
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tools/testing/livepatch/bench python3 -c "$1"
+}
 in_words() {
-	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tools/testing/livepatch/bench python3 -c '
+	plots '
 from plots import Panel, Plot
 panel = Panel("two", [(1, 6.5e6), (1000, None)], [(1, 999), (1000, 1.25e9)])
 print(Plot("name", "title", "functions", "instructions", [panel]).description())'
@@ -425,7 +429,7 @@ print(Plot("name", "title", "functions", "instructions", [panel]).description())
 expect "bench: a plot in words" 0 \
 	"Instructions by functions. two, C core: 6.5 M at 1. two, Rust core: 999 at 1, 1.25 G at 1,000." in_words
 in_short() {
-	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$repo/tools/testing/livepatch/bench python3 -c '
+	plots '
 from plots import number
 print(number(999_600), number(999_400))'
 }

@@ -245,7 +245,7 @@ impl TaskRef {
     /// The caller keeps the task still, and the task does not run.
     pub(crate) fn hides_returns(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, so
-        // that no tracer changes what the function reads.
+        // that no tracer changes the fields that the function reads.
         unsafe { bindings::klp_task_hides_returns(self.0) }
     }
 

@@ -38,30 +38,31 @@ pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
     let count = host.count_departing();
     host.wait_for_runnable_tasks();
 
+    let reliable = host.tasks().have_reliable_stack();
     let mut left = false;
     for _ in 0..count {
         let Some(patch) = host.take_departing() else {
             break;
         };
-        if is_deserted(host, patch) {
+        // Without reliable stacks a look proves nothing, now or later. The transition has waited
+        // for the patch's funcs, unless it was forced: then the module stays for ever.
+        let can_go = if reliable {
+            is_deserted(host, patch)
+        } else {
+            !host.forced(patch)
+        };
+        if can_go {
             host.put_module(patch);
-        } else if host.tasks().have_reliable_stack() {
+        } else if reliable {
             host.add_departing(patch);
             left = true;
         }
-        // Otherwise no later look can prove more, and the module stays for ever.
     }
     left
 }
 
 /// Whether every task is seen outside of a patch's text now.
 fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
-    if !host.tasks().have_reliable_stack() {
-        // A look proves nothing. The transition has waited for the patch's funcs, unless it was
-        // forced.
-        return !host.forced(patch);
-    }
-
     host.begin_look();
     let mut inside = false;
     host.scan_tasks(|task| {

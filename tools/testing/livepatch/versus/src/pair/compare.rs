@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What must be the same on both cores after each operation.
+//! The comparison of both cores after each operation.
 
 use super::{
     names,
