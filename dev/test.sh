@@ -41,10 +41,11 @@ suite() {
 	fi
 }
 
-# what_failed LOG: print the lines of a suite's log that name a failed test.  A suite that
-# names none ended early, and the end of its log tells why.
+# what_failed LOG: print the lines of a suite's log that name a failed test, and the two
+# after each, which are often its reason.  A suite that names none ended early, and the end
+# of its log tells why.
 what_failed() {
-	grep -aE -m 20 '^(not ok|case failed|script failed|no case ran|not run|leak|kernel: )|[.][.][.] (not ok|FAILED)|[[](FAILED|CRASHED)[]]|error: |panicked at|exit status [1-9]' "$1" ||
+	grep -aE -m 20 -A 2 --no-group-separator '^(not ok|case failed|script failed|no case ran|not run|leak|kernel: )|[.][.][.] (not ok|FAILED)|[[](FAILED|CRASHED)[]]|error: |panicked at|exit status [1-9]' "$1" ||
 		tail -n 10 "$1"
 }
 

@@ -235,9 +235,10 @@ in_tree_files() {
 	done
 }
 
-# The leftovers of a build in a base, in the notation that rsync and git share.
+# The leftovers of a build or of checkpatch in a base, in the notation that rsync and git
+# share.
 base_leftovers=('*.o' '*.ko' '*.cmd' /.config /include/config /include/generated
-	'/arch/*/include/generated' /vmlinux /.complete)
+	'/arch/*/include/generated' /vmlinux '/.checkpatch-camelcase.*' /.complete)
 
 # is_clone DIRECTORY: it is the top of a git clone.
 is_clone() {

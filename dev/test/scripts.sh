@@ -285,6 +285,9 @@ in_series "the author is the user" 0 "From: Ada Author <ada@example.org>" "0001-
 maintainer=$(sed -n '/^LIVE PATCHING$/,/^$/s/^M:\t//p' "$base/MAINTAINERS" | head -n 1)
 expect "series: whom it is to" 0 "To: $maintainer" cat "$patches/0000-cover-letter.patch"
 expect "series: the list" 0 "live-patching@vger.kernel.org" sed '/^$/,$d' "$patches/0000-cover-letter.patch"
+printf '/.checkpatch*\n' >"$scratch/linux/.gitignore"
+touch "$scratch/linux/.checkpatch-camelcase.date.0"
+expect "series: from a folder in which checkpatch ran" 0 "patches and a cover letter" written
 
 linux() {
 	git -C "$scratch/linux" -c user.name=x -c user.email=x@example.org "$@"
