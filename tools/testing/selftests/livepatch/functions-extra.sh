@@ -21,7 +21,9 @@ KLP_SAMPLES=${KLP_SAMPLES:-/lib/modules/$(uname -r)/kernel/samples/livepatch}
 eval "functions_$(declare -f start_test)"
 eval "functions_$(declare -f check_result)"
 eval "functions_$(declare -f die)"
+eval "functions_$(declare -f cleanup)"
 CASE=
+MODULES_BEFORE=$(awk '{ print $1 }' /proc/modules)
 ktap_print_header
 
 # start_test(test) - begin a case
@@ -59,6 +61,29 @@ function die() {
 		CASE=
 	fi
 	functions_die "$1"
+}
+
+# left_modules() - the modules of tests and samples that were loaded since the begin
+function left_modules() {
+	awk '{ print $1 }' /proc/modules | grep -E '^(test_klp|livepatch)_' | \
+		grep -vxF -e "$MODULES_BEFORE"
+}
+
+# cleanup() - restore the configuration, and remove what a case that failed has left.
+#	A livepatch that stays would let the following scripts fail, too.
+function cleanup() {
+	local end=$((SECONDS + 60))
+	local mod mods
+
+	while mods=$(left_modules) && [[ $SECONDS -lt $end ]]; do
+		for mod in $mods; do
+			{ echo 0 > "$SYSFS_KLP_DIR/$mod/enabled"; } 2> /dev/null
+			rmmod "$mod" 2> /dev/null
+		done
+		sleep $RETRY_INTERVAL
+	done
+	[[ -z "$mods" ]] || echo "ERROR: cannot remove" $mods >&2
+	functions_cleanup
 }
 
 # finish() - end the script, all cases of which have passed
