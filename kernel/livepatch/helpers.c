@@ -43,13 +43,6 @@ void klp_list_del_rcu(struct list_head *node)
 	list_del_rcu(node);
 }
 
-/* For klp_rust_redirect(), which must not call functions that can be traced. */
-void notrace klp_smp_rmb(void)
-{
-	/* The callers document the order and its partners. */
-	smp_rmb();
-}
-
 bool klp_is_mapping_symbol(const char *name)
 {
 	return is_mapping_symbol(name);

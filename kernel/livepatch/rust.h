@@ -91,7 +91,6 @@ void klp_queue_free_work(struct klp_patch *patch);
 void klp_list_del(struct list_head *node);
 void klp_list_add_rcu(struct list_head *node, struct list_head *head);
 void klp_list_del_rcu(struct list_head *node);
-void klp_smp_rmb(void);
 void klp_clear_relocations(Elf_Shdr *sechdrs, const char *strtab,
 			   unsigned int symndx, unsigned int secndx,
 			   struct module *pmod);

@@ -7,9 +7,9 @@
 //! reads them on any CPU, with only preemption disabled. Memory that the handler can have seen is
 //! freed after [`tasks::synchronize()`].
 //!
-//! The handler must not call functions that can be traced. So this file loads and stores shared
-//! words as volatile, as `READ_ONCE()` and `WRITE_ONCE()` do, and not through the `kernel` crate's
-//! atomics, which call C functions.
+//! This file loads and stores shared words as volatile, as `READ_ONCE()` and `WRITE_ONCE()` do. An
+//! atomic load would call a helper in C for each of the words that the handler reads, unless the
+//! kernel is built with `RUST_INLINE_HELPERS=y`.
 //!
 //! [`tasks::synchronize()`]: tasks::synchronize
 
@@ -48,7 +48,14 @@ use core::{
 use kernel::{
     bindings,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        barrier::{
+            smp_mb,
+            Read,
+            Write, //
+        },
+        Arc, //
+    }, //
 };
 
 const BUCKET_BITS: u32 = 10;
@@ -211,7 +218,7 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
     unsafe { bindings::INIT_LIST_HEAD((*stack).funcs.get()) };
     // Orders the stores to the stack before the one that publishes it: pairs with the dependent
     // loads in `redirect()`.
-    kernel::sync::barrier::smp_mb(kernel::sync::barrier::Write);
+    smp_mb(Write);
     // SAFETY: The stack is complete. `shed()` alone takes it off the table, and retires it.
     unsafe { bucket.store(stack, locked) };
     // SAFETY: The same is true of the chain of all.
@@ -421,14 +428,11 @@ impl<'a> redirect::Stack for View<'a> {
 
     #[inline(always)]
     fn read_barrier(&self) {
-        // On x86, loads are not reordered with loads, so that `smp_rmb()` is `barrier()` there.
-        #[cfg(CONFIG_X86)]
-        kernel::sync::barrier::barrier();
-        // SAFETY: The function has no preconditions: it is a barrier, and cannot be traced.
-        #[cfg(not(CONFIG_X86))]
-        unsafe {
-            bindings::klp_smp_rmb()
-        };
+        // The compiler keeps the order of volatile loads, and x86 that of all loads. The barrier
+        // would be the call of a helper that returns at once.
+        if !cfg!(CONFIG_X86) {
+            smp_mb(Read);
+        }
     }
 
     #[cold]

@@ -12,7 +12,7 @@
 //! lists are protected by `klp_mutex`: the methods that use them take a
 //! [`Locked`](super::mutex::Locked) to prove it. The ftrace handler and sysfs read some fields
 //! without it. These fields are stored and loaded as volatile, as `WRITE_ONCE()` and `READ_ONCE()`
-//! do: the `kernel` crate's atomics would call C functions that can be traced.
+//! do.
 
 mod func;
 mod module;
