@@ -29,6 +29,13 @@ use kernel::{
 /// has found loads it after a func's `transition`.
 pub(crate) static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
 
+// C code begins the first task with these numbers, and debuggers and tracepoints show them.
+const _: () = {
+    assert!(TaskState::Idle as i32 == bindings::KLP_TRANSITION_IDLE);
+    assert!(TaskState::Unpatched as u32 == bindings::KLP_TRANSITION_UNPATCHED);
+    assert!(TaskState::Patched as u32 == bindings::KLP_TRANSITION_PATCHED);
+};
+
 /// A task. It lives during the visit or the call that it was passed to.
 ///
 /// # Invariants
@@ -101,27 +108,25 @@ impl TaskRef {
         unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
     }
 
-    /// The word `patch_state`. It is always one of the states, `KLP_TRANSITION_*`: it begins as a
-    /// copy of the parent's, up to the first task, and only [`TaskRef::set_state`] writes to it.
+    /// The word `patch_state`.
     #[inline(always)]
-    fn state_word(self) -> *mut TaskState {
+    fn state_word(self) -> *mut c_int {
         // SAFETY: The pointer is to a task by the type invariants; nothing is loaded.
-        unsafe { &raw mut (*self.0).patch_state }.cast()
+        unsafe { &raw mut (*self.0).patch_state }
     }
 
     /// The state in `patch_state`. The task itself, a task that checks it while it is still, and
     /// the ftrace handler use the word without a common lock.
     #[inline(always)]
     pub(crate) fn state(self) -> TaskState {
-        // SAFETY: The word is a field of the task, which lives. It is always stored whole, and one
-        // of the states.
-        unsafe { self.state_word().read_volatile() }
+        // SAFETY: The word is a field of the task, which lives. It is always stored whole.
+        TaskState::from_raw(unsafe { self.state_word().read_volatile() })
     }
 
     /// Sets the state that [`TaskRef::state`] returns.
     pub(crate) fn set_state(self, state: TaskState) {
         // SAFETY: The word is a field of the task, which lives. It is always loaded whole.
-        unsafe { self.state_word().write_volatile(state) };
+        unsafe { self.state_word().write_volatile(state as c_int) };
     }
 
     /// Whether `TIF_PATCH_PENDING` is set.

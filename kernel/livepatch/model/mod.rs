@@ -79,11 +79,19 @@ impl TaskState {
     }
 
     /// The state that the integer `raw` in a task or in `klp_target_state` stands for.
+    #[inline(always)]
     pub(crate) fn from_raw(raw: i32) -> Self {
+        // The ftrace handler branches on the result. As the compiler takes this case for an
+        // unlikely one, it branches on `raw`, and does not compute the result first.
+        #[cold]
+        fn idle() -> TaskState {
+            TaskState::Idle
+        }
+
         match raw {
             0 => Self::Unpatched,
             1 => Self::Patched,
-            _ => Self::Idle,
+            _ => idle(),
         }
     }
 }
