@@ -100,7 +100,7 @@
 // `pr_err!` and its like begin each line with this prefix.
 const __LOG_PREFIX: &[u8] = b"livepatch\0";
 
-#[allow(unsafe_code, reason = "what C passes in")]
+#[expect(unsafe_code, reason = "what C passes in")]
 mod hooks;
 
 mod batch;
@@ -117,11 +117,11 @@ mod sysfs;
 mod text;
 mod transition;
 
-#[allow(unsafe_code, reason = "what the kernel offers")]
+#[expect(unsafe_code, reason = "what the kernel offers")]
 mod edge;
 
 mod model;
 
 #[cfg(CONFIG_RUST_LIVEPATCH_KUNIT_TEST)]
-#[allow(unsafe_code, reason = "functions of C to patch, and KUnit's macros")]
+#[expect(unsafe_code, reason = "functions of C to patch, and KUnit's macros")]
 mod live_kunit;

@@ -7,6 +7,6 @@
 
 #![crate_name = "livepatch_rules"]
 
-#[allow(dead_code, reason = "the core uses the rest")]
+#[expect(dead_code, reason = "the core uses the rest")]
 mod model;
 mod tests;

@@ -5,8 +5,10 @@
 //! `include/trace/events/livepatch.h` describes them. A tracepoint without users is an instruction
 //! that does nothing. The ftrace handler has no tracepoints.
 
-// `declare_trace!` puts only the names of arguments into its unsafe block.
-#![allow(clippy::macro_metavars_in_unsafe)]
+#![allow(
+    clippy::macro_metavars_in_unsafe,
+    reason = "`declare_trace!` puts only the names of arguments into its unsafe block"
+)]
 
 use crate::{
     edge::{

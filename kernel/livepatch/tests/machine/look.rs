@@ -4,7 +4,7 @@
 //!
 //! `tools/testing/livepatch/histories/`
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "not every crate with this machine uses it")]
 
 use super::{
     sites::CallSite,

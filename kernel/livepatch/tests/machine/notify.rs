@@ -81,7 +81,7 @@ impl Machine {
     }
 
     /// Whether exactly these uevents were sent since the last look.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "not every crate with this machine uses it")]
     pub(crate) fn were_sent(&self, expected: &[Uevent]) -> bool {
         let mut state = self.state.borrow_mut();
         let uevents = core::mem::replace(&mut state.notices.uevents, [None; STAGES]);

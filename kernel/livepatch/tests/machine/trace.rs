@@ -60,13 +60,13 @@ impl Machine {
     // Tests use the following methods.
 
     /// Forgets the way in which a new task switched: it is a copy of its parent's.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "not every crate with this machine uses it")]
     pub(crate) fn task_is_new(&self, task: Task) {
         self.task(task, |task| task.way = None);
     }
 
     /// Whether exactly these events of patches and transitions were traced since the last look.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "not every crate with this machine uses it")]
     pub(crate) fn was_traced(&self, expected: &[Traced]) -> bool {
         let mut state = self.state.borrow_mut();
         let traces = core::mem::replace(&mut state.traces, [None; TRACES]);
@@ -74,7 +74,7 @@ impl Machine {
     }
 
     /// How a task switched, the last time.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "not every crate with this machine uses it")]
     pub(crate) fn way_of(&self, task: Task) -> Option<Way> {
         self.task(task, |task| task.way)
     }
