@@ -241,31 +241,31 @@ unsafe extern "C" fn klp_rust_jump_target(ip: c_ulong) -> c_ulong {
         .map_or(0, NonZeroUsize::get)
 }
 
-/// The work that tries again to take functions out of ftrace.
+/// The work that tries again to take functions out of ftrace; it sleeps, and takes `klp_mutex`.
 ///
 /// # Safety
 ///
-/// The caller may sleep, and does not hold `klp_mutex`.
+/// Always safe to call.
 #[export]
 unsafe extern "C" fn klp_rust_leave_ftrace_work() {
     batch::leave(&mutex::lock());
 }
 
-/// The work that continues a transition.
+/// The work that continues a transition; it sleeps, and takes `klp_mutex`.
 ///
 /// # Safety
 ///
-/// The caller may sleep, and does not hold `klp_mutex`.
+/// Always safe to call.
 #[export]
 unsafe extern "C" fn klp_rust_transition_work() {
     transition::work();
 }
 
-/// The work that lets go of livepatch modules.
+/// The work that lets go of livepatch modules; it sleeps, and takes `klp_mutex`.
 ///
 /// # Safety
 ///
-/// The caller may sleep, and does not hold `klp_mutex`.
+/// Always safe to call.
 #[export]
 unsafe extern "C" fn klp_rust_let_go_work() {
     text::work();
@@ -415,7 +415,7 @@ unsafe extern "C" fn klp_rust_release_func(func: *mut bindings::klp_func) {
 ///
 /// # Safety
 ///
-/// `ctor`, if any, can be called with `obj`, `size` bytes of data, and `ctor_data`.
+/// `ctor`, if any, can be called with `object`, `size` bytes of data, and `ctor_data`.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_alloc(
     object: *mut c_void,
@@ -435,7 +435,7 @@ unsafe extern "C" fn klp_rust_shadow_alloc(
 ///
 /// # Safety
 ///
-/// `ctor`, if any, can be called with `obj`, `size` bytes of data, and `ctor_data`.
+/// `ctor`, if any, can be called with `object`, `size` bytes of data, and `ctor_data`.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_get_or_alloc(
     object: *mut c_void,
@@ -489,11 +489,11 @@ unsafe extern "C" fn klp_rust_shadow_free_all(id: c_ulong, dtor: bindings::klp_s
     shadow::free_all(id, unsafe { Destructor::new(dtor) });
 }
 
-/// The work that resizes the table of shadow variables.
+/// The work that resizes the table of shadow variables; it sleeps.
 ///
 /// # Safety
 ///
-/// The caller may sleep.
+/// Always safe to call.
 #[export]
 unsafe extern "C" fn klp_rust_shadow_resize() {
     shadow::resize();
