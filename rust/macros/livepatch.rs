@@ -380,7 +380,7 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
         const _: () = {
             /// Without this mark, the core refuses the module.
             #[cfg(MODULE)]
-            #[link_section = ".modinfo"]
+            #[cfg_attr(not(target_os = "macos"), link_section = ".modinfo")]
             #[used(compiler)]
             static __MARK: [u8; 12] = *b"livepatch=Y\0";
 
