@@ -232,6 +232,7 @@ impl<T: Lasting> Shadow<T> {
     /// and a third attaches a new one, the new one is removed, and both removers return the old
     /// one. Callers that attach and remove at the same time need a lock of their own.
     #[inline]
+    #[doc(alias = "klp_shadow_free")]
     pub fn remove<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
         let variable = self.get(structure)?;
         let (key, id) = (key(structure), self.id());
@@ -243,6 +244,7 @@ impl<T: Lasting> Shadow<T> {
 
     /// Removes all variables of this kind. This takes time, because it visits all shadow variables.
     #[inline]
+    #[doc(alias = "klp_shadow_free_all")]
     pub fn remove_all(&self) {
         // SAFETY: `construct()` has made each variable with this id, which has `T` in it, and so
         // `destroy()` can be called with it. The function does that once for each.

@@ -123,6 +123,7 @@ impl<T: Lasting> State<T> {
     /// takes over from another at such a time. If one does, the result is still [`None`], and the
     /// callback for `vmlinux` has to [`set`](Self::set) the data that other callbacks need.
     #[inline]
+    #[doc(alias = "klp_get_prev_state")]
     pub fn previous(&self, object: &Object<'_>) -> Option<Previous<T>> {
         if object.in_transit() {
             return None;
