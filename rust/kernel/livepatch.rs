@@ -2,6 +2,8 @@
 
 //! Livepatches written in Rust.
 //!
+//! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
+//!
 //! A livepatch is a module that replaces functions of the running kernel, and of its modules. It
 //! declares them with [`module_livepatch!`], as they are declared in C, each with its replacement.
 //! It can also have [`Callbacks`] that run when an object changes, attach [`Shadow`] variables to
@@ -84,8 +86,6 @@
 //! A livepatch with `replace: true` takes the place of all others. Their callbacks do not run then.
 //!
 //! [`SeqFile`]: crate::seq_file::SeqFile
-//!
-//! C header: [`include/linux/livepatch.h`](srctree/include/linux/livepatch.h)
 
 mod identity;
 mod lasting;
@@ -294,7 +294,9 @@ pub unsafe trait Livepatch {
     fn passed() -> &'static AtomicFlag;
 }
 
-/// A livepatch that has been enabled. Its module keeps this until it is unloaded.
+/// A livepatch that has been enabled.
+///
+/// Its module keeps this until it is unloaded.
 ///
 /// # Invariants
 ///
@@ -305,7 +307,9 @@ pub unsafe trait Livepatch {
 pub struct Enabled<P: Livepatch>(PhantomData<fn() -> P>);
 
 impl<P: Livepatch> Enabled<P> {
-    /// Enables the livepatch. Sleeps.
+    /// Enables the livepatch.
+    ///
+    /// Sleeps.
     ///
     /// # Errors
     ///

@@ -15,8 +15,10 @@ use core::{
     }, //
 };
 
-/// The bit that is set in each of these identifiers. The identifiers of C livepatches are assumed
-/// to be small numbers, as [`Shadow`](super::Shadow) states.
+/// The bit that is set in each of these identifiers.
+///
+/// The identifiers of C livepatches are assumed to be small numbers, as [`Shadow`](super::Shadow)
+/// states.
 const TYPED: usize = 1 << (usize::BITS - 1);
 
 /// The identifier `id`, for data of type `T`.
@@ -29,8 +31,9 @@ pub(super) fn typed<T: Lasting>(id: usize) -> usize {
     hasher.finish() as usize | TYPED
 }
 
-/// A hasher that multiplies and rotates. That is enough, because there are few keys, and they are
-/// not chosen to collide.
+/// A hasher that multiplies and rotates.
+///
+/// That is enough, because there are few keys, and they are not chosen to collide.
 struct Mixer(u64);
 
 impl Hasher for Mixer {

@@ -242,7 +242,9 @@ impl<T: Lasting> Shadow<T> {
         Some(variable)
     }
 
-    /// Removes all variables of this kind. This takes time, because it visits all shadow variables.
+    /// Removes all variables of this kind.
+    ///
+    /// This takes time, because it visits all shadow variables.
     #[inline]
     #[doc(alias = "klp_shadow_free_all")]
     pub fn remove_all(&self) {
@@ -272,8 +274,9 @@ fn key<O>(structure: *const O) -> *mut c_void {
     structure.cast_mut().cast()
 }
 
-/// A shadow variable that has been found. It stays readable while this exists. The holder must not
-/// sleep during that time.
+/// A shadow variable that has been found.
+///
+/// It stays readable while this exists. The holder must not sleep during that time.
 ///
 /// # Examples
 ///
@@ -319,8 +322,9 @@ impl<T> Deref for ShadowRef<T> {
     }
 }
 
-/// The memory that a shadow variable points to. It is not freed together with the variable, but
-/// later.
+/// The memory that a shadow variable points to.
+///
+/// It is not freed together with the variable, but later.
 struct Node<T> {
     head: Opaque<bindings::callback_head>,
     value: T,

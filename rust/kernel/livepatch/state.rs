@@ -67,10 +67,10 @@ pub struct State<T> {
 }
 
 impl<T: Lasting> State<T> {
-    /// The state with this id. `version` is the version of the changes that the livepatch makes to
-    /// it.
+    /// The state with this id.
     ///
-    /// The id must not be 0.
+    /// `version` is the version of the changes that the livepatch makes to it. The id must not be
+    /// 0.
     #[inline]
     pub const fn new(id: usize, version: u32) -> Self {
         assert!(id != 0, "the id of a state must not be 0");
@@ -155,8 +155,9 @@ impl<T: Lasting> State<T> {
     }
 }
 
-/// Whether `T` has no size and nothing to drop. The state then has no data that could be taken for
-/// another type's.
+/// Whether `T` has no size and nothing to drop.
+///
+/// The state then has no data that could be taken for another type's.
 #[inline]
 const fn is_plain<T>() -> bool {
     size_of::<T>() == 0 && !core::mem::needs_drop::<T>()

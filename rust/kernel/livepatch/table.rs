@@ -47,8 +47,9 @@ impl<T, const N: usize> Table<[T; N]> {
     }
 }
 
-/// The element of zeros that ends a table. It also holds the place of a state until the livepatch
-/// is enabled.
+/// The element of zeros that ends a table.
+///
+/// It also holds the place of a state until the livepatch is enabled.
 pub const fn end<T: Zeroable>() -> T {
     pin_init::zeroed()
 }
