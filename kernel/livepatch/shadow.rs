@@ -16,7 +16,6 @@ use crate::{
         Constructor,
         Destructor,
         Key,
-        Migration,
         Shadow,
         ShadowLocked, //
     },
@@ -131,12 +130,10 @@ pub(crate) fn resize() {
             return;
         };
         drop(locked);
-        let Ok(migration) = Migration::begin(order) else {
+        if shadow_table::migrate(order).is_err() {
             // The next insertion or removal tries again.
             shadow_table::lock().resized();
             return;
-        };
-        while !migration.step(&shadow_table::lock()) {}
-        migration.finish();
+        }
     }
 }

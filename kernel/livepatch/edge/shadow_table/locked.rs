@@ -37,6 +37,8 @@ pub(super) struct State {
     spare: isize,
     /// Whether the work that resizes the table is on its way.
     resizing: bool,
+    /// Whether [`migrate()`](super::migrate) is replacing the table.
+    pub(super) migrating: bool,
     /// The table that will take the place of this one, or null. It is not freed while this points
     /// to it.
     pub(super) next: *const Table,
@@ -67,6 +69,7 @@ static STATE: StateCell = StateCell(UnsafeCell::new(State {
     limits: Limits::of(SMALLEST_ORDER),
     spare: 0,
     resizing: false,
+    migrating: false,
     next: ptr::null(),
     done: 0,
 }));

@@ -17,7 +17,10 @@ use crate::{
         SMALLEST_ORDER, //
     }, //
 };
-use core::ptr;
+use core::{
+    mem,
+    ptr, //
+};
 use kernel::{
     bindings,
     prelude::*,
@@ -30,32 +33,49 @@ use kernel::{
 /// The number of heads that are done in one section with interrupts disabled.
 const HEADS_PER_STEP: usize = 64;
 
-/// The way from one table to the next. Only the work makes one, one at a time.
+/// Replaces the table in use by one of `1 << order` heads. Sleeps.
+///
+/// # Errors
+///
+/// [`ENOMEM`]; [`EINVAL`] if the table in use has as many heads; [`EBUSY`] if another caller
+/// replaces the table.
+pub(crate) fn migrate(order: u32) -> Result {
+    if lock().with_state(|state| mem::replace(&mut state.migrating, true)) {
+        return Err(EBUSY);
+    }
+    let result = Migration::begin(order).map(|migration| {
+        while !migration.step(&lock()) {}
+        migration.finish();
+    });
+    lock().with_state(|state| state.migrating = false);
+    result
+}
+
+/// The way from one table to the next.
 ///
 /// # Invariants
 ///
-/// `old` points to the table that is in use until the last step, `new` to the one that takes over.
-/// Only [`Migration::finish`] frees `old`, and nothing frees `new` before that.
-pub(crate) struct Migration {
+/// - There is one at a time.
+/// - `old` points to the table that is in use until the last step, `new` to the one that takes
+///   over. Only [`Migration::finish`] frees `old`, and nothing frees `new` before that.
+struct Migration {
     old: *const Table,
     new: *mut Table,
 }
 
 impl Migration {
-    /// Makes an empty table of `1 << order` heads, not 0, to take over from the one in use, which
-    /// has a different order. Sleeps.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`].
-    pub(crate) fn begin(order: u32) -> Result<Self> {
+    /// Makes an empty table of `1 << order` heads to take over from the one in use. Sleeps.
+    fn begin(order: u32) -> Result<Self> {
         let old = TABLE.load(Relaxed);
-        // SAFETY: `old` points to the table in use. The work alone replaces and frees tables, and
-        // it is the caller.
-        let side = unsafe { (*old).side };
-        let len = 1 << order;
+        // SAFETY: `old` points to the table in use. A migration alone replaces and frees tables,
+        // and `migrate()` has excluded others.
+        let (old_order, side) = unsafe { ((*old).order(), (*old).side) };
+        let len = 1_usize.checked_shl(order).ok_or(EINVAL)?;
+        if order == old_order {
+            return Err(EINVAL);
+        }
         let (heads, owned) = if order == SMALLEST_ORDER {
-            // The table in use is bigger than this. The readers of a table that used these heads
+            // The table in use has other heads than these. The readers of a table that used these
             // before are done, because its `finish()` has waited for them.
             let locked = lock();
             for head in &SMALLEST_HEADS {
@@ -86,13 +106,13 @@ impl Migration {
             state.done = 0;
             state.set_limits(Limits::NONE);
         });
-        // INVARIANT: The new table takes over from the one in use.
+        // INVARIANT: The new table takes over from the one in use. `migrate()` has excluded others.
         Ok(Self { old, new })
     }
 
     /// Takes over the variables of the next heads. When none remain to be taken over, the new table
     /// is in use, and this returns `true`.
-    pub(crate) fn step(&self, locked: &Held) -> bool {
+    fn step(&self, locked: &Held) -> bool {
         // SAFETY: Both pointers are to tables, which live as long as `self`, by the type
         // invariants.
         let (old, new) = unsafe { (&*self.old, &*self.new) };
@@ -126,10 +146,10 @@ impl Migration {
         complete
     }
 
-    /// Frees the old table, after the last step. Sleeps.
+    /// Frees the old table, which the last step has replaced. Sleeps.
     ///
     /// Waits for its readers. They follow the links that the table after the new one will use.
-    pub(crate) fn finish(self) {
+    fn finish(self) {
         // SAFETY: The work may sleep, as the function does.
         unsafe { bindings::synchronize_rcu() };
         if !ptr::eq(self.old, &raw const FIRST_TABLE) {

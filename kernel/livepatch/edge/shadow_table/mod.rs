@@ -21,7 +21,7 @@ pub(crate) use locked::{
     Held,
     ShadowLocked, //
 };
-pub(crate) use migration::Migration;
+pub(crate) use migration::migrate;
 pub(crate) use variable::{
     report_constructor,
     warn_duplicate,
