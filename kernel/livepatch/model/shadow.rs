@@ -105,6 +105,7 @@ const LARGEST_ORDER: u32 = 28;
 /// head. A new table gets 1 to 2 heads for each variable, and not more, because removing all
 /// variables visits the heads, too. So each insertion or removal bears a fixed share of the cost of
 /// a resize.
+#[derive(Clone, Copy)]
 pub(crate) struct Limits {
     /// With fewer variables, the table shrinks.
     pub(crate) fewest: usize,

@@ -16,7 +16,7 @@ use crate::model::shadow::{
     SMALLEST_ORDER, //
 };
 use core::{
-    cell::UnsafeCell,
+    cell::Cell,
     ops::Deref,
     ptr, //
 };
@@ -27,6 +27,7 @@ use kernel::{
 };
 
 /// The state that goes with the table. `klp_shadow_lock` protects all of it.
+#[derive(Clone, Copy)]
 pub(super) struct State {
     /// As long as the number of variables stays within these limits, an insertion or a removal has
     /// nothing more to do. They are the limits of the table in use, or [`Limits::NONE`] while
@@ -59,12 +60,12 @@ impl State {
     }
 }
 
-struct StateCell(UnsafeCell<State>);
+struct StateCell(Cell<State>);
 
 // SAFETY: `Held::with_state()` alone accesses the state, with the lock held.
 unsafe impl Sync for StateCell {}
 
-static STATE: StateCell = StateCell(UnsafeCell::new(State {
+static STATE: StateCell = StateCell(Cell::new(State {
     // The smallest table is kept even if there are no variables: its fewest are 0.
     limits: Limits::of(SMALLEST_ORDER),
     spare: 0,
@@ -131,12 +132,14 @@ impl Held {
         unsafe { current() }
     }
 
-    /// Calls `body` with the state. `body` must not call this.
+    /// Calls `body` with the state, and stores it again. If `body` calls this, the changes of the
+    /// inner call are lost.
     #[inline]
     pub(super) fn with_state<R>(&self, body: impl FnOnce(&mut State) -> R) -> R {
-        // SAFETY: The lock is held by the type invariants, which excludes other CPUs. Nothing else
-        // on this one has a reference, because no `body` calls this, or a function of a livepatch.
-        body(unsafe { &mut *STATE.0.get() })
+        let mut state = STATE.0.get();
+        let result = body(&mut state);
+        STATE.0.set(state);
+        result
     }
 
     /// The next table, if it has taken over the variables of the key's head.
