@@ -13,7 +13,6 @@ mod tests {
     use crate::{
         edge::{
             abi::{
-                Func,
                 Object,
                 Patch, //
             },
@@ -131,7 +130,7 @@ mod tests {
 
         fn change(&self, change: Change, locked: &Locked) -> Result {
             for func in self.object().funcs(locked) {
-                check!(Func::change(func, change, locked));
+                check!(func.change_transition(change, locked));
             }
             Ok(())
         }

@@ -216,7 +216,7 @@ impl<'a> PatchHost for Kernel<'a> {
     }
 
     fn change(&self, func: &'a Func, change: Change) -> bool {
-        func.change(change, self.0)
+        func.change_transition(change, self.0)
     }
 
     fn stack(&self, func: &'a Func, batch: &mut batch::Batch<'a>) -> Result<&'a FuncStack> {
@@ -243,12 +243,12 @@ impl<'a> PatchHost for Kernel<'a> {
         batch::follow_settled(self.0)
     }
 
-    fn push(&self, func: &'a Func, stack: &'a FuncStack) {
-        stack.push(func, self.0);
+    fn push(&self, func: &'a Func, change: Change, stack: &'a FuncStack) -> bool {
+        stack.push(func, change, self.0)
     }
 
-    fn pop(&self, func: &'a Func) {
-        func_stacks::remove(func, self.0);
+    fn pop(&self, func: &'a Func, change: Change) -> bool {
+        func_stacks::remove(func, change, self.0)
     }
 
     fn enter_ftrace(&self, batch: batch::Batch<'a>) -> Result {

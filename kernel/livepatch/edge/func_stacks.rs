@@ -32,6 +32,7 @@ use crate::{
         }, //
     },
     model::{
+        func::Change,
         redirect,
         TaskState, //
     },
@@ -228,14 +229,20 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
 }
 
 impl FuncStack {
-    /// Puts a func on top. The handler may see it at once. The func is on no stack: the caller has
-    /// just set its `patched` to true.
-    pub(crate) fn push(&self, func: &Func, locked: &Locked) {
+    /// Puts a func on top by [`Change::Patch`] or [`Change::Arrive`], if the state table allows
+    /// that. Returns whether it was legal; if so, the handler may see the func at once.
+    pub(crate) fn push(&self, func: &Func, change: Change, locked: &Locked) -> bool {
+        let puts = matches!(change, Change::Patch | Change::Arrive);
+        if !puts || !func.change(change, locked) {
+            return false;
+        }
         self.set_settled(None, locked);
-        // SAFETY: `funcs` is the head of an initialized list by the type invariants. The func's
-        // node is on no list by the invariants of `Func`, and `Locked` excludes other writers. The
-        // function orders the stores to the func before the one that publishes it.
+        // SAFETY: `funcs` is the head of an initialized list by the type invariants. The func was
+        // not patched, and so its node is on no list by the invariants of `Func`. `Locked` excludes
+        // other writers. The function orders the stores to the func before the one that publishes
+        // it.
         unsafe { bindings::klp_list_add_rcu(func.stack_node(), self.funcs.get()) };
+        true
     }
 
     /// Whether no func is left.
@@ -320,21 +327,28 @@ impl FuncStack {
     }
 }
 
-/// The func below this one, which is patched, on the stack for `location`.
+/// The func below this one on the stack for `location`.
 pub(crate) fn below<'a>(func: &Func, location: usize, locked: &'a Locked) -> Option<&'a Func> {
     let stack = find(location, locked)?;
-    // SAFETY: A patched func is on its function's stack by the invariants of `Func`, and `Locked`
-    // shows that the mutex is held.
-    unsafe { stack.following(func.stack_node()) }
+    // SAFETY: `above` was found on the stack, and `Locked` shows that the mutex is held.
+    let next = |above: &&'a Func| unsafe { stack.following(above.stack_node()) };
+    let mut funcs = iter::successors(stack.top(locked), next);
+    funcs.find(|&above| ptr::eq(above, func))?;
+    funcs.next()
 }
 
-/// Takes a func off its stack. A handler may still use it until
-/// [`tasks::synchronize()`](tasks::synchronize) has returned. The func is on a stack: the caller
-/// has just set its `patched` to false.
-pub(crate) fn remove(func: &Func, _: &Locked) {
-    // SAFETY: The func's node is on the list of a stack by the invariants of `Func`, and `Locked`
-    // excludes other writers.
+/// Takes a func off its stack by [`Change::Unpatch`] or [`Change::Leave`], if the state table
+/// allows that. Returns whether it was legal; if so, a handler may still use the func until
+/// [`tasks::synchronize()`](tasks::synchronize) has returned.
+pub(crate) fn remove(func: &Func, change: Change, locked: &Locked) -> bool {
+    let takes = matches!(change, Change::Unpatch | Change::Leave);
+    if !takes || !func.change(change, locked) {
+        return false;
+    }
+    // SAFETY: The func was patched, and so its node is on the list of a stack by the invariants of
+    // `Func`. `Locked` excludes other writers.
     unsafe { bindings::klp_list_del_rcu(func.stack_node()) };
+    true
 }
 
 /// Takes a stack off the table if it is empty and ftrace does not call the handler for its

@@ -45,8 +45,11 @@ impl PatchList {
         unsafe { clist_create!(self.0, Patch, bindings::klp_patch, list) }.iter()
     }
 
-    /// Puts a patch that is on no list at the end.
-    pub(crate) fn add(&self, patch: &Patch, _: &Locked) {
+    /// Puts a patch at the end, unless it is on a list.
+    pub(crate) fn add(&self, patch: &Patch, locked: &Locked) {
+        if is_listed(patch, locked) {
+            return;
+        }
         // INVARIANT: The patch lives until its module is let go, after `remove()`.
         // SAFETY: The head is that of an initialized list by the type invariants. The patch's node
         // is initialized by the invariants of `Patch`, and on no list. `Locked` excludes other
@@ -55,13 +58,18 @@ impl PatchList {
     }
 }
 
-/// Takes a patch off the list that it is on, if it is on one.
-pub(crate) fn remove(patch: &Patch, _: &Locked) {
+fn is_listed(patch: &Patch, _: &Locked) -> bool {
     let node = patch.list_node();
     // SAFETY: `node` is initialized by the invariants of `Patch`, and `Locked` excludes writers.
     let next = unsafe { (*node).next };
     // A node that is on no list points to itself.
-    if next != node {
+    next != node
+}
+
+/// Takes a patch off the list that it is on, if it is on one.
+pub(crate) fn remove(patch: &Patch, locked: &Locked) {
+    if is_listed(patch, locked) {
+        let node = patch.list_node();
         // SAFETY: `node` is on a list, and `Locked` excludes other users of that.
         unsafe { bindings::klp_list_del(node) };
         // INVARIANT: The node is on no list, and initialized.

@@ -175,7 +175,8 @@ pub(crate) trait PatchHost {
     fn publish_func(&self, object: Self::Object, func: Self::Func) -> Result<(), Self::Error>;
     /// The func's two booleans.
     fn func_state(&self, func: Self::Func) -> FuncState;
-    /// Makes a change if [`FuncState::after`] allows it, and returns whether it does.
+    /// Makes [`Change::Begin`] or [`Change::End`] if [`FuncState::after`] allows it, and returns
+    /// whether it does.
     fn change(&self, func: Self::Func, change: Change) -> bool;
 
     /// Returns the stack of the function that a resolved func changes, and notes the function in
@@ -196,10 +197,12 @@ pub(crate) trait PatchHost {
     ///
     /// Needs no memory. It only fails if ftrace has shut itself down.
     fn follow_settled(&self) -> Result<(), Self::Error>;
-    /// Puts a func on top of a stack; from now on the handler sees it.
-    fn push(&self, func: Self::Func, stack: Self::Stack);
-    /// Takes a func off its stack. Handlers may use it until [`PatchHost::reclaim`] returns.
-    fn pop(&self, func: Self::Func);
+    /// Puts a func on top of a stack if [`FuncState::after`] allows `change`, and returns whether
+    /// it does. From then on the handler sees the func.
+    fn push(&self, func: Self::Func, change: Change, stack: Self::Stack) -> bool;
+    /// Takes a func off its stack if [`FuncState::after`] allows `change`, and returns whether it
+    /// does. Handlers may use the func until [`PatchHost::reclaim`] returns.
+    fn pop(&self, func: Self::Func, change: Change) -> bool;
     /// Makes ftrace call the handler for the functions of a batch, in one update.
     fn enter_ftrace(&self, batch: Self::Batch) -> Result<(), Self::Error>;
     /// Makes ftrace stop calling the handler for all functions that have an empty stack. Those that

@@ -93,11 +93,10 @@ fn push_funcs<H: PatchHost>(
     let mut batch = H::Batch::default();
     let pushed = host.funcs(object).try_for_each(|func| {
         let stack = host.stack(func, &mut batch)?;
-        if !host.change(func, change) {
+        if !host.push(func, change, stack) {
             host.expect(Expectation::FuncToPush, false);
             return Err(Refusal::Invalid.into());
         }
-        host.push(func, stack);
         Ok(())
     });
     // The funcs of the batch come before one that cannot be pushed. So if ftrace refuses the batch,
@@ -116,11 +115,8 @@ fn pop_funcs<H: PatchHost>(host: &H, object: H::Object, which: Which, when: Circ
             continue;
         }
         if host.func_state(func).patched() {
-            let legal = host.change(func, change);
+            let legal = host.pop(func, change);
             host.expect(Expectation::FuncToPop, legal);
-            if legal {
-                host.pop(func);
-            }
         }
     }
     if which == Which::All || host.is_nop_object(object) {

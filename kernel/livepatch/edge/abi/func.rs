@@ -40,9 +40,12 @@ use kernel::{
 /// 3. From [`Func::init`] on, `kobj` and `stack_node` are initialized, and `node` is on the
 ///    `func_list` of an object until the func is released.
 /// 4. `stack_node` is on the list of a func stack if `patched` is true, and on no list otherwise:
-///    a caller that [`Func::change`]s the one goes on to change the other.
+///    [`FuncStack::push`] and [`func_stacks::remove`] change both.
 /// 5. `klp_mutex` protects the lists and the internal fields. Readers without the mutex may load
 ///    `transition`, and follow `stack_node`; both are always stored whole.
+///
+/// [`FuncStack::push`]: crate::edge::func_stacks::FuncStack::push
+/// [`func_stacks::remove`]: crate::edge::func_stacks::remove
 #[repr(transparent)]
 pub(crate) struct Func(Opaque<bindings::klp_func>);
 
@@ -233,14 +236,22 @@ impl Func {
         FuncState::new(unsafe { (*self.as_ptr()).patched }, self.in_transition())
     }
 
+    /// Begins or ends the func's transition if the state table allows it. Returns whether it was
+    /// legal; if not, nothing has changed.
+    pub(crate) fn change_transition(&self, change: Change, locked: &Locked) -> bool {
+        matches!(change, Change::Begin | Change::End) && self.change(change, locked)
+    }
+
     /// Makes a change if the state table allows it. Returns whether it was legal; if not, nothing
     /// has changed. After [`Func::init`], no other code writes the booleans.
-    pub(crate) fn change(&self, change: Change, locked: &Locked) -> bool {
+    ///
+    /// If `patched` changes, the caller goes on to put the func on a stack, or to take it off.
+    pub(in crate::edge) fn change(&self, change: Change, locked: &Locked) -> bool {
         let Ok(state) = self.state(locked).after(change) else {
             return false;
         };
         let ptr = self.as_ptr();
-        // INVARIANT: The caller goes on to push or to remove the func, if `patched` changes.
+        // INVARIANT: If `patched` changes, the caller goes on to change the list.
         // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
         // readers without the mutex load the fields whole.
         unsafe {

@@ -329,15 +329,22 @@ impl PatchHost for Machine {
         self.tell_ftrace()
     }
 
-    fn push(&self, func: Func, function: Function) {
+    fn push(&self, func: Func, change: Change, function: Function) -> bool {
+        if !self.change(func, change) {
+            return false;
+        }
         self.expect_handled(func, function);
         let mut state = self.state.borrow_mut();
         let stack = &mut state.stacks[function.0];
         stack.funcs[stack.len] = Some(func);
         stack.len += 1;
+        true
     }
 
-    fn pop(&self, func: Func) {
+    fn pop(&self, func: Func, change: Change) -> bool {
+        if !self.change(func, change) {
+            return false;
+        }
         let function = self.func(func, |func| func.function);
         self.expect_handled(func, function);
         let mut state = self.state.borrow_mut();
@@ -351,6 +358,7 @@ impl PatchHost for Machine {
             }
             None => self.warned.set(true),
         }
+        true
     }
 
     fn enter_ftrace(&self, batch: usize) -> Result<(), Errno> {

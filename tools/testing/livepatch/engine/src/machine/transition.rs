@@ -257,15 +257,23 @@ impl PatchHost for Transition {
         Ok(())
     }
 
-    fn push(&self, func: FuncId, _: usize) {
+    fn push(&self, func: FuncId, change: Change, _: usize) -> bool {
         let machine = self.machine();
-        machine
-            .stacks
-            .push(func, machine.faults.relaxed_publication);
+        let legal = machine.stacks.change(func, change);
+        if legal {
+            machine
+                .stacks
+                .push(func, machine.faults.relaxed_publication);
+        }
+        legal
     }
 
-    fn pop(&self, func: FuncId) {
-        self.machine().stacks.remove(func);
+    fn pop(&self, func: FuncId, change: Change) -> bool {
+        let legal = self.machine().stacks.change(func, change);
+        if legal {
+            self.machine().stacks.remove(func);
+        }
+        legal
     }
 
     fn enter_ftrace(&self, (): ()) -> Result<(), Refusal> {
