@@ -100,10 +100,7 @@ impl<'a> Batch<'a> {
 fn try_out(locations: &mut [usize], locked: &Locked) -> Result<(), FtraceError> {
     let ops = Ops::new().map_err(FtraceError::Filter)?;
     ops.enter(locations, locked)?;
-    ops.leave(locked).map_err(|error| {
-        ops.abandon();
-        FtraceError::Register(error)
-    })
+    ops.leave(locked).map_err(FtraceError::Register)
 }
 
 /// Makes ftrace call the handler for the functions of a batch. Sleeps.
@@ -183,9 +180,9 @@ pub(crate) fn leave(locked: &Locked) -> bool {
 /// these functions. ftrace waits if all functions that have entered together leave, and does not
 /// wait if some of them stay.
 ///
-/// If ftrace has shut itself down, it lets no function leave. Then the `ftrace_ops` is abandoned,
-/// and the stacks forget it: a func that is pushed later must not take its function for one that
-/// has entered ftrace.
+/// If ftrace has shut itself down, it lets no function leave. Then the stacks forget the
+/// `ftrace_ops`, which ftrace keeps: a func that is pushed later must not take its function for one
+/// that has entered ftrace.
 fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     let mut result = Ok(());
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
@@ -209,10 +206,7 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
         *awaited = all && left.is_ok();
         match left {
             Err(ENOMEM) => return left,
-            Err(_) => {
-                ops.abandon();
-                result = left;
-            }
+            Err(_) => result = left,
             Ok(()) => {}
         }
         for stack in together().filter(leaves) {

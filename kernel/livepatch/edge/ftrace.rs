@@ -52,8 +52,8 @@ impl FtraceError {
 /// - The structure was initialized by `klp_ftrace_init()`. It does not move, because it is in an
 ///   [`Arc`], and from then on only ftrace accesses it.
 /// - Holders of `klp_mutex` alone pass it to ftrace.
-/// - When it is dropped, ftrace does not use it: [`Ops::abandon`] keeps a structure that ftrace may
-///   use from being dropped.
+/// - While it is registered, ftrace has a reference of its own, from [`Arc::into_raw`]. So when the
+///   structure is dropped, ftrace does not use it.
 pub(crate) struct Ops(Opaque<bindings::ftrace_ops>);
 
 impl Ops {
@@ -89,16 +89,18 @@ impl Ops {
     ) -> Result<(), FtraceError> {
         self.set_filter(locations).map_err(FtraceError::Filter)?;
         // SAFETY: The structure is initialized by the type invariants. It stays until it has been
-        // unregistered, or for ever: `klp_mutex` keeps others from registering it, too.
-        to_result(unsafe { bindings::register_ftrace_function(self.0.get()) }).map_err(|error| {
+        // unregistered, or for ever: ftrace gets a reference below, and `self` is one until then.
+        // `klp_mutex` keeps others from registering it, too.
+        let entered = to_result(unsafe { bindings::register_ftrace_function(self.0.get()) });
+        // If ftrace has shut itself down in the middle, it may use the structure for ever.
+        if matches!(entered, Ok(()) | Err(ENODEV)) {
+            // INVARIANT: This is ftrace's reference.
+            let _ = Arc::into_raw(self.clone());
+        }
+        entered.map_err(|error| {
             // INVARIANT: ftrace may have used the structure for a moment, and is done with it after
             // the wait.
             tasks::synchronize();
-            if error == ENODEV {
-                // INVARIANT: ftrace may have shut itself down in the middle, and still use the
-                // structure.
-                self.abandon();
-            }
             FtraceError::Register(error)
         })
     }
@@ -133,18 +135,17 @@ impl Ops {
         to_result(unsafe { bindings::klp_ftrace_jump(self.0.get()) })
     }
 
-    /// Keeps the memory for ever, because ftrace does not let go of it.
-    pub(crate) fn abandon(self: &Arc<Self>) {
-        core::mem::forget(self.clone());
-    }
-
     /// Makes ftrace stop calling the handler for all of the functions, and waits until it does not
-    /// call it any more. Needs no memory. This only fails if ftrace has shut itself down. The
-    /// caller then abandons the structure.
-    pub(crate) fn leave(&self, _: &Locked) -> Result {
+    /// call it any more. Needs no memory. This only fails if ftrace has shut itself down. Then it
+    /// keeps its reference for ever.
+    pub(crate) fn leave(self: &Arc<Self>, _: &Locked) -> Result {
         // SAFETY: The structure is initialized by the type invariants. If it is not registered, the
         // function returns an error.
-        to_result(unsafe { bindings::unregister_ftrace_function(self.0.get()) })
+        to_result(unsafe { bindings::unregister_ftrace_function(self.0.get()) })?;
+        // SAFETY: The structure was registered until now, so that ftrace had a reference from
+        // `Arc::into_raw()` by the type invariants, and does not use it any more.
+        drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
+        Ok(())
     }
 }
 
