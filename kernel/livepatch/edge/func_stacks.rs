@@ -376,7 +376,7 @@ pub(crate) fn shed(locked: &Locked) {
 }
 
 /// Stacks that no handler finds any more.
-pub(crate) static RETIRED: Retired<FuncStack> = Retired::new();
+pub(super) static RETIRED: Retired<FuncStack> = Retired::new();
 
 // SAFETY: A retired stack is empty, and a handler that may still be using it looks at its `next`
 // and at the `next` of its list alone: the other word of the list is free.

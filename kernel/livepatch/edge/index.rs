@@ -97,7 +97,7 @@ impl Index {
 }
 
 /// Indexes that can no longer be found.
-pub(crate) static RETIRED: Retired<Index> = Retired::new();
+pub(super) static RETIRED: Retired<Index> = Retired::new();
 
 // SAFETY: `link` points to the field of that name, which has no other use.
 unsafe impl Link for Index {

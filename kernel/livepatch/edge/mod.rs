@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod mutex;
 pub(crate) mod notify;
 pub(crate) mod patches;
+pub(crate) mod reclaim;
 pub(crate) mod retired;
 pub(crate) mod shadow_table;
 pub(crate) mod tasks;

@@ -55,7 +55,7 @@ impl<T: Link> Retired<T> {
     /// `thing` comes from [`KBox::into_raw`]. Readers cannot find it any more, and readers that
     /// have found it are done when the next [`tasks::synchronize()`](super::tasks::synchronize)
     /// returns.
-    pub(crate) unsafe fn push(&self, thing: *mut T, _: &Locked) {
+    pub(super) unsafe fn push(&self, thing: *mut T, _: &Locked) {
         // SAFETY: `thing` comes from a box, and so points to a thing, which is retired now.
         let link = unsafe { T::link(thing) };
         // SAFETY: `link` points into the thing, to a word that has no other use.
@@ -66,7 +66,7 @@ impl<T: Link> Retired<T> {
 
     /// Takes the things that can be freed after the next
     /// [`tasks::synchronize()`](super::tasks::synchronize).
-    pub(crate) fn take(&self, _: &Locked) -> Chain<T> {
+    pub(super) fn take(&self, _: &Locked) -> Chain<T> {
         // INVARIANT: The chain changes hands, and an empty one is left.
         Chain(self.0.xchg(ptr::null_mut(), Relaxed))
     }
@@ -77,12 +77,16 @@ impl<T: Link> Retired<T> {
 /// # Invariants
 ///
 /// The pointer is to a chain as in [`Retired`], and this is the only pointer to it.
-pub(crate) struct Chain<T>(*mut T);
+pub(super) struct Chain<T>(*mut T);
 
 impl<T: Link> Chain<T> {
-    /// Frees them. The caller has called [`tasks::synchronize()`](super::tasks::synchronize) after
-    /// [`Retired::take`].
-    pub(crate) fn free(self) {
+    /// Frees them.
+    ///
+    /// # Safety
+    ///
+    /// [`tasks::synchronize()`](super::tasks::synchronize) has returned after [`Retired::take`].
+    /// The caller has no reference to one of the things.
+    pub(super) unsafe fn free(self) {
         let mut thing = self.0;
         while !thing.is_null() {
             // SAFETY: `thing` is on the chain by the type invariants, and so is a retired one.
@@ -90,7 +94,7 @@ impl<T: Link> Chain<T> {
             // SAFETY: `link` points into the thing, to the pointer to the next one.
             let next = unsafe { *link };
             // SAFETY: The thing comes from a box, as `push()` requires. Readers that had found it
-            // are done since `tasks::synchronize()` has returned.
+            // are done, and the caller has no reference to it, by the safety requirement.
             drop(unsafe { KBox::from_raw(thing) });
             thing = next;
         }
