@@ -33,6 +33,7 @@ use kernel::prelude::*;
 /// patch is in transition; [`ENODEV`] if the module goes away, or if sysfs is not ready yet;
 /// [`ENOMEM`]; or an error of a callback, of sysfs or of ftrace. After an error, nothing is left
 /// behind.
+#[expect(unsafe_code, reason = "the life of the patch")]
 pub(crate) fn enable_patch(patch: &Patch) -> Result {
     check(patch)?;
     if !patch.module().is_livepatch() {
@@ -62,13 +63,17 @@ pub(crate) fn enable_patch(patch: &Patch) -> Result {
     if !patch.module().get() {
         return Err(ENODEV);
     }
-    patch.init(&locked);
+    // SAFETY: The init function of the patch's module has passed the patch in just now.
+    unsafe { patch.init(&locked) };
     let result = model::enable::enable(&Kernel(&locked), patch);
     if result.is_err() {
         drop(locked);
-        patch.put_and_wait();
-        // No task has ever been sent to the patch's functions.
-        patch.module().put();
+        // SAFETY: `init()` was called above. The work that does this is only queued for a patch
+        // that was enabled.
+        unsafe { patch.put_and_wait() };
+        // SAFETY: No task has ever been sent to the patch's functions. The reference was taken
+        // above, and the module stays until its init function, which is the caller, returns.
+        unsafe { patch.module().put() };
     }
     result
 }
@@ -86,7 +91,9 @@ fn check(patch: &Patch) -> Result {
 /// Ends a patch that has been released. Sleeps. The caller does not hold `klp_mutex`, because a
 /// writer to the patch's file `enabled` may be waiting for it. The patch and its module may be gone
 /// when this returns.
+#[expect(unsafe_code, reason = "the life of the patch")]
 pub(crate) fn free_finish(patch: &Patch) {
-    patch.put_and_wait();
+    // SAFETY: The patch was initialized when it was enabled, and it is released once.
+    unsafe { patch.put_and_wait() };
     text::depart(patch);
 }

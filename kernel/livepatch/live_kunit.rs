@@ -107,7 +107,8 @@ mod tests {
             }
             this.objects[0].funcs = this.funcs.as_mut_ptr();
             this.patch.objs = this.objects.as_mut_ptr();
-            this.view().init(locked);
+            // SAFETY: The patch was just made, and is only used here.
+            unsafe { this.view().init(locked) };
             for (func, (target, _)) in this.object().funcs(locked).zip(changes) {
                 let start = *target as usize;
                 func.set_original(Code { start, size: 1 }, locked);

@@ -6,7 +6,6 @@ use crate::{
     edge::{
         abi::{
             Func,
-            Module,
             Object,
             Patch, //
         },
@@ -32,9 +31,7 @@ pub(crate) fn publish(patch: &Patch, object: &Object, locked: &Locked) -> Result
         if name.count_bytes() >= bindings::KLP_OBJECT_NAME_LEN as usize {
             return Err(EINVAL);
         }
-        Module::with_patchable(name, locked, |module| {
-            object.set_module(Some(module), locked)
-        });
+        object.find_module(locked);
     }
     object.publish(patch)
 }

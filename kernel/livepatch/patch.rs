@@ -35,6 +35,7 @@ use crate::{
             Change,
             FuncState, //
         },
+        patch::Which,
         Callback,
         Event,
         Expectation,
@@ -122,9 +123,12 @@ impl<'a> PatchHost for Kernel<'a> {
         patch.publish()
     }
 
+    #[expect(unsafe_code, reason = "the rules decide when nothing is in use")]
     fn release_patch(&self, patch: &'a Patch) {
         patches::remove(patch, self.0);
-        patch.release_objects(self.0);
+        // SAFETY: The rules release a patch when its funcs are off the stacks and no handler uses
+        // them any more. They do not use its objects and funcs any more either.
+        unsafe { patch.release(Which::All, self.0) };
     }
 
     fn free_later(&self, patch: &'a Patch) {
@@ -200,8 +204,11 @@ impl<'a> PatchHost for Kernel<'a> {
         object.add_nop(like, self.0)
     }
 
+    #[expect(unsafe_code, reason = "the rules decide when nothing is in use")]
     fn release_nops(&self, patch: &'a Patch) {
-        patch.release_nops(self.0);
+        // SAFETY: The rules release nops when they are off the stacks and no handler uses them any
+        // more, and have no reference to an object or a func then.
+        unsafe { patch.release(Which::Nops, self.0) };
     }
 
     fn is_nop(&self, func: &'a Func) -> bool {
@@ -309,8 +316,11 @@ impl<'a> ModuleHost for Kernel<'a> {
         module.set_patchable(patchable, self.0);
     }
 
+    #[expect(unsafe_code, reason = "the life of the module")]
     fn attach(&self, object: &'a Object, module: &'a Module) {
-        object.set_module(Some(module), self.0);
+        // SAFETY: The rules attach the module that is coming. They detach it before it goes, when
+        // the module loader calls `klp_module_going()`.
+        unsafe { object.set_module(module, self.0) };
     }
 
     fn clear_relocations(&self, patch: &'a Patch, object: &'a Object) {
@@ -318,7 +328,7 @@ impl<'a> ModuleHost for Kernel<'a> {
     }
 
     fn detach(&self, object: &'a Object) {
-        object.set_module(None, self.0);
+        object.clear_module(self.0);
         for func in object.funcs(self.0) {
             func.clear_original(self.0);
         }

@@ -86,8 +86,11 @@ impl TextHost for Texts {
         patches::DEPARTING.add(patch, &mutex::lock());
     }
 
+    #[expect(unsafe_code, reason = "the life of the module")]
     fn put_module(&self, patch: &'static Patch) {
-        patch.module().put();
+        // SAFETY: `enable_patch()` has taken the reference. The rules put the module of a patch
+        // once, after they have taken it off the list, and do not use the patch any more.
+        unsafe { patch.module().put() };
     }
 
     fn forced(&self, patch: &'static Patch) -> bool {

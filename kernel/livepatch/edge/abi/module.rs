@@ -130,10 +130,15 @@ impl Module {
         unsafe { bindings::klp_module_get(self.as_ptr()) }
     }
 
-    /// Drops a reference that [`Module::get`] took. The module may be gone afterwards.
-    pub(crate) fn put(&self) {
+    /// Drops a reference that [`Module::get`] took.
+    ///
+    /// # Safety
+    ///
+    /// The reference is the caller's. The module may be gone afterwards: only callers that keep it
+    /// otherwise go on to use it.
+    pub(crate) unsafe fn put(&self) {
         // SAFETY: The structure lives until here by the type invariants. The caller has taken the
-        // reference that this drops.
+        // reference that this drops, by the safety requirement.
         unsafe { bindings::klp_module_put(self.as_ptr()) };
     }
 

@@ -104,7 +104,7 @@ impl Object {
 
     /// All funcs of the object: the declared ones, and nops.
     ///
-    /// The iterator must be dropped before [`Patch::release_objects`].
+    /// The iterator must be dropped before [`Patch::release`].
     pub(crate) fn funcs<'a>(&'a self, _: &'a Locked) -> impl Iterator<Item = &'a Func> {
         let list = self.func_list();
         // SAFETY: `list` is initialized by the third invariant, and its nodes are the `node` of
@@ -174,14 +174,36 @@ impl Object {
         (!module.is_null()).then(|| unsafe { Module::from_raw(module) })
     }
 
-    /// Sets the module that [`Object::module`] returns. The caller is `klp_module_coming()` or
-    /// `klp_module_going()`, or has found the module to be [`Module::patchable`].
-    pub(crate) fn set_module(&self, module: Option<&Module>, _: &Locked) {
-        let module = module.map_or(core::ptr::null_mut(), Module::as_ptr);
-        // INVARIANT: `klp_module_going()` sets the pointer to null before the module goes.
+    /// Looks for the object's module, if it has a name. Sets the module that [`Object::module`]
+    /// returns if that can be patched.
+    pub(crate) fn find_module(&self, locked: &Locked) {
+        if let Some(name) = self.name() {
+            Module::with_patchable(name, locked, |module| {
+                // SAFETY: `klp_module_going()` has yet to be called for a module that can be
+                // patched, and `Locked` keeps it out.
+                unsafe { self.set_module(module, locked) }
+            });
+        }
+    }
+
+    /// Sets the module that [`Object::module`] returns.
+    ///
+    /// # Safety
+    ///
+    /// `klp_module_going()` calls [`Object::clear_module`] before the module goes.
+    pub(crate) unsafe fn set_module(&self, module: &Module, _: &Locked) {
+        // INVARIANT: The pointer is null again before the module goes, by the safety requirement.
         // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
         // the field.
-        unsafe { (*self.as_ptr()).mod_ = module };
+        unsafe { (*self.as_ptr()).mod_ = module.as_ptr() };
+    }
+
+    /// Notes that the module goes.
+    pub(crate) fn clear_module(&self, _: &Locked) {
+        // INVARIANT: The pointer is null.
+        // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
+        // the field.
+        unsafe { (*self.as_ptr()).mod_ = core::ptr::null_mut() };
     }
 
     /// Whether the object's funcs are on the func stacks.

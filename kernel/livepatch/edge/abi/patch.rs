@@ -142,7 +142,7 @@ impl Patch {
 
     /// All objects of the patch: the declared ones, and those allocated for nops.
     ///
-    /// The iterator must be dropped before [`Patch::release_objects`].
+    /// The iterator must be dropped before [`Patch::release`].
     pub(crate) fn objects<'a>(&'a self, _: &'a Locked) -> impl Iterator<Item = &'a Object> {
         let list = self.obj_list();
         // SAFETY: `list` is initialized by the third invariant, and its nodes are the `node` of
@@ -171,12 +171,15 @@ impl Patch {
         unsafe { State::all(states) }
     }
 
-    /// Makes the lists, the kobjects and the work of a patch that has just been passed in.
-    pub(crate) fn init(&self, locked: &Locked) {
+    /// Makes the lists, the kobjects and the work of a patch.
+    ///
+    /// # Safety
+    ///
+    /// The patch has just been passed in, and has no other users.
+    pub(crate) unsafe fn init(&self, locked: &Locked) {
         let ptr = self.as_ptr();
         // INVARIANT: The lists are empty; the patch is on no list.
-        // SAFETY: `list` is a field of a patch that has just been passed in, and has no other
-        // users.
+        // SAFETY: `list` is a field of a patch that has no other users, by the safety requirement.
         unsafe { bindings::INIT_LIST_HEAD(self.list_node()) };
         // SAFETY: `obj_list` is a field of the same patch.
         unsafe { bindings::INIT_LIST_HEAD(self.obj_list()) };
@@ -218,32 +221,27 @@ impl Patch {
         Ok(object)
     }
 
-    /// Takes all objects and funcs off the patch's lists and drops its references to them. No
-    /// reference to any of them may be left.
-    pub(crate) fn release_objects(&self, locked: &Locked) {
-        self.release(Which::All, locked);
-    }
-
-    /// The same for nops, and for the objects that were allocated to hold them.
-    pub(crate) fn release_nops(&self, locked: &Locked) {
-        self.release(Which::Nops, locked);
-    }
-
-    fn release(&self, which: Which, locked: &Locked) {
+    /// Takes all objects and funcs off the patch's lists and drops its references to them; or the
+    /// nops, and the objects that were allocated to hold them.
+    ///
+    /// # Safety
+    ///
+    /// The funcs are on no stack, and no handler uses them any more. The caller has no reference to
+    /// any of the things that are released.
+    pub(crate) unsafe fn release(&self, which: Which, locked: &Locked) {
         // SAFETY: `obj_list` is initialized by the third invariant. `Locked` keeps others from
         // changing it, and the loop takes no node off but the one that it has got.
         for node in unsafe { Nodes::of(self.obj_list()) } {
             // SAFETY: By the fourth invariant `node` is the `node` of an object, which lives as
             // long as it is on the list.
             let object = unsafe { Object::from_node(node) };
-            // SAFETY: Callers have no reference to a released func left, as `release_objects()` and
-            // `release_nops()` demand.
+            // SAFETY: The caller has no reference to a released func, by the safety requirement.
             unsafe { object.release_funcs(which, locked) };
             if which == Which::All || object.is_nop_object() {
                 // SAFETY: `node` is on the list, and `Locked` excludes other users of that.
                 unsafe { bindings::klp_list_del(node) };
                 // SAFETY: `init()` has initialized the object's kobject. This drops the reference
-                // of the list, and callers have none left.
+                // of the list, and the caller has none, by the safety requirement.
                 unsafe { bindings::klp_kobj_put_object(object.as_ptr()) };
             }
         }
@@ -251,9 +249,13 @@ impl Patch {
 
     /// Waits until the patch's files have no more users. May sleep; `klp_mutex` must not be held,
     /// because the file `enabled` takes it.
-    pub(crate) fn put_and_wait(&self) {
+    ///
+    /// # Safety
+    ///
+    /// [`Patch::init`] was called, and this was not called since.
+    pub(crate) unsafe fn put_and_wait(&self) {
         // SAFETY: `init()` has initialized the patch's kobject, and this drops the reference that
-        // it has made.
+        // it has made, by the safety requirement.
         unsafe { bindings::klp_kobj_put_patch(self.as_ptr()) };
     }
 }
