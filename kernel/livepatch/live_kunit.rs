@@ -322,7 +322,8 @@ mod tests {
         let _applied = apply(&livepatch, &locked)?;
         kernel.publish_index(livepatch.view())?;
         let blocks = |target, caller, runnable| {
-            index::find_blocker(target, &[after_handler(caller)], runnable).is_some()
+            // SAFETY: The mutex is held, and the name is dropped at once.
+            unsafe { index::find_blocker(target, &[after_handler(caller)], runnable) }.is_some()
         };
         let states = [TaskState::Patched, TaskState::Unpatched];
         let preempted = states.map(|target| blocks(target, TARGET, true));

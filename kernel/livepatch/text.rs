@@ -130,6 +130,7 @@ impl TextHost for Texts {
         task.set_look(LOOK.load(Relaxed));
     }
 
+    #[expect(unsafe_code, reason = "the rules keep the task still")]
     fn is_in_text(&self, patch: &'static Patch, task: TaskRef) -> bool {
         let text = patch.module().text();
 
@@ -144,22 +145,30 @@ impl TextHost for Texts {
         }
 
         // A call at the very end of the text returns to the address where the text ends.
-        let called = task.with_stack(|stack| {
-            let returns = |&address: &usize| text.start <= address && address <= text.end;
-            stack.iter().any(returns)
-        });
+        let returns = |&address: &usize| text.start <= address && address <= text.end;
+        // SAFETY: The rules call this inside `with_task_still()`, with preemption disabled.
+        let called = unsafe { task.with_stack(|stack| stack.iter().any(returns)) };
         match called {
             Ok(true) => true,
             // The task may be in a function of the kernel that the livepatch has jumped to and has
             // given one of its own functions to call. The address of that function is on the stack
             // or in a register then. An address of a new function proves nothing, because handlers
             // leave those on stacks.
-            Ok(false) => task.points_into(&text, |address| {
-                kallsyms::is_function(address) && !is_new_function(patch, address)
-            }),
+            Ok(false) => {
+                let wanted =
+                    |address| kallsyms::is_function(address) && !is_new_function(patch, address);
+                // SAFETY: The task is still, as above. It does not run: it is not the caller, and
+                // the rules have seen that it runs on no other CPU.
+                unsafe { task.points_into(&text, wanted) }
+            }
             // The stack is not reliable. But if the task can come back to the text, an address in
             // the text is on its stack or in its registers, unless a tracer keeps it.
-            Err(_) => task.hides_returns() || task.points_into(&text, |_| true),
+            Err(_) => {
+                // SAFETY: The task is still, and does not run, as above.
+                let hides_returns = unsafe { task.hides_returns() };
+                // SAFETY: The same is true here.
+                hides_returns || unsafe { task.points_into(&text, |_| true) }
+            }
         }
     }
 }

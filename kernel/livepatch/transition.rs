@@ -109,10 +109,16 @@ impl TaskHost for Tasks {
         task.runs_elsewhere()
     }
 
+    #[expect(unsafe_code, reason = "the rules keep the task still")]
     fn check_stack(&self, task: TaskRef) -> Result<(), Blocker<Self::Name>> {
         // A task does not go to sleep in a handler, but it can be preempted in one.
         let runnable = task.is_runnable();
-        task.with_stack(|stack| index::find_blocker(self.target(), stack, runnable))
+        // SAFETY: The rules check a stack inside `with_task_still()`, with preemption disabled. A
+        // pass holds the mutex until it has reported the name, and a task that switches itself
+        // drops it.
+        let find = |stack: &[usize]| unsafe { index::find_blocker(self.target(), stack, runnable) };
+        // SAFETY: The task is still, as above, and `find` does not look at a stack.
+        unsafe { task.with_stack(find) }
             .map_err(|_| Blocker::UnreliableStack)?
             .map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }

@@ -71,7 +71,9 @@ impl Index {
         };
         let patched = patch.objects(locked).filter(|o| o.patched(locked));
         for func in patched.flat_map(|object| object.funcs(locked)) {
-            let name = FuncName::of(func);
+            // SAFETY: The patch and its funcs live until the index has been withdrawn and no task
+            // uses it. `find_blocker()` demands that names are not used for longer.
+            let name = unsafe { FuncName::of(func) };
             let (old, new) = (func.original(locked), func.new_code(locked));
             let location = ftrace::location(old.start);
             let below = location
@@ -133,12 +135,20 @@ pub(crate) fn withdraw(locked: &Locked) {
 }
 
 /// The name of a func with code that a transition to `target` changes and that holds an address of
-/// `stack`. If the task is `runnable`, a handler of such a func counts as well. The caller has
-/// preemption disabled.
-pub(crate) fn find_blocker(target: TaskState, stack: &[usize], runnable: bool) -> Option<FuncName> {
+/// `stack`. If the task is `runnable`, a handler of such a func counts as well.
+///
+/// # Safety
+///
+/// The caller has preemption disabled, or holds `klp_mutex`, and does not use the name for longer.
+pub(crate) unsafe fn find_blocker(
+    target: TaskState,
+    stack: &[usize],
+    runnable: bool,
+) -> Option<FuncName> {
     let index = INDEX.load(Acquire);
     // SAFETY: `index` is null, or comes from `publish()` and lives until `tasks::synchronize()`
-    // has returned, which waits for the caller: it has preemption disabled.
+    // has returned. That waits for a caller with preemption disabled, and holders of the mutex call
+    // it.
     let index = unsafe { index.as_ref() }?;
     let changing = match target {
         TaskState::Patched => &index.patching,

@@ -202,17 +202,19 @@ impl TaskRef {
     /// Calls `body` with the return addresses on the task's stack. Fails if the stack is not
     /// reliable.
     ///
-    /// The caller has preemption disabled, and keeps the task still. The slice is this CPU's
-    /// buffer, so `body` must not call this again.
-    pub(crate) fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
+    /// # Safety
+    ///
+    /// The caller has preemption disabled, and keeps the task still, as [`TaskRef::with_still`]
+    /// does. The slice is this CPU's buffer: `body` does not call this.
+    pub(crate) unsafe fn with_stack<R>(self, body: impl FnOnce(&[usize]) -> R) -> Result<R> {
         let mut entries = ptr::null_mut();
         // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, and
-        // preemption disabled, as this function demands. `entries` has room for a pointer.
+        // preemption disabled, by the safety requirement. `entries` has room for a pointer.
         let count = unsafe { bindings::klp_task_stack(self.0, &mut entries) };
         to_result(count)?;
         // SAFETY: `entries` points to the buffer of this CPU, which is static, and `count` of its
-        // elements have been written. No other task uses it while preemption is disabled. `usize`
-        // is C's `unsigned long`.
+        // elements have been written. No other task uses it while preemption is disabled, and
+        // `body` does not either, by the safety requirement. `usize` is C's `unsigned long`.
         let entries = unsafe { slice::from_raw_parts(entries.cast(), count as usize) };
         Ok(body(entries))
     }
@@ -220,8 +222,10 @@ impl TaskRef {
     /// Whether a word on the task's stack or in its registers is an address in `text` that `wanted`
     /// accepts. The word may be left over from a call that is done.
     ///
+    /// # Safety
+    ///
     /// The caller keeps the task still, and the task does not run.
-    pub(crate) fn points_into<F>(self, text: &Range<usize>, mut wanted: F) -> bool
+    pub(crate) unsafe fn points_into<F>(self, text: &Range<usize>, mut wanted: F) -> bool
     where
         F: FnMut(usize) -> bool,
     {
@@ -240,17 +244,19 @@ impl TaskRef {
 
         let wanted = (&raw mut wanted).cast();
         let (start, size) = (text.start, text.len());
-        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still.
-        // `call` gets `wanted`, which points to an `F`.
+        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, by
+        // the safety requirement. `call` gets `wanted`, which points to an `F`.
         unsafe { bindings::klp_task_points_into(self.0, start, size, Some(call::<F>), wanted) }
     }
 
     /// Whether a tracer or a probe keeps return addresses of the task elsewhere than on its stack.
     ///
+    /// # Safety
+    ///
     /// The caller keeps the task still, and the task does not run.
-    pub(crate) fn hides_returns(self) -> bool {
-        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, so
-        // that no tracer changes the fields that the function reads.
+    pub(crate) unsafe fn hides_returns(self) -> bool {
+        // SAFETY: The pointer is to a task by the type invariants. The caller keeps it still, by
+        // the safety requirement, so that no tracer changes the fields that the function reads.
         unsafe { bindings::klp_task_hides_returns(self.0) }
     }
 
@@ -274,12 +280,11 @@ impl TaskRef {
     }
 
     /// Logs, at debug level, the reason for which the task did not switch. `func` goes with
-    /// `EADDRINUSE`. The caller has preemption disabled, or holds `klp_mutex`.
+    /// `EADDRINUSE`.
     pub(crate) fn report(self, err: c_int, func: Option<FuncName>) {
         let func = func.map_or(ptr::null(), FuncName::as_ptr);
         // SAFETY: The pointer is to a task by the type invariants. `func` is null or a string by
-        // the invariants of `FuncName`: the index that it comes from stays while preemption is
-        // disabled or `klp_mutex` is held.
+        // the invariants of `FuncName`.
         unsafe { bindings::klp_try_switch_task(self.0, err, func) };
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn switched(task: TaskRef, state: TaskState, way: Way) {
     unsafe { klp_task_switched(task.as_ptr(), state as c_int, way) };
 }
 
-/// A task cannot switch to `target`. Preemption is disabled, or `klp_mutex` is held.
+/// A task cannot switch to `target`.
 pub(crate) fn blocked(task: TaskRef, target: TaskState, why: Blocker<FuncName>) {
     let reason = match why {
         Blocker::Running => bindings::klp_block_reason_KLP_REASON_RUNNING,
@@ -121,8 +121,7 @@ pub(crate) fn blocked(task: TaskRef, target: TaskState, why: Blocker<FuncName>) 
         _ => (ptr::null(), 0),
     };
     // SAFETY: The pointer is to a task that lives, by the invariants of `TaskRef`. `func` is null
-    // or a string by those of `FuncName`: the index that it comes from stays while preemption is
-    // disabled or `klp_mutex` is held.
+    // or a string by those of `FuncName`.
     unsafe { klp_task_blocked(task.as_ptr(), target as c_int, reason, func, err) };
 }
 

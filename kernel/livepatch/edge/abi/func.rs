@@ -283,7 +283,7 @@ pub(crate) unsafe fn release_func(func: *mut bindings::klp_func) {
 ///
 /// # Invariants
 ///
-/// The pointer is to a string that lives as long as the index that has the name.
+/// The pointer is to a string that lives as long as the value and its copies are used.
 #[derive(Clone, Copy)]
 pub(crate) struct FuncName(*const c_char);
 
@@ -291,9 +291,13 @@ pub(crate) struct FuncName(*const c_char);
 unsafe impl Send for FuncName {}
 
 impl FuncName {
-    /// The name of `func`, which outlives the index that this goes into.
-    pub(crate) fn of(func: &Func) -> Self {
-        // INVARIANT: The func, and so its name, outlives the index.
+    /// The name of `func`.
+    ///
+    /// # Safety
+    ///
+    /// The func lives as long as the value and its copies are used.
+    pub(crate) unsafe fn of(func: &Func) -> Self {
+        // INVARIANT: The func, and so its name, lives that long by the safety requirement.
         Self(func.name().as_char_ptr())
     }
 
