@@ -119,7 +119,7 @@ where
 
 /// Traces that a task has switched; logs at debug level and traces why it cannot switch to
 /// `target`.
-pub(crate) fn task(task: TaskRef, target: TaskState, outcome: Outcome<FuncName>) {
+pub(crate) fn task(task: TaskRef<'_>, target: TaskState, outcome: Outcome<FuncName>) {
     let why = match outcome {
         Outcome::Switched(state, way) => return trace::switched(task, state, way),
         Outcome::Blocked(why) => why,

@@ -101,19 +101,19 @@ impl TextHost for Texts {
         tasks::wait_for_runnable_tasks();
     }
 
-    fn for_each_task(&self, visit: impl FnMut(TaskRef)) {
+    fn for_each_task(&self, visit: impl FnMut(TaskRef<'_>)) {
         tasks::for_each_task(visit);
     }
 
-    fn scan_tasks(&self, visit: impl FnMut(TaskRef)) {
+    fn scan_tasks(&self, visit: impl FnMut(TaskRef<'_>)) {
         tasks::scan_tasks(visit);
     }
 
     fn in_place_of<R: Send>(
         &self,
         patch: &'static Patch,
-        task: TaskRef,
-        body: fn(&Self, &'static Patch, TaskRef) -> R,
+        task: TaskRef<'_>,
+        body: fn(&Self, &'static Patch, TaskRef<'_>) -> R,
     ) -> Option<R> {
         tasks::in_place_of(task, move |task| body(&Texts, patch, task))
     }
@@ -122,16 +122,16 @@ impl TextHost for Texts {
         LOOK.store(LOOK.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
-    fn seen_outside(&self, task: TaskRef) -> bool {
+    fn seen_outside(&self, task: TaskRef<'_>) -> bool {
         task.look() == LOOK.load(Relaxed)
     }
 
-    fn set_seen_outside(&self, task: TaskRef) {
+    fn set_seen_outside(&self, task: TaskRef<'_>) {
         task.set_look(LOOK.load(Relaxed));
     }
 
     #[expect(unsafe_code, reason = "the rules keep the task still")]
-    fn is_in_text(&self, patch: &'static Patch, task: TaskRef) -> bool {
+    fn is_in_text(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
         let text = patch.module().text();
 
         // This work is in the kernel's own code.

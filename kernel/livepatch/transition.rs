@@ -61,34 +61,34 @@ static STRAGGLERS: Atomic<i32> = Atomic::new(0);
 pub(crate) struct Tasks;
 
 impl TaskHost for Tasks {
-    type Task = TaskRef;
+    type Task<'a> = TaskRef<'a>;
     type Name = FuncName;
 
     fn target(&self) -> TaskState {
         TaskState::from_raw(tasks::TARGET.load(Relaxed))
     }
 
-    fn current(&self) -> TaskRef {
+    fn current(&self) -> TaskRef<'_> {
         TaskRef::current()
     }
 
-    fn state(&self, task: TaskRef) -> TaskState {
+    fn state(&self, task: TaskRef<'_>) -> TaskState {
         task.state()
     }
 
-    fn set_state(&self, task: TaskRef, state: TaskState) {
+    fn set_state(&self, task: TaskRef<'_>, state: TaskState) {
         task.set_state(state);
     }
 
-    fn pending(&self, task: TaskRef) -> bool {
+    fn pending(&self, task: TaskRef<'_>) -> bool {
         task.pending()
     }
 
-    fn set_pending(&self, task: TaskRef, pending: bool) {
+    fn set_pending(&self, task: TaskRef<'_>, pending: bool) {
         task.set_pending(pending);
     }
 
-    fn test_and_clear_pending(&self, task: TaskRef) -> bool {
+    fn test_and_clear_pending(&self, task: TaskRef<'_>) -> bool {
         task.test_and_clear_pending()
     }
 
@@ -98,19 +98,19 @@ impl TaskHost for Tasks {
 
     fn with_task_still(
         &self,
-        task: TaskRef,
+        task: TaskRef<'_>,
         body: impl FnOnce() -> Result<(), Blocker<Self::Name>>,
     ) -> Result<(), Blocker<Self::Name>> {
         task.with_still(body)
             .unwrap_or_else(|err| Err(Blocker::Other(err)))
     }
 
-    fn runs_elsewhere(&self, task: TaskRef) -> bool {
+    fn runs_elsewhere(&self, task: TaskRef<'_>) -> bool {
         task.runs_elsewhere()
     }
 
     #[expect(unsafe_code, reason = "the rules keep the task still")]
-    fn check_stack(&self, task: TaskRef) -> Result<(), Blocker<Self::Name>> {
+    fn check_stack(&self, task: TaskRef<'_>) -> Result<(), Blocker<Self::Name>> {
         // A task does not go to sleep in a handler, but it can be preempted in one.
         let runnable = task.is_runnable();
         // SAFETY: The rules check a stack inside `with_task_still()`, with preemption disabled. A
@@ -123,11 +123,15 @@ impl TaskHost for Tasks {
             .map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
-    fn report(&self, task: TaskRef, outcome: Outcome<FuncName>) {
+    fn report(&self, task: TaskRef<'_>, outcome: Outcome<FuncName>) {
         report::task(task, self.target(), outcome);
     }
 
-    fn in_place_of<R: Send>(&self, task: TaskRef, body: fn(&Self, TaskRef) -> R) -> Option<R> {
+    fn in_place_of<R: Send>(
+        &self,
+        task: TaskRef<'_>,
+        body: fn(&Self, TaskRef<'_>) -> R,
+    ) -> Option<R> {
         tasks::in_place_of(task, move |task| body(&Tasks, task))
     }
 
@@ -189,15 +193,15 @@ impl Host for Kernel<'_> {
         NUDGES.store(nudges, Relaxed);
     }
 
-    fn for_each_task(&self, visit: impl FnMut(TaskRef)) {
+    fn for_each_task(&self, visit: impl FnMut(TaskRef<'_>)) {
         tasks::for_each_task(visit);
     }
 
-    fn scan_tasks(&self, visit: impl FnMut(TaskRef)) {
+    fn scan_tasks(&self, visit: impl FnMut(TaskRef<'_>)) {
         tasks::scan_tasks(visit);
     }
 
-    fn for_each_idle_task(&self, visit: impl FnMut(TaskRef, bool)) {
+    fn for_each_idle_task(&self, visit: impl FnMut(TaskRef<'_>, bool)) {
         tasks::for_each_idle_task(visit);
     }
 
@@ -205,15 +209,15 @@ impl Host for Kernel<'_> {
         tasks::with_cpus_fixed(body);
     }
 
-    fn wake_idle(&self, task: TaskRef) {
+    fn wake_idle(&self, task: TaskRef<'_>) {
         task.wake_idle();
     }
 
-    fn kick(&self, task: TaskRef) {
+    fn kick(&self, task: TaskRef<'_>) {
         task.kick();
     }
 
-    fn nudge(&self, task: TaskRef) {
+    fn nudge(&self, task: TaskRef<'_>) {
         task.nudge();
     }
 

@@ -396,7 +396,7 @@ unsafe impl Link for FuncStack {
 #[derive(Clone, Copy)]
 struct View<'a> {
     stack: &'a FuncStack,
-    task: TaskRef,
+    task: TaskRef<'a>,
 }
 
 impl<'a> redirect::Stack for View<'a> {
@@ -464,7 +464,7 @@ impl<'a> redirect::Stack for View<'a> {
 ///
 /// Preemption is disabled, and `task` is the current task.
 #[inline(always)]
-pub(crate) unsafe fn redirect(location: usize, task: TaskRef) -> Option<NonZeroUsize> {
+pub(crate) unsafe fn redirect(location: usize, task: TaskRef<'_>) -> Option<NonZeroUsize> {
     // SAFETY: Preemption is disabled until this returns, by the safety requirement.
     let stack = unsafe { bucket(location).follow() }?;
     if stack.location != location {
@@ -485,7 +485,7 @@ pub(crate) unsafe fn redirect(location: usize, task: TaskRef) -> Option<NonZeroU
 unsafe fn redirect_further(
     mut stack: &FuncStack,
     location: usize,
-    task: TaskRef,
+    task: TaskRef<'_>,
 ) -> Option<NonZeroUsize> {
     while stack.location != location {
         // SAFETY: Preemption is disabled until this returns, by the safety requirement.

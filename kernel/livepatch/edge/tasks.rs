@@ -7,6 +7,7 @@ use crate::{
     model::TaskState, //
 };
 use core::{
+    marker::PhantomData,
     ops::Range,
     ptr,
     slice, //
@@ -40,25 +41,27 @@ const _: () = {
 ///
 /// # Invariants
 ///
-/// The pointer is to a task that lives as long as the value and its copies are used.
+/// - The pointer is to a task that lives as long as `'a`.
+/// - If that is the calling task, `'a` may be any lifetime: the value does not leave the task.
 #[derive(Clone, Copy)]
-pub(crate) struct TaskRef(*mut bindings::task_struct);
+pub(crate) struct TaskRef<'a>(*mut bindings::task_struct, PhantomData<&'a Task>);
 
-impl TaskRef {
+impl TaskRef<'_> {
     /// The task at `ptr`.
     ///
     /// # Safety
     ///
-    /// `ptr` points to a task that lives as long as the value and its copies are used.
+    /// `ptr` points to a task that lives as long as the lifetime of the value.
     pub(crate) unsafe fn from_raw(ptr: *mut bindings::task_struct) -> Self {
         // INVARIANT: By the safety requirement.
-        Self(ptr)
+        Self(ptr, PhantomData)
     }
 
     /// The calling task.
     pub(crate) fn current() -> Self {
-        // INVARIANT: The caller is the task, which lives as long as it runs.
-        Self(Task::current_raw())
+        // INVARIANT: The caller is the task, which lives as long as it runs. With its raw pointer
+        // the value is neither `Send` nor `Sync`.
+        Self(Task::current_raw(), PhantomData)
     }
 
     /// Whether the task is the caller.
@@ -295,20 +298,20 @@ impl TaskRef {
 ///
 /// `task` points to a task that lives during the call, and `visit` to an `F`, which nothing else
 /// uses meanwhile.
-unsafe extern "C" fn visit_task<F: FnMut(TaskRef)>(
+unsafe extern "C" fn visit_task<F: FnMut(TaskRef<'_>)>(
     task: *mut bindings::task_struct,
     visit: *mut c_void,
 ) {
     // SAFETY: `visit` points to an `F` that nothing else uses, by the safety requirement.
     let visit = unsafe { &mut *visit.cast::<F>() };
     // INVARIANT: The task lives during the call, and so during the visit.
-    visit(TaskRef(task));
+    visit(TaskRef(task, PhantomData));
 }
 
 /// Visits every thread of every process, under `tasklist_lock`: those on the task list, and those
 /// that have left it and can still run. Visits must be short, because no task can fork or exit
 /// meanwhile.
-pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
+pub(crate) fn for_each_task<F: FnMut(TaskRef<'_>)>(mut visit: F) {
     // SAFETY: `visit_task` gets tasks, which live as long as the lock is held, and `visit`, which
     // is an `F` that nothing else uses.
     unsafe { bindings::klp_visit_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
@@ -318,18 +321,18 @@ pub(crate) fn for_each_task<F: FnMut(TaskRef)>(mut visit: F) {
 ///
 /// Threads come and go meanwhile: some that do are missed, or visited twice, or dead. A thread that
 /// changes its number in `execve()` can be missed as well.
-pub(crate) fn scan_tasks<F: FnMut(TaskRef)>(mut visit: F) {
+pub(crate) fn scan_tasks<F: FnMut(TaskRef<'_>)>(mut visit: F) {
     // SAFETY: `visit_task` gets tasks to which the function has a reference, and `visit`, which is
     // an `F` that nothing else uses. The calls come one after the other.
     unsafe { bindings::klp_scan_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
 }
 
 /// Visits the idle task of every possible CPU, and passes whether the CPU is online.
-pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
+pub(crate) fn for_each_idle_task<F: FnMut(TaskRef<'_>, bool)>(mut visit: F) {
     /// # Safety
     ///
     /// `task` points to a task that lives during the call, and `visit` to an `F`.
-    unsafe extern "C" fn call<F: FnMut(TaskRef, bool)>(
+    unsafe extern "C" fn call<F: FnMut(TaskRef<'_>, bool)>(
         task: *mut bindings::task_struct,
         online: bool,
         visit: *mut c_void,
@@ -338,7 +341,7 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
         // not use it meanwhile, and the calls come one after the other.
         let visit = unsafe { &mut *visit.cast::<F>() };
         // INVARIANT: The task lives during the call, and so during the visit.
-        visit(TaskRef(task), online);
+        visit(TaskRef(task, PhantomData), online);
     }
 
     // SAFETY: `call` gets tasks, and `visit`, which points to an `F`.
@@ -347,24 +350,24 @@ pub(crate) fn for_each_idle_task<F: FnMut(TaskRef, bool)>(mut visit: F) {
 
 /// Calls `body` on the CPU of a task, in place of the task that runs there, and returns its result.
 /// `None` if that CPU must not be disturbed, or is offline. Sleeps.
-pub(crate) fn in_place_of<R: Send, F: FnOnce(TaskRef) -> R + Send>(
-    task: TaskRef,
+pub(crate) fn in_place_of<R: Send, F: FnOnce(TaskRef<'_>) -> R + Send>(
+    task: TaskRef<'_>,
     body: F,
 ) -> Option<R> {
     /// The function to be called, and its result.
-    struct Call<R, F> {
-        task: TaskRef,
+    struct Call<'a, R, F> {
+        task: TaskRef<'a>,
         body: Option<F>,
         result: Option<R>,
     }
 
     /// # Safety
     ///
-    /// `call` points to a `Call<R, F>`, to which there is no other reference.
-    unsafe extern "C" fn run<R: Send, F: FnOnce(TaskRef) -> R + Send>(call: *mut c_void) {
+    /// `call` points to a `Call<'_, R, F>`, to which there is no other reference.
+    unsafe extern "C" fn run<R: Send, F: FnOnce(TaskRef<'_>) -> R + Send>(call: *mut c_void) {
         // SAFETY: The pointer is valid, and the reference is the only one, by the safety
         // requirement.
-        let call = unsafe { &mut *call.cast::<Call<R, F>>() };
+        let call = unsafe { &mut *call.cast::<Call<'_, R, F>>() };
         call.result = call.body.take().map(|body| body(call.task));
     }
 

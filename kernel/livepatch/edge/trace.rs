@@ -92,7 +92,7 @@ pub(crate) fn replaced(patch: &Patch, by: &Patch) {
 }
 
 /// A task has switched to `state`.
-pub(crate) fn switched(task: TaskRef, state: TaskState, way: Way) {
+pub(crate) fn switched(task: TaskRef<'_>, state: TaskState, way: Way) {
     let way = match way {
         Way::StackCheck => bindings::klp_switch_way_KLP_WAY_STACK_CHECK,
         Way::Schedule => bindings::klp_switch_way_KLP_WAY_SCHEDULE,
@@ -107,7 +107,7 @@ pub(crate) fn switched(task: TaskRef, state: TaskState, way: Way) {
 }
 
 /// A task cannot switch to `target`.
-pub(crate) fn blocked(task: TaskRef, target: TaskState, why: Blocker<FuncName>) {
+pub(crate) fn blocked(task: TaskRef<'_>, target: TaskState, why: Blocker<FuncName>) {
     let reason = match why {
         Blocker::Running => bindings::klp_block_reason_KLP_REASON_RUNNING,
         Blocker::UnreliableStack => bindings::klp_block_reason_KLP_REASON_UNRELIABLE_STACK,

@@ -25,26 +25,26 @@ use super::{
 
 /// The operations that switch a task.
 pub(crate) trait TaskHost {
-    /// A task, idle tasks included. It lives as long as the visit or call it is passed to.
-    type Task: Copy;
+    /// A task, idle tasks included. It lives as long as `'a`: the visit or call it is passed to.
+    type Task<'a>: Copy;
     /// The name of a func in messages.
     type Name: Copy + Send;
 
     /// The state that tasks switch to.
     fn target(&self) -> TaskState;
     /// The task that calls.
-    fn current(&self) -> Self::Task;
+    fn current(&self) -> Self::Task<'_>;
     /// The set of functions that `task` uses.
-    fn state(&self, task: Self::Task) -> TaskState;
+    fn state(&self, task: Self::Task<'_>) -> TaskState;
     /// Sets the state that [`TaskHost::state`] returns, in one store.
-    fn set_state(&self, task: Self::Task, state: TaskState);
+    fn set_state(&self, task: Self::Task<'_>, state: TaskState);
     /// Whether `task` still has to switch; `TIF_PATCH_PENDING`.
-    fn pending(&self, task: Self::Task) -> bool;
+    fn pending(&self, task: Self::Task<'_>) -> bool;
     /// Sets or clears the flag that [`TaskHost::pending`] returns. Implies no ordering.
-    fn set_pending(&self, task: Self::Task, pending: bool);
+    fn set_pending(&self, task: Self::Task<'_>, pending: bool);
     /// Clears the flag that [`TaskHost::pending`] returns, and returns its old value. A full
     /// barrier if the flag was set.
-    fn test_and_clear_pending(&self, task: Self::Task) -> bool;
+    fn test_and_clear_pending(&self, task: Self::Task<'_>) -> bool;
 
     /// Whether the stack of a task that does not run can be unwound reliably.
     fn have_reliable_stack(&self) -> bool;
@@ -52,22 +52,25 @@ pub(crate) trait TaskHost {
     /// it from starting to run. Fails if the host cannot do that.
     fn with_task_still(
         &self,
-        task: Self::Task,
+        task: Self::Task<'_>,
         body: impl FnOnce() -> Result<(), Blocker<Self::Name>>,
     ) -> Result<(), Blocker<Self::Name>>;
     /// Whether `task` is on a CPU other than the caller's own.
-    fn runs_elsewhere(&self, task: Self::Task) -> bool;
+    fn runs_elsewhere(&self, task: Self::Task<'_>) -> bool;
     /// Looks for functions that are about to change on the stack of `task`, inside
     /// [`TaskHost::with_task_still`].
-    fn check_stack(&self, task: Self::Task) -> Result<(), Blocker<Self::Name>>;
+    fn check_stack(&self, task: Self::Task<'_>) -> Result<(), Blocker<Self::Name>>;
     /// Reports that `task` has switched, or the reason for which a pass could not switch it. Must
     /// not sleep. A switch may be reported inside [`TaskHost::with_task_still`].
-    fn report(&self, task: Self::Task, outcome: Outcome<Self::Name>);
+    fn report(&self, task: Self::Task<'_>, outcome: Outcome<Self::Name>);
     /// Calls `body` on the CPU of `task`, in place of the task that runs there, and returns its
     /// result. `None` if that CPU must not be disturbed, or is offline. `task` may have gone to
     /// another CPU by then. Sleeps.
-    fn in_place_of<R: Send>(&self, task: Self::Task, body: fn(&Self, Self::Task) -> R)
-        -> Option<R>;
+    fn in_place_of<R: Send>(
+        &self,
+        task: Self::Task<'_>,
+        body: fn(&Self, Self::Task<'_>) -> R,
+    ) -> Option<R>;
     /// `smp_rmb()`.
     fn read_barrier(&self);
 
@@ -272,24 +275,24 @@ pub(crate) trait Host: PatchHost {
 
     /// Visits every thread of every process. No task is created or freed meanwhile, because forks
     /// and exits have to wait. So visits are short, and do not check stacks.
-    fn for_each_task(&self, visit: impl FnMut(TaskOf<Self>));
+    fn for_each_task(&self, visit: impl FnMut(TaskOf<'_, Self>));
     /// Visits the same threads, but lets tasks be created and end meanwhile. Some of these are
     /// missed, and some that are visited are dead. A thread that stays is visited in this scan or
     /// in a later one.
-    fn scan_tasks(&self, visit: impl FnMut(TaskOf<Self>));
+    fn scan_tasks(&self, visit: impl FnMut(TaskOf<'_, Self>));
     /// Visits the idle task of every possible CPU, and passes whether that CPU is online.
     ///
     /// CPUs come and go meanwhile, except inside [`Host::with_cpus_fixed`].
-    fn for_each_idle_task(&self, visit: impl FnMut(TaskOf<Self>, bool));
+    fn for_each_idle_task(&self, visit: impl FnMut(TaskOf<'_, Self>, bool));
     /// Runs `body` while no CPU goes online or offline.
     fn with_cpus_fixed(&self, body: impl FnOnce());
     /// Makes an idle task pass through its loop, where it switches.
-    fn wake_idle(&self, task: TaskOf<Self>);
+    fn wake_idle(&self, task: TaskOf<'_, Self>);
     /// Has a task that runs in user space enter the kernel, and leave it, where it switches.
-    fn kick(&self, task: TaskOf<Self>);
+    fn kick(&self, task: TaskOf<'_, Self>);
     /// Wakes up a task that sleeps interruptibly, so that it comes to a place where it can switch:
     /// a kernel thread by a wake-up, any other task by a signal that is not delivered.
-    fn nudge(&self, task: TaskOf<Self>);
+    fn nudge(&self, task: TaskOf<'_, Self>);
     /// Lets `__schedule()` try to switch the calling task, or stops that.
     fn set_sched_switching(&self, on: bool);
     /// Arranges for [`super::enable::try_complete`] to be called again after about `delay`
@@ -328,28 +331,28 @@ pub(crate) trait TextHost {
     /// accord.
     fn wait_for_runnable_tasks(&self);
     /// Visits every task that can run, except for idle tasks, as [`Host::for_each_task`] does.
-    fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
+    fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task<'_>));
     /// The same as [`Host::scan_tasks`].
-    fn scan_tasks(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task));
+    fn scan_tasks(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task<'_>));
     /// The same as [`TaskHost::in_place_of`], with a patch.
     fn in_place_of<R: Send>(
         &self,
         patch: Self::Patch,
-        task: <Self::Tasks as TaskHost>::Task,
-        body: fn(&Self, Self::Patch, <Self::Tasks as TaskHost>::Task) -> R,
+        task: <Self::Tasks as TaskHost>::Task<'_>,
+        body: fn(&Self, Self::Patch, <Self::Tasks as TaskHost>::Task<'_>) -> R,
     ) -> Option<R>;
 
     /// Begins a new look: from now on no task counts as seen outside. A new task counts as its
     /// parent does.
     fn begin_look(&self);
     /// Whether the task, or a parent before it forked, has been seen outside.
-    fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task) -> bool;
+    fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;
     /// Notes that the task has been seen outside.
-    fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task);
+    fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task<'_>);
     /// Whether the task is in the patch's text, or its stack leads there. The caller is inside
     /// [`TaskHost::with_task_still`], and the task does not run elsewhere.
-    fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task) -> bool;
+    fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;
 }
 
 /// A task of a host.
-type TaskOf<H> = <<H as Host>::Tasks as TaskHost>::Task;
+pub(super) type TaskOf<'a, H> = <<H as Host>::Tasks as TaskHost>::Task<'a>;

@@ -104,7 +104,7 @@ enum Whereabouts {
 fn look_at<H: TextHost>(
     host: &H,
     patch: H::Patch,
-    task: <H::Tasks as TaskHost>::Task,
+    task: <H::Tasks as TaskHost>::Task<'_>,
 ) -> Whereabouts {
     let tasks = host.tasks();
     let mut inside = false;

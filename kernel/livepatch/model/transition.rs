@@ -16,6 +16,7 @@
 
 use super::{
     func::Change,
+    host::TaskOf,
     insistence::Insistence,
     patch::{
         self,
@@ -65,7 +66,7 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     host.set_target(target);
     host.tell(Event::Initializing(patch));
 
-    let prepare = |task| {
+    let prepare = |task: TaskOf<'_, H>| {
         host.expect(
             Expectation::TaskIsIdle,
             tasks.state(task) == TaskState::Idle,
@@ -118,7 +119,7 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     //    well. If an older patch has it in ftrace already, only this barrier does.
     host.write_barrier();
 
-    let ask = |task| {
+    let ask = |task: TaskOf<'_, H>| {
         if tasks.state(task) != tasks.target() {
             tasks.set_pending(task, true);
         }
@@ -134,7 +135,7 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
 pub(crate) fn tally<H: Host>(host: &H) -> Tally {
     let tasks = host.tasks();
     let mut tally = Tally::default();
-    let mut count = |task| {
+    let mut count = |task: TaskOf<'_, H>| {
         tally.tasks = tally.tasks.saturating_add(1);
         if tasks.state(task) != tasks.target() {
             tally.waiting = tally.waiting.saturating_add(1);
@@ -251,7 +252,7 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
         }
     }
 
-    let settle = |task| {
+    let settle = |task: TaskOf<'_, H>| {
         host.expect(Expectation::NoTaskIsPending, !tasks.pending(task));
         tasks.set_state(task, TaskState::Idle);
     };
@@ -349,7 +350,7 @@ pub(crate) fn force<H: Host>(host: &H, patch: H::Patch) {
 /// the kernel and in the idle loop. It has preemption disabled, so that
 /// [`PatchHost::synchronize`](super::PatchHost::synchronize) waits for it. [`force`] calls this for
 /// every task, be it running or not, with `klp_mutex` held.
-pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
+pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task<'_>, way: Way) {
     // A full barrier if the flag was set. It orders the load of the flag before the load of the
     // target, and before the loads in later handlers on this CPU: pairs with the write barrier in
     // `start()`.
@@ -400,7 +401,7 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
 ///
 /// A signal can still make the fork fail after this. The switch of a child that never runs is
 /// traced then: there is no hook any later, and no walk finds the child.
-pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
+pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task<'_>) {
     let parent = tasks.current();
     let (before, state) = (tasks.state(child), tasks.state(parent));
     tasks.set_pending(child, tasks.pending(parent));
@@ -411,7 +412,7 @@ pub(crate) fn fork<T: TaskHost>(tasks: &T, child: T::Task) {
 }
 
 /// Tries to switch `task` in a scan, and reports the reason if that fails.
-fn try_switch<H: Host>(host: &H, task: <H::Tasks as TaskHost>::Task, insistence: Insistence) {
+fn try_switch<H: Host>(host: &H, task: TaskOf<'_, H>, insistence: Insistence) {
     let tasks = host.tasks();
     let mut result = switch_task(tasks, task, Way::StackCheck);
     if matches!(result, Err(Blocker::Running)) {
@@ -419,8 +420,11 @@ fn try_switch<H: Host>(host: &H, task: <H::Tasks as TaskHost>::Task, insistence:
             Insistence::None => {}
             Insistence::Kick => host.kick(task),
             Insistence::Preempt => {
-                let look = |tasks: &H::Tasks, task| switch_task(tasks, task, Way::StackCheck);
-                result = tasks.in_place_of(task, look).unwrap_or(result);
+                result = tasks
+                    .in_place_of(task, |tasks, task| {
+                        switch_task(tasks, task, Way::StackCheck)
+                    })
+                    .unwrap_or(result);
             }
         }
     }
@@ -432,7 +436,7 @@ fn try_switch<H: Host>(host: &H, task: <H::Tasks as TaskHost>::Task, insistence:
 /// Switches `task` to the target state if its stack, looked at while it is still, allows.
 pub(crate) fn switch_task<T: TaskHost>(
     tasks: &T,
-    task: T::Task,
+    task: T::Task<'_>,
     way: Way,
 ) -> Result<(), Blocker<T::Name>> {
     if tasks.state(task) == tasks.target() {
@@ -452,7 +456,7 @@ pub(crate) fn switch_task<T: TaskHost>(
 }
 
 /// Switches a task that is known to be still, unless it has done so itself.
-fn switch<T: TaskHost>(tasks: &T, task: T::Task, way: Way) {
+fn switch<T: TaskHost>(tasks: &T, task: T::Task<'_>, way: Way) {
     let target = tasks.target();
     tasks.set_pending(task, false);
     if tasks.state(task) != target {

@@ -22,7 +22,7 @@ use crate::model::{
 };
 
 impl TaskHost for Machine {
-    type Task = Task;
+    type Task<'a> = Task;
     type Name = Function;
 
     fn target(&self) -> TaskState {

@@ -237,7 +237,7 @@ impl Tasks {
 }
 
 impl TaskHost for Tasks {
-    type Task = TaskId;
+    type Task<'a> = TaskId;
     type Name = Version;
 
     fn target(&self) -> TaskState {
