@@ -35,12 +35,18 @@
 //! | layer | role | `unsafe` |
 //! |---|---|---|
 //! | [`hooks`] | the functions that C calls | each block with its reason |
-//! | files beside `lib.rs` | this kernel, for the rules | no |
+//! | files beside `lib.rs` | this kernel, for the rules | only calls of [`edge`], with reasons |
 //! | [`edge`] | the parts of the kernel that the core uses | each block with its reason |
 //! | [`model`] | the rules, on Rust's `core` crate alone | no |
 //!
 //! The rules decide everything. The files beside `lib.rs` have no rules of their own; they are the
 //! patches, objects, tasks, modules, symbols and sysfs files of this kernel.
+//!
+//! The rules have no `unsafe`, and yet soundness depends on them. The reasons in the files beside
+//! `lib.rs` rest on the order of the rules' steps: these release a thing when nothing uses it any
+//! more, and check a stack while its task is still. Some functions of [`edge`] also depend on
+//! others that come first, as their comments and invariants say: for example, a patch has no lists
+//! before it is initialized.
 //!
 //! The `.c` files are the C side of `hooks` and `edge`; `rust.h` is the border between them. The C
 //! side is called by name, exports symbols, and uses macros and inline functions. It decides
