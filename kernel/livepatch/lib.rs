@@ -81,6 +81,8 @@
 //! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects the list of tasks that exit. A
 //!   task joins that list with `tasklist_lock` held for writing, so that a walk finds it on one
 //!   list or on both. It leaves the list without `tasklist_lock`; RCU keeps it for the walk.
+//! - `klp_exiting_cursor_mutex`, outside of `tasklist_lock`, has one walk at a time go over that
+//!   list. The walk holds `klp_exiting_lock` for one task at a time.
 //! - A task's `pi_lock` or runqueue lock, inside these, keeps the task still while its stack is
 //!   checked.
 //! - `klp_shadow_lock`, with interrupts disabled, protects shadow variables and their table.

@@ -90,7 +90,10 @@ void klp_set_sched_switching(bool on)
 static LIST_HEAD(klp_exiting_tasks);
 static DEFINE_RAW_SPINLOCK(klp_exiting_lock);
 
-/* The place of klp_scan_exiting() in the list while it walks over it. */
+/*
+ * The place of a walk over this list.  The mutex is taken before tasklist_lock,
+ * and makes walks wait for each other.  klp_exiting_lock protects the place.
+ */
 static LIST_HEAD(klp_exiting_cursor);
 static DEFINE_MUTEX(klp_exiting_cursor_mutex);
 
@@ -129,32 +132,77 @@ void klp_exit_finish(struct task_struct *task)
 	raw_spin_unlock_irqrestore(&klp_exiting_lock, flags);
 }
 
+static void klp_begin_exiting(void)
+{
+	lockdep_assert_held(&klp_exiting_cursor_mutex);
+
+	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
+	list_add(&klp_exiting_cursor, &klp_exiting_tasks);
+}
+
+static void klp_end_exiting(void)
+{
+	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
+	list_del_init(&klp_exiting_cursor);
+}
+
+/* Returns the next of the tasks that exit, and moves the place behind it. */
+static struct task_struct *klp_pass_exiting(void)
+{
+	struct list_head *next = klp_exiting_cursor.next;
+
+	lockdep_assert_held(&klp_exiting_lock);
+
+	if (next == &klp_exiting_tasks)
+		return NULL;
+	list_move(&klp_exiting_cursor, next);
+
+	return list_entry(next, struct task_struct, klp_exiting);
+}
+
+/*
+ * Visits the next of the tasks that exit, unless it is still on the task list.
+ * Returns whether there was one.
+ */
+static bool klp_visit_exiting(void (*visit)(struct task_struct *task, void *arg),
+			      void *arg)
+{
+	struct task_struct *task;
+
+	/* The task does not end during the visit. */
+	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
+	task = klp_pass_exiting();
+	if (task && !pid_alive(task))
+		visit(task, arg);
+
+	return task;
+}
+
 /*
  * Visits all threads but the idle tasks, under tasklist_lock: those on the task
  * list, and those that have left it and are not dead yet.  Visits must be
  * short, because no task can fork or exit meanwhile.
+ *
+ * No task joins or leaves the task list meanwhile.  Tasks that exit can end,
+ * except while they are visited: many of them can wait for a CPU, so interrupts
+ * are off for one visit at a time.
  */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg)
 {
 	struct task_struct *g, *task;
-	struct list_head *entry;
+
+	guard(mutex)(&klp_exiting_cursor_mutex);
+	klp_begin_exiting();
 
 	read_lock(&tasklist_lock);
 	for_each_process_thread(g, task)
 		visit(task, arg);
-
-	/* No task joins or leaves the task list meanwhile, and none ends here. */
-	scoped_guard(raw_spinlock_irqsave, &klp_exiting_lock) {
-		list_for_each(entry, &klp_exiting_tasks) {
-			if (entry == &klp_exiting_cursor)
-				continue;
-			task = list_entry(entry, struct task_struct, klp_exiting);
-			if (!pid_alive(task))
-				visit(task, arg);
-		}
-	}
+	while (klp_visit_exiting(visit, arg))
+		;
 	read_unlock(&tasklist_lock);
+
+	klp_end_exiting();
 }
 
 /* Gets a reference to the next thread after number *@nr, and advances *@nr. */
@@ -177,15 +225,12 @@ static struct task_struct *klp_next_thread(int *nr)
 /* Returns a reference to the next of the tasks that exit. */
 static struct task_struct *klp_next_exiting(void)
 {
-	struct list_head *next;
+	struct task_struct *task;
 
 	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
-	next = klp_exiting_cursor.next;
-	if (next == &klp_exiting_tasks)
-		return NULL;
-	list_move(&klp_exiting_cursor, next);
+	task = klp_pass_exiting();
 
-	return get_task_struct(list_entry(next, struct task_struct, klp_exiting));
+	return task ? get_task_struct(task) : NULL;
 }
 
 static void klp_scan_exiting(void (*visit)(struct task_struct *task, void *arg),
@@ -194,9 +239,7 @@ static void klp_scan_exiting(void (*visit)(struct task_struct *task, void *arg),
 	struct task_struct *task;
 
 	guard(mutex)(&klp_exiting_cursor_mutex);
-
-	scoped_guard(raw_spinlock_irqsave, &klp_exiting_lock)
-		list_add(&klp_exiting_cursor, &klp_exiting_tasks);
+	klp_begin_exiting();
 
 	while ((task = klp_next_exiting())) {
 		visit(task, arg);
@@ -204,8 +247,7 @@ static void klp_scan_exiting(void (*visit)(struct task_struct *task, void *arg),
 		cond_resched();
 	}
 
-	scoped_guard(raw_spinlock_irqsave, &klp_exiting_lock)
-		list_del_init(&klp_exiting_cursor);
+	klp_end_exiting();
 }
 
 /*
