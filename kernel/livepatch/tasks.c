@@ -105,13 +105,16 @@ static DEFINE_MUTEX(klp_exiting_cursor_mutex);
  */
 void klp_exit_start(struct task_struct *task)
 {
-	unsigned long flags;
-
 	lockdep_assert_held_write(&tasklist_lock);
 
-	raw_spin_lock_irqsave(&klp_exiting_lock, flags);
+	/*
+	 * An interrupt under klp_exiting_lock must not wait for tasklist_lock.
+	 * Interrupts are off with tasklist_lock.  PREEMPT_RT leaves them on, but
+	 * no interrupt takes tasklist_lock there.
+	 */
+	raw_spin_lock(&klp_exiting_lock);
 	list_add_tail(&task->klp_exiting, &klp_exiting_tasks);
-	raw_spin_unlock_irqrestore(&klp_exiting_lock, flags);
+	raw_spin_unlock(&klp_exiting_lock);
 }
 
 /**
