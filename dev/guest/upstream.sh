@@ -51,7 +51,7 @@ original() {
 }
 
 jumps() {
-	grep -q 'jmp-->livepatch_cmdline_proc_show' $enabled_functions
+	grep -q ' jmp-->livepatch_cmdline_proc_show' $enabled_functions
 }
 
 can_jump() {

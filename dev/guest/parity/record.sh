@@ -89,12 +89,11 @@ state() {
 	[ -z "$file" ] || stat -c '  %A %U:%G %n' "$sysfs"/**
 	# Record the functions that ftrace redirects, the number of their users, and the
 	# flags for registers (R), for another address (I), and for one at any earlier time
-	# (M).  Leave out ftrace_ops and trampolines, because the cores have one for all
-	# funcs or one for each.  Leave out the targets of jumps, because functions of the C
-	# core do not jump.
+	# (M).  Leave out the rest of each line: ftrace_ops and trampolines, because the cores
+	# have one for all funcs or one for each, and the targets of jumps, because functions of
+	# the C core do not jump.
 	echo "ftrace:"
 	while read -ra words; do
-		[[ ${words[0]:-} != 'jmp-->'* ]] || continue
 		text=
 		for word in "${words[@]}"; do
 			case $word in tramp:* | ops:* | '->'*) break ;; esac

@@ -82,7 +82,7 @@ function check_jumps() {
 	look_at "$func"
 	[[ "$CODE" == "jmp $new+0x0/"* ]] ||
 		die "$func() does not jump to $new(), but has '$CODE'"
-	[[ "$ENTRY" == *"jmp-->$new+0x0/"* ]] ||
+	[[ "$ENTRY" == *" jmp-->$new+0x0/"* ]] ||
 		die "ftrace does not know that $func() jumps: '$ENTRY'"
 }
 
@@ -93,7 +93,7 @@ function check_handled() {
 	look_at "$func"
 	[[ "$CODE" == "call "* ]] ||
 		die "$func() does not call ftrace, but has '$CODE'"
-	[[ -n "$ENTRY" && "$ENTRY" != *"jmp-->"* ]] ||
+	[[ -n "$ENTRY" && "$ENTRY" != *" jmp-->"* ]] ||
 		die "ftrace does not know that $func() calls it: '$ENTRY'"
 }
 
