@@ -8,8 +8,6 @@
 
 #include <linux/ftrace.h>
 #include <linux/jiffies.h>
-#include <linux/lockdep.h>
-#include <linux/mutex.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/timer.h>
@@ -54,20 +52,8 @@ void klp_ftrace_init(struct ftrace_ops *ops)
 		     FTRACE_OPS_FL_PERMANENT;
 }
 
-#ifdef CONFIG_LIVEPATCH_RUST_JUMP
-static unsigned long klp_jump_target(unsigned long ip)
-{
-	return klp_rust_jump_target(ip);
-}
-
-/* Makes the settled functions of @ops jump, and no others. */
-int klp_ftrace_jump(struct ftrace_ops *ops)
-{
-	lockdep_assert_held(&klp_mutex);
-
-	return ftrace_ops_jump(ops, klp_jump_target);
-}
-#else
+#ifndef CONFIG_LIVEPATCH_RUST_JUMP
+/* Without that option, functions always call the handler. */
 int klp_ftrace_jump(struct ftrace_ops *ops)
 {
 	return 0;

@@ -100,8 +100,10 @@ void klp_module_put(struct module *mod);
 
 /* ftrace.c */
 void klp_ftrace_init(struct ftrace_ops *ops);
-int klp_ftrace_jump(struct ftrace_ops *ops);
 void klp_leave_ftrace_later(unsigned int delay_ms);
+
+/* jump.c, or ftrace.c without CONFIG_LIVEPATCH_RUST_JUMP */
+int klp_ftrace_jump(struct ftrace_ops *ops);
 
 /* tasks.c */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
