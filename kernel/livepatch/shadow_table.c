@@ -60,13 +60,14 @@ static DECLARE_WORK(klp_shadow_resize_work, klp_shadow_resize_fn);
 
 static void klp_shadow_resize_irq_fn(struct irq_work *irq_work)
 {
-	schedule_work(&klp_shadow_resize_work);
+	/* With many variables this takes long: let no CPU be bound to it. */
+	queue_work(system_dfl_wq, &klp_shadow_resize_work);
 }
 
 static DEFINE_IRQ_WORK(klp_shadow_resize_irq_work, klp_shadow_resize_irq_fn);
 
 /*
- * This does not call schedule_work() at once: that may wake up a worker, which
+ * This does not call queue_work() at once: that may wake up a worker, which
  * takes locks that the patched function may hold already.
  *
  * Returns false on a CPU that goes offline and has run its irq_work for the
