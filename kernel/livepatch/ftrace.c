@@ -4,6 +4,11 @@
  *
  * Functions that are patched together share an ftrace_ops.  They are its
  * filter, so that any number of them enters or leaves ftrace in one update.
+ *
+ * The handler's frame and the flags of its ftrace_ops are derived from patch.c:
+ * Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
+ * Copyright (C) 2014 SUSE
+ * Copyright (C) 2015 Josh Poimboeuf <jpoimboe@redhat.com>
  */
 
 #include <linux/ftrace.h>

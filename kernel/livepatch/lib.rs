@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+// The log messages of the files in this crate are derived from core.c, patch.c, shadow.c, state.c
+// and transition.c:
+//
+// Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
+// Copyright (C) 2014 SUSE
+// Copyright (C) 2014-2016 Josh Poimboeuf <jpoimboe@redhat.com>
+// Copyright (C) 2017 Joe Lawrence <joe.lawrence@redhat.com>
+// Copyright (C) 2019 SUSE
+
 //! The core of live patching, when `CONFIG_LIVEPATCH_RUST=y`.
 //!
 //! Livepatch modules are the same as for the C core, and so are the files in sysfs and procfs and

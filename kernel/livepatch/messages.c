@@ -6,6 +6,9 @@
  * the dynamic debug control file by "file kernel/livepatch/" and "func
  * klp_try_switch_task".  That is why the function has this name.  The Rust core
  * prints all other messages.
+ *
+ * The messages are derived from transition.c:
+ * Copyright (C) 2015-2016 Josh Poimboeuf <jpoimboe@redhat.com>
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

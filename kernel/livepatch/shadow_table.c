@@ -4,6 +4,11 @@
  * their table needs
  *
  * shadow.rs implements the functions.  The table is in edge/shadow_table/.
+ *
+ * The interface and the messages are derived from shadow.c:
+ * Copyright (C) 2014 Josh Poimboeuf <jpoimboe@redhat.com>
+ * Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
+ * Copyright (C) 2017 Joe Lawrence <joe.lawrence@redhat.com>
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

@@ -12,6 +12,10 @@
  *
  * sysfs.rs reads and writes the values.  The rules in model/ decide when pollers
  * are woken up.
+ *
+ * The attributes and kobjects are derived from core.c:
+ * Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
+ * Copyright (C) 2014 SUSE
  */
 
 #include <linux/completion.h>

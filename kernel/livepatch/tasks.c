@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * tasks.c - tasks, their flags and their stacks, for the Rust core
+ *
+ * The buffers for stacks and klp_sync() are derived from transition.c:
+ * Copyright (C) 2015-2016 Josh Poimboeuf <jpoimboe@redhat.com>
  */
 
 #include <linux/cleanup.h>
