@@ -253,7 +253,7 @@ def table(c, rust):
     t.row("longest", "ms", longest_end)
 
     t.head("by the clock, on both cores at the same time")
-    t.row(f"upstream's {cases(c)} selftests", "s", selftests)
+    t.row(f"the {cases(c)} existing selftests", "s", selftests)
     for waiting in (1, 10_000):
         t.row(
             f"klpctl why, 10,000 tasks, {waiting:,} waited for",
@@ -314,7 +314,7 @@ def summary(c, rust):
         name = dict(LOADS)[load]
         t.row(f"enable to complete, {name}", "s", lambda f, load=load: f.one(f"load_{load}"))
     t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))
-    t.row("upstream's selftests, by the clock, both at once", "s", selftests)
+    t.row("the existing selftests, by the clock, both at once", "s", selftests)
     lines = ["| | C | Rust | C : Rust |", "|---|---:|---:|---:|"]
     lines += ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in t.rows]
     return "\n".join(lines) + "\n"
