@@ -95,7 +95,7 @@ layers() {
 	local core=$repo/kernel/livepatch
 	"$repo/dev/style/layers.py" "$core"
 	grep -q '^#!\[deny(unsafe_code)\]$' "$core/lib.rs" || echo "lib.rs does not deny unsafe code"
-	grep -A 1 'allow(unsafe_code' "$core/lib.rs" | sed -n 's/^mod \(.*\);$/\1/p' | grep -vxE 'hooks|edge|live_kunit' |
+	grep -EA 1 '(allow|expect)[(]unsafe_code' "$core/lib.rs" | sed -n 's/^mod \(.*\);$/\1/p' | grep -vxE 'hooks|edge|live_kunit' |
 		sed 's/$/ may contain unsafe code/'
 	find "$core" -name tests -prune -o -name '*.rs' ! -name '*_kunit.rs' -print0 |
 		xargs -0 grep -nE '\.(unwrap|expect)\(|panic!|unreachable!|todo!|unimplemented!' |
