@@ -33,7 +33,7 @@
 //!      -> every func ends its transition: the patch is settled
 //!  echo 0 > enabled
 //!      -> the same way back: init, start, pass; then the funcs leave the stacks
-//!      -> the patch departs: when no task can be in its text, its module can be unloaded
+//!      -> the patch departs: when no task is found in its text, its module can be unloaded
 //! ```
 //!
 //! # Map

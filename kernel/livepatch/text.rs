@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Livepatch modules stay as long as a task can be in their text.
+//! Livepatch modules stay as long as a task is found in their text.
 //!
 //! [`model::text`] decides when a module can go. This file finds out where the tasks of this kernel
 //! are.
@@ -41,7 +41,7 @@ static DELAY: Atomic<u32> = Atomic::new(SHORTEST_DELAY);
 /// The number of the latest look. Only the work uses it, and the work does not run twice at a time.
 static LOOK: Atomic<usize> = Atomic::new(0);
 
-/// Lets go of the module of a released patch when no task can be in it any more. Sleeps. The patch
+/// Lets go of the module of a released patch when no task is found in it any more. Sleeps. The patch
 /// and its module may be gone when this returns.
 pub(crate) fn depart(patch: &Patch) {
     let locked = mutex::lock();

@@ -29,7 +29,7 @@ use super::{
     TextHost, //
 };
 
-/// Lets go of the modules of departing patches that no task can be in any more. Sleeps.
+/// Lets go of the modules of departing patches in which no task is found any more. Sleeps.
 ///
 /// Returns whether some are left. The caller tries again later for these.
 pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {

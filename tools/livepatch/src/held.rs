@@ -3,7 +3,7 @@
 //! Modules that are held although their patch is gone, and the tasks in their code.
 //!
 //! A patch that is disabled or replaced leaves sysfs. The Rust core keeps a reference to its module
-//! until no task can be in the module's code. The C core drops the reference at once, or never if
+//! until no task is found in the module's code. The C core drops the reference at once, or never if
 //! the transition was forced. Sysfs does not show whether a reference is the core's or that of
 //! another user of the module, but a stack shows whether its task is in the module's code.
 
