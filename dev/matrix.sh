@@ -65,7 +65,7 @@ settings() {
 # test_kernel NAME: print the suites' output, with "N passed, N failed" at the end.
 test_kernel() {
 	local name=$1 out
-	export O FRAGMENT=$work/$name.config LEAVE_OUT=${LEAVE_OUT-test-oom.sh}
+	export O FRAGMENT=$work/$name.config LEAVE_OUT=${LEAVE_OUT:-test-oom.sh}
 	O=$(build_dir "matrix/$name")
 	cat "$kernels/$name.config" "$repo/dev/config/matrix-kunit.config" >"$FRAGMENT"
 	while IFS= read -r setting; do
