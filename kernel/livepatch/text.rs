@@ -41,8 +41,8 @@ static DELAY: Atomic<u32> = Atomic::new(SHORTEST_DELAY);
 /// The number of the latest look. Only the work uses it, and the work does not run twice at a time.
 static LOOK: Atomic<usize> = Atomic::new(0);
 
-/// Lets go of the module of a released patch when no task is found in it any more. Sleeps. The patch
-/// and its module may be gone when this returns.
+/// Lets go of the module of a released patch when no task is found in it any more. Sleeps. The
+/// patch and its module may be gone when this returns.
 pub(crate) fn depart(patch: &Patch) {
     let locked = mutex::lock();
     patches::DEPARTING.add(patch, &locked);
