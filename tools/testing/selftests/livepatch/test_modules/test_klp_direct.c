@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lets ftrace call a trampoline for cmdline_proc_show(), as BPF does for its
- * fentry and fexit programs.  The parameter "share" selects whether livepatches
- * may change the function meanwhile.  "shared" is the number of livepatches
- * that ftrace has asked for and that have not gone.
+ * Makes ftrace call a trampoline for a function of the kernel, as BPF does for
+ * its fentry and fexit programs.  The parameter "share" selects whether
+ * livepatches may change the function meanwhile.  "shared" is the number of
+ * livepatches that ftrace has asked for and that have not gone.
  *
  * The trampoline does nothing.  The module has one for arm64, s390 and x86-64.
  */
@@ -11,6 +11,10 @@
 #include <linux/ftrace.h>
 #include <linux/module.h>
 #include <linux/string.h>
+
+static char *function = "cmdline_proc_show";
+module_param(function, charp, 0444);
+MODULE_PARM_DESC(function, "name of the function (default=cmdline_proc_show)");
 
 static bool share_function;
 module_param_named(share, share_function, bool, 0444);
@@ -81,12 +85,11 @@ static struct ftrace_ops direct_ops;
 
 static int test_klp_direct_init(void)
 {
-	char name[] = "cmdline_proc_show";
 	int ret;
 
 	if (share_function)
 		direct_ops.ops_func = direct_command;
-	ret = ftrace_set_filter(&direct_ops, name, strlen(name), 1);
+	ret = ftrace_set_filter(&direct_ops, function, strlen(function), 1);
 	if (!ret)
 		ret = register_ftrace_direct(&direct_ops,
 					     (unsigned long)direct_trampoline);
