@@ -9,7 +9,7 @@
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export BASE KDIR O ARCH CORE DEBUG FIXES SERIES MATRIX CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT TOURS KUNIT_ARCH TIMEOUT DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
+export BASE KDIR O ARCH CORE DEBUG FIXES SERIES MATRIX CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
 	@dev/help.sh
@@ -38,6 +38,10 @@ kunit:
 selftest:
 	@dev/kernel.sh >/dev/null
 	@dev/selftest.sh
+
+torture:
+	@dev/kernel.sh >/dev/null
+	@dev/torture.sh
 
 machine:
 	@dev/kernel.sh >/dev/null
@@ -76,4 +80,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench
+.PHONY: help demo test toolchain tree kernel vm kunit selftest torture machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench

@@ -52,7 +52,7 @@ run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"
 rsync -a "$tree/tools/testing/selftests/livepatch" "$tree/tools/testing/selftests/kselftest" "$out/selftests/"
 run_logged "building the selftests" "$out/log/selftests" \
 	"${kmake[@]}" -C "$out/selftests/livepatch/test_modules" KDIR="$out"
-for program in test_klp-call_getpid test_klp-exit test_klp-notify; do
+for program in test_klp-call_getpid test_klp-exit test_klp-notify test_klp-torture; do
 	"${cross}gcc" -O2 -pthread -o "$out/selftests/livepatch/$program" \
 		"$out/selftests/livepatch/$program.c"
 done

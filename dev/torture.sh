@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Torture live patching in the virtual machine: everything at once, at random, for as
+# long as it is asked for.  Statistics come once a minute.  The last line is "N passed,
+# N failed".
+#
+#   dev/torture.sh    MINUTES=10 SEED= SLEEPERS=1000
+#
+# SEED repeats the choices of a run, and SLEEPERS is the number of threads that sleep
+# most of the time: see test-torture.sh of the selftests, which does it.
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+
+: "${MINUTES:=10}" "${SEED:=}" "${SLEEPERS:=1000}"
+for setting in MINUTES SEED SLEEPERS; do
+	[[ ${!setting} =~ ^([1-9][0-9]{0,4})?$ ]] || die "$setting=${!setting}: not understood" "use a number from 1 to 99999"
+done
+results=$(kernel_build)/selftests/torture
+rm -rf "$results"
+mkdir -p "$results"
+
+say "torture for $MINUTES min on the core ${CORE/rust/in Rust}"
+# The log is judged in the end, and has to be there from its begin.
+APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES * 60 + 7200))} DMESG=$results/dmesg \
+	"$repo/dev/vm.sh" "export MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS; dev/guest/selftest.sh test-torture.sh" 2>&1 |
+	tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
+"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# The parts of the torture: actions on livepatches, and loops that disturb them.
+# Sourced after functions-fail-nth.sh.
+#
+# All choices are drawn before anything is looked at.  So a seed repeats the choices,
+# though not the times at which the kernel gets to them.
+
+MOD_TORTURE=test_klp_torture
+MOD_TARGET=test_klp_torture_target
+MOD_PATCH=test_klp_torture_patch
+MOD_DIRECT=test_klp_direct
+VERSIONS="1 2 3 4"
+
+STATS=/proc/test_klp_torture_stats
+FORCES=/sys/module/$MOD_TORTURE/parameters/forces
+TRACING=$SYSFS_TRACING_DIR
+
+# Loops in the background leave their counts in files there, and end when there is
+# a file "stop".
+SCRATCH=
+
+# How often which action succeeded, and how often it was refused
+declare -A SUCCEEDED REFUSED
+
+# The livepatches in the order in which they were enabled, the newest last
+ENABLED=()
+
+# did(action, status) - count an action
+#	action - its name
+#	status - exit status of its command
+function did() {
+	local action="$1"; shift
+
+	if [[ $1 -eq 0 ]]; then
+		SUCCEEDED[$action]=$((SUCCEEDED[$action] + 1))
+	else
+		REFUSED[$action]=$((REFUSED[$action] + 1))
+	fi
+}
+
+# get(path) - set VALUE to the value of a file, or to nothing if it is gone
+function get() {
+	VALUE=
+	{ read -r VALUE < "$1"; } 2> /dev/null
+}
+
+# put(path, value) - write to a file that may refuse it or be gone
+function put() {
+	{ echo "$2" > "$1"; } 2> /dev/null
+}
+
+# read_stat(name) - set VALUE to a number of $STATS
+function read_stat() {
+	local name
+
+	while read -r name VALUE; do
+		[[ "$name" != "$1" ]] || return 0
+	done < $STATS
+	die "no $1 in $STATS"
+}
+
+# in_transition() - set MOD to the livepatch that is in transition
+function in_transition() {
+	local path
+
+	for path in "$SYSFS_KLP_DIR"/*/transition; do
+		get "$path"
+		if [[ "$VALUE" == 1 ]]; then
+			MOD=${path%/*}
+			MOD=${MOD##*/}
+			return 0
+		fi
+	done
+	return 1
+}
+
+# settle(seconds) - wait until no livepatch is in transition
+function settle() {
+	local end=$((SECONDS + $1))
+
+	while in_transition; do
+		[[ $SECONDS -lt $end ]] || return 1
+		sleep $RETRY_INTERVAL
+	done
+}
+
+# forget() - unload the livepatches that have ended
+function forget() {
+	local version mod left=()
+
+	for version in $VERSIONS; do
+		mod=$MOD_PATCH$version
+		[[ -e /sys/module/$mod && ! -e $SYSFS_KLP_DIR/$mod ]] || continue
+		rmmod $mod 2> /dev/null
+		did unload $?
+	done
+	for mod in "${ENABLED[@]}"; do
+		[[ ! -e $SYSFS_KLP_DIR/$mod ]] || left+=("$mod")
+	done
+	ENABLED=("${left[@]}")
+}
+
+# load(modname, replace, nth) - load a livepatch
+#	nth - the allocation that fails, or 0
+function load() {
+	local mod="$1"; shift
+	local replace="$1"; shift
+	local nth="$1"
+	local status
+
+	[[ ! -e /sys/module/$mod ]] || return 0
+	[[ ! -e $FAIL_DIR/nth ]] || put $FAIL_DIR/nth "$nth"
+	insmod test_modules/$mod.ko replace=$replace exiting=$EXITING 2> /dev/null
+	status=$?
+	if [[ -e $FAIL_DIR/nth ]]; then
+		get $FAIL_DIR/nth
+		put $FAIL_DIR/nth 0
+		[[ $nth -eq 0 || $VALUE -ne 0 ]] || did fail_allocation 0
+	fi
+	did load $status
+	[[ $status -ne 0 ]] || ENABLED+=("$mod")
+}
+
+# turn_round() - reverse the transition that is under way
+function turn_round() {
+	local enabled
+
+	in_transition || return
+	get "$SYSFS_KLP_DIR/$MOD/enabled"
+	enabled=$VALUE
+	[[ -n "$enabled" ]] || return
+	if [[ $enabled -eq 0 && "${ENABLED[*]: -1}" != "$MOD" && $BELOW == N ]]; then
+		return
+	fi
+	put "$SYSFS_KLP_DIR/$MOD/enabled" $((1 - enabled))
+	did reverse $?
+}
+
+# force() - end the transition that is under way.  Visits that it meets are not
+#	judged.
+function force() {
+	local status
+
+	[[ $FORCE == Y ]] && in_transition || return
+	get $FORCES
+	put $FORCES $((VALUE + 1))
+	put "$SYSFS_KLP_DIR/$MOD/force" 1
+	status=$?
+	put $FORCES $((VALUE + 2))
+	did force $status
+}
+
+# step() - one action
+function step() {
+	local kind=$((RANDOM % 100))
+	local mod=$MOD_PATCH$((RANDOM % 4 + 1))
+	local replace=$((RANDOM % 2))
+	local nth=$((RANDOM % 4 ? 0 : RANDOM % 60 + 1))
+	local next=$((RANDOM % 16))
+	local time=.$((RANDOM % 10))$((RANDOM % 10))
+
+	forget
+	if [[ $kind -lt 45 ]]; then
+		load $mod $replace $nth
+	elif [[ $kind -lt 80 ]]; then
+		[[ -e $SYSFS_KLP_DIR/$mod ]] || return
+		put $SYSFS_KLP_DIR/$mod/enabled 0
+		did disable $?
+	elif [[ $kind -lt 90 ]]; then
+		settle 60
+	else
+		sleep $time
+	fi
+
+	# Transitions are short: meet them at once.
+	if [[ $next -lt 4 ]]; then
+		turn_round
+	elif [[ $next -lt 5 ]]; then
+		force
+	elif [[ $next -lt 8 ]]; then
+		settle 60
+	fi
+}
+
+# goes_on(name, count) - note a loop's count, and whether it is to go on
+function goes_on() {
+	echo "$2" > "$SCRATCH/$1"
+	[[ ! -e $SCRATCH/stop ]]
+}
+
+# nap(deciseconds) - sleep for at most so long
+function nap() {
+	local time=$((RANDOM % $1))
+
+	sleep $((time / 10)).$((time % 10))
+}
+
+# come_and_go() - loop: load and unload the module that livepatches patch, too
+function come_and_go() {
+	local count=0
+
+	RANDOM=$((SEED + 1))
+	while goes_on modules $count; do
+		insmod test_modules/$MOD_TARGET.ko 2> /dev/null
+		nap 30
+		rmmod $MOD_TARGET 2> /dev/null
+		nap 10
+		count=$((count + 1))
+	done
+}
+
+# hotplug() - loop: take CPU 1 offline, and bring it back online
+function hotplug() {
+	local count=0
+
+	RANDOM=$((SEED + 2))
+	while goes_on cpus $count; do
+		put $CPU1_ONLINE 0
+		nap 30
+		put $CPU1_ONLINE 1
+		nap 60
+		count=$((count + 1))
+	done
+}
+
+# reset_tracing() - leave nothing in ftrace
+function reset_tracing() {
+	put $TRACING/current_tracer nop
+	[[ ! -e $TRACING/events/kprobes/enable ]] ||
+		put $TRACING/events/kprobes/enable 0
+	put $TRACING/kprobe_events ""
+	put $TRACING/set_ftrace_filter ""
+}
+
+# trace() - loop: tracers, probes and trampolines for the functions that change
+function trace() {
+	local count=0 kind func probe
+	local functions=(int_pow int_sqrt test_klp_torture_outer test_klp_torture_near
+		test_klp_torture_far)
+
+	RANDOM=$((SEED + 3))
+	while goes_on tracers $count; do
+		kind=$((RANDOM % 5))
+		func=${functions[RANDOM % 5]}
+		case $kind in
+		0 | 1)
+			put $TRACING/set_ftrace_filter "$func"
+			[[ $kind == 0 ]] && probe=function || probe=function_graph
+			put $TRACING/current_tracer $probe
+			;;
+		2 | 3)
+			[[ $kind == 2 ]] && probe=p || probe=r
+			put $TRACING/kprobe_events "$probe:torture $func"
+			put $TRACING/events/kprobes/torture/enable 1
+			;;
+		4)
+			insmod test_modules/$MOD_DIRECT.ko share=1 function=int_pow 2> /dev/null
+			;;
+		esac
+		nap 20
+		reset_tracing
+		[[ ! -e /sys/module/$MOD_DIRECT ]] || rmmod $MOD_DIRECT 2> /dev/null
+		nap 10
+		count=$((count + 1))
+	done
+}
+
+# report(minute) - print the statistics
+function report() {
+	local name text="# $1 min:"
+
+	for name in load disable reverse force unload; do
+		text+=" $name $((SUCCEEDED[$name]))/$((SUCCEEDED[$name] + REFUSED[$name])),"
+	done
+	text+=" allocations that failed $((SUCCEEDED[fail_allocation]))"
+	for name in modules cpus tracers; do
+		get "$SCRATCH/$name"
+		text+=", $name $((VALUE))"
+	done
+	echo "$text"
+	echo "#   $(tr '\n' ' ' < $STATS)"
+}

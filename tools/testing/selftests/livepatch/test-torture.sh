@@ -1,0 +1,199 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Torture: livepatches of all the functions that visitors reach come and go at
+# random, while threads, interrupts, processes in system calls, and tasks that exit
+# visit them, modules come and go, CPUs go offline, tracers, probes and trampolines
+# attach, and allocations fail.  No visit may see two versions, and no code or data
+# may be used after it is gone.
+#
+#   MINUTES=1	how long
+#   SEED=	repeats the choices of a run, by default another one each time
+#   SLEEPERS=200	threads that sleep most of the time
+
+# shellcheck disable=SC2034 # functions-extra.sh and functions-torture.sh read variables
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+. $(dirname $0)/functions-fail-nth.sh
+. $(dirname $0)/functions-torture.sh
+
+MINUTES=${MINUTES:-1}
+SEED=${SEED:-$RANDOM}
+SLEEPERS=${SLEEPERS:-200}
+MAX_WAIT=3600
+
+TASKS=
+function end_tasks() {
+	# They are a process group: the first of them is its leader.
+	[[ -z "$TASKS" ]] || { kill -KILL -- -$TASKS; wait $TASKS; } 2> /dev/null
+	TASKS=
+}
+
+function cleanup_torture() {
+	[[ -z "$SCRATCH" ]] || touch "$SCRATCH/stop"
+	end_tasks
+	wait
+	bring_back
+	reset_tracing
+	[[ -z "$SCRATCH" ]] || rm -r "$SCRATCH"
+	cleanup_injection
+}
+
+setup_config
+trap cleanup_torture EXIT INT TERM HUP
+
+# The messages of some thousand transitions would drown the others.
+echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
+
+# The parts that the C core does not survive
+LEAVES=N EXITING=N FORCE=N BELOW=N
+only_rust "tasks in code that their stacks do not show" && LEAVES=Y
+only_rust "tasks that have left the task list" && EXITING=Y
+only_rust "forced transitions, and modules that go after them" && FORCE=Y
+only_rust "a disabled livepatch below another is enabled again" && BELOW=Y
+
+
+# - a livepatch returns a wrong version now and then, or has the canary of a module
+#   that is gone: this is noticed
+
+# notices(title, param, count) - such a case
+#	param - of the livepatch
+#	count - which of $STATS it is to be found in
+function notices() {
+	local title="$1"; shift
+	local param="$1"; shift
+	local count="$1"
+
+	start_test "$title"
+
+	insmod test_modules/$MOD_TORTURE.ko seed=$SEED ||
+		die "cannot load $MOD_TORTURE"
+	quiet_load ${MOD_PATCH}1 $param=Y
+	wait_until 'read_stat $count; [[ $VALUE -gt 0 ]]' ||
+		die "not noticed"
+	settled ${MOD_PATCH}1
+	quiet_unload_lp ${MOD_PATCH}1
+	quiet_unload $MOD_TORTURE
+	check_clean
+	pass
+}
+
+notices "a mix of versions is noticed" lie mixes
+notices "the use of a module that is gone is noticed" dead stale
+
+
+# - everything at once
+
+# fails_allocations() - whether allocations of live patching can be made to fail
+function fails_allocations() {
+	[[ -e $SYSFS_DEBUG_DIR/failslab/reject-start ]] || return
+	try insmod test_modules/$MOD_FAIL.ko function=klp_enable_patch || return
+	quiet_unload $MOD_FAIL
+	[[ ! -e $SYSFS_DEBUG_DIR/kmemleak ]] || grep -q ' __alloc_object$' /proc/kallsyms
+}
+
+# start_all() - load the modules, start the tasks and the loops
+function start_all() {
+	SCRATCH=$(mktemp -d)
+	if fails_allocations; then
+		setup_injection
+		trap cleanup_torture EXIT INT TERM HUP
+		quiet_load $MOD_FAIL function=klp_enable_patch
+	else
+		echo "# left out: allocations that fail: the kernel is not configured for it"
+	fi
+	quiet_load $MOD_TORTURE seed=$SEED leaves=$LEAVES
+	./test_klp-torture $SEED $SLEEPERS &
+	TASKS=$!
+	come_and_go &
+	trace &
+	if can_offline; then
+		CPU1_TAKEN=1
+		hotplug &
+	else
+		echo "# left out: CPUs that go offline: CPU 1 cannot"
+	fi
+}
+
+# end_all() - the opposite, and no transition, livepatch or module may stay
+function end_all() {
+	local version mod
+
+	touch "$SCRATCH/stop"
+	settle $MAX_WAIT ||
+		die "the transition of $MOD does not end"
+	for version in $VERSIONS; do
+		put $SYSFS_KLP_DIR/$MOD_PATCH$version/enabled 0
+		settle $MAX_WAIT ||
+			die "the transition of $MOD does not end"
+	done
+	end_tasks
+	wait
+	bring_back
+	for version in $VERSIONS; do
+		[[ ! -e /sys/module/$MOD_PATCH$version ]] || gone $MOD_PATCH$version
+	done
+	for mod in $MOD_TARGET $MOD_DIRECT $MOD_FAIL; do
+		[[ ! -e /sys/module/$mod ]] || quiet_unload $mod
+	done
+	check_clean
+}
+
+# missing() - print what has to have happened, and has not
+function missing() {
+	local name
+	local needed=(threads works timers readers in_transition far)
+
+	[[ $EXITING == N ]] || needed+=(exiting)
+	[[ $LEAVES == N ]] || needed+=(leaves)
+	for name in "${needed[@]}"; do
+		read_stat $name
+		[[ $VALUE -gt 0 ]] || echo "visits of the kind $name"
+	done
+	for name in load disable; do
+		[[ $((SUCCEEDED[$name])) -ge 5 ]] || echo "livepatches to $name"
+	done
+}
+
+# judge() - die if there was an error, or too little to judge
+function judge() {
+	local name
+
+	for name in mixes stale; do
+		read_stat $name
+		[[ $VALUE -eq 0 ]] || die "$name: $VALUE, with SEED=$SEED"
+	done
+	[[ -z "$(missing)" ]] ||
+		die "too few: $(missing)"
+	! new_messages | grep -E 'BUG:|WARNING:|Oops|Call Trace:' ||
+		die "the kernel complains"
+}
+
+# The statistics come before the line of the case.
+start_test "torture" > /dev/null
+echo "# MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS"
+start_all
+RANDOM=$SEED
+for ((minute = 1; minute <= MINUTES; minute++)); do
+	end=$((SECONDS + 60))
+	while [[ $SECONDS -lt $end ]]; do
+		step
+	done
+	report $minute
+	read_stat mixes
+	[[ $VALUE -eq 0 ]] || break
+done
+# A slow machine may take longer.
+end=$((SECONDS + MAX_WAIT))
+while [[ -n "$(missing)" && $SECONDS -lt $end ]]; do
+	step
+done
+end_all
+report "the last"
+judge
+quiet_unload $MOD_TORTURE
+echo -n "TEST: torture ... "
+pass
+
+finish

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tasks that read /proc/test_klp_torture, fork, sleep, spin and exit, until they are
+ * killed.  They are a process group of their own.
+ *
+ *   test_klp-torture SEED SLEEPERS
+ *
+ * SLEEPERS is the number of threads that sleep most of the time.
+ */
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKERS	4
+#define STACK	(64 * 1024)
+
+/* See TORTURE_EXITING_NAME in test_klp_torture.h. */
+#define EXITING	"klp_torture_end"
+
+static int file;
+static pthread_attr_t attr;
+
+static void visit(void)
+{
+	char byte;
+
+	if (read(file, &byte, 1) < 0)
+		perror("read");
+}
+
+static void pause_us(unsigned int us)
+{
+	struct timespec time = { us / 1000000, us % 1000000 * 1000 };
+
+	nanosleep(&time, NULL);
+}
+
+static void *sleeper(void *arg)
+{
+	unsigned int random = (unsigned long)arg;
+
+	for (;;) {
+		pause_us(100000 + rand_r(&random) % 10000000);
+		visit();
+	}
+	return NULL;
+}
+
+/* Ends at once, and releases itself. */
+static void *short_thread(void *arg)
+{
+	prctl(PR_SET_NAME, EXITING);
+	if (arg)
+		visit();
+	return NULL;
+}
+
+static void run_thread(void *arg)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, &attr, short_thread, arg);
+}
+
+static void run_child(int reap, int visits)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		short_thread(NULL);
+		while (visits--)
+			visit();
+		_exit(0);
+	}
+	if (reap && pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+static void spin(unsigned int rounds)
+{
+	while (rounds--)
+		asm volatile("");
+}
+
+/* Children of an even worker release themselves. */
+static void worker(unsigned int number, unsigned int random)
+{
+	int reap = number % 2;
+
+	if (!reap)
+		signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		unsigned int value = rand_r(&random) / 8;
+
+		switch (value % 8) {
+		case 0:
+		case 1:
+			visit();
+			break;
+		case 2:
+			run_child(reap, value / 8 % 2);
+			break;
+		case 3:
+			run_thread(value / 8 % 2 ? &file : NULL);
+			break;
+		case 4:
+			spin(value % 1000000);
+			break;
+		case 5:
+			sched_yield();
+			break;
+		default:
+			pause_us(value % 50000);
+		}
+	}
+}
+
+static int start(unsigned int seed, unsigned int sleepers)
+{
+	unsigned int i;
+
+	for (i = 0; i < WORKERS; i++) {
+		switch (fork()) {
+		case -1:
+			perror("fork");
+			return 1;
+		case 0:
+			worker(i, seed + i);
+		}
+	}
+	for (i = 0; i < sleepers; i++) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, &attr, sleeper, (void *)(unsigned long)(seed + i))) {
+			fprintf(stderr, "only %u threads\n", i);
+			return 1;
+		}
+	}
+	for (;;)
+		pause();
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc != 3) {
+		fprintf(stderr, "usage: %s SEED SLEEPERS\n", argv[0]);
+		return 1;
+	}
+	file = open("/proc/test_klp_torture", O_RDONLY);
+	if (file < 0 || setpgid(0, 0)) {
+		perror("/proc/test_klp_torture");
+		return 1;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	return start(atoi(argv[1]), atoi(argv[2]));
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Visits functions that livepatches change meanwhile, from kernel threads, a
+ * kworker, a timer, readers of /proc/test_klp_torture, and tasks that exit.  It is
+ * an error if functions of one visit have different versions, or if the module of a
+ * function is gone.  /proc/test_klp_torture_stats has the counts.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/kthread.h>
+#include <linux/livepatch.h>
+#include <linux/math.h>
+#include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/timer.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+#include "test_klp_torture.h"
+
+static unsigned int threads = 6;
+module_param(threads, uint, 0444);
+MODULE_PARM_DESC(threads, "number of kernel threads (default=6)");
+
+static unsigned int seed = 1;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "decides about the ways of all visits (default=1)");
+
+static bool leaves;
+module_param(leaves, bool, 0444);
+MODULE_PARM_DESC(leaves, "call functions that hide that tasks are in them (default=false)");
+
+static unsigned int forces;
+module_param(forces, uint, 0644);
+MODULE_PARM_DESC(forces, "to be incremented before and after a transition is forced");
+
+static const char * const callers[TORTURE_CALLERS] = {
+	[TORTURE_THREAD] = "threads",
+	[TORTURE_WORK] = "works",
+	[TORTURE_TIMER] = "timers",
+	[TORTURE_READER] = "readers",
+	[TORTURE_EXITING] = "exiting",
+};
+
+/* Counts of visits */
+static atomic_long_t visits[TORTURE_CALLERS];
+static atomic_long_t versions[TORTURE_VERSIONS];
+static atomic_long_t in_transition;
+static atomic_long_t unjudged;
+static atomic_long_t far_calls;
+static atomic_long_t leaf_calls;
+
+/* Counts of errors */
+static atomic_long_t mixes;
+static atomic_long_t stale;
+
+/* The first errors are enough to see the cause. */
+#define ERRORS_SHOWN	10
+
+/* Which livepatches have begun and not ended */
+static bool alive[TORTURE_VERSIONS];
+
+static const struct torture_target __rcu *current_target;
+
+/* Keeps the compiler from knowing the results of original functions. */
+static int original_version;
+
+static unsigned int draw(struct torture_visit *visit, unsigned int below)
+{
+	return prandom_u32_state(visit->random) % below;
+}
+
+/* Whether a transition has been forced since the visit began, or is being forced */
+static bool is_forced(const struct torture_visit *visit)
+{
+	return visit->forces & 1 || visit->forces != READ_ONCE(forces);
+}
+
+static void judge(struct torture_visit *visit, int version, const char *where)
+{
+	if (version == visit->version)
+		return;
+	if (is_forced(visit))
+		atomic_long_inc(&unjudged);
+	else if (atomic_long_inc_return(&mixes) <= ERRORS_SHOWN)
+		pr_err("mixed versions: %d in outer, %d in %s, called by %s, %s/%d\n",
+		       visit->version, version, where, callers[visit->caller],
+		       current->comm, current->pid);
+}
+
+/**
+ * torture_check() - check that a livepatch's code may run
+ * @version: number of the livepatch
+ * @canary: that of its module
+ * @where: name of the function that runs
+ */
+void torture_check(int version, const unsigned long *canary, const char *where)
+{
+	/* The table is read first: without the module, there is no canary. */
+	if (READ_ONCE(alive[version]) && READ_ONCE(*canary) == TORTURE_ALIVE)
+		return;
+	if (atomic_long_inc_return(&stale) <= ERRORS_SHOWN)
+		pr_err("%s of version %d is used, which is gone, by %s/%d\n",
+		       where, version, current->comm, current->pid);
+}
+EXPORT_SYMBOL_GPL(torture_check);
+
+/**
+ * torture_pause() - give other tasks, or transitions, time to go on
+ * @visit: the visit, which decides how
+ */
+void torture_pause(struct torture_visit *visit)
+{
+	unsigned int kind = draw(visit, 64);
+
+	if (kind < 16)
+		return;
+	if (kind < 24 || visit->caller == TORTURE_TIMER)
+		udelay(draw(visit, 20));
+	else if (kind < 40)
+		cond_resched();
+	else if (kind < 44)
+		schedule();
+	else if (kind < 63)
+		usleep_range(100, 100 + draw(visit, 4000));
+	else
+		msleep(draw(visit, 400));
+}
+EXPORT_SYMBOL_GPL(torture_pause);
+
+noinline int test_klp_torture_outer(struct torture_visit *visit)
+{
+	int ret = torture_walk(visit, READ_ONCE(original_version));
+
+	/* No sibling call: this function stays on the stack. */
+	barrier();
+	return ret;
+}
+EXPORT_SYMBOL_GPL(test_klp_torture_outer);
+
+noinline int test_klp_torture_near(struct torture_visit *visit)
+{
+	torture_pause(visit);
+	return READ_ONCE(original_version);
+}
+EXPORT_SYMBOL_GPL(test_klp_torture_near);
+
+/* If its body was that of another function, the compiler could make one of both. */
+noinline int test_klp_torture_leaf(struct torture_visit *visit)
+{
+	torture_pause(visit);
+	torture_pause(visit);
+	return READ_ONCE(original_version);
+}
+EXPORT_SYMBOL_GPL(test_klp_torture_leaf);
+
+/**
+ * test_klp_torture_twice() - call a function twice
+ * @visit: the visit
+ * @call: the function
+ *
+ * No livepatch changes this, and their functions reach it by a sibling call: between
+ * the two calls there is nothing of them on the stack.
+ *
+ * Return: the result of the second call
+ */
+noinline int test_klp_torture_twice(struct torture_visit *visit,
+				    int (*call)(struct torture_visit *visit))
+{
+	call(visit);
+	torture_pause(visit);
+	return call(visit);
+}
+EXPORT_SYMBOL_GPL(test_klp_torture_twice);
+
+/**
+ * torture_set_target() - add or remove the module that comes and goes
+ * @target: its functions, or NULL
+ */
+void torture_set_target(const struct torture_target *target)
+{
+	rcu_assign_pointer(current_target, (const struct torture_target __rcu *)target);
+	synchronize_rcu();
+}
+EXPORT_SYMBOL_GPL(torture_set_target);
+
+static void call_far(struct torture_visit *visit)
+{
+	const struct torture_target *target;
+
+	rcu_read_lock();
+	target = rcu_dereference(current_target);
+	if (target && !try_module_get(target->owner))
+		target = NULL;
+	rcu_read_unlock();
+	if (!target)
+		return;
+
+	judge(visit, target->far(visit), "far");
+	torture_pause(visit);
+	judge(visit, target->far_too(visit), "far_too");
+	atomic_long_inc(&far_calls);
+	module_put(target->owner);
+}
+
+/**
+ * torture_walk() - the body of all versions of test_klp_torture_outer()
+ * @visit: the visit
+ * @version: the version
+ *
+ * Return: the version
+ */
+int torture_walk(struct torture_visit *visit, int version)
+{
+	unsigned int steps;
+
+	if (!visit->depth)
+		visit->version = version;
+	else
+		judge(visit, version, "nested outer");
+
+	visit->depth++;
+	for (steps = 2 + draw(visit, 6); steps; steps--) {
+		torture_pause(visit);
+		switch (draw(visit, visit->depth < 3 ? 5 : 4)) {
+		case 0:
+			judge(visit, test_klp_torture_near(visit), "near");
+			break;
+		case 1:
+			judge(visit, int_pow(TORTURE_ROOT, 1) - TORTURE_ROOT, "int_pow");
+			break;
+		case 2:
+			judge(visit, int_sqrt(TORTURE_SQUARE) - TORTURE_ROOT, "int_sqrt");
+			break;
+		case 3:
+			call_far(visit);
+			break;
+		case 4:
+			test_klp_torture_outer(visit);
+			break;
+		}
+	}
+	visit->depth--;
+	return version;
+}
+EXPORT_SYMBOL_GPL(torture_walk);
+
+static void make_visit(enum torture_caller caller, struct rnd_state *random)
+{
+	struct torture_visit visit = {
+		.caller = caller,
+		.forces = READ_ONCE(forces),
+		.random = random,
+	};
+	int version;
+
+	if (leaves && caller != TORTURE_TIMER && !draw(&visit, 4)) {
+		/* Tasks may switch in this one. */
+		test_klp_torture_leaf(&visit);
+		atomic_long_inc(&leaf_calls);
+		return;
+	}
+
+	version = test_klp_torture_outer(&visit);
+	judge(&visit, version, "the result");
+	atomic_long_inc(&visits[caller]);
+	if (version >= 0 && version < TORTURE_VERSIONS)
+		atomic_long_inc(&versions[version]);
+	if (READ_ONCE(current->patch_state) != KLP_TRANSITION_IDLE)
+		atomic_long_inc(&in_transition);
+}
+
+/* A sequence of its own for each caller */
+static void seed_random(struct rnd_state *random, unsigned int caller)
+{
+	prandom_seed_state(random, (u64)seed << 32 | caller);
+}
+
+/* Tasks that exit and processes in system calls come and go: they share a sequence. */
+static void make_short_visit(enum torture_caller caller)
+{
+	static atomic_t count;
+	struct rnd_state random;
+
+	seed_random(&random, 0x10000 + atomic_inc_return(&count));
+	make_visit(caller, &random);
+}
+
+/**
+ * torture_exiting() - make a visit in a task that has left the task list
+ */
+void torture_exiting(void)
+{
+	make_short_visit(TORTURE_EXITING);
+}
+EXPORT_SYMBOL_GPL(torture_exiting);
+
+/**
+ * torture_module_begin() - a livepatch begins
+ * @version: its number
+ */
+void torture_module_begin(int version)
+{
+	WRITE_ONCE(alive[version], true);
+}
+EXPORT_SYMBOL_GPL(torture_module_begin);
+
+/**
+ * torture_module_end() - a livepatch's module is about to go
+ * @version: its number
+ */
+void torture_module_end(int version)
+{
+	WRITE_ONCE(alive[version], false);
+}
+EXPORT_SYMBOL_GPL(torture_module_end);
+
+static ssize_t torture_read(struct file *file, char __user *buffer, size_t count,
+			    loff_t *pos)
+{
+	make_short_visit(TORTURE_READER);
+	return 0;
+}
+
+static const struct proc_ops torture_proc_ops = {
+	.proc_read = torture_read,
+};
+
+static int stats_show(struct seq_file *m, void *v)
+{
+	int i;
+
+	for (i = 0; i < TORTURE_CALLERS; i++)
+		seq_printf(m, "%s %ld\n", callers[i], atomic_long_read(&visits[i]));
+	for (i = 0; i < TORTURE_VERSIONS; i++)
+		seq_printf(m, "version%d %ld\n", i, atomic_long_read(&versions[i]));
+	seq_printf(m, "in_transition %ld\n", atomic_long_read(&in_transition));
+	seq_printf(m, "far %ld\n", atomic_long_read(&far_calls));
+	seq_printf(m, "leaves %ld\n", atomic_long_read(&leaf_calls));
+	seq_printf(m, "unjudged %ld\n", atomic_long_read(&unjudged));
+	seq_printf(m, "mixes %ld\n", atomic_long_read(&mixes));
+	seq_printf(m, "stale %ld\n", atomic_long_read(&stale));
+	return 0;
+}
+
+static struct rnd_state timer_random;
+static void timer_visit(struct timer_list *unused);
+static DEFINE_TIMER(timer, timer_visit);
+
+static void timer_visit(struct timer_list *unused)
+{
+	make_visit(TORTURE_TIMER, &timer_random);
+	mod_timer(&timer, jiffies + 1 + prandom_u32_state(&timer_random) % 8);
+}
+
+static struct rnd_state work_random;
+static void work_visit(struct work_struct *unused);
+static DECLARE_DELAYED_WORK(work, work_visit);
+
+static void work_visit(struct work_struct *unused)
+{
+	make_visit(TORTURE_WORK, &work_random);
+	schedule_delayed_work(&work, prandom_u32_state(&work_random) % 16);
+}
+
+static struct proc_dir_entry *visit_file, *stats_file;
+static struct task_struct **tasks;
+static unsigned int task_count;
+
+static int thread_main(void *number)
+{
+	struct rnd_state random;
+
+	seed_random(&random, (uintptr_t)number);
+	while (!kthread_should_stop()) {
+		make_visit(TORTURE_THREAD, &random);
+		if (prandom_u32_state(&random) % 4) {
+			/* Tasks in this state switch in __schedule(). */
+			set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+			schedule_timeout(1 + prandom_u32_state(&random) % (HZ / 25));
+		} else {
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
+static void stop(void)
+{
+	timer_shutdown_sync(&timer);
+	cancel_delayed_work_sync(&work);
+	while (task_count)
+		kthread_stop(tasks[--task_count]);
+	kfree(tasks);
+	proc_remove(visit_file);
+	proc_remove(stats_file);
+}
+
+static int start_threads(void)
+{
+	struct task_struct *task;
+
+	while (task_count < threads) {
+		task = kthread_run(thread_main, (void *)(uintptr_t)(task_count + 1),
+				   "klp_torture/%u", task_count);
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		tasks[task_count++] = task;
+	}
+	return 0;
+}
+
+static int test_klp_torture_init(void)
+{
+	int ret = -ENOMEM;
+
+	tasks = kcalloc(threads, sizeof(*tasks), GFP_KERNEL);
+	if (!tasks)
+		return ret;
+	visit_file = proc_create("test_klp_torture", 0444, NULL, &torture_proc_ops);
+	stats_file = proc_create_single("test_klp_torture_stats", 0444, NULL, stats_show);
+	if (visit_file && stats_file)
+		ret = start_threads();
+	if (ret) {
+		stop();
+		return ret;
+	}
+	seed_random(&timer_random, 0x8000);
+	seed_random(&work_random, 0x8001);
+	mod_timer(&timer, jiffies + 1);
+	schedule_delayed_work(&work, 1);
+	return 0;
+}
+
+static void test_klp_torture_exit(void)
+{
+	stop();
+}
+
+module_init(test_klp_torture_init);
+module_exit(test_klp_torture_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Livepatch test: visits to functions that change");
