@@ -105,21 +105,11 @@ impl fmt::Display for Action {
     }
 }
 
-/// Returns the name of the module in a file, and whether it is a livepatch. Returns `None` if
-/// modinfo is missing or cannot read the file.
-pub fn module_info(file: &Path) -> Option<(Name, bool)> {
-    let field = |name: &str| {
-        let output = tool(
-            Command::new(find_tool("modinfo"))
-                .args(["-F", name])
-                .arg(as_operand(file)),
-        )
-        .ok()?;
-        Some(output.stdout.trim_ascii().to_vec())
-    };
-    let name = field("name").filter(|name| !name.is_empty())?;
-
-    Some((name.as_slice().into(), field("livepatch")? == b"Y"))
+/// Returns the output of a tool that reads a module's file, or `None` if it is missing or fails.
+pub fn output(program: &str, file: &Path, options: &[&str]) -> Option<Vec<u8>> {
+    let mut command = Command::new(find_tool(program));
+    let output = tool(command.args(options).arg(as_operand(file)));
+    output.ok().map(|output| output.stdout)
 }
 
 /// Returns a path that does not look like an option if it begins with a dash.

@@ -19,6 +19,7 @@ pub fn patch_members(system: &System, status: &PatchStatus) -> Vec<(&'static str
     let patch = &status.patch;
     let moving = status.direction.is_some();
     let progress = system.progress.as_ref().filter(|_| moving);
+    let identity = &patch.identity;
 
     vec![
         ("name", (&patch.name).into()),
@@ -31,6 +32,16 @@ pub fn patch_members(system: &System, status: &PatchStatus) -> Vec<(&'static str
         ("tasks", progress.map(tasks).into()),
         ("forced", status.forced.into()),
         ("since", status.age.map(|age| since(system, &age)).into()),
+        (
+            "applied",
+            status.applied.map(|age| since(system, &age)).into(),
+        ),
+        ("version", identity.version.clone().into()),
+        ("srcversion", identity.build.srcversion.clone().into()),
+        ("build_id", identity.build.id.clone().into()),
+        ("signer", identity.signer.clone().into()),
+        ("description", identity.description.clone().into()),
+        ("fixes", identity.fixes.clone().into()),
     ]
 }
 

@@ -1,258 +1,294 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The section `.modinfo` of a module's file, which says what the module is.
+//! The sections of a module's file.
 //!
-//! modinfo(8) reads it as well, but may be missing, and does not tell a file that is no module from
-//! one that it cannot read. A module that is compressed is left to modinfo.
+//! The parser takes any bytes: a file that makes no sense is no module. It understands ELF for 64
+//! bits, which every architecture with live patching has.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-
-/// The size of the header of a file, and of that of a section, in ELF for 64 bits. Every
-/// architecture with live patching has 64 bits.
+/// The size of the header of a file, and of that of a section.
 const FILE_HEADER: usize = 64;
 const SECTION_HEADER: usize = 64;
 
-/// The limits for what is read into memory. No module has a reason for more.
+/// The limit for the number of sections. A module has one for each function at most.
 const MOST_SECTIONS: u64 = 1 << 20;
-const LONGEST: u64 = 64 << 20;
 
-/// The kind of a file.
+const TYPE_NOBITS: u64 = 8;
+
+/// The file of a module, and its sections.
 #[derive(Debug)]
-pub enum Content {
-    Module(ModInfo),
-    Compressed,
-    Other,
-}
-
-/// The fields of `.modinfo`: `name=value`, each with a zero behind it.
-#[derive(Debug, Default)]
-pub struct ModInfo(Vec<u8>);
-
-impl ModInfo {
-    /// Returns the first value of a field.
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        let fields = self.0.split(|&b| b == 0);
-        fields
-            .filter_map(|field| field.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-            .next()
-    }
-}
-
-/// Finds out what a file is.
-pub fn read(file: &File) -> io::Result<Content> {
-    const COMPRESSED: [&[u8]; 3] = [b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
-
-    let mut start = [0; 6];
-    let length = file.read_at(&mut start, 0)?;
-    if COMPRESSED
-        .iter()
-        .any(|magic| start[..length].starts_with(magic))
-    {
-        return Ok(Content::Compressed);
-    }
-    match modinfo(file) {
-        Ok(Some(info)) => Ok(Content::Module(info)),
-        Ok(None) => Ok(Content::Other),
-        // The file is shorter than its headers say, or no file can be that long.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput
-            ) =>
-        {
-            Ok(Content::Other)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// A file's header or a section's, in the file's order of bytes.
-struct Header<'a> {
-    bytes: &'a [u8],
+pub struct Elf {
+    bytes: Vec<u8>,
     big_endian: bool,
+    sections: Vec<Section>,
 }
 
-impl Header<'_> {
-    fn number(&self, at: usize, length: usize) -> u64 {
-        let bytes = &self.bytes[at..at + length];
-        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        match self.big_endian {
-            true => bytes.iter().fold(0, add),
-            false => bytes.iter().rev().fold(0, add),
-        }
-    }
-}
-
-struct Section {
-    name: u64,
+#[derive(Clone, Debug)]
+pub struct Section {
+    name: usize,
+    kind: u64,
     offset: u64,
     size: u64,
+    /// The index of another section, for some kinds.
     link: u64,
 }
 
-fn modinfo(file: &File) -> io::Result<Option<ModInfo>> {
-    const IDENT_64_BITS: u8 = 2;
-    const IDENT_BIG_ENDIAN: u8 = 2;
-    const TYPE_RELOCATABLE: u64 = 1;
-    const IN_FIRST_SECTION: u64 = 0xffff;
+impl Elf {
+    /// Returns `None` if the bytes are not the file of a module.
+    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
+        const IDENT_64_BITS: u8 = 2;
+        const IDENT_BIG_ENDIAN: u8 = 2;
+        const TYPE_RELOCATABLE: u64 = 1;
+        const IN_FIRST_SECTION: u64 = 0xffff;
 
-    let mut bytes = [0; FILE_HEADER];
-    file.read_exact_at(&mut bytes, 0)?;
-    let big_endian = bytes[5] == IDENT_BIG_ENDIAN;
-    let header = Header {
-        bytes: &bytes,
-        big_endian,
-    };
-    if !bytes.starts_with(b"\x7fELF")
-        || bytes[4] != IDENT_64_BITS
-        || header.number(16, 2) != TYPE_RELOCATABLE
-        || header.number(58, 2) != SECTION_HEADER as u64
-    {
-        return Ok(None);
-    }
-    let table = header.number(40, 8);
-    let section = |index: u64| {
-        let mut bytes = [0; SECTION_HEADER];
-        let at = index.checked_mul(SECTION_HEADER as u64);
-        let at = at.and_then(|at| at.checked_add(table));
-        file.read_exact_at(&mut bytes, at.ok_or(io::ErrorKind::UnexpectedEof)?)?;
-        let header = Header {
-            bytes: &bytes,
-            big_endian,
+        if !bytes.starts_with(b"\x7fELF") || bytes.get(4) != Some(&IDENT_64_BITS) {
+            return None;
+        }
+        let mut elf = Self {
+            big_endian: bytes.get(5) == Some(&IDENT_BIG_ENDIAN),
+            bytes,
+            sections: Vec::new(),
         };
-        io::Result::Ok(Section {
-            name: header.number(0, 4),
-            offset: header.number(24, 8),
-            size: header.number(32, 8),
-            link: header.number(40, 4),
-        })
-    };
-    // Numbers that are too large for the file's header are in the first section's.
-    let (count, names) = match (header.number(60, 2), header.number(62, 2)) {
-        (0, names) => (section(0)?.size, names),
-        numbers => numbers,
-    };
-    let names = match names {
-        IN_FIRST_SECTION => section(0)?.link,
-        index => index,
-    };
-    if count > MOST_SECTIONS {
-        return Ok(None);
+        let header = elf.bytes.get(..FILE_HEADER)?;
+        let number = |at, length| elf.number(header, at, length);
+        if number(16, 2)? != TYPE_RELOCATABLE || number(58, 2)? != SECTION_HEADER as u64 {
+            return None;
+        }
+        let table = number(40, 8)?;
+        // Numbers that are too large for the file's header are in the first section's.
+        let (count, names) = match (number(60, 2)?, number(62, 2)?) {
+            (0, names) => (elf.read_header(table, 0)?.size, names),
+            numbers => numbers,
+        };
+        let names = match names {
+            IN_FIRST_SECTION => elf.read_header(table, 0)?.link,
+            index => index,
+        };
+        if count > MOST_SECTIONS {
+            return None;
+        }
+        let sections: Option<Vec<_>> = (0..count).map(|i| elf.read_header(table, i)).collect();
+        elf.sections = sections?;
+        // The names of sections are looked up in this one.
+        let names = elf.sections.get(usize::try_from(names).ok()?)?.offset;
+        for section in &mut elf.sections {
+            section.name = section.name.checked_add(usize::try_from(names).ok()?)?;
+        }
+        Some(elf)
     }
-    let names = content(file, &section(names)?)?;
-    for index in 0..count {
-        let section = section(index)?;
-        let name = usize::try_from(section.name).unwrap_or(usize::MAX);
-        if names
-            .get(name..)
-            .is_some_and(|n| n.starts_with(b".modinfo\0"))
-        {
-            return Ok(Some(ModInfo(content(file, &section)?)));
+
+    fn read_header(&self, table: u64, index: u64) -> Option<Section> {
+        let at = index.checked_mul(SECTION_HEADER as u64)?;
+        let at = usize::try_from(at.checked_add(table)?).ok()?;
+        let header = self.bytes.get(at..at.checked_add(SECTION_HEADER)?)?;
+        let number = |at, length| self.number(header, at, length);
+
+        Some(Section {
+            name: usize::try_from(number(0, 4)?).ok()?,
+            kind: number(4, 4)?,
+            offset: number(24, 8)?,
+            size: number(32, 8)?,
+            link: number(40, 4)?,
+        })
+    }
+
+    /// Reads a number in the file's order of bytes.
+    fn number(&self, bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+        let bytes = bytes.get(at..at.checked_add(length)?)?;
+        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        Some(match self.big_endian {
+            true => bytes.iter().fold(0, add),
+            false => bytes.iter().rev().fold(0, add),
+        })
+    }
+
+    fn name(&self, section: &Section) -> &[u8] {
+        text_at(&self.bytes, section.name)
+    }
+
+    /// Returns the content of a section, or nothing if it has none in the file.
+    fn content(&self, section: &Section) -> &[u8] {
+        let range = || {
+            let start = usize::try_from(section.offset).ok()?;
+            let end = start.checked_add(usize::try_from(section.size).ok()?)?;
+            self.bytes.get(start..end)
+        };
+        match section.kind {
+            TYPE_NOBITS => &[],
+            _ => range().unwrap_or_default(),
         }
     }
-    Ok(None)
+
+    pub fn find(&self, name: &str) -> Option<&[u8]> {
+        let mut sections = self.sections.iter();
+        let section = sections.find(|section| self.name(section) == name.as_bytes())?;
+        Some(self.content(section))
+    }
+
+    /// Returns the build's ID from its note.
+    pub fn build_id(&self) -> Option<&[u8]> {
+        build_id(self.find(".note.gnu.build-id")?)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
-fn content(file: &File, section: &Section) -> io::Result<Vec<u8>> {
-    let length = Some(section.size).filter(|&size| size <= LONGEST);
-    let mut content = vec![0; length.ok_or(io::ErrorKind::UnexpectedEof)? as usize];
-    file.read_exact_at(&mut content, section.offset)?;
-    Ok(content)
+/// Returns the bytes from a place up to the next zero.
+fn text_at(bytes: &[u8], at: usize) -> &[u8] {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.split(|&b| b == 0).next().unwrap_or_default()
+}
+
+/// Returns the ID in a note: the lengths of the owner's name and of the ID, a type, the name, the
+/// ID.
+pub fn build_id(note: &[u8]) -> Option<&[u8]> {
+    const OWNER: &[u8] = b"GNU\0";
+    const SHORTEST: usize = 8;
+    const LONGEST: usize = 64;
+
+    let id = note.get(12..)?.strip_prefix(OWNER)?;
+    (SHORTEST..=LONGEST).contains(&id.len()).then_some(id)
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::tests::Scratch;
 
-    /// A file with nothing but the sections that are read.
-    pub fn module(fields: &[&str]) -> Vec<u8> {
-        module_for(fields, false)
+    /// The parts that a test puts into a module's file.
+    pub struct Part<'a> {
+        pub name: &'a str,
+        pub kind: u64,
+        pub flags: u64,
+        pub content: Vec<u8>,
+        pub link: u64,
+        pub info: u64,
     }
 
-    fn module_for(fields: &[&str], big_endian: bool) -> Vec<u8> {
-        const NAMES: &[u8] = b"\0.modinfo\0.shstrtab\0";
+    /// A file with nothing but the section `.modinfo`.
+    pub fn module(fields: &[&str]) -> Vec<u8> {
+        file_of(&[info(fields)], false)
+    }
 
+    /// The same with a build's ID.
+    pub fn build(fields: &[&str], id: &[u8]) -> Vec<u8> {
+        file_of(&[info(fields), part(".note.gnu.build-id", note(id))], false)
+    }
+
+    /// The note that has a build's ID.
+    pub fn note(id: &[u8]) -> Vec<u8> {
+        [
+            &[4, 0, 0, 0, id.len() as u8, 0, 0, 0, 3, 0, 0, 0],
+            &b"GNU\0"[..],
+            id,
+        ]
+        .concat()
+    }
+
+    pub fn part(name: &str, content: Vec<u8>) -> Part<'_> {
+        Part {
+            name,
+            kind: 1,
+            flags: 0,
+            content,
+            link: 0,
+            info: 0,
+        }
+    }
+
+    pub fn info<'a>(fields: &[&str]) -> Part<'a> {
+        let fields = fields.iter().map(|f| [f.as_bytes(), b"\0"].concat());
+        part(".modinfo", fields.flatten().collect())
+    }
+
+    /// Makes a file of these sections, which have the indices 1, 2, ...
+    pub fn file_of(parts: &[Part<'_>], big_endian: bool) -> Vec<u8> {
         let mut file = vec![0; FILE_HEADER];
-        let put = |file: &mut Vec<u8>, at: usize, length: usize, number: u64| {
-            let bytes = number.to_le_bytes();
-            let mut bytes = bytes[..length].to_vec();
+        let mut names = vec![0];
+        let mut headers = vec![0; SECTION_HEADER];
+        let put = |bytes: &mut [u8], at: usize, length: usize, number: u64| {
+            let mut number = number.to_le_bytes()[..length].to_vec();
             if big_endian {
-                bytes.reverse();
+                number.reverse();
             }
-            file[at..at + length].copy_from_slice(&bytes);
+            bytes[at..at + length].copy_from_slice(&number);
         };
-        let info: Vec<u8> = fields
-            .iter()
-            .flat_map(|f| [f.as_bytes(), b"\0"].concat())
-            .collect();
-        let (info_at, names_at) = (FILE_HEADER, FILE_HEADER + info.len());
-        file.extend(&info);
-        file.extend(NAMES);
-        let table = file.len();
-        file.resize(table + 3 * SECTION_HEADER, 0);
-
+        let last = part(".shstrtab", Vec::new());
+        for part in parts.iter().chain([&last]) {
+            let name = names.len();
+            names.extend(part.name.as_bytes());
+            names.push(0);
+            let content = match part.name {
+                ".shstrtab" => names.clone(),
+                _ => part.content.clone(),
+            };
+            let mut header = [0; SECTION_HEADER];
+            for (at, length, number) in [
+                (0, 4, name as u64),
+                (4, 4, part.kind),
+                (8, 8, part.flags),
+                (24, 8, file.len() as u64),
+                (32, 8, content.len() as u64),
+                (40, 4, part.link),
+                (44, 4, part.info),
+            ] {
+                put(&mut header, at, length, number);
+            }
+            headers.extend(header);
+            file.extend(content);
+        }
         file[..6].copy_from_slice(b"\x7fELF\x02\x01");
         file[5] += u8::from(big_endian);
+        let count = parts.len() as u64 + 2;
+        let table = file.len() as u64;
         for (at, length, number) in [
             (16, 2, 1),
             (40, 8, table),
             (58, 2, 64),
-            (60, 2, 3),
-            (62, 2, 2),
+            (60, 2, count),
+            (62, 2, count - 1),
         ] {
-            put(&mut file, at, length, number as u64);
+            put(&mut file, at, length, number);
         }
-        for (index, name, at, size) in [(1, 1, info_at, info.len()), (2, 10, names_at, NAMES.len())]
-        {
-            let header = table + index * SECTION_HEADER;
-            put(&mut file, header, 4, name);
-            put(&mut file, header + 24, 8, at as u64);
-            put(&mut file, header + 32, 8, size as u64);
-        }
+        file.extend(headers);
         file
     }
 
-    fn read_bytes(bytes: &[u8]) -> Content {
-        let scratch = Scratch::new();
-        let path = scratch.path().join("file");
-        std::fs::write(&path, bytes).unwrap();
-        read(&File::open(path).unwrap()).unwrap()
-    }
-
     #[test]
-    fn fields() {
+    fn sections_have_names_and_content() {
         for big_endian in [false, true] {
-            let file = module_for(&["livepatch=Y", "name=x", "alias=a", "alias=b"], big_endian);
-            let Content::Module(info) = read_bytes(&file) else {
-                panic!("not a module");
-            };
-            assert_eq!(info.first("livepatch"), Some(&b"Y"[..]));
-            assert_eq!(info.first("live"), None);
-            assert_eq!(info.first("alias"), Some(&b"a"[..]));
+            let file = file_of(&[info(&["name=x"]), part(".text", vec![1, 2])], big_endian);
+            let elf = Elf::parse(file).unwrap();
+            assert_eq!(elf.find(".modinfo"), Some(&b"name=x\0"[..]));
+            assert_eq!(elf.find(".text"), Some(&[1, 2][..]));
+            assert_eq!(elf.find(".mod"), None);
+            assert_eq!(elf.build_id(), None);
         }
+        let id = [7; 20];
+        let elf = Elf::parse(build(&[], &id)).unwrap();
+        assert_eq!(elf.build_id(), Some(&id[..]));
     }
 
     #[test]
     fn other_files() {
-        assert!(matches!(read_bytes(b""), Content::Other));
-        assert!(matches!(read_bytes(b"root:x:0:0\n"), Content::Other));
-        for magic in [&b"\x1f\x8b\x08"[..], b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"] {
-            assert!(matches!(read_bytes(magic), Content::Compressed));
-        }
-        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert!(matches!(read_bytes(&program[..4096]), Content::Other));
+        let parse = |bytes: &[u8]| Elf::parse(bytes.to_vec());
+        assert!(parse(b"").is_none());
+        assert!(parse(b"root:x:0:0\n").is_none());
         // A module that is cut, at any place, or has a byte that makes no sense.
-        let whole = module(&["livepatch=Y"]);
+        let whole = build(&["livepatch=Y"], &[1; 20]);
+        let mut program = whole.clone();
+        program[16] = 2;
+        assert!(parse(&program).is_none());
         for end in 0..whole.len() {
-            assert!(matches!(read_bytes(&whole[..end]), Content::Other), "{end}");
+            assert!(parse(&whole[..end]).is_none(), "{end}");
         }
         for at in 0..whole.len() {
             let mut file = whole.clone();
             file[at] = 0xff;
-            read_bytes(&file);
+            if let Some(elf) = Elf::parse(file) {
+                elf.find(".modinfo");
+                elf.build_id();
+            }
         }
     }
 }

@@ -307,6 +307,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         about: "take the patch back if it takes longer",
     },
     OptionSpec {
+        long: "replace",
+        short: None,
+        value: Value::Flag(|options| &mut options.replace),
+        commands: &[Command::Load],
+        about: "unload another build of the patch first",
+    },
+    OptionSpec {
         long: "all",
         short: None,
         value: Value::Flag(|options| &mut options.all),
@@ -371,6 +378,7 @@ pub struct Options {
     pub limit: Option<usize>,
     pub timeout: Option<Duration>,
     pub revert_on_timeout: bool,
+    pub replace: bool,
     pub all: bool,
     pub yes: bool,
     pub dry_run: bool,

@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::identity::Identity;
 use crate::name::{self, Name};
 use crate::root::{ReadError, Root};
 
@@ -39,6 +40,7 @@ pub struct Patch {
     pub transition: Option<bool>,
     pub replace: Option<bool>,
     pub stack_order: Option<u32>,
+    pub identity: Identity,
     pub objects: Vec<Object>,
 }
 
@@ -217,6 +219,7 @@ fn patch(root: &Root, name: &OsStr, unreadable: &mut Vec<String>) -> Option<Patc
         transition: root.read_flag(folder.join("transition")),
         replace: root.read_flag(folder.join("replace")),
         stack_order: root.read_number(folder.join("stack_order")),
+        identity: Identity::read(root, &name.into()),
         objects,
     };
 

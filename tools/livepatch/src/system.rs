@@ -75,6 +75,8 @@ pub struct PatchStatus {
     /// The direction of the patch's transition, or `None` if it is not in transition.
     pub direction: Option<Direction>,
     pub age: Option<Age>,
+    /// The time for which a patch has been applied, if the log has the end of its transition.
+    pub applied: Option<Age>,
     /// Whether an applied patch was forced, if that is known.
     pub forced: Option<bool>,
 }
@@ -132,7 +134,7 @@ impl System {
             .map(|patch| {
                 let direction = patch.direction();
                 let age = direction.and_then(|d| age(root, &patch.name, d, &log, now, uptime));
-                status(patch, direction, age, &log, stuck_after)
+                status(patch, direction, age, &log, uptime, stuck_after)
             })
             .collect();
         notes.extend(cut_note(&patches, &log));
@@ -238,14 +240,21 @@ fn status(
     direction: Option<Direction>,
     age: Option<Age>,
     log: &Log,
+    uptime: Option<Duration>,
     stuck_after: Duration,
 ) -> PatchStatus {
     let stuck = age.is_some_and(|age| age.elapsed >= stuck_after);
     let applied = patch.enabled == Some(true) && patch.transition == Some(false);
-    let forced = log
+    let transition = log
         .transition(&patch.name)
-        .filter(|t| applied && t.is_complete() && t.direction == Direction::Patching)
-        .and_then(|t| t.forced);
+        .filter(|t| applied && t.direction == Direction::Patching);
+    let completed = transition.and_then(|t| t.completed);
+    let forced = completed.and(transition).and_then(|t| t.forced);
+    let applied = completed.zip(uptime).map(|(completed, uptime)| Age {
+        elapsed: uptime.saturating_sub(completed),
+        at_least: false,
+        source: "log",
+    });
 
     let state = match (patch.enabled, patch.transition) {
         (Some(_), Some(true)) if stuck => State::Stuck,
@@ -261,6 +270,7 @@ fn status(
         state,
         direction,
         age,
+        applied,
         forced,
     }
 }

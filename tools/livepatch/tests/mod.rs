@@ -15,6 +15,7 @@ mod documents;
 mod golden;
 mod held;
 mod hostile;
+mod identity;
 mod reports;
 mod scale;
 mod unknown;

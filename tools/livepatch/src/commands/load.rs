@@ -3,18 +3,17 @@
 //! `klpctl load`
 
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::wait::{self, AtEnd, Cause, Ended, Goal};
-use super::{module_name, unload, Context, Outcome};
-use crate::action::{self, Action};
-use crate::elf::{self, Content};
+use super::{unload, Context, Outcome};
+use crate::action::Action;
 use crate::exit::{Exit, Failure};
+use crate::identity::{self, Build};
+use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
-use crate::root::open_without_waiting;
 use crate::signals::Signals;
 use crate::sysfs;
 use crate::system::{PatchStatus, State};
@@ -28,7 +27,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     // nothing.
     let mut modules = Vec::new();
     for (file, parameters) in files {
-        modules.push((check(&file)?, file, parameters));
+        modules.push((ModuleFile::read(&file)?, file, parameters));
     }
     for (module, file, parameters) in modules {
         let exit = load(context, &module, file, parameters)?;
@@ -60,38 +59,13 @@ fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure
     Ok(files)
 }
 
-/// Checks that a file can be loaded. Returns the name of its module.
-fn check(file: &Path) -> Result<Name, Failure> {
-    let shown = name::escape(file.as_os_str().as_bytes());
-
-    let wrong = |error: io::Error| Failure::error(format!("{shown}: {error}"));
-    let no_livepatch = || Failure::error(format!("{shown} is not a livepatch"));
-
-    let opened = open_without_waiting(file).map_err(wrong)?;
-    if !opened.metadata().map_err(wrong)?.is_file() {
-        return Err(Failure::error(format!("{shown} is not a file")));
-    }
-    match elf::read(&opened).map_err(wrong)? {
-        Content::Module(info) if info.first("livepatch") == Some(b"Y") => {
-            let name = info.first("name").map(Name::from);
-            Ok(name.unwrap_or_else(|| module_name(file.as_os_str())))
-        }
-        Content::Module(_) => Err(no_livepatch()),
-        Content::Compressed => match action::module_info(file) {
-            Some((_, false)) => Err(no_livepatch()),
-            Some((name, true)) => Ok(name),
-            None => Ok(module_name(file.as_os_str())),
-        },
-        Content::Other => Err(Failure::error(format!("{shown} is not a kernel module"))),
-    }
-}
-
 fn load(
     context: &mut Context<'_>,
-    module: &Name,
+    content: &ModuleFile,
     file: PathBuf,
     parameters: Vec<OsString>,
 ) -> Outcome {
+    let module = &content.name;
     let system = context.look()?;
 
     let going = |status: &PatchStatus| status.state == State::Disabled;
@@ -105,6 +79,10 @@ fn load(
         return Err(failure);
     }
     if let Some(status) = system.find(module) {
+        let loaded = &status.patch.identity.build;
+        if content.build.is_same(loaded) == Some(false) {
+            return replace(context, content, loaded, file, parameters);
+        }
         let text = format!("{module} is loaded already: {}", status.state.word());
         let members = vec![
             ("patch", module.into()),
@@ -114,6 +92,52 @@ fn load(
         return Ok(Exit::Done);
     }
 
+    insert(context, content, file, parameters)
+}
+
+/// Loads a build of a patch in place of another one. The kernel has one module of a name, so the
+/// old build goes first, and tasks run the original functions in between.
+fn replace(
+    context: &mut Context<'_>,
+    content: &ModuleFile,
+    loaded: &Build,
+    file: PathBuf,
+    parameters: Vec<OsString>,
+) -> Outcome {
+    let module = &content.name;
+    let (old, new) = (loaded.text(&content.build), content.build.text(loaded));
+    let shown = name::escape(file.as_os_str().as_bytes());
+    if !context.options.replace {
+        return Err(Failure::error(format!(
+            "another build of {module} is loaded, {old}; {shown} is {new}; to load it in place of \
+             the other: klpctl load --replace {}",
+            name::shell(file.as_os_str().as_bytes())
+        )));
+    }
+    let members = vec![
+        ("patch", module.into()),
+        ("old", old.as_str().into()),
+        ("new", new.as_str().into()),
+    ];
+    let text = format!(
+        "{module}, {old}, is unloaded first for {new}; until that is applied, tasks run the \
+         original functions"
+    );
+    context.event("replace", members, &text)?;
+    let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
+    match unload::unload(context, module, timeout)? {
+        Exit::Done => insert(context, content, file, parameters),
+        exit => Ok(exit),
+    }
+}
+
+fn insert(
+    context: &mut Context<'_>,
+    content: &ModuleFile,
+    file: PathBuf,
+    parameters: Vec<OsString>,
+) -> Outcome {
+    let module = &content.name;
     if let Some(signal) = context.signals.as_ref().and_then(Signals::take) {
         return Err(Failure::new(
             signal.exit(),
@@ -134,6 +158,8 @@ fn load(
             return Err(failure);
         }
     }
+    // Without the record klpctl knows less of the patch, which status shows.
+    let _ = identity::keep(&context.root, content);
     finish(context, module, deadline)
 }
 

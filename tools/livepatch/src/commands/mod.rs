@@ -184,7 +184,7 @@ impl Context<'_> {
 }
 
 /// Derives the name of a module from that of its file: `a/b-c.ko.xz` is `b_c`.
-fn module_name(file: &OsStr) -> Name {
+pub fn module_name(file: &OsStr) -> Name {
     let bytes = file.as_bytes();
     let base = bytes.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let end = base

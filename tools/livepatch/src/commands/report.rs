@@ -19,6 +19,7 @@ use super::why::Answer;
 use super::{status, Context, Outcome};
 use crate::exit::{Exit, Failure};
 use crate::hidepid;
+use crate::identity;
 use crate::json::Json;
 use crate::kmsg;
 use crate::name;
@@ -189,6 +190,7 @@ impl<W: Write> Report<'_, W> {
             for file in PATCH_FILES {
                 self.copy(&patch.join(file))?;
             }
+            self.identity(&patch)?;
             for object in folders(self.root, &patch) {
                 let object = patch.join(object);
                 self.folder(&object)?;
@@ -199,6 +201,16 @@ impl<W: Write> Report<'_, W> {
             }
         }
         Ok(())
+    }
+
+    /// Adds the files that show which build a patch is.
+    fn identity(&mut self, patch: &Path) -> io::Result<()> {
+        let name = patch.file_name().unwrap_or_default();
+        let module = Path::new("/sys/module").join(name);
+        for file in ["version", "srcversion", "notes/.note.gnu.build-id"] {
+            self.copy(&module.join(file))?;
+        }
+        self.copy(&identity::record_of(&name.into()))
     }
 
     /// Adds the lines of the livepatch modules, without addresses.

@@ -5,6 +5,7 @@
 use super::{Context, Outcome};
 use crate::describe;
 use crate::exit::{Exit, Failure};
+use crate::identity::Identity;
 use crate::json::Json;
 use crate::name::Name;
 use crate::sysfs::{Hold, Module};
@@ -128,6 +129,9 @@ impl<'a> View<'a> {
             });
             write!(context.out, "\n{text}")?;
         }
+        if let (Some(_), Some(status)) = (self.named, self.patches.first()) {
+            print_identity(context, &status.patch.identity)?;
+        }
         for module in &self.disabled {
             print_module(context, module)?;
         }
@@ -136,6 +140,24 @@ impl<'a> View<'a> {
         }
         Ok(())
     }
+}
+
+fn print_identity(context: &mut Context<'_>, identity: &Identity) -> Result<(), Failure> {
+    let fixes = identity.fixes.as_ref().filter(|fixes| !fixes.is_empty());
+    let lines = [
+        ("version", identity.version.clone()),
+        ("srcversion", identity.build.srcversion.clone()),
+        ("build ID", identity.build.id.clone()),
+        ("signer", identity.signer.clone()),
+        ("description", identity.description.clone()),
+        ("fixes", fixes.map(|fixes| fixes.join(", "))),
+    ];
+    for (name, value) in lines {
+        if let Some(value) = value {
+            writeln!(context.out, "{name}: {value}")?;
+        }
+    }
+    Ok(())
 }
 
 pub fn members(system: &System) -> Vec<(&'static str, Json)> {
@@ -160,7 +182,7 @@ fn row(system: &System, status: &PatchStatus) -> Vec<String> {
             let unsure = if p.denied > 0 || p.hidden { "+" } else { "" };
             format!("{}{unsure} of {}", p.waiting.len(), p.total)
         }),
-        status.age.map_or_else(nothing, |age| {
+        status.age.or(status.applied).map_or_else(nothing, |age| {
             let start = system.now.and_then(|n| term::timestamp(n, age.elapsed));
             match start {
                 Some(start) if !age.at_least => format!("{start} ({})", term::age(&age)),

@@ -8,6 +8,7 @@ use super::wait::{self, AtEnd, Ended, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
+use crate::identity;
 use crate::name::Name;
 use crate::sysfs::Hold;
 
@@ -80,5 +81,6 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
     wait::reached(context, patch, Goal::Disabled)?;
     wait::until_free(context, patch, deadline)?;
     context.act(&Action::Remove(patch.clone()))?;
+    identity::forget(&context.root, patch);
     wait::finish(context, patch, Goal::Unloaded)
 }
