@@ -273,7 +273,7 @@ pub fn help(command: Option<Command>) -> String {
         text,
         "  {:33} this\n  {:33} the version\n\n\
          exit status: 0 all applied, or done; 1 error; 2 usage; 3 in transition; 4 stuck;\n\
-         5 nothing loaded; 6 applied by force\n",
+         5 nothing loaded; 6 applied by force; 7 taken back; 8 refused by check\n",
         "-h, --help", "-V, --version"
     );
     text

@@ -25,11 +25,13 @@ pub struct Elf {
 #[derive(Clone, Debug)]
 pub struct Section {
     name: usize,
-    kind: u64,
+    pub kind: u64,
+    pub flags: u64,
     offset: u64,
     size: u64,
-    /// The index of another section, for some kinds.
-    link: u64,
+    /// The indices of other sections, for some kinds.
+    pub link: u64,
+    pub info: u64,
 }
 
 impl Elf {
@@ -85,14 +87,16 @@ impl Elf {
         Some(Section {
             name: usize::try_from(number(0, 4)?).ok()?,
             kind: number(4, 4)?,
+            flags: number(8, 8)?,
             offset: number(24, 8)?,
             size: number(32, 8)?,
             link: number(40, 4)?,
+            info: number(44, 4)?,
         })
     }
 
     /// Reads a number in the file's order of bytes.
-    fn number(&self, bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+    pub fn number(&self, bytes: &[u8], at: usize, length: usize) -> Option<u64> {
         let bytes = bytes.get(at..at.checked_add(length)?)?;
         let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
         Some(match self.big_endian {
@@ -101,12 +105,16 @@ impl Elf {
         })
     }
 
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
     fn name(&self, section: &Section) -> &[u8] {
         text_at(&self.bytes, section.name)
     }
 
     /// Returns the content of a section, or nothing if it has none in the file.
-    fn content(&self, section: &Section) -> &[u8] {
+    pub fn content(&self, section: &Section) -> &[u8] {
         let range = || {
             let start = usize::try_from(section.offset).ok()?;
             let end = start.checked_add(usize::try_from(section.size).ok()?)?;
@@ -135,7 +143,7 @@ impl Elf {
 }
 
 /// Returns the bytes from a place up to the next zero.
-fn text_at(bytes: &[u8], at: usize) -> &[u8] {
+pub fn text_at(bytes: &[u8], at: usize) -> &[u8] {
     let rest = bytes.get(at..).unwrap_or_default();
     rest.split(|&b| b == 0).next().unwrap_or_default()
 }

@@ -20,6 +20,8 @@ pub enum Exit {
     Forced = 6,
     /// A patch was not applied in time, and was taken back.
     TakenBack = 7,
+    /// `check`: the kernel would refuse the file, or its transition would not end.
+    Refused = 8,
     /// A signal has ended the command. These are 128 and the signal's number, as in a shell.
     Hangup = 129,
     Interrupted = 130,

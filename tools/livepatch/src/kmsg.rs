@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
-use crate::name::Name;
+use crate::name::{self, Name};
 use crate::root::{ReadError, Root};
 use crate::sysfs::Direction;
 
@@ -166,6 +166,48 @@ pub fn records(root: &Root) -> Result<Vec<Vec<u8>>, ReadError> {
     Ok(records)
 }
 
+/// Returns the number of the newest record.
+pub fn newest(root: &Root) -> Option<u64> {
+    sequence(records(root).ok()?.iter().rev().find(|r| !r.is_empty())?)
+}
+
+/// Returns the kernel's messages after a record that may be about the loading of a module.
+pub fn about_loading(root: &Root, module: &Name, after: u64) -> Vec<String> {
+    /// A module that cannot be loaded may have hundreds of unknown symbols.
+    const MOST: usize = 5;
+
+    let module = module.to_string();
+    let records = records(root).unwrap_or_default();
+    records
+        .iter()
+        .filter(|record| is_of_kernel(record) && sequence(record).is_some_and(|n| n > after))
+        .filter_map(|record| message(record))
+        .map(|(_, text)| text)
+        .filter(|text| {
+            let starts = [
+                "livepatch: ",
+                "Loading of ",
+                "Lockdown: insmod",
+                "Lockdown: modprobe",
+            ];
+            text.contains(&module) || starts.iter().any(|start| text.starts_with(start))
+        })
+        .take(MOST)
+        .map(|text| name::escape(text.as_bytes()))
+        .collect()
+}
+
+/// Whether the kernel has written a record: its facility is 0, in the bits above the level.
+fn is_of_kernel(record: &[u8]) -> bool {
+    const LEVELS: u32 = 8;
+
+    let priority = record.split(|&b| b == b',').next().unwrap_or_default();
+    let priority = std::str::from_utf8(priority)
+        .ok()
+        .and_then(|p| p.parse().ok());
+    priority.is_some_and(|priority: u32| priority < LEVELS)
+}
+
 /// Returns the number of a record. The kernel counts from 0 at boot.
 fn sequence(record: &[u8]) -> Option<u64> {
     let number = record.split(|&b| b == b',').nth(1)?;
@@ -309,6 +351,28 @@ mod tests {
         assert_eq!(at(44, 6), Some(&Verdict::Unreliable));
         assert_eq!(at(44, 10), Some(&Verdict::Unreliable));
         assert_eq!(at(44, 11), None, "it is too old");
+    }
+
+    #[test]
+    fn words_about_a_module() {
+        let scratch = crate::tests::Scratch::new();
+        std::fs::create_dir(scratch.path().join("dev")).unwrap();
+        let log = "3,7,1,-;klp_x: an earlier attempt\n\
+                   3,8,1,-;klp_x: Unknown symbol printq (err -2)\n\
+                   3,9,1,-;livepatch: symbol 'f' not found in symbol table\n\
+                   14,10,1,-;a program writes klp_x\n\
+                   6,11,1,-;usb 1-1: new device\n";
+        std::fs::write(scratch.path().join("dev/kmsg"), log).unwrap();
+        let root = Root::captured(scratch.path());
+        assert_eq!(newest(&root), Some(11));
+        assert_eq!(
+            about_loading(&root, &"klp_x".into(), 7),
+            [
+                "klp_x: Unknown symbol printq (err -2)",
+                "livepatch: symbol 'f' not found in symbol table"
+            ]
+        );
+        assert!(about_loading(&root, &"klp_x".into(), 11).is_empty());
     }
 
     #[test]

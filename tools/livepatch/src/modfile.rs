@@ -40,6 +40,16 @@ pub struct ModuleFile {
 impl ModuleFile {
     /// Reads the file of a livepatch. Any other file is an error that names it.
     pub fn read(file: &Path) -> Result<Self, Failure> {
+        let (module, is_livepatch) = Self::read_any(file)?;
+        if !is_livepatch {
+            let shown = name::escape(file.as_os_str().as_bytes());
+            return Err(Failure::error(format!("{shown} is not a livepatch")));
+        }
+        Ok(module)
+    }
+
+    /// Reads the file of any module, and returns whether it is a livepatch.
+    pub fn read_any(file: &Path) -> Result<(Self, bool), Failure> {
         let shown = name::escape(file.as_os_str().as_bytes());
         let bytes = read(file)
             .map_err(|error| Failure::error(format!("{shown}: {error}")))?
@@ -65,16 +75,14 @@ impl ModuleFile {
             }
             (None, None) => return Err(Failure::error(format!("{shown} is not a kernel module"))),
         };
-        if !info.is_livepatch() {
-            return Err(Failure::error(format!("{shown} is not a livepatch")));
-        }
+        let is_livepatch = info.is_livepatch();
         let signature = match &elf {
             Some(elf) => signature::of(elf.bytes()),
             None => info.first("signer").map(|signer| Signature {
                 signer: Some(signer.into()),
             }),
         };
-        Ok(Self {
+        let module = Self {
             name: info
                 .first("name")
                 .map_or_else(|| module_name(file.as_os_str()), Name::from),
@@ -85,7 +93,8 @@ impl ModuleFile {
             signature,
             info,
             elf,
-        })
+        };
+        Ok((module, is_livepatch))
     }
 
     /// Returns the kernel's version that the module is built for.

@@ -9,6 +9,7 @@
 //! by hand; `capture.sh` makes one of a report.
 
 mod changes;
+mod check;
 mod cost;
 mod deadlines;
 mod documents;

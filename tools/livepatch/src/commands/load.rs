@@ -12,6 +12,7 @@ use super::{unload, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity::{self, Build};
+use crate::kmsg;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::signals::Signals;
@@ -146,15 +147,21 @@ fn insert(
     }
     // The time begins before the module's own functions run, which may take long.
     let deadline = wait::deadline(context.options.timeout.unwrap_or(wait::TIMEOUT));
+    let before = kmsg::newest(&context.root);
     let inserted = context.act(&Action::Insert { file, parameters });
     if context.options.dry_run {
         return inserted.map(|()| Exit::Done);
     }
-    if let Err(failure) = inserted {
+    if let Err(mut failure) = inserted {
         // A signal that is for klpctl as well, as when a service is stopped, can end insmod after
         // the kernel has loaded the module.
         let killed = failure.exit != Exit::Error;
         if !killed || !context.root.exists(sysfs::folder_of(module)) {
+            let words = kmsg::about_loading(&context.root, module, before.unwrap_or(u64::MAX));
+            if !words.is_empty() {
+                failure.message += "; the kernel says: ";
+                failure.message += &words.join("; ");
+            }
             return Err(failure);
         }
     }

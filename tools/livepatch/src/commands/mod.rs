@@ -2,6 +2,7 @@
 
 //! The commands, one module each, and their common functions.
 
+mod check;
 mod enabled;
 mod end;
 mod force;
@@ -52,6 +53,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         Command::List => list::run(context),
         Command::Why => why::run(context),
         Command::Wait => wait::run(context),
+        Command::Check => check::run(context),
         Command::Load => load::run(context),
         Command::Unload => unload::run(context),
         Command::Enable => enabled::enable(context),

@@ -92,6 +92,30 @@ check_gone $MOD_LIVEPATCH
 pass_clean
 
 
+start_test "klpctl check"
+
+klpctl 0 check test_modules/$MOD_LIVEPATCH.ko test_modules/$MOD_REPLACE.ko
+says "changes: cmdline_proc_show of vmlinux"
+says "changes: meminfo_proc_show of vmlinux"
+check_gone $MOD_LIVEPATCH
+klpctl 0 check test_modules/$MOD_DEMO.ko
+says "note: $MOD_BUSY is not loaded"
+start_busy
+klpctl 0 check test_modules/$MOD_DEMO.ko
+says "waits: busymod_work_func of $MOD_BUSY is in use by "
+says "($WORKER)"
+stop_busy
+sed 's/cmdline_proc_show/no_such_function_/g' test_modules/$MOD_LIVEPATCH.ko > "$SCRATCH/wrong.ko"
+klpctl 8 check "$SCRATCH/wrong.ko"
+says "refused: vmlinux has no function no_such_function_"
+# The kernel says the same, and klpctl repeats it.
+klpctl 1 load "$SCRATCH/wrong.ko"
+says "the kernel says: "
+says "symbol 'no_such_function_' not found in symbol table"
+check_gone $MOD_LIVEPATCH
+pass_clean
+
+
 start_test "klpctl with two patches of one function"
 
 klpctl 0 load test_modules/$MOD_LIVEPATCH.ko test_modules/$MOD_REPLACE.ko replace=0

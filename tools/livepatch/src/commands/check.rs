@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl check`
+//!
+//! The command reads a file as `load` does, compares it with the running kernel, and changes
+//! nothing. The kernel has the last word: it may refuse a file that has passed.
+
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{Context, Outcome};
+use crate::describe;
+use crate::exit::{Exit, Failure};
+use crate::functions::{self, Changed};
+use crate::json::Json;
+use crate::modfile::ModuleFile;
+use crate::name::{self, Name};
+use crate::proc::{self, Frame, Stacks, Task};
+use crate::root::Root;
+use crate::symbols::{self, Symbols};
+use crate::sysfs::VMLINUX;
+use crate::system::System;
+use crate::term;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The kernel would refuse the file.
+    Refused,
+    /// The transition would not end.
+    Never,
+    /// The transition would wait for tasks that are there now.
+    Waits,
+    /// A fact that may matter, or that is not known.
+    Note,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Never => "never",
+            Self::Waits => "waits",
+            Self::Note => "note",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Finding {
+    kind: Kind,
+    /// The subject, a word for programs.
+    about: &'static str,
+    text: String,
+}
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    let system = context.look()?;
+    let files: Vec<PathBuf> = context.options.operands.iter().map(PathBuf::from).collect();
+    let mut exit = Exit::Done;
+    let mut answers = Vec::new();
+
+    for path in files {
+        let file = ModuleFile::read(&path)?;
+        let changed = file.elf.as_ref().map(functions::of).unwrap_or_default();
+        let findings = Check::of(&context.root, &system, &file, &changed);
+        let bad = |f: &Finding| matches!(f.kind, Kind::Refused | Kind::Never);
+        if findings.iter().any(bad) {
+            exit = Exit::Refused;
+        }
+        match context.options.json {
+            true => answers.push(members(&path, &file, &changed, &findings)),
+            false => print(context, &path, &file, &changed, &findings)?,
+        }
+    }
+    if context.options.json {
+        let files = answers.into_iter().map(Json::Object).collect();
+        context.print_json(vec![("exit", Json::Number(exit as i64)), ("files", files)])?;
+    }
+    Ok(exit)
+}
+
+struct Check<'a> {
+    root: &'a Root,
+    file: &'a ModuleFile,
+    changed: &'a [Changed],
+    findings: Vec<Finding>,
+}
+
+impl<'a> Check<'a> {
+    fn of(
+        root: &'a Root,
+        system: &System,
+        file: &'a ModuleFile,
+        changed: &'a [Changed],
+    ) -> Vec<Finding> {
+        let mut check = Self {
+            root,
+            file,
+            changed,
+            findings: Vec::new(),
+        };
+        check.kernel();
+        check.signature();
+        check.name(system);
+        check.targets();
+        check.functions();
+        check.tasks();
+        check.findings
+    }
+
+    fn add(&mut self, kind: Kind, about: &'static str, text: impl Into<String>) {
+        self.findings.push(Finding {
+            kind,
+            about,
+            text: text.into(),
+        });
+    }
+
+    fn line(&self, path: &str) -> Option<Name> {
+        let content = self.root.read(path).ok()?;
+        Some(content.trim_ascii().into())
+    }
+
+    /// Compares the kernel that the module is built for with this one.
+    fn kernel(&mut self) {
+        let Some(magic) = self.file.info.first("vermagic").map(trimmed) else {
+            return self.add(Kind::Refused, "vermagic", "the file has no vermagic");
+        };
+        let Some(release) = self.line("/proc/sys/kernel/osrelease") else {
+            return self.add(
+                Kind::Note,
+                "vermagic",
+                "the kernel's version cannot be read",
+            );
+        };
+        // With checksums of the symbols the version may differ, but not the words behind it.
+        let flags = |magic: &Name| magic.to_string().split_once(' ').map(|m| m.1.to_owned());
+        let versions = magic
+            .to_string()
+            .split(' ')
+            .any(|word| word == "modversions");
+        if self.file.release().as_ref() != Some(&release) && !versions {
+            self.add(
+                Kind::Refused,
+                "vermagic",
+                format!("it is built for another kernel: '{magic}'; this one is {release}"),
+            );
+        }
+        let other = self.module_of_kernel(&release);
+        if let Some(other) = other.filter(|other| flags(other) != flags(&magic)) {
+            self.add(
+                Kind::Refused,
+                "vermagic",
+                format!("its vermagic is '{magic}', that of the kernel's modules is '{other}'"),
+            );
+        }
+    }
+
+    /// Returns the vermagic of one of the kernel's own modules.
+    fn module_of_kernel(&self, release: &Name) -> Option<Name> {
+        let folder = Path::new("/lib/modules").join(release.as_os_str());
+        let list = self.root.read(folder.join("modules.dep")).ok()?;
+        let end = list.iter().position(|&b| b == b':')?;
+        let first = Name::from(&list[..end]);
+        let file = self.root.path(folder.join(first.as_os_str()));
+        let (module, _) = ModuleFile::read_any(&file).ok()?;
+        module.info.first("vermagic").map(trimmed)
+    }
+
+    fn signature(&mut self) {
+        let enforced = self.line("/sys/module/module/parameters/sig_enforce") == Some("Y".into());
+        let lockdown = self.line("/sys/kernel/security/lockdown");
+        let locked = lockdown.is_some_and(|l| {
+            let l = l.to_string();
+            l.contains("[integrity]") || l.contains("[confidentiality]")
+        });
+        match &self.file.signature {
+            None if enforced || locked => self.add(
+                Kind::Refused,
+                "signature",
+                "it is not signed, and the kernel takes signed modules alone",
+            ),
+            Some(signature) => {
+                let Some(signer) = signature.signer.clone() else {
+                    return;
+                };
+                let keys = self.root.read("/proc/keys").unwrap_or_default();
+                let keys = keys.split(|&b| b == b'\n').map(Name::from);
+                let keys: Vec<_> = keys
+                    .map(|key| key.to_string())
+                    .filter(|key| key.contains("asymmetri"))
+                    .collect();
+                let signer = signer.to_string();
+                let known = keys.iter().any(|key| key.contains(&signer));
+                if !known && !keys.is_empty() {
+                    let text = format!("none of the keys in /proc/keys is that of {signer}");
+                    self.add(Kind::Note, "signature", text);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn name(&mut self, system: &System) {
+        let name = &self.file.name;
+        if let Some(status) = system.find(name) {
+            let loaded = &status.patch.identity.build;
+            let (kind, text) = match self.file.build.is_same(loaded) {
+                Some(true) => (Kind::Note, "this build is loaded already".to_owned()),
+                Some(false) => (
+                    Kind::Refused,
+                    format!(
+                        "another build of {name} is loaded, {}; see klpctl load --replace",
+                        loaded.text(&self.file.build)
+                    ),
+                ),
+                None => (Kind::Note, format!("a patch {name} is loaded already")),
+            };
+            self.add(kind, "name", text);
+        } else if self
+            .root
+            .exists(Path::new("/sys/module").join(name.as_os_str()))
+        {
+            let text = format!("a module {name} is loaded; unload it first");
+            self.add(Kind::Refused, "name", text);
+        }
+        if let Some(moving) = system.moving().filter(|m| &m.patch.name != name) {
+            let text = format!("{} is in transition; see klpctl wait", moving.patch.name);
+            self.add(Kind::Refused, "transition", text);
+        }
+    }
+
+    /// Compares the builds of the modules that the patch changes with those that it is made for.
+    fn targets(&mut self) {
+        for target in self.file.info.words("klp_target") {
+            let target = target.to_string();
+            let Some((module, wanted)) = target.split_once(':') else {
+                continue;
+            };
+            let path = format!("/sys/module/{module}/srcversion");
+            match self.line(&path).map(|line| line.to_string()) {
+                Some(loaded) if loaded != wanted => self.add(
+                    Kind::Refused,
+                    "target",
+                    format!(
+                        "it is made for {module} of srcversion {wanted}; loaded is {loaded}, whose \
+                         functions may differ"
+                    ),
+                ),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether an object is there: the kernel proper, or a module that is loaded.
+    fn is_loaded(&self, object: &Name) -> bool {
+        object.as_bytes() == VMLINUX
+            || self
+                .root
+                .exists(Path::new("/sys/module").join(object.as_os_str()))
+    }
+
+    fn functions(&mut self) {
+        if self.changed.is_empty() {
+            let text = "no function that it changes is found in the file";
+            return self.add(Kind::Note, "functions", text);
+        }
+        let symbols = match Symbols::read(self.root, self.changed) {
+            Ok(symbols) => symbols,
+            Err(error) => {
+                let text = format!("/proc/kallsyms: {error}; its functions are not looked up");
+                return self.add(Kind::Note, "functions", text);
+            }
+        };
+        let mut absent: Vec<&Name> = Vec::new();
+        for changed in self.changed {
+            if !self.is_loaded(&changed.object) {
+                absent.push(&changed.object);
+            } else if let Some(problem) = symbols::problem(changed, &symbols) {
+                self.add(Kind::Refused, "functions", problem);
+            }
+        }
+        absent.dedup();
+        for object in absent {
+            let text = format!("{object} is not loaded, so its functions are not looked up");
+            self.add(Kind::Note, "functions", text);
+        }
+    }
+
+    fn tasks(&mut self) {
+        let root = self.root;
+        let changed = self.changed;
+        let inside = |frame: &Frame, changed: &Changed| {
+            let object = frame.module.as_ref().map_or(VMLINUX, Name::as_bytes);
+            frame.function == changed.function && object == changed.object.as_bytes()
+        };
+        let wanted = |frames: &[Frame]| {
+            let mut frames = frames.iter();
+            frames.any(|frame| changed.iter().any(|changed| inside(frame, changed)))
+        };
+        let Stacks { found, denied } = match proc::stacks(root, wanted) {
+            Ok(stacks) => stacks,
+            Err(error) => return self.add(Kind::Note, "tasks", format!("/proc: {error}")),
+        };
+        for changed in changed {
+            // The function that a kernel thread was started with is called by kthread().
+            let never = |task: &&Task| {
+                let mut pairs = task.frames().windows(2);
+                let first = |f: &Frame| f.function.as_bytes() == b"kthread";
+                task.kthread && pairs.any(|pair| inside(&pair[0], changed) && first(&pair[1]))
+            };
+            let tasks = found.iter();
+            let tasks = tasks.filter(|task| task.frames().iter().any(|f| inside(f, changed)));
+            let (never, waits): (Vec<&Task>, Vec<&Task>) = tasks.partition(never);
+            let Changed {
+                object, function, ..
+            } = changed;
+            if !never.is_empty() {
+                let text = format!(
+                    "{function} of {object} is the main function of {}, and is never left",
+                    listed(&never)
+                );
+                self.add(Kind::Never, "tasks", text);
+            }
+            if !waits.is_empty() {
+                let text = format!("{function} of {object} is in use by {}", listed(&waits));
+                self.add(Kind::Waits, "tasks", text);
+            }
+        }
+        if denied > 0 {
+            let text = format!("{denied} stacks may not be read; try as root");
+            self.add(Kind::Note, "tasks", text);
+        }
+    }
+}
+
+fn trimmed(value: &[u8]) -> Name {
+    value.trim_ascii().into()
+}
+
+/// `cat (41), cat (42) and 3 more`
+fn listed(tasks: &[&Task]) -> String {
+    const SHOWN: usize = 3;
+
+    let names = tasks.iter().take(SHOWN);
+    let names: Vec<_> = names.map(|t| describe::task_name(&t.comm, t.id)).collect();
+    match tasks.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+fn members(
+    path: &Path,
+    file: &ModuleFile,
+    changed: &[Changed],
+    findings: &[Finding],
+) -> Vec<(&'static str, Json)> {
+    let functions = changed.iter().map(|changed| {
+        Json::Object(vec![
+            ("name", (&changed.function).into()),
+            ("object", (&changed.object).into()),
+            (
+                "sympos",
+                Json::Number(changed.sympos.try_into().unwrap_or(i64::MAX)),
+            ),
+        ])
+    });
+    let findings = findings.iter().map(|finding| {
+        Json::Object(vec![
+            ("kind", finding.kind.word().into()),
+            ("about", finding.about.into()),
+            ("text", finding.text.as_str().into()),
+        ])
+    });
+    let signer = file.signature.as_ref().and_then(|s| s.signer.as_ref());
+    let field = |name| file.info.first(name).map(Name::from);
+    vec![
+        ("file", name::escape(path.as_os_str().as_bytes()).into()),
+        ("name", (&file.name).into()),
+        ("version", field("version").as_ref().into()),
+        ("srcversion", file.build.srcversion.clone().into()),
+        ("build_id", file.build.id.clone().into()),
+        ("description", field("description").as_ref().into()),
+        ("fixes", file.info.words("klp_fixes").iter().collect()),
+        ("kernel", file.release().as_ref().into()),
+        ("signed", file.signature.is_some().into()),
+        ("signer", signer.into()),
+        ("functions", functions.collect()),
+        ("findings", findings.collect()),
+    ]
+}
+
+fn print(
+    context: &mut Context<'_>,
+    path: &Path,
+    file: &ModuleFile,
+    changed: &[Changed],
+    findings: &[Finding],
+) -> Result<(), Failure> {
+    let term = context.term;
+    let out = &mut context.out;
+    let shown = name::escape(path.as_os_str().as_bytes());
+    let bad = findings
+        .iter()
+        .filter(|f| matches!(f.kind, Kind::Refused | Kind::Never));
+    let word = match bad.count() {
+        0 => "nothing stands against it".to_owned(),
+        bad => term.alarm(&format!("{} against it", term::count(bad, "reason"))),
+    };
+    writeln!(out, "{shown}: {word}")?;
+    let signer = file.signature.as_ref().map(|s| match &s.signer {
+        Some(signer) => signer.to_string(),
+        None => "unknown".to_owned(),
+    });
+    let fixes: Vec<_> = file
+        .info
+        .words("klp_fixes")
+        .iter()
+        .map(Name::to_string)
+        .collect();
+    let functions: Vec<_> = changed
+        .iter()
+        .map(|c| format!("{} of {}", describe::function_name(&c.function), c.object))
+        .collect();
+    let field = |name| file.info.first(name).map(name::escape);
+    for (what, value) in [
+        ("patch", Some(file.name.to_string())),
+        ("version", field("version")),
+        ("kernel", file.release().map(|r| r.to_string())),
+        ("signer", signer),
+        ("description", field("description")),
+        ("fixes", Some(fixes.join(", "))),
+        ("changes", Some(functions.join(", "))),
+    ] {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            writeln!(out, "  {what}: {value}")?;
+        }
+    }
+    for finding in findings {
+        writeln!(out, "{}: {}", finding.kind.word(), finding.text)?;
+    }
+    Ok(())
+}

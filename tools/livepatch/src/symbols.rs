@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The symbols of the running kernel, which decide whether a function can be patched.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use crate::functions::Changed;
+use crate::name::Name;
+use crate::root::{ReadError, Root};
+use crate::sysfs::VMLINUX;
+
+const KALLSYMS: &str = "/proc/kallsyms";
+const TRACEABLE: &str = "/sys/kernel/tracing/available_filter_functions";
+
+/// What stands against a function, as a text, if anything does.
+pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
+    let key = (changed.object.clone(), changed.function.clone());
+    let count = symbols.counts.get(&key).copied().unwrap_or(0);
+    let Changed {
+        object,
+        function,
+        sympos,
+    } = changed;
+    match (count, *sympos) {
+        (0, _) => Some(format!("{object} has no function {function}")),
+        (2.., 0) => Some(format!(
+            "{object} has {count} symbols {function}, and the patch does not say which: its \
+             sympos is 0"
+        )),
+        (_, sympos) if sympos > count => Some(format!(
+            "{object} has {count} of the symbols {function}, and the patch wants number {sympos}"
+        )),
+        _ if symbols
+            .traceable
+            .as_ref()
+            .is_some_and(|t| !t.contains(&key)) =>
+        {
+            Some(format!(
+                "{function} of {object} cannot be redirected: ftrace does not know it"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The numbers of symbols with the names that a patch wants, by object and name.
+#[derive(Debug)]
+pub struct Symbols {
+    counts: HashMap<(Name, Name), u64>,
+    /// The functions that ftrace knows, or `None` if that cannot be read.
+    traceable: Option<HashSet<(Name, Name)>>,
+}
+
+impl Symbols {
+    pub fn read(root: &Root, wanted: &[Changed]) -> Result<Self, ReadError> {
+        let names: HashSet<&[u8]> = wanted.iter().map(|c| c.function.as_bytes()).collect();
+        let mut counts = HashMap::new();
+        // address type name [module]
+        each_line(root, KALLSYMS, |line| {
+            let mut words = words(line).skip(2);
+            if let Some(name) = words.next().filter(|name| names.contains(name)) {
+                *counts
+                    .entry((object(words.next()), name.into()))
+                    .or_insert(0) += 1;
+            }
+        })?;
+        let mut traceable = HashSet::new();
+        let known = each_line(root, TRACEABLE, |line| {
+            let mut words = words(line);
+            if let Some(name) = words.next().filter(|name| names.contains(name)) {
+                traceable.insert((object(words.next()), name.into()));
+            }
+        });
+        Ok(Self {
+            counts,
+            traceable: known.is_ok().then_some(traceable),
+        })
+    }
+}
+
+fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = line.split(|b: &u8| b.is_ascii_whitespace());
+    words.filter(|word| !word.is_empty())
+}
+
+/// `[ext4]`, or nothing for the kernel proper.
+fn object(word: Option<&[u8]>) -> Name {
+    let inner = word.and_then(|word| word.strip_prefix(b"[")?.strip_suffix(b"]"));
+    inner.unwrap_or(VMLINUX).into()
+}
+
+/// Reads a file that is longer than others.
+fn each_line(root: &Root, path: &str, mut visit: impl FnMut(&[u8])) -> Result<(), ReadError> {
+    let mut file = BufReader::new(root.open(Path::new(path))?);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line)? > 0 {
+        visit(&line);
+        line.clear();
+    }
+    Ok(())
+}
