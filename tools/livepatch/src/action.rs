@@ -24,6 +24,8 @@ pub enum Action {
         parameters: Vec<OsString>,
     },
     Remove(Name),
+    /// The loading of a module that a patch depends on.
+    Probe(Name),
     /// A write to a file of a patch.
     Write {
         patch: Name,
@@ -54,6 +56,10 @@ impl Action {
             Self::Remove(module) => {
                 let mut rmmod = Command::new(find_tool("rmmod"));
                 tool(rmmod.arg("--").arg(module.as_os_str())).map(drop)
+            }
+            Self::Probe(module) => {
+                let mut modprobe = Command::new(find_tool("modprobe"));
+                tool(modprobe.arg("--").arg(module.as_os_str())).map(drop)
             }
             Self::Write { patch, file, value } => {
                 let path = root.path(sysfs::folder_of(patch).join(file));
@@ -93,6 +99,7 @@ impl fmt::Display for Action {
                 Ok(())
             }
             Self::Remove(module) => write!(f, "rmmod {}", module.shell()),
+            Self::Probe(module) => write!(f, "modprobe {}", module.shell()),
             Self::Write { patch, file, value } => {
                 let path = sysfs::folder_of(patch).join(file);
                 write!(

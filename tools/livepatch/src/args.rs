@@ -5,9 +5,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::command::{Command, COMMANDS};
 use crate::exit::Failure;
 use crate::name;
-use crate::options::{Command, OptionSpec, Options, COMMANDS, OPTIONS};
+use crate::options::{OptionSpec, Options, OPTIONS};
 
 /// The request that a command line makes.
 pub enum Request {
@@ -216,6 +217,11 @@ fn check_operands(options: &Options) -> Result<(), Failure> {
         return Err(Failure::usage(format!(
             "'{word}' is too much; {}",
             usage.trim_end()
+        )));
+    }
+    if options.command == Command::Load && options.all == (count > 0) {
+        return Err(Failure::usage(format!(
+            "load takes either FILE... or --all; {usage}"
         )));
     }
     if options.command == Command::Unload && options.all == (count > 0) {

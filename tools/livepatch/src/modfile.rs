@@ -33,6 +33,10 @@ pub struct ModuleFile {
     pub info: ModInfo,
     pub build: Build,
     pub signature: Option<Signature>,
+    /// The file as it is, compressed or not.
+    pub bytes: Vec<u8>,
+    /// The ending of the file's name: `ko`, `ko.xz`.
+    pub ending: String,
     /// The sections, or `None` if the file is compressed and only modinfo(8) can read it.
     pub elf: Option<Elf>,
 }
@@ -57,7 +61,7 @@ impl ModuleFile {
         let compression = COMPRESSIONS.iter().find(|c| bytes.starts_with(c.0));
 
         let (elf, info) = match compression {
-            None => (Elf::parse(bytes), None),
+            None => (Elf::parse(bytes.clone()), None),
             Some((_, program, _)) => match action::output(program, file, &["-dc"]) {
                 Some(plain) => (Elf::parse(plain), None),
                 None => (None, action::output("modinfo", file, &["-0"])),
@@ -93,7 +97,17 @@ impl ModuleFile {
             signature,
             info,
             elf,
+            bytes,
+            ending: match compression {
+                Some((_, _, ending)) => format!("ko.{ending}"),
+                None => "ko".to_owned(),
+            },
         };
+        if !is_word(&module.name) || module.release().is_some_and(|release| !is_word(&release)) {
+            return Err(Failure::error(format!(
+                "{shown}: its name or vermagic makes no sense"
+            )));
+        }
         Ok((module, is_livepatch))
     }
 
@@ -113,6 +127,13 @@ fn read(file: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     opened.take(LONGEST).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+/// Whether a name can be that of a file.
+fn is_word(name: &Name) -> bool {
+    let good = |b: &u8| b.is_ascii_alphanumeric() || b"_-+.~".contains(b);
+    let bytes = name.as_bytes();
+    !bytes.starts_with(b".") && !bytes.is_empty() && bytes.iter().all(good)
 }
 
 pub fn hex(bytes: &[u8]) -> String {
@@ -168,6 +189,7 @@ mod tests {
             }
             let file = ModuleFile::read(&scratch.path().join(format!("x.ko.{ending}"))).unwrap();
             assert_eq!(file.name, "x".into());
+            assert_eq!(file.ending, format!("ko.{ending}"));
             assert!(file.elf.is_some());
         }
         let error = read_bytes(b"\x1f\x8bnonsense").unwrap_err();
@@ -185,5 +207,14 @@ mod tests {
         assert!(error.ends_with("is not a livepatch"), "{error}");
         let error = ModuleFile::read(Path::new("/tmp")).unwrap_err();
         assert_eq!(error.message, "/tmp is not a file");
+        for wrong in [
+            "name=../x",
+            "name=a b",
+            "vermagic=../../etc x",
+            "vermagic=.. x",
+        ] {
+            let error = read_bytes(&module(&["livepatch=Y", wrong])).unwrap_err();
+            assert!(error.contains("makes no sense"), "{error}");
+        }
     }
 }

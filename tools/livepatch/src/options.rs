@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tables of commands and options.
+//! The table of options.
 //!
 //! Adding an option takes a row in [`OPTIONS`] and a field in [`Options`]. The command line, the
 //! help texts and the errors come from the tables; a test compares the manual page and the
@@ -11,131 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::command::{Command, CommandSpec, COMMANDS};
 use crate::exit::Failure;
 use crate::name;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Command {
-    #[default]
-    Status,
-    List,
-    Why,
-    Wait,
-    Check,
-    Load,
-    Unload,
-    Enable,
-    Disable,
-    Force,
-    Watch,
-    Report,
-    Help,
-}
-
-pub struct CommandSpec {
-    pub command: Command,
-    pub name: &'static str,
-    pub operands: &'static str,
-    /// The smallest and the largest number of operands.
-    pub count: (usize, usize),
-    pub about: &'static str,
-}
-
-const ANY: usize = usize::MAX;
-
-pub const COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        command: Command::Status,
-        name: "status",
-        operands: "[PATCH]",
-        count: (0, 1),
-        about: "what state the patches are in (the default)",
-    },
-    CommandSpec {
-        command: Command::List,
-        name: "list",
-        operands: "",
-        count: (0, 0),
-        about: "the patches in stack order, and which serves what",
-    },
-    CommandSpec {
-        command: Command::Why,
-        name: "why",
-        operands: "[PATCH]",
-        count: (0, 1),
-        about: "the tasks that hold the transition or a module up, and why",
-    },
-    CommandSpec {
-        command: Command::Wait,
-        name: "wait",
-        operands: "[PATCH]",
-        count: (0, 1),
-        about: "wait for the transition to end",
-    },
-    CommandSpec {
-        command: Command::Check,
-        name: "check",
-        operands: "FILE...",
-        count: (1, ANY),
-        about: "what stands against loading livepatch modules",
-    },
-    CommandSpec {
-        command: Command::Load,
-        name: "load",
-        operands: "FILE [PARAM=VALUE...]...",
-        count: (1, ANY),
-        about: "load livepatch modules, and wait",
-    },
-    CommandSpec {
-        command: Command::Unload,
-        name: "unload",
-        operands: "[PATCH...]",
-        count: (0, ANY),
-        about: "disable patches, and unload their modules",
-    },
-    CommandSpec {
-        command: Command::Enable,
-        name: "enable",
-        operands: "PATCH",
-        count: (1, 1),
-        about: "turn a patch round that is being disabled",
-    },
-    CommandSpec {
-        command: Command::Disable,
-        name: "disable",
-        operands: "PATCH",
-        count: (1, 1),
-        about: "disable a patch, or turn it round",
-    },
-    CommandSpec {
-        command: Command::Force,
-        name: "force",
-        operands: "[PATCH]",
-        count: (0, 1),
-        about: "end the transition without its safety",
-    },
-    CommandSpec {
-        command: Command::Watch,
-        name: "watch",
-        operands: "",
-        count: (0, 0),
-        about: "a live view of the transition",
-    },
-    CommandSpec {
-        command: Command::Report,
-        name: "report",
-        operands: "",
-        count: (0, 0),
-        about: "write everything to a tar file for --root",
-    },
-    CommandSpec {
-        command: Command::Help,
-        name: "help",
-        operands: "[COMMAND]",
-        count: (0, 1),
-        about: "what there is to know of a command",
-    },
-];
 
 pub struct OptionSpec {
     pub long: &'static str,
@@ -154,6 +32,7 @@ pub enum Value {
     Number(Field<Option<usize>>),
     Dir(Field<Option<PathBuf>>),
     File(Field<Option<PathBuf>>),
+    Version(Field<Option<PathBuf>>),
 }
 
 type Field<T> = fn(&mut Options) -> &mut T;
@@ -167,6 +46,7 @@ impl Value {
             Self::Number(_) => Some("N"),
             Self::Dir(_) => Some("DIR"),
             Self::File(_) => Some("FILE"),
+            Self::Version(_) => Some("VERSION"),
         }
     }
 
@@ -176,7 +56,9 @@ impl Value {
             Self::Flag(field) => *field(options) = true,
             Self::Time(field) => *field(options) = Some(time(text.to_str()?)?),
             Self::Number(field) => *field(options) = Some(text.to_str()?.parse().ok()?),
-            Self::Dir(field) | Self::File(field) => *field(options) = Some(text.into()),
+            Self::Dir(field) | Self::File(field) | Self::Version(field) => {
+                *field(options) = Some(text.into())
+            }
         }
         Some(())
     }
@@ -243,6 +125,10 @@ const EVERY: &[Command] = &[
     Command::Wait,
     Command::Check,
     Command::Load,
+    Command::Install,
+    Command::Uninstall,
+    Command::Installed,
+    Command::Allow,
     Command::Unload,
     Command::Enable,
     Command::Disable,
@@ -252,6 +138,9 @@ const EVERY: &[Command] = &[
 ];
 const CHANGES: &[Command] = &[
     Command::Load,
+    Command::Install,
+    Command::Uninstall,
+    Command::Allow,
     Command::Unload,
     Command::Enable,
     Command::Disable,
@@ -326,8 +215,15 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "all",
         short: None,
         value: Value::Flag(|options| &mut options.all),
-        commands: &[Command::Unload, Command::Why],
-        about: "all patches, the last one first; why: each task",
+        commands: &[Command::Load, Command::Unload, Command::Why],
+        about: "load: those installed; unload: all; why: each task",
+    },
+    OptionSpec {
+        long: "kernel",
+        short: None,
+        value: Value::Version(|options| &mut options.kernel),
+        commands: &[Command::Uninstall],
+        about: "for another kernel than the running one",
     },
     OptionSpec {
         long: "yes",
@@ -389,6 +285,7 @@ pub struct Options {
     pub revert_on_timeout: bool,
     pub replace: bool,
     pub all: bool,
+    pub kernel: Option<PathBuf>,
     pub yes: bool,
     pub dry_run: bool,
     pub interval: Option<Duration>,
@@ -418,7 +315,7 @@ mod tests {
                 Value::Flag(_) => ("false", "true"),
                 Value::Time(_) => ("None", "Some(7s)"),
                 Value::Number(_) => ("None", "Some(7)"),
-                Value::Dir(_) | Value::File(_) => ("None", "Some(\"7\")"),
+                Value::Dir(_) | Value::File(_) | Value::Version(_) => ("None", "Some(\"7\")"),
             };
             let field = option.long.replace('-', "_");
             let expected = before.replace(&format!(" {field}: {old}"), &format!(" {field}: {new}"));
@@ -433,7 +330,7 @@ mod tests {
     fn an_error_names_the_option_and_the_kind_of_value() {
         for option in OPTIONS {
             let word = match option.value {
-                Value::Flag(_) | Value::Dir(_) | Value::File(_) => continue,
+                Value::Flag(_) | Value::Dir(_) | Value::File(_) | Value::Version(_) => continue,
                 Value::Time(_) => "TIME",
                 Value::Number(_) => "N",
             };

@@ -113,6 +113,15 @@ impl Root {
         Ok(content)
     }
 
+    /// Reads a file that may be longer than those in sysfs and procfs.
+    pub fn read_long(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.open(path)?
+            .take(16 * LONGEST)
+            .read_to_end(&mut content)?;
+        Ok(content)
+    }
+
     /// Reads the start of a file in one read, for small files that many tasks have.
     pub fn read_start<'a>(&self, path: impl AsRef<Path>, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
         let length = self.open(path)?.read(buffer)?;

@@ -170,7 +170,7 @@ fn signatures() {
     }
     for (name, known) in [("Other", false), ("Our key", true)] {
         let tree = kernel();
-        let line = "1 I 1 perm 1 0 0 asymmetri";
+        let line = "1 I 1 perm 1 0 0 asymm.";
         put(
             &tree,
             "proc/keys",

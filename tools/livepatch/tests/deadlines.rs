@@ -10,12 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{klpctl_in, Scratch};
+use crate::command::Command;
 use crate::commands::load;
 use crate::commands::wait::{deadline, until_free, until_settled, AtEnd, Cause, Ended};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
-use crate::options::{Command, Options};
+use crate::options::Options;
 use crate::root::Root;
 use crate::signals::tests::sent;
 use crate::signals::Signal;

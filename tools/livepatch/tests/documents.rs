@@ -3,9 +3,10 @@
 //! The manual page, the completion and the help texts have every command and option.
 
 use super::{klpctl, klpctl_in, read_source, Scratch};
+use crate::command::COMMANDS;
 use crate::exit::Exit;
 use crate::json::SCHEMA;
-use crate::options::{COMMANDS, OPTIONS};
+use crate::options::OPTIONS;
 
 #[test]
 fn the_manual_page_knows_every_command_and_option() {

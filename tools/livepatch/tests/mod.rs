@@ -8,6 +8,7 @@
 //! file's content, with `\xNN` for bytes that have no place in text. Those that are here were made
 //! by hand; `capture.sh` makes one of a report.
 
+mod boot;
 mod changes;
 mod check;
 mod cost;

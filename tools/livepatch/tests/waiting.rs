@@ -7,11 +7,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::{klpctl_in, klpctl_to, Scratch};
+use crate::command::Command;
 use crate::commands::wait::{deadline, finish, reached, until_free, until_settled, AtEnd, Goal};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
-use crate::options::{Command, Options};
+use crate::options::Options;
 use crate::root::Root;
 use crate::term::Term;
 

@@ -189,7 +189,7 @@ impl<'a> Check<'a> {
                 let keys = keys.split(|&b| b == b'\n').map(Name::from);
                 let keys: Vec<_> = keys
                     .map(|key| key.to_string())
-                    .filter(|key| key.contains("asymmetri"))
+                    .filter(|key| key.contains("asymm"))
                     .collect();
                 let signer = signer.to_string();
                 let known = keys.iter().any(|key| key.contains(&signer));

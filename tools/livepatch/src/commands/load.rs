@@ -8,21 +8,28 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::wait::{self, AtEnd, Cause, Ended, Goal};
-use super::{unload, Context, Outcome};
+use super::{boot, install, module_name, unload, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity::{self, Build};
 use crate::kmsg;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
+use crate::root::Root;
 use crate::signals::Signals;
+use crate::store::Store;
 use crate::sysfs;
 use crate::system::{PatchStatus, State};
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
     context.catch_signals();
-    let files = files(&context.options.operands)?;
+    let mut files = files(&context.options.operands)?;
+    for (file, _) in &mut files {
+        if let Some(found) = find(&context.root, file)? {
+            *file = found;
+        }
+    }
 
     // The first change comes after the last check, so that an error in a later file changes
     // nothing.
@@ -37,6 +44,13 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Loads the installed patches.
+pub fn all(context: &mut Context<'_>) -> Outcome {
+    context.need_live_system()?;
+    context.catch_signals();
+    boot::run(context)
 }
 
 /// Splits the operands into files, each with the parameters that follow it.
@@ -60,7 +74,38 @@ fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure
     Ok(files)
 }
 
-fn load(
+/// Finds the file of a module that is given by its name: among the installed patches, then among
+/// the modules of the running kernel, as modprobe(8) does.
+fn find(root: &Root, operand: &Path) -> Result<Option<PathBuf>, Failure> {
+    let bytes = operand.as_os_str().as_bytes();
+    if operand.exists() || bytes.contains(&b'/') || bytes.contains(&b'.') {
+        return Ok(None);
+    }
+    let name = module_name(operand.as_os_str());
+    let kernel = install::running_kernel(root)?;
+    let installed = Store::new(root).installed(&kernel)?;
+    if let Some(installed) = installed.into_iter().find(|i| i.name == name) {
+        return Ok(Some(installed.file));
+    }
+    let folder = Path::new("/lib/modules").join(kernel.as_os_str());
+    let list = root
+        .read_long(folder.join("modules.dep"))
+        .unwrap_or_default();
+    let mut files = list.split(|&b| b == b'\n').filter_map(|line| {
+        let end = line.iter().position(|&b| b == b':')?;
+        Some(Name::from(&line[..end]))
+    });
+    let file = files.find(|file| module_name(file.as_os_str()) == name);
+    match file {
+        Some(file) => Ok(Some(root.path(folder.join(file.as_os_str())))),
+        None => Err(Failure::error(format!(
+            "{name}: there is no such file, no patch of that name is installed for {kernel}, and \
+             /lib/modules/{kernel} has no such module"
+        ))),
+    }
+}
+
+pub fn load(
     context: &mut Context<'_>,
     content: &ModuleFile,
     file: PathBuf,
@@ -147,6 +192,9 @@ fn insert(
     }
     // The time begins before the module's own functions run, which may take long.
     let deadline = wait::deadline(context.options.timeout.unwrap_or(wait::TIMEOUT));
+    if !context.options.dry_run {
+        Store::new(&context.root).mark(module)?;
+    }
     let before = kmsg::newest(&context.root);
     let inserted = context.act(&Action::Insert { file, parameters });
     if context.options.dry_run {

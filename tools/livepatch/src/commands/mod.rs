@@ -2,10 +2,12 @@
 
 //! The commands, one module each, and their common functions.
 
+mod boot;
 mod check;
 mod enabled;
 mod end;
 mod force;
+mod install;
 mod list;
 pub mod load;
 mod report;
@@ -22,10 +24,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use crate::action::Action;
+use crate::command::Command;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
-use crate::options::{Command, Options};
+use crate::options::Options;
 use crate::root::Root;
 use crate::signals::Signals;
 use crate::sysfs;
@@ -54,7 +57,12 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         Command::Why => why::run(context),
         Command::Wait => wait::run(context),
         Command::Check => check::run(context),
+        Command::Load if context.options.all => load::all(context),
         Command::Load => load::run(context),
+        Command::Install => install::install(context),
+        Command::Uninstall => install::uninstall(context),
+        Command::Installed => install::list(context),
+        Command::Allow => install::allow(context),
         Command::Unload => unload::run(context),
         Command::Enable => enabled::enable(context),
         Command::Disable => enabled::disable(context),

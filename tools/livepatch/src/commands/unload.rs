@@ -10,6 +10,7 @@ use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity;
 use crate::name::Name;
+use crate::store::Store;
 use crate::sysfs::Hold;
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
@@ -82,5 +83,7 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
     wait::until_free(context, patch, deadline)?;
     context.act(&Action::Remove(patch.clone()))?;
     identity::forget(&context.root, patch);
+    // A patch that stays noted is blamed for a crash without reason, which allow() mends.
+    let _ = Store::new(&context.root).unmark(patch);
     wait::finish(context, patch, Goal::Unloaded)
 }

@@ -128,7 +128,7 @@ pub fn answer(
     if context.options.json {
         let members = answer.members(system);
         return match context.options.command {
-            crate::options::Command::Why => context.print_json(members),
+            crate::command::Command::Why => context.print_json(members),
             _ => context.event("timeout", members, ""),
         };
     }

@@ -116,6 +116,42 @@ check_gone $MOD_LIVEPATCH
 pass_clean
 
 
+# The crash is another boot's ID in the file that load --all leaves.
+if [[ ! -e /var/lib/klpctl ]]; then
+	start_test "klpctl install, and load --all"
+
+	klpctl 5 installed
+	klpctl 0 load --all
+	says "no livepatch is installed for $(uname -r)"
+	klpctl 0 install test_modules/$MOD_REPLACE.ko test_modules/$MOD_LIVEPATCH.ko
+	klpctl 0 load --all
+	says "$MOD_REPLACE: applied"
+	says "$MOD_LIVEPATCH: applied"
+	klpctl 0 installed
+	grep -q "$MOD_LIVEPATCH  *loaded" "$SCRATCH/output" ||
+		fail "$MOD_LIVEPATCH is not shown as loaded"
+	klpctl 0 unload --all
+	sed -i 1s/.*/another-boot/ /var/lib/klpctl/running
+	klpctl 0 load --all
+	klpctl 0 unload $MOD_LIVEPATCH
+	sed -i 1s/.*/another-boot/ /var/lib/klpctl/running
+	klpctl 1 load --all
+	says "the machine has crashed, or lost power, while $MOD_REPLACE was loaded"
+	says "not loaded: $MOD_REPLACE was loaded when the machine crashed"
+	is_patched ||
+		fail "$MOD_LIVEPATCH is not loaded"
+	klpctl 0 allow $MOD_REPLACE
+	klpctl 0 load --all
+	klpctl 0 unload --all
+	klpctl 0 load ${MOD_LIVEPATCH//_/-}
+	klpctl 0 unload $MOD_LIVEPATCH
+	klpctl 0 uninstall $MOD_LIVEPATCH $MOD_REPLACE
+	klpctl 5 installed
+	rm -r /var/lib/klpctl
+	pass_clean
+fi
+
+
 start_test "klpctl with two patches of one function"
 
 klpctl 0 load test_modules/$MOD_LIVEPATCH.ko test_modules/$MOD_REPLACE.ko replace=0

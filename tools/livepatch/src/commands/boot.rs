@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl load --all`, which loads the installed patches at boot
+//!
+//! A patch that cannot be loaded does not keep the others from being loaded, but those that depend
+//! on it.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::{install, load, Context, Outcome};
+use crate::action::Action;
+use crate::exit::{Exit, Failure};
+use crate::modfile::ModuleFile;
+use crate::name::{self, Name};
+use crate::root::Root;
+use crate::store::{Installed, Store};
+
+/// The parameter of the kernel that switches the loading at boot off.
+const OFF: &[u8] = b"klpctl.enable=0";
+
+pub fn run(context: &mut Context<'_>) -> Outcome {
+    if is_off(&context.root) {
+        let text = "the kernel's parameter klpctl.enable=0 switches this off: nothing is loaded";
+        context.event("off", Vec::new(), text)?;
+        return Ok(Exit::Done);
+    }
+    let kernel = install::running_kernel(&context.root)?;
+    let store = Store::new(&context.root);
+    let crashed = store.crashed();
+    let new = match context.options.dry_run {
+        true => Vec::new(),
+        false => store.begin()?,
+    };
+    let patches = in_order(store.installed(&kernel)?);
+    let installed: BTreeSet<_> = patches.iter().map(|p| p.installed.name.clone()).collect();
+    for patch in new {
+        let members = vec![("patch", (&patch).into())];
+        let text = format!("the machine has crashed, or lost power, while {patch} was loaded");
+        context.event("crashed", members, &text)?;
+    }
+
+    let mut missing = BTreeSet::new();
+    let mut worst = Exit::Done;
+    for patch in patches {
+        let name = patch.installed.name.clone();
+        match load_one(context, &patch, &installed, &crashed, &missing) {
+            Ok(Exit::Done) => continue,
+            Ok(exit) => worst = exit,
+            Err(failure) if is_signal(failure.exit) => return Err(failure),
+            Err(failure) => {
+                let members = vec![
+                    ("patch", (&name).into()),
+                    ("error", failure.message.as_str().into()),
+                ];
+                context.event(
+                    "failed",
+                    members,
+                    &format!("not loaded: {}", failure.message),
+                )?;
+                worst = failure.exit;
+            }
+        }
+        missing.insert(name);
+    }
+    match missing.len() {
+        0 if installed.is_empty() => {
+            let text = format!("no livepatch is installed for {kernel}");
+            context.event("done", vec![("patch", None::<&Name>.into())], &text)?;
+            Ok(Exit::Done)
+        }
+        0 => Ok(Exit::Done),
+        count => Err(Failure::new(
+            worst,
+            format!(
+                "of {} installed patches, {count} not applied",
+                installed.len()
+            ),
+        )),
+    }
+}
+
+fn is_signal(exit: Exit) -> bool {
+    matches!(exit, Exit::Hangup | Exit::Interrupted | Exit::Terminated)
+}
+
+/// Whether the kernel's command line has the parameter. The last one counts.
+fn is_off(root: &Root) -> bool {
+    let line = root.read("/proc/cmdline").unwrap_or_default();
+    let words = line.split(|b| b.is_ascii_whitespace());
+    let mut ours = words.filter(|word| word.starts_with(b"klpctl.enable="));
+    ours.next_back() == Some(OFF)
+}
+
+/// An installed patch, and the modules that have to be loaded before it.
+struct Patch {
+    installed: Installed,
+    file: Result<ModuleFile, Failure>,
+    needs: Vec<Name>,
+}
+
+impl Patch {
+    fn read(installed: Installed) -> Self {
+        let file = ModuleFile::read(&installed.file);
+        let needs = file.as_ref().map(|file| {
+            let mut needs = file.info.words("depends");
+            needs.extend(file.info.words("klp_after"));
+            needs
+        });
+        Self {
+            installed,
+            needs: needs.unwrap_or_default(),
+            file,
+        }
+    }
+}
+
+/// Brings the patches into an order in which each comes after those that it needs, and that is the
+/// order of installation otherwise. Of patches that need each other, the first stays first.
+fn in_order(installed: Vec<Installed>) -> Vec<Patch> {
+    let mut rest: Vec<Patch> = installed.into_iter().map(Patch::read).collect();
+    let mut ordered = Vec::new();
+    while !rest.is_empty() {
+        let waits = |patch: &Patch| {
+            let mut others = rest.iter().map(|other| &other.installed.name);
+            others.any(|other| other != &patch.installed.name && patch.needs.contains(other))
+        };
+        let next = rest.iter().position(|patch| !waits(patch)).unwrap_or(0);
+        ordered.push(rest.remove(next));
+    }
+    ordered
+}
+
+fn load_one(
+    context: &mut Context<'_>,
+    patch: &Patch,
+    installed: &BTreeSet<Name>,
+    crashed: &BTreeSet<Name>,
+    missing: &BTreeSet<Name>,
+) -> Outcome {
+    let name = &patch.installed.name;
+    if crashed.contains(name) {
+        return Err(Failure::error(format!(
+            "{name} was loaded when the machine crashed; to have it loaded again: klpctl allow \
+             {name}"
+        )));
+    }
+    if let Some(needed) = patch.needs.iter().find(|needed| missing.contains(needed)) {
+        return Err(Failure::error(format!(
+            "{name} needs {needed}, which is not applied"
+        )));
+    }
+    let file = match &patch.file {
+        Ok(file) => file,
+        Err(failure) => return Err(Failure::new(failure.exit, failure.message.clone())),
+    };
+    if &file.name != name {
+        let shown = name::escape(patch.installed.file.as_os_str().as_bytes());
+        return Err(Failure::error(format!(
+            "{shown} is the module {}",
+            file.name
+        )));
+    }
+    for needed in file.info.words("depends") {
+        let folder = Path::new("/sys/module").join(needed.as_os_str());
+        if !installed.contains(&needed) && !context.root.exists(folder) {
+            context.act(&Action::Probe(needed))?;
+        }
+    }
+    load::load(context, file, patch.installed.file.clone(), Vec::new())
+}

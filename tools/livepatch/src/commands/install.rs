@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `klpctl install`, `uninstall`, `installed` and `allow`
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::{Context, Outcome};
+use crate::exit::{Exit, Failure};
+use crate::json::Json;
+use crate::modfile::ModuleFile;
+use crate::name::{self, Name};
+use crate::root::Root;
+use crate::store::{Installed, Store};
+use crate::sysfs;
+use crate::term;
+
+/// Returns the version of the running kernel.
+pub fn running_kernel(root: &Root) -> Result<Name, Failure> {
+    const FILE: &str = "/proc/sys/kernel/osrelease";
+
+    let release = root
+        .read(FILE)
+        .map_err(|error| Failure::error(format!("{FILE}: {error}")))?;
+    Ok(release.trim_ascii().into())
+}
+
+/// Returns the version of the kernel that `--kernel` names, or the running one.
+fn wanted_kernel(context: &Context<'_>) -> Result<Name, Failure> {
+    match &context.options.kernel {
+        Some(kernel) => Ok(kernel.as_os_str().into()),
+        None => running_kernel(&context.root),
+    }
+}
+
+/// Copies modules to the directory of the kernel that they are built for.
+pub fn install(context: &mut Context<'_>) -> Outcome {
+    context.need_live_system()?;
+    let mut modules = Vec::new();
+    for operand in &context.options.operands {
+        let module = ModuleFile::read(operand.as_ref())?;
+        let shown = name::escape(operand.as_bytes());
+        let kernel = module.release().ok_or_else(|| {
+            Failure::error(format!(
+                "{shown} has no vermagic, so it is not known for which kernel it is"
+            ))
+        })?;
+        modules.push((kernel, module));
+    }
+    for (kernel, module) in modules {
+        let name = module.name.clone();
+        let would = context.options.dry_run;
+        let file = match would {
+            true => PathBuf::from(crate::store::STORE).join(kernel.as_os_str()),
+            false => Store::new(&context.root).install(&kernel, &module)?,
+        };
+        let shown = name::escape(file.as_os_str().as_bytes());
+        let members = vec![
+            ("patch", (&name).into()),
+            ("kernel", (&kernel).into()),
+            ("file", shown.as_str().into()),
+        ];
+        let (event, text) = match would {
+            true => (
+                "would",
+                format!("would install {name} for {kernel} in {shown}"),
+            ),
+            false => (
+                "installed",
+                format!("{name} is installed for {kernel}: {shown}"),
+            ),
+        };
+        context.event(event, members, &text)?;
+    }
+    Ok(Exit::Done)
+}
+
+pub fn uninstall(context: &mut Context<'_>) -> Outcome {
+    context.need_live_system()?;
+    let kernel = wanted_kernel(context)?;
+    for patch in context.patch_names() {
+        let there = Store::new(&context.root).installed(&kernel)?;
+        if !there.iter().any(|installed| installed.name == patch) {
+            return Err(Failure::new(
+                Exit::Nothing,
+                format!("{patch} is not installed for {kernel}; see klpctl installed"),
+            ));
+        }
+        let members = vec![("patch", (&patch).into()), ("kernel", (&kernel).into())];
+        if context.options.dry_run {
+            context.event(
+                "would",
+                members,
+                &format!("would uninstall {patch} of {kernel}"),
+            )?;
+            continue;
+        }
+        Store::new(&context.root).uninstall(&kernel, &patch)?;
+        let text = format!("{patch} is not installed for {kernel} any more");
+        context.event("uninstalled", members, &text)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Has patches loaded at boot again that were loaded when the machine crashed.
+pub fn allow(context: &mut Context<'_>) -> Outcome {
+    context.need_live_system()?;
+    for patch in context.patch_names() {
+        let store = Store::new(&context.root);
+        if !store.crashed().contains(&patch) {
+            return Err(Failure::new(
+                Exit::Nothing,
+                format!("nothing is against {patch}; see klpctl installed"),
+            ));
+        }
+        let members = vec![("patch", (&patch).into())];
+        if context.options.dry_run {
+            context.event("would", members, &format!("would allow {patch}"))?;
+            continue;
+        }
+        store.allow(&patch)?;
+        let text = format!("{patch} is loaded at boot again");
+        context.event("allowed", members, &text)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Lists the installed patches of all kernels.
+pub fn list(context: &mut Context<'_>) -> Outcome {
+    let store = Store::new(&context.root);
+    let crashed = store.crashed();
+    let running = running_kernel(&context.root)?;
+    let mut rows = Vec::new();
+    for kernel in store.kernels()? {
+        for Installed { name, file } in store.installed(&kernel)? {
+            let loaded = context.root.exists(sysfs::folder_of(&name));
+            let state = match (crashed.contains(&name), kernel == running, loaded) {
+                (true, ..) => "crashed",
+                (_, true, true) => "loaded",
+                (_, true, false) => "not loaded",
+                (_, false, _) => "other kernel",
+            };
+            let file = name::escape(file.as_os_str().as_bytes());
+            rows.push([kernel.to_string(), name.to_string(), state.to_owned(), file]);
+        }
+    }
+    let exit = match rows.is_empty() {
+        true => Exit::Nothing,
+        false => Exit::Done,
+    };
+    if context.options.json {
+        let patches = rows.into_iter().map(|[kernel, name, state, file]| {
+            Json::Object(vec![
+                ("kernel", kernel.into()),
+                ("name", name.into()),
+                ("state", state.into()),
+                ("file", file.into()),
+            ])
+        });
+        let patches = patches.collect();
+        let exit = Json::Number(exit as i64);
+        context.print_json(vec![("exit", exit), ("patches", patches)])?;
+    } else if rows.is_empty() {
+        writeln!(context.out, "no livepatch is installed")?;
+    } else {
+        let rows: Vec<_> = rows.into_iter().map(Vec::from).collect();
+        let heading = ["KERNEL", "PATCH", "STATE", "FILE"];
+        let text = term::table(&heading, &rows, |_, _, cell| cell.to_owned());
+        write!(context.out, "{text}")?;
+    }
+    Ok(exit)
+}

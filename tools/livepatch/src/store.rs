@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The patches that are installed, to be loaded at each boot.
+//!
+//! `/var/lib/klpctl` has a directory for each version of the kernel, with modules in it and a file
+//! `order`. Two more files protect the machine from a patch that crashes it:
+//!
+//! - `running` has the ID of a boot and the patches that were loaded in it. The systemd unit
+//!   removes the file when the machine is shut down. If the file is of another boot, that one has
+//!   crashed.
+//! - `crashed` has the patches that were loaded then. They are not loaded at boot until an
+//!   administrator installs them again or allows them.
+//!
+//! Both are on disk before the kernel gets a module.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::exit::Failure;
+use crate::modfile::ModuleFile;
+use crate::name::{self, Name};
+use crate::root::{ReadError, Root};
+
+pub const STORE: &str = "/var/lib/klpctl";
+
+const ORDER: &str = "order";
+const RUNNING: &str = "running";
+const CRASHED: &str = "crashed";
+
+/// An installed patch.
+#[derive(Debug)]
+pub struct Installed {
+    pub name: Name,
+    pub file: PathBuf,
+}
+
+#[derive(Debug)]
+pub struct Store<'a> {
+    root: &'a Root,
+    folder: PathBuf,
+}
+
+impl<'a> Store<'a> {
+    pub fn new(root: &'a Root) -> Self {
+        Self {
+            root,
+            folder: root.path(STORE),
+        }
+    }
+
+    fn wrong(path: &Path, error: &io::Error) -> Failure {
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; try as root",
+            _ => "",
+        };
+        let shown = name::escape(path.as_os_str().as_bytes());
+        Failure::error(format!("{shown}: {error}{hint}"))
+    }
+
+    /// Returns the versions of the kernel that patches are installed for.
+    pub fn kernels(&self) -> Result<Vec<Name>, Failure> {
+        match self.root.folders(STORE) {
+            Ok(names) => Ok(names.iter().map(|name| name.as_os_str().into()).collect()),
+            Err(ReadError::Gone) => Ok(Vec::new()),
+            Err(error) => Err(Failure::error(format!("{STORE}: {error}"))),
+        }
+    }
+
+    fn folder_of(&self, kernel: &Name) -> PathBuf {
+        self.folder.join(kernel.as_os_str())
+    }
+
+    /// Returns the patches for a version of the kernel, in the order in which they are loaded, but
+    /// for dependencies.
+    pub fn installed(&self, kernel: &Name) -> Result<Vec<Installed>, Failure> {
+        let folder = self.folder_of(kernel);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Self::wrong(&folder, &error)),
+        };
+        let mut installed: Vec<Installed> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let file = entry.file_name();
+                let base = file.as_bytes();
+                let end = base.windows(3).position(|w| w == b".ko")?;
+                let name = base.get(..end).filter(|name| !name.starts_with(b"."))?;
+                Some(Installed {
+                    name: name.into(),
+                    file: entry.path(),
+                })
+            })
+            .collect();
+        let order = lines(&folder.join(ORDER));
+        installed.sort_by_key(|patch| {
+            let position = order.iter().position(|name| name == &patch.name);
+            (position.unwrap_or(usize::MAX), patch.name.clone())
+        });
+        Ok(installed)
+    }
+
+    /// Installs a patch behind the others. One that was installed keeps its place.
+    pub fn install(&self, kernel: &Name, module: &ModuleFile) -> Result<PathBuf, Failure> {
+        let folder = self.folder_of(kernel);
+        let before = self.installed(kernel)?;
+        let file = folder.join(format!("{}.{}", module.name, module.ending));
+        let all = |error: io::Error| Self::wrong(&file, &error);
+
+        fs::create_dir_all(&folder).map_err(all)?;
+        write_whole(&file, &module.bytes).map_err(all)?;
+        for old in before
+            .iter()
+            .filter(|old| old.name == module.name && old.file != file)
+        {
+            fs::remove_file(&old.file).map_err(all)?;
+        }
+        let mut order: Vec<Name> = before.into_iter().map(|patch| patch.name).collect();
+        if !order.contains(&module.name) {
+            order.push(module.name.clone());
+        }
+        write_whole(&folder.join(ORDER), &text(&order)).map_err(all)?;
+        self.allow(&module.name)?;
+        Ok(file)
+    }
+
+    /// Removes a patch. Returns false if it is not installed for this version of the kernel.
+    pub fn uninstall(&self, kernel: &Name, patch: &Name) -> Result<bool, Failure> {
+        let (ours, others): (Vec<_>, Vec<_>) = self
+            .installed(kernel)?
+            .into_iter()
+            .partition(|installed| &installed.name == patch);
+        let folder = self.folder_of(kernel);
+        for installed in &ours {
+            fs::remove_file(&installed.file).map_err(|e| Self::wrong(&installed.file, &e))?;
+        }
+        if ours.is_empty() {
+            return Ok(false);
+        }
+        let order: Vec<Name> = others.into_iter().map(|patch| patch.name).collect();
+        let result = match order.is_empty() {
+            // A directory with files of the administrator's own stays.
+            true => fs::remove_file(folder.join(ORDER)).and(fs::remove_dir(&folder).or(Ok(()))),
+            false => write_whole(&folder.join(ORDER), &text(&order)),
+        };
+        result.map_err(|error| Self::wrong(&folder, &error))?;
+        Ok(true)
+    }
+
+    fn boot(&self) -> Option<Name> {
+        let id = self.root.read("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim_ascii().into())
+    }
+
+    /// Returns the patches that are not loaded at boot, because the machine has crashed with them.
+    pub fn crashed(&self) -> BTreeSet<Name> {
+        let crashed = lines(&self.folder.join(CRASHED)).into_iter();
+        crashed.chain(self.crashed_now()).collect()
+    }
+
+    /// Returns the patches that were loaded in the last boot, if that has crashed.
+    fn crashed_now(&self) -> Vec<Name> {
+        let running = lines(&self.folder.join(RUNNING));
+        match (running.split_first(), self.boot()) {
+            (Some((last, patches)), Some(boot)) if *last != boot => patches.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Notes that this boot loads patches. Returns those that were loaded when the last boot
+    /// crashed.
+    pub fn begin(&self) -> Result<Vec<Name>, Failure> {
+        let running = self.folder.join(RUNNING);
+        let Some(boot) = self.boot() else {
+            return Err(Failure::error(
+                "/proc/sys/kernel/random/boot_id cannot be read",
+            ));
+        };
+        if lines(&running).first() == Some(&boot) {
+            return Ok(Vec::new());
+        }
+        let crashed = self.crashed_now();
+        let all: Vec<Name> = self.crashed().into_iter().collect();
+        let write = |path: &Path, content: &[u8]| {
+            let result = fs::create_dir_all(&self.folder).and_then(|()| write_whole(path, content));
+            result.map_err(|error| Self::wrong(path, &error))
+        };
+        // The order counts: a crash in between forgets nothing.
+        if !all.is_empty() {
+            write(&self.folder.join(CRASHED), &text(&all))?;
+        }
+        write(&running, &text(&[boot]))?;
+        Ok(crashed)
+    }
+
+    /// Notes that a patch is about to be loaded, if this boot is watched.
+    pub fn mark(&self, patch: &Name) -> Result<(), Failure> {
+        self.change_running(|running| {
+            if !running.contains(patch) {
+                running.push(patch.clone());
+            }
+        })
+    }
+
+    /// Notes that a patch is unloaded.
+    pub fn unmark(&self, patch: &Name) -> Result<(), Failure> {
+        self.change_running(|running| running.retain(|name| name != patch))
+    }
+
+    fn change_running(&self, change: impl FnOnce(&mut Vec<Name>)) -> Result<(), Failure> {
+        let path = self.folder.join(RUNNING);
+        let before = lines(&path);
+        if before.is_empty() || before.first() != self.boot().as_ref() {
+            return Ok(());
+        }
+        let mut after = before.clone();
+        change(&mut after);
+        if after == before {
+            return Ok(());
+        }
+        write_whole(&path, &text(&after)).map_err(|error| Self::wrong(&path, &error))
+    }
+
+    /// Has a patch loaded at boot again. Returns false if nothing was against that.
+    pub fn allow(&self, patch: &Name) -> Result<bool, Failure> {
+        let crashed = self.crashed();
+        if !crashed.contains(patch) {
+            return Ok(false);
+        }
+        self.begin()?;
+        let rest: Vec<Name> = crashed.into_iter().filter(|name| name != patch).collect();
+        let path = self.folder.join(CRASHED);
+        let result = match rest.is_empty() {
+            true => fs::remove_file(&path),
+            false => write_whole(&path, &text(&rest)),
+        };
+        result.map_err(|error| Self::wrong(&path, &error))?;
+        Ok(true)
+    }
+}
+
+/// Reads names, one on each line. A file that is not there has none.
+fn lines(path: &Path) -> Vec<Name> {
+    let content = fs::read(path).unwrap_or_default();
+    let lines = content.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+    lines
+        .filter(|line| !line.is_empty())
+        .map(Name::from)
+        .collect()
+}
+
+fn text(names: &[Name]) -> Vec<u8> {
+    let lines = names.iter().map(|name| [name.as_bytes(), b"\n"].concat());
+    lines.flatten().collect()
+}
+
+/// Writes a file so that it has the old content or the new one, also after a crash.
+fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let base = path.file_name().unwrap_or_default().as_bytes();
+    let temporary = folder.join(name::Name::from(&[b".", base, b".new"].concat()[..]).as_os_str());
+
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::elf::tests::module;
+    use crate::tests::Scratch;
+
+    pub fn set_boot(scratch: &Scratch, id: &str) {
+        let folder = scratch.path().join("proc/sys/kernel/random");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("boot_id"), format!("{id}\n")).unwrap();
+    }
+
+    pub fn install(store: &Store<'_>, fields: &[&str]) {
+        let file = store.root.path("/made.ko");
+        let fields = [&["livepatch=Y"], fields].concat();
+        fs::write(&file, module(&fields)).unwrap();
+        let module = ModuleFile::read(&file).unwrap();
+        store.install(&"7.3.4".into(), &module).unwrap();
+    }
+
+    fn names(store: &Store<'_>) -> Vec<String> {
+        let installed = store.installed(&"7.3.4".into()).unwrap();
+        installed
+            .iter()
+            .map(|patch| patch.name.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn the_order_of_installation() {
+        let scratch = Scratch::new();
+        let root = Root::captured(scratch.path());
+        let store = Store::new(&root);
+        assert!(names(&store).is_empty());
+        for name in ["name=b", "name=c", "name=a", "name=b"] {
+            install(&store, &[name]);
+        }
+        assert_eq!(names(&store), ["b", "c", "a"]);
+        assert_eq!(store.kernels().unwrap(), ["7.3.4".into()]);
+        assert!(store.uninstall(&"7.3.4".into(), &"c".into()).unwrap());
+        assert!(!store.uninstall(&"7.3.4".into(), &"c".into()).unwrap());
+        assert_eq!(names(&store), ["b", "a"]);
+        for name in ["a", "b"] {
+            assert!(store.uninstall(&"7.3.4".into(), &name.into()).unwrap());
+        }
+        assert!(store.kernels().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_boot_that_crashes() {
+        let scratch = Scratch::new();
+        let root = Root::captured(scratch.path());
+        let store = Store::new(&root);
+        let running = scratch.path().join("var/lib/klpctl/running");
+        let (a, b): (Name, Name) = ("a".into(), "b".into());
+
+        // Without load --all nothing is watched.
+        set_boot(&scratch, "1");
+        store.mark(&a).unwrap();
+        assert!(!running.exists());
+        store.begin().unwrap();
+        store.mark(&a).unwrap();
+        store.mark(&b).unwrap();
+        store.unmark(&b).unwrap();
+        assert!(store.begin().unwrap().is_empty(), "it is the same boot");
+        assert!(store.crashed().is_empty());
+
+        // Only what was loaded is blamed, and it stays so.
+        set_boot(&scratch, "2");
+        // A patch that is loaded by hand now has not crashed the boot before.
+        store.mark(&b).unwrap();
+        assert_eq!(store.crashed(), [a.clone()].into());
+        assert_eq!(store.begin().unwrap(), std::slice::from_ref(&a));
+        store.mark(&b).unwrap();
+        set_boot(&scratch, "3");
+        assert_eq!(store.begin().unwrap(), std::slice::from_ref(&b));
+        assert_eq!(store.crashed(), [a.clone(), b.clone()].into());
+
+        // The machine is shut down, as the unit has it.
+        store.mark(&"c".into()).unwrap();
+        fs::remove_file(&running).unwrap();
+        set_boot(&scratch, "4");
+        assert!(store.begin().unwrap().is_empty());
+        assert_eq!(store.crashed().len(), 2);
+
+        assert!(store.allow(&a).unwrap());
+        assert!(!store.allow(&a).unwrap());
+        assert_eq!(store.crashed(), [b.clone()].into());
+        install(&store, &["name=b"]);
+        assert!(store.crashed().is_empty());
+    }
+
+    #[test]
+    fn one_is_allowed_before_anything_else() {
+        let scratch = Scratch::new();
+        let root = Root::captured(scratch.path());
+        let store = Store::new(&root);
+        set_boot(&scratch, "1");
+        store.begin().unwrap();
+        store.mark(&"a".into()).unwrap();
+        store.mark(&"b".into()).unwrap();
+        set_boot(&scratch, "2");
+        assert!(store.allow(&"a".into()).unwrap());
+        store.begin().unwrap();
+        assert_eq!(store.crashed(), ["b".into()].into());
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The installed patches, and which of them a boot loads in which order.
+
+use std::fs;
+
+use super::{klpctl_in, Answer, Scratch};
+use crate::elf::tests::module;
+use crate::exit::Exit;
+use crate::root::Root;
+use crate::store::tests::{install, set_boot};
+use crate::store::Store;
+
+/// The tree of a kernel 7.3.4 with these patches.
+fn machine(patches: &[&[&str]]) -> Scratch {
+    let tree = Scratch::tree("none");
+    set_boot(&tree, "1");
+    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    let root = Root::captured(tree.path());
+    for fields in patches {
+        install(&Store::new(&root), fields);
+    }
+    tree
+}
+
+fn load_all(tree: &Scratch) -> Answer {
+    let answer = klpctl_in(tree, &["load", "--all", "--dry-run"]);
+    let out = answer.out.replace(tree.path().to_str().unwrap(), "");
+    Answer { out, ..answer }
+}
+
+const WOULD: &str = "would run: insmod /var/lib/klpctl/7.3.4";
+
+#[test]
+fn in_the_order_of_installation() {
+    let tree = machine(&[&["name=b"], &["name=a"]]);
+    let answer = load_all(&tree);
+    assert_eq!(answer.out, format!("{WOULD}/b.ko\n{WOULD}/a.ko\n"));
+    assert_eq!(answer.exit, Exit::Done);
+
+    let answer = load_all(&machine(&[]));
+    assert_eq!(answer.out, "no livepatch is installed for 7.3.4\n");
+    assert_eq!(answer.exit, Exit::Done);
+}
+
+#[test]
+fn after_those_that_it_needs() {
+    let tree = machine(&[
+        &["name=first", "depends=ext4,second", "klp_after=third"],
+        &["name=second"],
+        &["name=third", "depends=loaded"],
+        &["name=one", "klp_after=other"],
+        &["name=other", "klp_after=one"],
+    ]);
+    fs::create_dir_all(tree.path().join("sys/module/loaded")).unwrap();
+    let answer = load_all(&tree);
+    assert_eq!(
+        answer.out,
+        format!(
+            "{WOULD}/second.ko\n{WOULD}/third.ko\nwould run: modprobe ext4\n{WOULD}/first.ko\n\
+             {WOULD}/one.ko\n{WOULD}/other.ko\n"
+        )
+    );
+}
+
+#[test]
+fn not_if_the_kernel_was_told_so() {
+    let tree = machine(&[&["name=a"]]);
+    for (line, off) in [
+        ("quiet klpctl.enable=0 ro\n", true),
+        ("klpctl.enable=0 klpctl.enable=1\n", false),
+        ("noklpctl.enable=0\n", false),
+    ] {
+        fs::write(tree.path().join("proc/cmdline"), line).unwrap();
+        let answer = load_all(&tree);
+        assert_eq!(answer.exit, Exit::Done);
+        assert_eq!(
+            answer.out.contains("switches this off"),
+            off,
+            "{}",
+            answer.out
+        );
+        assert_eq!(answer.out.contains("insmod"), !off, "{}", answer.out);
+    }
+}
+
+#[test]
+fn not_after_a_crash() {
+    let tree = machine(&[&["name=a"], &["name=b", "klp_after=a"], &["name=c"]]);
+    let root = Root::captured(tree.path());
+    let store = Store::new(&root);
+    store.begin().unwrap();
+    store.mark(&"a".into()).unwrap();
+    assert_eq!(load_all(&tree).out.matches("insmod").count(), 3);
+
+    set_boot(&tree, "2");
+    let answer = load_all(&tree);
+    assert_eq!(
+        answer.out,
+        format!(
+            "not loaded: a was loaded when the machine crashed; to have it loaded again: klpctl \
+             allow a\nnot loaded: b needs a, which is not applied\n{WOULD}/c.ko\n"
+        )
+    );
+    assert_eq!(answer.exit, Exit::Error);
+    assert!(
+        answer.err.contains("of 3 installed patches, 2 not applied"),
+        "{}",
+        answer.err
+    );
+
+    let answer = klpctl_in(&tree, &["installed"]);
+    assert!(
+        answer.out.contains("7.3.4   a      crashed     "),
+        "{}",
+        answer.out
+    );
+    let answer = klpctl_in(&tree, &["allow", "a", "--dry-run"]);
+    assert_eq!(answer.out, "would allow a\n");
+    store.allow(&"a".into()).unwrap();
+    assert_eq!(load_all(&tree).out.matches("insmod").count(), 3);
+    assert_eq!(
+        klpctl_in(&tree, &["allow", "a", "--dry-run"]).exit,
+        Exit::Nothing
+    );
+}
+
+#[test]
+fn a_file_that_is_no_livepatch() {
+    let tree = machine(&[&["name=a"], &["name=b"]]);
+    let folder = tree.path().join("var/lib/klpctl/7.3.4");
+    fs::write(folder.join("a.ko"), "text").unwrap();
+    fs::write(folder.join(".x.ko"), "text").unwrap();
+    fs::write(folder.join("README"), "text").unwrap();
+    fs::write(folder.join("c.ko"), module(&["livepatch=Y", "name=d"])).unwrap();
+    let answer = load_all(&tree);
+    assert_eq!(
+        answer.out,
+        format!(
+            "not loaded: /var/lib/klpctl/7.3.4/a.ko is not a kernel module\n{WOULD}/b.ko\n\
+             not loaded: /var/lib/klpctl/7.3.4/c.ko is the module d\n"
+        )
+    );
+    assert_eq!(answer.exit, Exit::Error);
+}
+
+#[test]
+fn which_are_installed() {
+    let tree = machine(&[&["name=a"], &["name=b"]]);
+    fs::create_dir_all(tree.path().join("sys/kernel/livepatch/b")).unwrap();
+    let old = tree.path().join("var/lib/klpctl/7.2.1");
+    fs::create_dir_all(&old).unwrap();
+    fs::write(old.join("a.ko.xz"), "").unwrap();
+    let answer = klpctl_in(&tree, &["installed"]);
+    let words: Vec<Vec<&str>> = answer
+        .out
+        .lines()
+        .map(|l| l.split("  ").collect())
+        .collect();
+    let column = |n: usize| -> Vec<&str> {
+        let cells = words.iter().skip(1);
+        cells
+            .map(|row| *row.iter().filter(|c| !c.is_empty()).nth(n).unwrap())
+            .collect()
+    };
+    assert_eq!(column(0), ["7.2.1", "7.3.4", "7.3.4"]);
+    let states: Vec<_> = column(2).iter().map(|state| state.trim()).collect();
+    assert_eq!(states, ["other kernel", "not loaded", "loaded"]);
+    let answer = klpctl_in(&tree, &["installed", "--json"]);
+    assert!(
+        answer.out.contains("\"state\": \"other kernel\""),
+        "{}",
+        answer.out
+    );
+    let answer = klpctl_in(&machine(&[]), &["installed"]);
+    assert_eq!(answer.exit, Exit::Nothing);
+
+    let answer = klpctl_in(&tree, &["uninstall", "a", "--kernel", "7.2.1", "--dry-run"]);
+    assert_eq!(answer.out, "would uninstall a of 7.2.1\n");
+    let answer = klpctl_in(&tree, &["uninstall", "c", "--dry-run"]);
+    assert_eq!(answer.exit, Exit::Nothing);
+    assert!(
+        answer.err.contains("c is not installed for 7.3.4"),
+        "{}",
+        answer.err
+    );
+}
+
+#[test]
+fn install_says_for_which_kernel() {
+    let tree = machine(&[]);
+    let file = tree.path().join("x.ko");
+    fs::write(
+        &file,
+        module(&["livepatch=Y", "name=x", "vermagic=7.2.1 SMP "]),
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    let answer = klpctl_in(&tree, &["install", file, "--dry-run"]);
+    assert_eq!(
+        answer.out,
+        "would install x for 7.2.1 in /var/lib/klpctl/7.2.1\n"
+    );
+    fs::write(file, module(&["livepatch=Y", "name=x"])).unwrap();
+    let answer = klpctl_in(&tree, &["install", file, "--dry-run"]);
+    assert!(
+        answer.err.contains("it is not known for which kernel"),
+        "{}",
+        answer.err
+    );
+    assert_eq!(klpctl_in(&tree, &["install", file]).exit, Exit::Usage);
+}
+
+/// kpatch and modprobe take the name of a module, too.
+#[test]
+fn load_by_name() {
+    let tree = machine(&[&["name=the_fix"]]);
+    let modules = tree.path().join("lib/modules/7.3.4/updates");
+    fs::create_dir_all(&modules).unwrap();
+    let list = "kernel/ext4.ko: x\nupdates/other-fix.ko:\n";
+    fs::write(modules.parent().unwrap().join("modules.dep"), list).unwrap();
+    fs::write(modules.join("other-fix.ko"), module(&["livepatch=Y"])).unwrap();
+    for (name, file) in [
+        ("the-fix", "/var/lib/klpctl/7.3.4/the_fix.ko"),
+        ("other_fix", "/lib/modules/7.3.4/updates/other-fix.ko"),
+    ] {
+        let answer = klpctl_in(&tree, &["load", name, "--dry-run"]);
+        assert!(
+            answer.out.ends_with(&format!("{file}\n")),
+            "{}{}",
+            answer.out,
+            answer.err
+        );
+    }
+    let answer = klpctl_in(&tree, &["load", "no-such", "--dry-run"]);
+    let text = "no_such: there is no such file, no patch of that name is installed for 7.3.4";
+    assert!(answer.err.contains(text), "{}", answer.err);
+}
