@@ -22,7 +22,8 @@ manual_page() {
 
 check "build" quietly "${klpctl[@]}"
 check "lints" quietly "${klpctl[@]}" lint
-check "completion" shellcheck "$repo/tools/livepatch/klpctl.bash-completion" "$repo/tools/livepatch/tests/capture.sh"
+check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" "$repo/tools/livepatch/tests/capture.sh" \
+	"$repo/tools/livepatch/contrib/supportconfig/klpctl"
 if command -v man >/dev/null; then
 	check "manual page" manual_page
 fi

@@ -89,10 +89,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, F
     Ok(Request::Run(options))
 }
 
-/// Whether the arguments have `--json`, also if they make no sense otherwise.
-pub fn asks_for_json(arguments: &[OsString]) -> bool {
+/// Whether the arguments have a flag, also if they make no sense otherwise.
+pub fn asks_for(flag: &str, arguments: &[OsString]) -> bool {
     let mut options = arguments.iter().take_while(|argument| *argument != "--");
-    options.any(|argument| argument == "--json")
+    options.any(|argument| argument == flag)
 }
 
 /// Returns the name of the command in the arguments, or `None` if it is not known.

@@ -21,6 +21,7 @@ pub enum Command {
     Force,
     Watch,
     Report,
+    Metrics,
     Help,
 }
 
@@ -147,6 +148,13 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "",
         count: (0, 0),
         about: "write everything to a tar file for --root",
+    },
+    CommandSpec {
+        command: Command::Metrics,
+        name: "metrics",
+        operands: "",
+        count: (0, 0),
+        about: "the state for Prometheus, in OpenMetrics",
     },
     CommandSpec {
         command: Command::Help,

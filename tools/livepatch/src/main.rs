@@ -35,6 +35,7 @@ mod json;
 mod kmsg;
 mod modfile;
 mod modinfo;
+mod nagios;
 mod name;
 mod notice;
 mod options;
@@ -53,6 +54,7 @@ mod term;
 mod tests;
 mod trace;
 mod unit;
+mod whole;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -71,9 +73,14 @@ const VERSION: &str = "1.0";
 fn main() -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());
     let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<_> = arguments.collect();
+    let nagios = args::asks_for("--nagios", &arguments);
     let exit = run(arguments, Term::detect(), &mut out, &mut io::stderr());
 
-    ExitCode::from(exit as u8)
+    ExitCode::from(match nagios {
+        true => nagios::code(exit),
+        false => exit as u8,
+    })
 }
 
 /// Runs klpctl without the process around it, so that tests can call it.
@@ -84,7 +91,11 @@ fn run(
     err: &mut dyn Write,
 ) -> Exit {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let json_for = args::asks_for_json(&arguments).then(|| args::command_name(&arguments));
+    let form = match args::command_name(&arguments) {
+        _ if args::asks_for("--nagios", &arguments) => Form::Nagios,
+        command if args::asks_for("--json", &arguments) => Form::Json(command),
+        _ => Form::Text,
+    };
     let outcome = args::parse(arguments).and_then(|request| {
         let text = match request {
             Request::Run(options) => {
@@ -101,7 +112,7 @@ fn run(
     match outcome {
         Ok(exit) => exit,
         Err(failure) => {
-            report_failure(&failure, json_for, out, err);
+            report_failure(&failure, &form, out, err);
             failure.exit
         }
     }
@@ -142,22 +153,29 @@ fn answer(options: &Options, term: Term, out: &mut dyn Write) -> Result<Exit, Fa
     Ok(exit)
 }
 
-fn report_failure(
-    failure: &Failure,
-    json_for: Option<Option<&str>>,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) {
+/// The form in which an error is reported, beside the text.
+enum Form {
+    Text,
+    /// An object, with the name of the command if that is known.
+    Json(Option<&'static str>),
+    Nagios,
+}
+
+fn report_failure(failure: &Failure, form: &Form, out: &mut dyn Write, err: &mut dyn Write) {
     if failure.message.is_empty() {
         return;
     }
     // A failure to write the message cannot be reported either.
-    if let Some(command) = json_for {
+    if let Form::Nagios = form {
+        let line = nagios::failure(failure.exit, &failure.message);
+        let _ = out.write_all(line.as_bytes());
+    }
+    if let Form::Json(command) = form {
         let members = vec![
             ("error", failure.message.as_str().into()),
             ("exit", Json::Number(failure.exit as i64)),
         ];
-        let _ = writeln!(out, "{}", Json::document(command, members));
+        let _ = writeln!(out, "{}", Json::document(*command, members));
     }
     let _ = out.flush();
     let _ = writeln!(err, "klpctl: {}", failure.message);

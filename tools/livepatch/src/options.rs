@@ -118,7 +118,8 @@ impl OptionSpec {
     }
 }
 
-const EVERY: &[Command] = &[
+/// The commands whose answer has a form of its own are not among these.
+const ANSWERS: &[Command] = &[
     Command::Status,
     Command::List,
     Command::Why,
@@ -135,6 +136,25 @@ const EVERY: &[Command] = &[
     Command::Force,
     Command::Watch,
     Command::Report,
+];
+const LOOKS: &[Command] = &[
+    Command::Status,
+    Command::List,
+    Command::Why,
+    Command::Wait,
+    Command::Check,
+    Command::Load,
+    Command::Install,
+    Command::Uninstall,
+    Command::Installed,
+    Command::Allow,
+    Command::Unload,
+    Command::Enable,
+    Command::Disable,
+    Command::Force,
+    Command::Watch,
+    Command::Report,
+    Command::Metrics,
 ];
 const CHANGES: &[Command] = &[
     Command::Load,
@@ -159,21 +179,21 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "json",
         short: None,
         value: Value::Flag(|options| &mut options.json),
-        commands: EVERY,
+        commands: ANSWERS,
         about: "answer in JSON",
     },
     OptionSpec {
         long: "root",
         short: None,
         value: Value::Dir(|options| &mut options.root),
-        commands: EVERY,
+        commands: LOOKS,
         about: "read a captured tree, changing nothing",
     },
     OptionSpec {
         long: "stuck-after",
         short: None,
         value: Value::Time(|options| &mut options.stuck_after),
-        commands: EVERY,
+        commands: LOOKS,
         about: "from when a transition counts as stuck (60)",
     },
     OptionSpec {
@@ -182,6 +202,13 @@ pub const OPTIONS: &[OptionSpec] = &[
         value: Value::Flag(|options| &mut options.verbose),
         commands: &[Command::List],
         about: "sympos and state of each function",
+    },
+    OptionSpec {
+        long: "nagios",
+        short: None,
+        value: Value::Flag(|options| &mut options.nagios),
+        commands: &[Command::Status],
+        about: "one line and exit codes for Nagios",
     },
     OptionSpec {
         long: "limit",
@@ -264,8 +291,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "output",
         short: Some('o'),
         value: Value::File(|options| &mut options.output),
-        commands: &[Command::Report],
-        about: "the tar file; - is standard output",
+        commands: &[Command::Report, Command::Metrics],
+        about: "the file to write; - is standard output",
     },
 ];
 
@@ -280,6 +307,7 @@ pub struct Options {
     pub root: Option<PathBuf>,
     pub stuck_after: Option<Duration>,
     pub verbose: bool,
+    pub nagios: bool,
     pub limit: Option<usize>,
     pub timeout: Option<Duration>,
     pub revert_on_timeout: bool,

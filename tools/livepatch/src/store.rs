@@ -14,8 +14,8 @@
 //! Both are on disk before the kernel gets a module.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,7 @@ use crate::exit::Failure;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::root::{ReadError, Root};
+use crate::whole;
 
 pub const STORE: &str = "/var/lib/klpctl";
 
@@ -111,7 +112,7 @@ impl<'a> Store<'a> {
         let all = |error: io::Error| Self::wrong(&file, &error);
 
         fs::create_dir_all(&folder).map_err(all)?;
-        write_whole(&file, &module.bytes).map_err(all)?;
+        whole::write(&file, &module.bytes).map_err(all)?;
         for old in before
             .iter()
             .filter(|old| old.name == module.name && old.file != file)
@@ -122,7 +123,7 @@ impl<'a> Store<'a> {
         if !order.contains(&module.name) {
             order.push(module.name.clone());
         }
-        write_whole(&folder.join(ORDER), &text(&order)).map_err(all)?;
+        whole::write(&folder.join(ORDER), &text(&order)).map_err(all)?;
         self.allow(&module.name)?;
         Ok(file)
     }
@@ -144,7 +145,7 @@ impl<'a> Store<'a> {
         let result = match order.is_empty() {
             // A directory with files of the administrator's own stays.
             true => fs::remove_file(folder.join(ORDER)).and(fs::remove_dir(&folder).or(Ok(()))),
-            false => write_whole(&folder.join(ORDER), &text(&order)),
+            false => whole::write(&folder.join(ORDER), &text(&order)),
         };
         result.map_err(|error| Self::wrong(&folder, &error))?;
         Ok(true)
@@ -185,7 +186,8 @@ impl<'a> Store<'a> {
         let crashed = self.crashed_now();
         let all: Vec<Name> = self.crashed().into_iter().collect();
         let write = |path: &Path, content: &[u8]| {
-            let result = fs::create_dir_all(&self.folder).and_then(|()| write_whole(path, content));
+            let result =
+                fs::create_dir_all(&self.folder).and_then(|()| whole::write(path, content));
             result.map_err(|error| Self::wrong(path, &error))
         };
         // The order counts: a crash in between forgets nothing.
@@ -221,7 +223,7 @@ impl<'a> Store<'a> {
         if after == before {
             return Ok(());
         }
-        write_whole(&path, &text(&after)).map_err(|error| Self::wrong(&path, &error))
+        whole::write(&path, &text(&after)).map_err(|error| Self::wrong(&path, &error))
     }
 
     /// Has a patch loaded at boot again. Returns false if nothing was against that.
@@ -235,7 +237,7 @@ impl<'a> Store<'a> {
         let path = self.folder.join(CRASHED);
         let result = match rest.is_empty() {
             true => fs::remove_file(&path),
-            false => write_whole(&path, &text(&rest)),
+            false => whole::write(&path, &text(&rest)),
         };
         result.map_err(|error| Self::wrong(&path, &error))?;
         Ok(true)
@@ -255,19 +257,6 @@ fn lines(path: &Path) -> Vec<Name> {
 fn text(names: &[Name]) -> Vec<u8> {
     let lines = names.iter().map(|name| [name.as_bytes(), b"\n"].concat());
     lines.flatten().collect()
-}
-
-/// Writes a file so that it has the old content or the new one, also after a crash.
-fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let base = path.file_name().unwrap_or_default().as_bytes();
-    let temporary = folder.join(name::Name::from(&[b".", base, b".new"].concat()[..]).as_os_str());
-
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

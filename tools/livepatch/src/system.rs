@@ -33,6 +33,16 @@ pub enum State {
 }
 
 impl State {
+    pub const ALL: [Self; 7] = [
+        Self::Applied,
+        Self::Forced,
+        Self::Applying,
+        Self::Reverting,
+        Self::Stuck,
+        Self::Disabled,
+        Self::Unknown,
+    ];
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Applied => "applied",

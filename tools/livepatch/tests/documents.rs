@@ -24,15 +24,21 @@ fn the_manual_page_knows_every_command_and_option() {
 }
 
 #[test]
-fn the_completion_knows_every_command_and_option() {
-    let script = read_source("klpctl.bash-completion");
-    for spec in COMMANDS {
-        let mut words = script.split(|c: char| !c.is_ascii_alphabetic());
-        assert!(words.any(|word| word == spec.name), "{}", spec.name);
-    }
-    for option in OPTIONS {
-        let name = format!("--{}", option.long);
-        assert!(script.contains(&name), "{name}");
+fn the_completions_know_every_command_and_option() {
+    for (file, prefix) in [
+        ("klpctl.bash", "--"),
+        ("_klpctl", "--"),
+        ("klpctl.fish", "-l "),
+    ] {
+        let script = read_source(&format!("completion/{file}"));
+        for spec in COMMANDS {
+            let mut words = script.split(|c: char| !c.is_ascii_alphabetic());
+            assert!(words.any(|word| word == spec.name), "{file}: {}", spec.name);
+        }
+        for option in OPTIONS {
+            let name = format!("{prefix}{}", option.long);
+            assert!(script.contains(&name), "{file}: {name}");
+        }
     }
 }
 

@@ -14,12 +14,14 @@ mod check;
 mod cost;
 mod deadlines;
 mod documents;
+mod fleets;
 mod golden;
 mod held;
 mod hostile;
 mod identity;
 mod reports;
 mod scale;
+mod schema;
 mod unknown;
 mod waiting;
 

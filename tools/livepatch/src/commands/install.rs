@@ -125,36 +125,56 @@ pub fn allow(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Lists the installed patches of all kernels.
-pub fn list(context: &mut Context<'_>) -> Outcome {
+/// An installed patch, as the list shows it.
+pub struct Row {
+    kernel: Name,
+    name: Name,
+    pub state: &'static str,
+    file: PathBuf,
+}
+
+/// Returns the installed patches of all kernels.
+pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
     let store = Store::new(&context.root);
     let crashed = store.crashed();
-    let running = running_kernel(&context.root)?;
+    let running = running_kernel(&context.root).ok();
     let mut rows = Vec::new();
     for kernel in store.kernels()? {
         for Installed { name, file } in store.installed(&kernel)? {
             let loaded = context.root.exists(sysfs::folder_of(&name));
-            let state = match (crashed.contains(&name), kernel == running, loaded) {
+            let ours = running.as_ref() == Some(&kernel);
+            let state = match (crashed.contains(&name), ours, loaded) {
                 (true, ..) => "crashed",
                 (_, true, true) => "loaded",
                 (_, true, false) => "not loaded",
                 (_, false, _) => "other kernel",
             };
-            let file = name::escape(file.as_os_str().as_bytes());
-            rows.push([kernel.to_string(), name.to_string(), state.to_owned(), file]);
+            rows.push(Row {
+                kernel: kernel.clone(),
+                name,
+                state,
+                file,
+            });
         }
     }
+    Ok(rows)
+}
+
+/// Lists the installed patches of all kernels.
+pub fn list(context: &mut Context<'_>) -> Outcome {
+    let rows = rows(context)?;
     let exit = match rows.is_empty() {
         true => Exit::Nothing,
         false => Exit::Done,
     };
+    let shown = |file: &PathBuf| name::escape(file.as_os_str().as_bytes());
     if context.options.json {
-        let patches = rows.into_iter().map(|[kernel, name, state, file]| {
+        let patches = rows.iter().map(|row| {
             Json::Object(vec![
-                ("kernel", kernel.into()),
-                ("name", name.into()),
-                ("state", state.into()),
-                ("file", file.into()),
+                ("kernel", (&row.kernel).into()),
+                ("name", (&row.name).into()),
+                ("state", row.state.into()),
+                ("file", shown(&row.file).into()),
             ])
         });
         let patches = patches.collect();
@@ -163,9 +183,14 @@ pub fn list(context: &mut Context<'_>) -> Outcome {
     } else if rows.is_empty() {
         writeln!(context.out, "no livepatch is installed")?;
     } else {
-        let rows: Vec<_> = rows.into_iter().map(Vec::from).collect();
+        let cells = rows.iter().map(|row| {
+            let state = row.state.to_owned();
+            let name = row.name.to_string();
+            vec![row.kernel.to_string(), name, state, shown(&row.file)]
+        });
         let heading = ["KERNEL", "PATCH", "STATE", "FILE"];
-        let text = term::table(&heading, &rows, |_, _, cell| cell.to_owned());
+        let cells: Vec<_> = cells.collect();
+        let text = term::table(&heading, &cells, |_, _, cell| cell.to_owned());
         write!(context.out, "{text}")?;
     }
     Ok(exit)

@@ -10,6 +10,7 @@ mod force;
 mod install;
 mod list;
 pub mod load;
+mod metrics;
 mod report;
 mod status;
 mod tasks;
@@ -69,6 +70,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         Command::Force => force::run(context),
         Command::Watch => watch::run(context),
         Command::Report => report::run(context),
+        Command::Metrics => metrics::run(context),
         // The parser has turned this command into a request for help.
         Command::Help => Ok(Exit::Done),
     }

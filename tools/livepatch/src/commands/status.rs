@@ -7,6 +7,7 @@ use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::identity::Identity;
 use crate::json::Json;
+use crate::nagios;
 use crate::name::Name;
 use crate::sysfs::{Hold, Module};
 use crate::system::{PatchStatus, State, System};
@@ -27,6 +28,11 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         None => (View::all(&system), Exit::of(&system)),
     };
 
+    if context.options.nagios {
+        let (line, exit) = nagios::line(&system, named.first(), &view.patches);
+        context.out.write_all(line.as_bytes())?;
+        return Ok(exit);
+    }
     if context.options.json {
         context.print_json(view.members(exit))?;
     } else {

@@ -223,6 +223,11 @@ waits_for "user process" $SLEEPER \
 marked livepatch_test_klp_sleep_show
 klpctl 3 status
 says "livepatch: reverting"
+klpctl 1 status --nagios --stuck-after 3600
+says "LIVEPATCH WARNING - $MOD_SLEEP: reverting"
+klpctl 0 metrics --stuck-after 3600
+says "klp_patch_state{patch=\"$MOD_SLEEP\",state=\"reverting\"} 1"
+says "klp_transition_tasks{patch=\"$MOD_SLEEP\",state=\"waiting\"} 1"
 klpctl 0 enable $MOD_SLEEP
 says "$MOD_SLEEP: applied"
 klpctl 3 unload --timeout 1 $MOD_SLEEP

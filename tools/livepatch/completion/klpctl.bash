@@ -8,8 +8,8 @@
 _klpctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="status list why wait check load install uninstall installed allow unload enable disable force watch report help"
-	local options="--json --root --stuck-after --help --version"
+	local commands="status list why wait check load install uninstall installed allow unload enable disable force watch report metrics help"
+	local options="--root --stuck-after --help --version"
 	local command="" i
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -54,8 +54,11 @@ _klpctl()
 	enable | disable) options+=" --timeout --dry-run" ;;
 	force) options+=" --yes --dry-run" ;;
 	watch) options+=" --interval --count --until-done" ;;
-	report) options+=" --output" ;;
+	report | metrics) options+=" --output" ;;
+	status) options+=" --nagios" ;;
 	esac
+
+	[[ $command == metrics ]] || options+=" --json"
 
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))

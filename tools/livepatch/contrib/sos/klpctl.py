@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A plugin for sos: copy it to sos/report/plugins/."""
+
+from sos.report.plugins import IndependentPlugin, Plugin
+
+
+class Klpctl(Plugin, IndependentPlugin):
+    """Kernel live patching, as klpctl shows it"""
+
+    short_desc = "Kernel live patching"
+    plugin_name = "klpctl"
+    profiles = ("system", "kernel")
+    commands = ("klpctl",)
+
+    def setup(self):
+        self.add_copy_spec([
+            "/var/lib/klpctl/*/order",
+            "/var/lib/klpctl/running",
+            "/var/lib/klpctl/crashed",
+        ])
+        self.add_cmd_output([
+            "klpctl status",
+            "klpctl list --verbose",
+            "klpctl why",
+            "klpctl installed",
+            "klpctl --version",
+        ])
+        # The report has the files behind these answers: klpctl --root reads it.
+        self.add_cmd_output(
+            "klpctl report --output -",
+            suggest_filename="klpctl-report.tar",
+            binary=True,
+        )
+        self.add_journal(units="klpctl")

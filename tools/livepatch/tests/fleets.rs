@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The answers for monitoring.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+
+use super::{klpctl, klpctl_in, Scratch};
+use crate::exit::Exit;
+use crate::nagios;
+use crate::root::Root;
+use crate::store::tests::{install, set_boot};
+use crate::store::Store;
+
+fn metrics(tree: &Scratch) -> String {
+    let answer = klpctl_in(tree, &["metrics"]);
+    assert_eq!(answer.exit, Exit::Done, "{}", answer.err);
+    assert_exposition(&answer.out);
+    answer.out
+}
+
+/// Checks the form: each sample belongs to the family before it, and no family comes twice.
+fn assert_exposition(text: &str) {
+    let mut families = HashSet::new();
+    let mut family = "";
+    let body = text.strip_suffix("# EOF\n").expect("no end");
+    for line in body.lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ") {
+            family = name.strip_suffix(" gauge").expect(line);
+            assert!(families.insert(family), "{family} comes twice");
+        } else if let Some(help) = line.strip_prefix("# HELP ") {
+            assert!(help.starts_with(&format!("{family} ")), "{line}");
+        } else {
+            let (sample, value) = line.rsplit_once(' ').expect(line);
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            let name = sample.split('{').next().unwrap();
+            assert_eq!(name, family, "{line}");
+            let labels = &sample[name.len()..];
+            assert!(labels.is_empty() || labels.ends_with("\"}"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_running_transition() {
+    let text = metrics(&Scratch::tree("kernel-thread"));
+    for line in [
+        "klp_supported 1\n",
+        "klp_patch_state{patch=\"test_klp_callbacks_demo\",state=\"applying\"} 1\n",
+        "klp_patch_state{patch=\"test_klp_callbacks_demo\",state=\"applied\"} 0\n",
+        "klp_transition_seconds{patch=\"test_klp_callbacks_demo\",direction=\"patching\"} ",
+        "klp_transition_tasks{patch=\"test_klp_callbacks_demo\",state=\"waiting\"} 1\n",
+        "klp_transition_tasks{patch=\"test_klp_callbacks_demo\",state=\"switched\"} 4\n",
+        "klp_modules_held 0\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn patches_that_are_applied() {
+    let tree = Scratch::tree("stacked");
+    fs::create_dir_all(tree.path().join("sys/module/test_klp_livepatch")).unwrap();
+    fs::write(
+        tree.path().join("sys/module/test_klp_livepatch/srcversion"),
+        "A\"\\\n",
+    )
+    .unwrap();
+    fs::create_dir_all(tree.path().join("run/klpctl")).unwrap();
+    let record = "srcversion A\"\\\\\nfixes CVE-1\n";
+    fs::write(tree.path().join("run/klpctl/test_klp_livepatch"), record).unwrap();
+    let text = metrics(&tree);
+    for line in [
+        "klp_patch_info{patch=\"test_klp_livepatch\",version=\"\",srcversion=\"A\\\"\\\\\\\\\",build_id=\"\"} 1\n",
+        "klp_patch_fix{patch=\"test_klp_livepatch\",fix=\"CVE-1\"} 1\n",
+        // 29.6 s before the look.
+        "klp_patch_applied_timestamp_seconds{patch=\"test_klp_livepatch\"} 1795427970\n",
+        "klp_look_timestamp_seconds 1795428000\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let held = metrics(&Scratch::tree("held"));
+    assert!(held.contains("klp_modules_held 1\n"), "{held}");
+    let none = metrics(&Scratch::tree("unsupported"));
+    assert!(none.contains("klp_supported 0\n"), "{none}");
+}
+
+#[test]
+fn installed_patches() {
+    let tree = Scratch::tree("none");
+    set_boot(&tree, "1");
+    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    let root = Root::captured(tree.path());
+    for name in ["name=a", "name=b", "name=c"] {
+        install(&Store::new(&root), &[name]);
+    }
+    Store::new(&root).begin().unwrap();
+    Store::new(&root).mark(&"a".into()).unwrap();
+    set_boot(&tree, "2");
+    let text = metrics(&tree);
+    for line in [
+        "klp_installed_patches{state=\"crashed\"} 1\n",
+        "klp_installed_patches{state=\"loaded\"} 0\n",
+        "klp_installed_patches{state=\"not loaded\"} 2\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn into_a_file() {
+    let tree = Scratch::tree("stacked");
+    let file = tree.path().join("klpctl.prom");
+    let answer = klpctl_in(&tree, &["metrics", "--output", file.to_str().unwrap()]);
+    assert_eq!((answer.exit, answer.out.as_str()), (Exit::Done, ""));
+    assert_exposition(&fs::read_to_string(&file).unwrap());
+    assert!(!tree.path().join(".klpctl.prom.new").exists());
+    let answer = klpctl_in(&tree, &["metrics", "-o", "/no/such/folder/x"]);
+    assert_eq!(answer.exit, Exit::Error);
+    assert!(answer.err.contains("/no/such/folder/x: "), "{}", answer.err);
+}
+
+#[test]
+fn for_nagios() {
+    for (tree, arguments, code, state, start) in [
+        (
+            "stacked",
+            &[][..],
+            0,
+            "OK",
+            "test_klp_livepatch: applied, test_klp_atomic_replace: applied \
+             | patches=2 waiting=0 transition=0s\n",
+        ),
+        ("none", &[], 0, "OK", "no livepatch is loaded | "),
+        ("free", &[], 0, "OK", "no livepatch is loaded | "),
+        (
+            "free",
+            &["test_klp_callbacks_demo"],
+            2,
+            "CRITICAL",
+            "test_klp_callbacks_demo is disabled | ",
+        ),
+        (
+            "none",
+            &["absent"],
+            2,
+            "CRITICAL",
+            "livepatch absent is not loaded\n",
+        ),
+        (
+            "forced",
+            &[],
+            1,
+            "WARNING",
+            "test_klp_callbacks_demo: forced | ",
+        ),
+        (
+            "kernel-thread",
+            &["--stuck-after", "1h"],
+            1,
+            "WARNING",
+            "test_klp_callbacks_demo: applying for ",
+        ),
+        (
+            "kernel-thread",
+            &["--stuck-after", "1"],
+            2,
+            "CRITICAL",
+            "test_klp_callbacks_demo: stuck for ",
+        ),
+        (
+            "none",
+            &["--nonsense"],
+            3,
+            "UNKNOWN",
+            "there is no option '--nonsense'",
+        ),
+    ] {
+        let start = format!("LIVEPATCH {state} - {start}");
+        let arguments = [&["status", "--nagios"], arguments].concat();
+        let answer = klpctl_in(&Scratch::tree(tree), &arguments);
+        assert!(answer.out.starts_with(&start), "{start}: {}", answer.out);
+        assert_eq!(answer.out.lines().count(), 1);
+        assert_eq!(nagios::code(answer.exit), code, "{}", answer.out);
+    }
+    // The flag counts in any place.
+    let arguments = ["status", "x", "y", "--nagios"].map(OsString::from);
+    assert!(crate::args::asks_for("--nagios", &arguments));
+    assert!(klpctl(&["status", "x", "y", "--nagios"])
+        .out
+        .starts_with("LIVEPATCH UNKNOWN - "));
+}
