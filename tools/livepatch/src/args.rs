@@ -240,9 +240,11 @@ pub fn help(command: Option<Command>) -> String {
     let _ = match spec {
         Some(spec) => writeln!(
             text,
-            "{}\n\n  {}\n\noptions:",
+            "{}\n\n  {}\n{}{}\noptions:",
             format!("usage: klpctl {} [OPTION...] {}", spec.name, spec.operands).trim_end(),
-            spec.about
+            spec.about,
+            if spec.more.is_empty() { "" } else { "\n" },
+            spec.more
         ),
         None => writeln!(
             text,

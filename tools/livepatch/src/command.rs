@@ -32,6 +32,8 @@ pub struct CommandSpec {
     /// The smallest and the largest number of operands.
     pub count: (usize, usize),
     pub about: &'static str,
+    /// The facts that a reader of the answer wants, for help COMMAND.
+    pub more: &'static str,
 }
 
 const ANY: usize = usize::MAX;
@@ -43,6 +45,16 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[PATCH]",
         count: (0, 1),
         about: "what state the patches are in (the default)",
+        more: "\
+applied     all tasks run the new code
+forced      the same, but the transition was forced
+applying    the transition to the new code runs
+reverting   the transition back runs
+stuck       either, for longer than --stuck-after
+disabled    the module is loaded, its patch is not applied; the module is held by
+            tasks in its code, or free to be unloaded
+unknown     the files of the patch cannot be read
+",
     },
     CommandSpec {
         command: Command::List,
@@ -50,6 +62,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "",
         count: (0, 0),
         about: "the patches in stack order, and which serves what",
+        more: "",
     },
     CommandSpec {
         command: Command::Why,
@@ -57,6 +70,18 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[PATCH]",
         count: (0, 1),
         about: "the tasks that hold the transition or a module up, and why",
+        more: "\
+Reasons, the most useful first:
+  on function F of O          a function that changes is on the task's stack
+  in code of P                code of a patch is on its stack
+  its stack is unreliable     the kernel cannot be certain of the stack
+  running                     the stack of a running task cannot be checked
+  its stack cannot be seen    it may not be read; try as root
+  no function that changes    perhaps the kernel has not looked again yet
+The frames in the way are marked by >. Behind a reason may stand how it is known:
+\"says the kernel\", by a tracepoint or its log; \"it seems\", a guess. Without either, the
+stack or the state of the task shows it.
+",
     },
     CommandSpec {
         command: Command::Wait,
@@ -64,6 +89,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[PATCH]",
         count: (0, 1),
         about: "wait for the transition to end",
+        more: "",
     },
     CommandSpec {
         command: Command::Check,
@@ -71,6 +97,12 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "FILE...",
         count: (1, ANY),
         about: "what stands against loading livepatch modules",
+        more: "\
+refused     the kernel would refuse the module
+never       a kernel thread would never switch
+waits       tasks are in a function that changes now
+note        a fact that is not known, or may matter
+",
     },
     CommandSpec {
         command: Command::Load,
@@ -78,6 +110,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[FILE [PARAM=VALUE...]]...",
         count: (0, ANY),
         about: "load livepatch modules, and wait",
+        more: "",
     },
     CommandSpec {
         command: Command::Install,
@@ -85,6 +118,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "FILE...",
         count: (1, ANY),
         about: "have livepatches loaded at each boot",
+        more: "",
     },
     CommandSpec {
         command: Command::Uninstall,
@@ -92,6 +126,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "PATCH...",
         count: (1, ANY),
         about: "have them not loaded at boot any more",
+        more: "",
     },
     CommandSpec {
         command: Command::Installed,
@@ -99,6 +134,12 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "",
         count: (0, 0),
         about: "the livepatches that are loaded at boot",
+        more: "\
+loaded          the patch is loaded
+not loaded      it is for this kernel, and not loaded
+crashed         it was loaded when the machine crashed; see klpctl allow
+other kernel    it is for another version of the kernel
+",
     },
     CommandSpec {
         command: Command::Allow,
@@ -106,6 +147,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "PATCH...",
         count: (1, ANY),
         about: "load at boot again what was loaded in a crash",
+        more: "",
     },
     CommandSpec {
         command: Command::Unload,
@@ -113,6 +155,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[PATCH...]",
         count: (0, ANY),
         about: "disable patches, and unload their modules",
+        more: "",
     },
     CommandSpec {
         command: Command::Enable,
@@ -120,6 +163,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "PATCH",
         count: (1, 1),
         about: "turn a patch round that is being disabled",
+        more: "",
     },
     CommandSpec {
         command: Command::Disable,
@@ -127,6 +171,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "PATCH",
         count: (1, 1),
         about: "disable a patch, or turn it round",
+        more: "",
     },
     CommandSpec {
         command: Command::Force,
@@ -134,6 +179,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[PATCH]",
         count: (0, 1),
         about: "end the transition without its safety",
+        more: "",
     },
     CommandSpec {
         command: Command::Watch,
@@ -141,6 +187,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "",
         count: (0, 0),
         about: "a live view of the transition",
+        more: "",
     },
     CommandSpec {
         command: Command::Report,
@@ -148,6 +195,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "",
         count: (0, 0),
         about: "write everything to a tar file for --root",
+        more: "",
     },
     CommandSpec {
         command: Command::Metrics,
@@ -155,6 +203,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "",
         count: (0, 0),
         about: "the state for Prometheus, in OpenMetrics",
+        more: "",
     },
     CommandSpec {
         command: Command::Help,
@@ -162,5 +211,6 @@ pub const COMMANDS: &[CommandSpec] = &[
         operands: "[COMMAND]",
         count: (0, 1),
         about: "what there is to know of a command",
+        more: "",
     },
 ];

@@ -25,6 +25,8 @@ pub enum Exit {
     /// A signal has ended the command. These are 128 and the signal's number, as in a shell.
     Hangup = 129,
     Interrupted = 130,
+    /// The reader of the output has gone, as a shell shows it of a program that SIGPIPE has ended.
+    Unread = 141,
     Terminated = 143,
 }
 
@@ -81,7 +83,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         // A reader that closes the pipe has read enough, and expects no message.
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::error(""),
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Unread, ""),
             _ => Self::error(format!("cannot write: {error}")),
         }
     }

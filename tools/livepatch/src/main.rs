@@ -15,6 +15,7 @@
 mod action;
 mod advice;
 mod args;
+mod ascii;
 mod blockers;
 mod cmdline;
 mod command;
@@ -28,6 +29,7 @@ mod evidence;
 mod exit;
 mod functions;
 mod groups;
+mod gzip;
 mod held;
 mod hidepid;
 mod identity;
@@ -61,6 +63,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use args::Request;
+use ascii::Ascii;
 use commands::Context;
 use exit::{Exit, Failure};
 use json::Json;
@@ -75,7 +78,14 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let arguments: Vec<_> = arguments.collect();
     let nagios = args::asks_for("--nagios", &arguments);
-    let exit = run(arguments, Term::detect(), &mut out, &mut io::stderr());
+    // JSON is UTF-8 everywhere, and a report is no text.
+    let text =
+        !args::asks_for("--json", &arguments) && args::command_name(&arguments) != Some("report");
+    let term = Term::detect();
+    let exit = match text && !ascii::is_utf8(|name| std::env::var_os(name)) {
+        true => run(arguments, term, &mut Ascii(out), &mut Ascii(io::stderr())),
+        false => run(arguments, term, &mut out, &mut io::stderr()),
+    };
 
     ExitCode::from(match nagios {
         true => nagios::code(exit),

@@ -100,6 +100,19 @@ impl Write for Closed {
     }
 }
 
+/// A reader that has seen enough is no error, and a shell has a number for it.
+#[test]
+fn a_reader_that_goes() {
+    let mut err = Vec::new();
+    let tree = Scratch::tree("stacked");
+    let root = tree.path().as_os_str().to_owned();
+    let arguments = ["status".into(), "--root".into(), root];
+    let exit = crate::run(arguments, Term::NONE, &mut Closed, &mut err);
+    assert_eq!(exit, Exit::Unread);
+    assert_eq!(exit as u8, 128 + 13);
+    assert!(err.is_empty());
+}
+
 /// Waits for the transition of a patch that a task holds up. Returns how that has ended, and how
 /// long after the start `enabled` was written, if it was.
 fn wait(

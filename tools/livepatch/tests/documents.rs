@@ -53,6 +53,18 @@ fn help_is_there_for_everything() {
         assert!(help.out.contains(spec.about));
         assert_eq!(help.out, klpctl(&[spec.name, "--help"]).out);
     }
+    // The words of an answer are explained where it is read.
+    for (command, words) in [
+        ("status", &["forced", "stuck", "held"][..]),
+        ("why", &["unreliable", "says the kernel", "marked by >"]),
+        ("check", &["refused", "never", "waits", "note"]),
+        ("installed", &["crashed", "other kernel"]),
+    ] {
+        let help = klpctl(&["help", command]).out;
+        for word in words {
+            assert!(help.contains(word), "{command}: {word}: {help}");
+        }
+    }
     assert!(answer.out.lines().all(|line| line.chars().count() <= 100));
     assert!(klpctl(&["--version"]).out.contains(SCHEMA));
 }

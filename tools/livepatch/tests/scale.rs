@@ -93,6 +93,24 @@ fn each_task_by_itself() {
     let report = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
     assert_eq!(report.matches("\"advice\"").count(), 3);
     assert!(report.contains("\"tasks\": 30,") && !report.contains("a b.jar"));
+
+    // The same as a file for tar(1) to expand.
+    let plain = tree.path().join("report.tar");
+    let file = tree.path().join("report.tgz");
+    klpctl_in(&tree, &["report", "-o", file.to_str().unwrap()]);
+    let (long, short) = (
+        fs::read(plain).unwrap().len(),
+        fs::read(&file).unwrap().len(),
+    );
+    assert!(short * 10 < long, "{short} of {long} bytes");
+    let tar = std::process::Command::new("tar")
+        .arg("-tzf")
+        .arg(&file)
+        .output();
+    let list = tar.expect("the test needs tar");
+    assert!(list.status.success(), "{list:?}");
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    assert!(list.contains("klpctl-report/why.json\n"), "{list}");
 }
 
 #[test]

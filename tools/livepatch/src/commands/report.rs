@@ -18,6 +18,7 @@ use std::time::SystemTime;
 use super::why::Answer;
 use super::{status, Context, Outcome};
 use crate::exit::{Exit, Failure};
+use crate::gzip::Gzip;
 use crate::hidepid;
 use crate::identity;
 use crate::json::Json;
@@ -60,15 +61,19 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
                 "a report is not for a terminal: redirect it",
             ));
         }
-        let mut tar = Tar::new(&mut context.out);
-        write_report(&mut tar, &context.root, &system, now)?;
-        tar.finish()?;
+        write_tar(&mut context.out, &context.root, &system, now)?;
         return Ok(Exit::Done);
     }
     let (target, new) = open(&file, context.options.output.is_some()).map_err(wrong)?;
-    let mut tar = Tar::new(BufWriter::new(target));
-    let written =
-        write_report(&mut tar, &context.root, &system, now).and_then(|()| tar.finish().map(drop));
+    let target = BufWriter::new(target);
+    let written = match is_compressed(&file) {
+        true => Gzip::new(target).and_then(|gzip| {
+            write_tar(gzip, &context.root, &system, now)?
+                .finish()
+                .map(drop)
+        }),
+        false => write_tar(target, &context.root, &system, now).map(drop),
+    };
     if let Err(error) = written {
         // The command removes an incomplete report, but not a file that existed before.
         if new {
@@ -111,7 +116,20 @@ fn open(file: &Path, asked_for: bool) -> io::Result<(File, bool)> {
 fn default_name(now: SystemTime) -> PathBuf {
     let time = term::timestamp(now, std::time::Duration::ZERO).unwrap_or_default();
     let digits: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("klpctl-report-{digits}.tar").into()
+    format!("klpctl-report-{digits}.tar.gz").into()
+}
+
+/// Whether the name of a report wants it compressed.
+fn is_compressed(file: &Path) -> bool {
+    let bytes = file.as_os_str().as_bytes();
+    bytes.ends_with(b".gz") || bytes.ends_with(b".tgz")
+}
+
+/// Writes the whole report, and returns the output.
+fn write_tar<W: Write>(out: W, root: &Root, system: &System, now: SystemTime) -> io::Result<W> {
+    let mut tar = Tar::new(out);
+    write_report(&mut tar, root, system, now)?;
+    tar.finish()
 }
 
 fn write_report<W: Write>(

@@ -380,8 +380,8 @@ if is_rust; then
 	klpctl 1 unload --timeout 1 $MOD_SLEEP
 	says "($SLEEPER), user process, "
 	says "module $MOD_SLEEP is still held"
-	klpctl 0 report --output "$SCRATCH/held.tar"
-	tar -C "$SCRATCH" -xf "$SCRATCH/held.tar"
+	klpctl 0 report --output "$SCRATCH/held.tar.gz"
+	gzip -dc "$SCRATCH/held.tar.gz" | tar -C "$SCRATCH" -xf -
 	klpctl 5 why --root "$SCRATCH/klpctl-report" $MOD_SLEEP
 	says "($SLEEPER), user process, "
 	rm -r "$SCRATCH/klpctl-report"
