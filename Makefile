@@ -68,6 +68,9 @@ litmus:
 matrix:
 	@dev/matrix.sh
 
+package:
+	@dev/package.sh
+
 style: toolchain
 	@dev/style.sh
 
@@ -80,4 +83,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test toolchain tree kernel vm kunit selftest torture machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench
+.PHONY: help demo test package toolchain tree kernel vm kunit selftest torture machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench

@@ -19,6 +19,7 @@ make test-klp-build  upstream's klp-build turns source patches into a livepatch 
 make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
+make package      klpctl as .deb and .rpm, for every distribution
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2

@@ -28,6 +28,24 @@ if command -v man >/dev/null; then
 	check "manual page" manual_page
 fi
 
+# The package's program is that of its version, and needs no library of the system.
+package() {
+	local deb files=$out/unpacked
+	deb=$("$repo/dev/package.sh" | grep '\.deb$') || return 1
+	rm -rf "$files"
+	dpkg-deb -x "$deb" "$files"
+	"$files/usr/sbin/klpctl" --version | grep -F " $(basename "$deb" | cut -d_ -f2) " || return 1
+	if ldd "$files/usr/sbin/klpctl" 2>&1 | grep '=>'; then
+		return 1
+	fi
+	[ -f "$files/usr/lib/systemd/system/klpctl.service" ]
+}
+if "$repo/dev/package.sh" >"$out/package" 2>&1; then
+	check "package" quietly package
+else
+	say "not run: the package: $(tail -n 2 "$out/package" | tr '\n' ' ')"
+fi
+
 status=0
 "${klpctl[@]}" test >"$out/log" 2>&1 </dev/null || status=$?
 before=$passed failed_before=$failed

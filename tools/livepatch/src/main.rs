@@ -71,7 +71,11 @@ use options::Options;
 use root::Root;
 use term::Term;
 
-const VERSION: &str = "1.0";
+/// The version of the kernel, which the Makefile finds beside the source.
+const VERSION: &str = match option_env!("KLPCTL_VERSION") {
+    Some(version) => version,
+    None => "0",
+};
 
 fn main() -> ExitCode {
     let mut out = BufWriter::new(io::stdout().lock());

@@ -77,8 +77,9 @@ if [[ -e $NOTE ]]; then
 	says "description: $DESCRIPTION"
 	# Another build of that name, as far as klpctl can tell: one byte of the ID differs.
 	ID=$(od -An -v -t x1 -j 16 $NOTE | tr -d ' \n')
+	PLACE=$(od -An -v -t x1 test_modules/$MOD_LIVEPATCH.ko | tr -d ' \n' |
+		awk -v id="$ID" '{ print int(index($0, id) / 2) }')
 	cp test_modules/$MOD_LIVEPATCH.ko "$SCRATCH/other.ko"
-	PLACE=$(grep -obUaP "$(sed 's/../\\x&/g' <<< "$ID")" "$SCRATCH/other.ko" | cut -d: -f1)
 	printf '\0' | dd of="$SCRATCH/other.ko" bs=1 seek=$PLACE conv=notrunc status=none
 	klpctl 1 load "$SCRATCH/other.ko"
 	says "another build of $MOD_LIVEPATCH is loaded"
