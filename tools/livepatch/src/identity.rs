@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The identity of a loaded patch: which build it is, and what its author says of it.
+//! The identity of a loaded patch: its build, and its author's description.
 //!
 //! The kernel shows a module's version, the checksum of its source and its build's ID. It forgets
 //! the description, the signer and the defects that the patch fixes, which only the file has. So
@@ -158,8 +158,8 @@ impl Record {
     }
 }
 
-/// Keeps what the file of a module says that has been loaded. Without the record, klpctl knows less
-/// of the patch, so a caller may go on after an error.
+/// Keeps the facts of a module's file that has been loaded. Without the record, klpctl knows less of
+/// the patch, so a caller may go on after an error.
 pub fn keep(root: &Root, file: &ModuleFile) -> io::Result<()> {
     fs::create_dir_all(root.path(RECORDS))?;
     fs::write(root.path(record_of(&file.name)), Record::of(file).text())

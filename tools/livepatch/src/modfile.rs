@@ -17,7 +17,7 @@ use crate::name::{self, Name};
 use crate::root::open_without_waiting;
 use crate::signature::{self, Signature};
 
-/// The limit for what is read into memory. No module has a reason for more.
+/// The limit for the content that is read into memory. No module has a reason for more.
 const LONGEST: u64 = 256 << 20;
 
 /// The programs that write a module to standard output, with the bytes that its file begins with.

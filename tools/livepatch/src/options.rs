@@ -118,7 +118,7 @@ impl OptionSpec {
     }
 }
 
-/// The commands whose answer has a form of its own are not among these.
+/// The commands that answer in text or JSON.
 const ANSWERS: &[Command] = &[
     Command::Status,
     Command::List,

@@ -9,7 +9,7 @@ use crate::name::Name;
 
 const MAGIC: &[u8] = b"~Module signature appended~\n";
 
-/// The length of `struct module_signature`, whose last four bytes are that of the message.
+/// The length of `struct module_signature`. Its last four bytes are the length of the message.
 const TRAILER: usize = 12;
 
 /// The signature of a module.

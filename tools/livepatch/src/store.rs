@@ -326,7 +326,7 @@ pub mod tests {
         assert!(store.begin().unwrap().is_empty(), "it is the same boot");
         assert!(store.crashed().is_empty());
 
-        // Only what was loaded is blamed, and it stays so.
+        // Loaded patches alone are blamed, and stay so.
         set_boot(&scratch, "2");
         // A patch that is loaded by hand now has not crashed the boot before.
         store.mark(&b).unwrap();

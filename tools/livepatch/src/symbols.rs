@@ -14,7 +14,7 @@ use crate::sysfs::VMLINUX;
 const KALLSYMS: &str = "/proc/kallsyms";
 const TRACEABLE: &str = "/sys/kernel/tracing/available_filter_functions";
 
-/// What stands against a function, as a text, if anything does.
+/// Returns the reason for which the kernel cannot patch a function, or `None` if it can.
 pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
     let key = (changed.object.clone(), changed.function.clone());
     let count = symbols.counts.get(&key).copied().unwrap_or(0);
