@@ -5,11 +5,17 @@
 use std::fs;
 
 use super::{klpctl_in, Answer, Scratch};
+use crate::command::Command;
+use crate::commands::load::load;
+use crate::commands::Context;
 use crate::elf::tests::module;
 use crate::exit::Exit;
+use crate::modfile::ModuleFile;
+use crate::options::Options;
 use crate::root::Root;
 use crate::store::tests::{install, set_boot};
 use crate::store::Store;
+use crate::term::Term;
 
 /// The tree of a kernel 7.3.4 with these patches.
 fn machine(patches: &[&[&str]]) -> Scratch {
@@ -209,6 +215,32 @@ fn install_says_for_which_kernel() {
         answer.err
     );
     assert_eq!(klpctl_in(&tree, &["install", file]).exit, Exit::Usage);
+}
+
+/// A patch that the kernel has refused is not blamed for a crash.
+#[test]
+fn a_patch_that_is_refused() {
+    let tree = machine(&[&["name=a"]]);
+    let root = Root::captured(tree.path());
+    Store::new(&root).begin().unwrap();
+    let file = tree.path().join("var/lib/klpctl/7.3.4/a.ko");
+    let content = ModuleFile::read(&file).unwrap();
+    let options = Options {
+        command: Command::Load,
+        ..Options::default()
+    };
+    let mut context = Context {
+        options: &options,
+        root,
+        term: Term::NONE,
+        out: &mut Vec::new(),
+        signals: None,
+    };
+    // insmod fails before the kernel is asked.
+    let result = load(&mut context, &content, "/no/such.ko".into(), Vec::new());
+    assert!(result.is_err());
+    let running = tree.path().join("var/lib/klpctl/running");
+    assert_eq!(fs::read_to_string(running).unwrap(), "1\n");
 }
 
 /// kpatch and modprobe take the name of a module, too.

@@ -205,6 +205,8 @@ fn insert(
         // the kernel has loaded the module.
         let killed = failure.exit != Exit::Error;
         if !killed || !context.root.exists(sysfs::folder_of(module)) {
+            // A patch that the kernel has refused crashes nothing. If this fails, allow() mends it.
+            let _ = Store::new(&context.root).unmark(module);
             let words = kmsg::about_loading(&context.root, module, before.unwrap_or(u64::MAX));
             if !words.is_empty() {
                 failure.message += "; the kernel says: ";
