@@ -158,8 +158,8 @@ impl Record {
     }
 }
 
-/// Keeps the facts of a module's file that has been loaded. Without the record, klpctl knows less of
-/// the patch, so a caller may go on after an error.
+/// Keeps the facts of a module's file that has been loaded. Without the record, klpctl knows less
+/// of the patch, so a caller may go on after an error.
 pub fn keep(root: &Root, file: &ModuleFile) -> io::Result<()> {
     fs::create_dir_all(root.path(RECORDS))?;
     fs::write(root.path(record_of(&file.name)), Record::of(file).text())
