@@ -129,6 +129,6 @@ check "shellcheck, selftests" shellcheck -S warning -e SC2046,SC2086 "${scripts[
 cd "$repo"
 check "shellcheck, dev" dev_scripts
 check "figures" dev/lib/figures.sh
-check "codespell" codespell --quiet-level 3 --skip '*/target' --ignore-words-list crate README.md dev include kernel rust samples series tools Documentation
+check "codespell" codespell --quiet-level 3 --skip '*/target' --ignore-words-list crate,extraversion README.md dev include kernel rust samples series tools Documentation
 
 totals
