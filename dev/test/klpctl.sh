@@ -31,7 +31,7 @@ fi
 # The package's program is that of its version, and needs no library of the system.
 package() {
 	local deb files=$out/unpacked
-	deb=$("$repo/dev/package.sh" | grep '\.deb$') || return 1
+	deb=$(grep '\.deb$' "$out/package") || return 1
 	rm -rf "$files"
 	dpkg-deb -x "$deb" "$files"
 	"$files/usr/sbin/klpctl" --version | grep -F " $(basename "$deb" | cut -d_ -f2) " || return 1

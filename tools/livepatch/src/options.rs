@@ -118,25 +118,7 @@ impl OptionSpec {
     }
 }
 
-/// The commands that answer in text or JSON.
-const ANSWERS: &[Command] = &[
-    Command::Status,
-    Command::List,
-    Command::Why,
-    Command::Wait,
-    Command::Check,
-    Command::Load,
-    Command::Install,
-    Command::Uninstall,
-    Command::Installed,
-    Command::Allow,
-    Command::Unload,
-    Command::Enable,
-    Command::Disable,
-    Command::Force,
-    Command::Watch,
-    Command::Report,
-];
+/// The commands that look at livepatches. The last, metrics, has a format of its own.
 const LOOKS: &[Command] = &[
     Command::Status,
     Command::List,
@@ -156,6 +138,9 @@ const LOOKS: &[Command] = &[
     Command::Report,
     Command::Metrics,
 ];
+/// The commands that answer in text or JSON.
+const ANSWERS: &[Command] = LOOKS.split_at(LOOKS.len() - 1).0;
+const _: () = assert!(matches!(LOOKS.last(), Some(Command::Metrics)));
 const CHANGES: &[Command] = &[
     Command::Load,
     Command::Install,
