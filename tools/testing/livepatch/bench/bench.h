@@ -10,10 +10,7 @@
 #define _KLP_BENCH_H
 
 #include <linux/jiffies.h>
-#include <linux/kernel_stat.h>
-#include <linux/ktime.h>
 #include <linux/sched.h>
-#include <linux/tick.h>
 #include <asm/tsc.h>
 
 struct klp_bench_span {
@@ -22,14 +19,15 @@ struct klp_bench_span {
 	u64 idle;
 };
 
+/* Functions of the module klp_bench: see idle.c, tasks.c and gone.c. */
+u64 klp_bench_idle(void);
+int klp_bench_watch_begin(void);
+void klp_bench_watch_end(void);
+int klp_bench_await_gone(const char *name, const struct klp_bench_span *begin);
+
 static inline u64 klp_bench_now(void)
 {
 	return rdtsc_ordered();
-}
-
-static inline u64 klp_bench_idle(void)
-{
-	return get_cpu_idle_time_us(0, NULL) * NSEC_PER_USEC;
 }
 
 /*
@@ -55,10 +53,5 @@ klp_bench_passed(const struct klp_bench_span *begin)
 	span.idle = klp_bench_idle() - begin->idle;
 	return span;
 }
-
-/* Functions of the module klp_bench: see tasks.c and gone.c. */
-int klp_bench_watch_begin(void);
-void klp_bench_watch_end(void);
-int klp_bench_await_gone(const char *name, const struct klp_bench_span *begin);
 
 #endif /* _KLP_BENCH_H */

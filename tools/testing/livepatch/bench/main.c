@@ -55,7 +55,7 @@ module_param_cb(align, &align_ops, NULL, 0200);
 
 static int __init main_init(void)
 {
-	return 0;
+	return klp_bench_idle_init();
 }
 
 static void __exit main_exit(void)
@@ -64,6 +64,7 @@ static void __exit main_exit(void)
 	klp_bench_profile_exit();
 	klp_bench_jumps_exit();
 	klp_bench_tasks_exit();
+	klp_bench_idle_exit();
 }
 
 module_init(main_init);

@@ -11,6 +11,10 @@ void klp_bench_busy_exit(void);
 /* Stops the sampling of profile.c and removes its file. */
 void klp_bench_profile_exit(void);
 
+/* Starts and stops the measurement of idle.c. */
+int klp_bench_idle_init(void);
+void klp_bench_idle_exit(void);
+
 /* Removes the probe of jumps.c. */
 void klp_bench_jumps_exit(void);
 

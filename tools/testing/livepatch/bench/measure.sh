@@ -285,8 +285,10 @@ measure_jumps() {
 
 # Measure passes.  A patch replaces one of the same functions, which are in ftrace
 # already, so that nearly all of its transition is a pass.  Two modules take turns.
+# A first transition counts instructions.  In a second one, a real-time task watches
+# for how long it has to wait; its own instructions would count as well.
 measure_tasks() {
-	local n tasks there version=1 patches=(- klp_bench_patch klp_bench_patch2)
+	local n tasks there watch version=1 patches=(- klp_bench_patch klp_bench_patch2)
 	# The second time counts.  The first time also allocates memory that is kept.
 	for n in 1 2; do
 		echo "creating and ending 10000 threads, time $n"
@@ -303,16 +305,23 @@ measure_tasks() {
 		for tasks in 50 1000 5000; do
 			put klp_bench tasks $tasks
 			there=$(get klp_bench tasks)
-			echo "a pass over $there tasks with $n functions"
-			version=$((3 - version))
-			load_patch "${patches[version]}" $target $names.module $n replace=1 watch=1
-			put "${patches[version]}" enable_and_replace "${patches[3 - version]}"
-			settled "${patches[version]}"
-			versions $version $n
-			unload "${patches[3 - version]}"
-			figure held $target $n $tasks "$(get klp_bench held)"
 			figure tasks $target $n $tasks "$there"
-			phases pass $target $n $tasks "${patches[version]}" patching
+			for watch in 0 1; do
+				echo "a pass over $there tasks with $n functions, watch $watch"
+				version=$((3 - version))
+				load_patch "${patches[version]}" $target $names.module $n \
+					replace=1 watch=$watch
+				put "${patches[version]}" enable_and_replace \
+					"${patches[3 - version]}"
+				settled "${patches[version]}"
+				versions $version $n
+				unload "${patches[3 - version]}"
+				if [ $watch = 0 ]; then
+					phases pass $target $n $tasks "${patches[version]}" patching
+				else
+					figure held $target $n $tasks "$(get klp_bench held)"
+				fi
+			done
 		done
 		put klp_bench tasks 0
 		put klp_bench disable "${patches[version]}"

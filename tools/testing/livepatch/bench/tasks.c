@@ -11,8 +11,8 @@
  *              read: the ticks that this took, without those in idle
  *
  * With one CPU, a real-time task waits only for code that disables preemption.
- * A task that holds tasklist_lock for reading does.  So the longest wait during
- * a transition with many tasks is the time for which a pass holds the lock.
+ * A task that holds tasklist_lock for reading does.  So with many tasks, the
+ * longest wait during a transition is the longest time for which it holds the lock.
  * The figure is too small by less than one PERIOD, for which the watcher
  * sleeps.
  *
