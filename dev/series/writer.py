@@ -268,7 +268,7 @@ class Writer:
         """The recipients.  All get all mails.  Words in the text (K: in MAINTAINERS) do not count."""
         command = ["scripts/get_maintainer.pl", "--nogit", "--nogit-fallback", "--nokeywords", "--roles",
                    "--norolestats", "-f", *(place for _, place in self.places)]
-        # It keeps the recipients in a Perl hash, whose order is another one in each run without a seed.
+        # Without a seed, its Perl hash gives the recipients another order in each run.
         env = self.plain.at(PERL_HASH_SEED="0").env
         done = subprocess.run(command, cwd=self.tree, env=env, stdout=subprocess.PIPE, check=False)
         options = recipients.options(decode(done.stdout))
