@@ -21,10 +21,10 @@ export CARGO_TARGET_DIR=$cache/userland
 # The tree with the C core, which the comparison of random histories compiles.
 KLP_TREE=$("$repo/dev/lib/base.sh")
 export KLP_TREE
-test=("$cargo" test --manifest-path "$repo/tools/testing/livepatch/Cargo.toml")
+test=("$cargo" --config "target.'cfg(unix)'.runner='$repo/dev/lib/each-test.sh'" test --manifest-path "$repo/tools/testing/livepatch/Cargo.toml")
 run_logged "building the user-space tests" "$log-build" "${test[@]}" --no-run
 
-say "exploring all interleavings (2 min on 2 cores)"
+say "exploring all interleavings (2 to 8 min on 2 cores)"
 status=0
 RUST_BACKTRACE=0 "${test[@]}" --no-fail-fast -- "${deep[@]}" 2>&1 | tee "$log" |
 	grep --line-buffered -E '^test .* (ok|FAILED)$|panicked at|^(thread|error)' || true
