@@ -79,12 +79,17 @@ fi
 # The host may be busy with other work.  So the kernel's checks wait longer before they
 # report a hung task or a stalled grace period.
 append="panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 ${APPEND:-}"
+mount_options=trans=virtio,version=9p2000.L,msize=512000
+# The guest cannot write to its root, and so may keep what it has read of it.  Without
+# this, every program that starts is read again.
+root_options=$mount_options,access=any,cache=loose
 
-# virtme-ng boots kernels of this machine's architecture.
+# virtme-ng boots kernels of this machine's architecture.  With virtiofs, where it can
+# start, it would use another machine and other options for the root.
 native() {
-	command=("$venv/bin/vng" -r "$out/$image" ${kvm:+"$kvm"}
+	command=("$venv/bin/vng" -r "$out/$image" ${kvm:+"$kvm"} --force-9p
 		--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root
-		--rwdir "$out" --rwdir "$share" --append "$append"
+		--rwdir "$out" --rwdir "$share" --append "rootflags=$root_options $append"
 		${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} --verbose -- "$share/run")
 }
 
@@ -115,13 +120,12 @@ foreign() {
 			share "share$i" "${directories[i]}" readonly=on
 		fi
 	done
-	append="console=$console root=root rootfstype=9p rootflags=$mount_options ro $append"
+	append="console=$console root=root rootfstype=9p rootflags=$root_options ro $append"
 	append+=" init=/bin/bash -- -c"
 	append+=" \"mount -t 9p -o $mount_options share /mnt && exec bash /mnt/init\""
 	command+=(-append "$append" ${qemu_opts[@]+"${qemu_opts[@]}"})
 }
 
-mount_options=trans=virtio,version=9p2000.L,msize=512000
 if [ -n "$foreign" ]; then
 	foreign
 else
