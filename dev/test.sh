@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run all tests that CI runs, one suite after the other.  Each suite ends with
-# "N passed, N failed"; the last line here is their sum.  The script keeps the results
-# for the cover letter of make series.
+# Run all tests that CI runs.  Each suite ends with "N passed, N failed"; the last line here
+# is their sum.  The script keeps the results for the cover letter of make series.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -14,32 +13,25 @@ mkdir -p "$cache/log" "$(work_dir)"
 rm -f "$results" "$results.failed"
 echo "commit: $(commit_id)" >"$results.new"
 
-# suite NAME COMMAND...: a suite that does not end with its totals has failed.
-suite() {
-	local name=$1 log status=0 passed_before=$passed failed_before=$failed result
+# suite NAME COMMAND...: a suite that does not end with its totals, or whose status tells
+# of an error that its totals do not have, is one more failure.
+suite() (
+	name=$1 status=0
 	log=$cache/log/suite-$(tr ' ' '-' <<<"$1")
 	shift
 	say "== $name"
 	"$@" 2>&1 | tee "$log" | sed -u 's/^\([0-9]* passed, [0-9]* failed\)$/'"$name"': \1/' || status=${PIPESTATUS[0]}
-	if count_suite "$log"; then
-		result="$((passed - passed_before)) passed, $((failed - failed_before)) failed"
-	else
-		result="failed with status $status"
-	fi
-	echo "$name: $result" >>"$results.new"
-	if [ "${result#failed}" != "$result" ] || { [ "$status" != 0 ] && [ "$failed" = "$failed_before" ]; }; then
-		echo "$name: failed with status $status"
-		count 0 1
-	fi
-	if [ "$failed" != "$failed_before" ]; then
+	count_suite "$log" || count 0 1
+	[ "$status" = 0 ] || [ "$failed" != 0 ] || count 0 1
+	echo "$name: $passed passed, $failed failed" >>"$results.new"
+	if [ "$failed" != 0 ]; then
 		[ "$1" != one ] || shift
-		say "to run this suite alone: ${*//$repo\//}"
 		{
-			echo "$name: $result, in ${*//$repo\//}"
+			echo "$name: $passed passed, $failed failed, status $status, in ${*//$repo\//}"
 			what_failed "$log" | sed 's/^/\t/'
-		} >>"$results.failed"
+		} | tee -a "$results.failed"
 	fi
-}
+)
 
 # what_failed LOG: print the lines of a suite's log that name a failed test, and the two
 # after each, which are often its reason.  A suite that names none ended early, and the end
@@ -47,6 +39,11 @@ suite() {
 what_failed() {
 	grep -aE -m 20 -A 2 --no-group-separator '^(not ok|case failed|script failed|no case ran|not run|leak|kernel: )|[.][.][.] (not ok|FAILED)|[[](FAILED|CRASHED)[]]|error: |panicked at|exit status [1-9]' "$1" ||
 		tail -n 10 "$1"
+}
+
+# numbers WORD: print how many tests of all suites passed or failed.
+numbers() {
+	grep -oE "[0-9]+ $1" "$results.new" | grep -oE '^[0-9]+' | sum
 }
 
 # one COMMAND...: a suite of one test.
@@ -60,27 +57,39 @@ one() {
 	totals
 }
 
+# These need one CPU each: tools that read the source, and one machine after the other.
+# So they run at the same time, and the lines of the machines are indented.
+on_the_host() {
+	suite "scripts" "$repo/dev/test/scripts.sh"
+	suite "style" "$repo/dev/style.sh"
+	# The series needs an author, although it is not sent.
+	suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
+		GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
+}
+in_a_machine() {
+	suite "machine" env CORE=rust DEBUG=1 "$repo/dev/machine.sh"
+	suite "a module refused once" "$repo/dev/test/refused-once.sh"
+	suite "wrong livepatches" "$repo/dev/test/rust-wrong.sh"
+	suite "first livepatch in Rust" "$repo/dev/test/rust-guide.sh"
+	suite "demo" one "$repo/dev/demo.sh"
+	suite "installed selftests" env CORE=rust DEBUG=1 TESTS= "$repo/dev/test/installed.sh"
+}
+
 suite "tool chain" one "$repo/dev/toolchain.sh"
-suite "scripts" "$repo/dev/test/scripts.sh"
-suite "style" "$repo/dev/style.sh"
-# The series needs an author, although it is not sent.
-suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
-	GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
+suite "kernel" one env CORE=rust DEBUG=1 "$repo/dev/kernel.sh"
+in_a_machine | sed -u 's/^/\t/' &
+machines=$!
+on_the_host
+wait "$machines"
 suite "userland" "$repo/dev/userland.sh"
 suite "klpctl" "$repo/dev/test/klpctl.sh"
 suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
 suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
-suite "kernel" one env CORE=rust DEBUG=1 "$repo/dev/kernel.sh"
-suite "machine" env CORE=rust DEBUG=1 "$repo/dev/machine.sh"
-suite "a module refused once" "$repo/dev/test/refused-once.sh"
-suite "demo" one "$repo/dev/demo.sh"
-suite "wrong livepatches" "$repo/dev/test/rust-wrong.sh"
-suite "first livepatch in Rust" "$repo/dev/test/rust-guide.sh"
-suite "installed selftests" env CORE=rust DEBUG=1 TESTS= "$repo/dev/test/installed.sh"
 # test-oom.sh is left out: it lets every allocation fail once in turn, for a quarter of an
 # hour.
 suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT=test-oom.sh "$repo/dev/selftest.sh"
 
+count "$(numbers passed)" "$(numbers failed)"
 {
 	echo "kernel: Linux $(kernel_version "$(tree_dir)"), x86-64, in QEMU"
 	echo "compilers: $(gcc --version | head -n 1), $("$(find_rustc)" --version)"
