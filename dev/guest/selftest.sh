@@ -6,6 +6,7 @@
 #
 #   dev/guest/selftest.sh SCRIPT...    except those that another machine takes
 
+repo=$PWD
 cd "$KBUILD/selftests/livepatch" || exit 1
 export KLP_SAMPLES=$KBUILD/samples/livepatch
 # Upstream's functions.sh wants the build directory by this name.
@@ -22,11 +23,4 @@ for script in "$@"; do
 		exit 0
 	fi
 done
-if [ -w /sys/kernel/debug/kmemleak ]; then
-	# kmemleak reports an object from its second scan on, if it is at least 5 s old.
-	sleep 6
-	for _ in 1 2; do
-		echo scan >/sys/kernel/debug/kmemleak
-	done
-	sed "s/^/# kmemleak: /" /sys/kernel/debug/kmemleak
-fi
+"$repo/dev/guest/leaks.sh"
