@@ -7,7 +7,8 @@
 #
 #   dev/selftest.sh           TESTS='test-livepatch.sh ...', by default all;
 #                             LEAVE_OUT='test-oom.sh ...' are not run;
-#                             MACHINES=2 at the same time
+#                             MACHINES=2 at the same time;
+#                             LEAKS=0 without kmemleak, in half of the time
 #   dev/selftest.sh --list    print the names of those that would run
 
 # shellcheck source=dev/lib/lib.sh
@@ -47,6 +48,13 @@ all_scripts() {
 }
 read -ra scripts <<<"${TESTS:-$(all_scripts)}"
 
+case ${LEAKS:=1} in
+0 | 1) ;;
+*) die "LEAKS=$LEAKS: not understood" "use LEAKS=1 or LEAKS=0" ;;
+esac
+options=log_buf_len=16M
+[ "$LEAKS" = 0 ] || options+=" kmemleak=on"
+
 # Each machine takes the next script that no machine has taken.  One thread emulates all
 # CPUs of a machine, so this starts one machine for each CPU of the host, at most 2.
 machines=${MACHINES:-$(($(nproc) < 2 ? 1 : 2))}
@@ -74,7 +82,7 @@ in_vm() {
 	: >"$output"
 	while [ "$(find "$results/taken" -mindepth 1 | wc -l)" -lt ${#scripts[@]} ]; do
 		boot=$((boot + 1))
-		APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1-$boot \
+		APPEND="$options ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1-$boot \
 			"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >>"$output" 2>&1 && continue
 		echo "# virtual machine.sh: exit status 1" >>"$output"
 		break

@@ -85,9 +85,12 @@ suite "userland" "$repo/dev/userland.sh"
 suite "klpctl" "$repo/dev/test/klpctl.sh"
 suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
 suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
+# kmemleak takes half of a machine's time.  It watches the scripts that make and free most.
 # test-oom.sh is left out: it lets every allocation fail once in turn, for a quarter of an
 # hour.
-suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT=test-oom.sh "$repo/dev/selftest.sh"
+watched="test-livepatch.sh test-callbacks.sh test-state.sh test-shadow-vars.sh test-leave.sh test-rust.sh"
+suite "selftests and kmemleak" env CORE=rust DEBUG=1 TESTS="$watched" LEAKS=1 "$repo/dev/selftest.sh"
+suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT="test-oom.sh $watched" LEAKS=0 "$repo/dev/selftest.sh"
 
 count "$(numbers passed)" "$(numbers failed)"
 {

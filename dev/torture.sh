@@ -23,7 +23,7 @@ mkdir -p "$results"
 
 say "torture for $MINUTES min on the core ${CORE/rust/in Rust}"
 # The log is judged in the end, and has to be there from its begin.
-APPEND="log_buf_len=16M ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES * 60 + 7200))} DMESG=$results/dmesg \
+APPEND="log_buf_len=16M kmemleak=on ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES * 60 + 7200))} DMESG=$results/dmesg \
 	"$repo/dev/vm.sh" "export MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS; dev/guest/selftest.sh test-torture.sh" 2>&1 |
 	tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
 "$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"

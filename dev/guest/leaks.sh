@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Scan for leaked memory inside the virtual machine, if the kernel can.  The output is in
-# the notation that dev/lib/judge.sh reads.
+# Scan for leaked memory inside the virtual machine, if it was booted with kmemleak=on.  The
+# output is in the notation that dev/lib/judge.sh reads.
 
-[ -w /sys/kernel/debug/kmemleak ] || exit 0
+grep -qw kmemleak=on /proc/cmdline && [ -w /sys/kernel/debug/kmemleak ] || exit 0
 # kmemleak reports an object from its second scan on, if it is at least 5 s old.
 sleep 6
 for _ in 1 2; do

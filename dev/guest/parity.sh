@@ -20,7 +20,6 @@ here=$(dirname "$0")
 export LC_ALL=C
 # Enable the core's debug messages, except those about single tasks, which come by chance.
 printf 'file kernel/livepatch/* +p\nfunc klp_try_switch_task -p\n' >/sys/kernel/debug/dynamic_debug/control
-[ ! -w /sys/kernel/debug/kmemleak ] || echo scan=off >/sys/kernel/debug/kmemleak
 
 begin_recording
 # Parts with effects that stay until the machine ends come last.

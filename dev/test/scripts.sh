@@ -205,6 +205,7 @@ expect "selftests: all but some" 0 "" diff <(selftests | grep -vx test-oom.sh) <
 expect "selftests: none that the C core cannot pass" 0 "" diff <(all test-{new,oom}.sh) <(selftests CORE=c)
 expect "selftests: those that an architecture cannot pass are named" 0 "left out: test-jump.sh: functions jump to" \
 	selftests ARCH=arm64
+expect "selftests: LEAKS=2" 1 "LEAKS=2: not understood" selftests LEAKS=2
 expect "selftests: one that is not there is not left out" 1 "LEAVE_OUT names test-gone.sh" selftests LEAVE_OUT=test-gone.sh
 ftrace=$tree/tools/testing/selftests/ftrace/test.d
 upstream() {
