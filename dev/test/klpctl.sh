@@ -22,28 +22,55 @@ manual_page() {
 
 check "build" quietly "${klpctl[@]}"
 check "lints" quietly "${klpctl[@]}" lint
-check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" "$repo/tools/livepatch/tests/capture.sh" \
-	"$repo/tools/livepatch/contrib/supportconfig/klpctl"
+check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" \
+	"$repo/tools/livepatch/tests/capture.sh" "$repo/tools/livepatch/contrib/supportconfig/klpctl"
 if command -v man >/dev/null; then
 	check "manual page" manual_page
 fi
 
+# unpack PACKAGE DIRECTORY
+unpack() {
+	rm -rf "$2"
+	mkdir -p "$2"
+	case $1 in
+	*.deb) dpkg-deb -x "$1" "$2" ;;
+	*.rpm) rpm2cpio "$1" | (cd "$2" && cpio --quiet -id) ;;
+	esac
+}
+
 # The package's program is that of its version, and needs no library of the system.
 package() {
-	local deb files=$out/unpacked
-	deb=$(grep '\.deb$' "$out/package") || return 1
-	rm -rf "$files"
-	dpkg-deb -x "$deb" "$files"
-	"$files/usr/sbin/klpctl" --version | grep -F " $(basename "$deb" | cut -d_ -f2) " || return 1
+	local file version files=$out/unpacked
+	file=$(grep -m 1 -E "^/.*[.]$1\$" "$out/package") || return 1
+	version=$(basename "$file" | sed -E 's/^klpctl[-_]([^-_]*)[-_].*/\1/')
+	unpack "$file" "$files" || return 1
+	"$files/usr/sbin/klpctl" --version | grep -F " $version " || return 1
 	if ldd "$files/usr/sbin/klpctl" 2>&1 | grep '=>'; then
 		return 1
 	fi
 	[ -f "$files/usr/lib/systemd/system/klpctl.service" ]
 }
-if "$repo/dev/package.sh" >"$out/package" 2>&1; then
-	check "package" quietly package
-else
+# make_packages STATUS: dev/package.sh has ended with this status.
+make_packages() {
+	[ "$1" = 0 ] || {
+		tail -n 60 "$out/package"
+		return 1
+	}
+}
+
+# Where something is missing, no package can be made.  Any other failure is one of the test.
+status=0
+"$repo/dev/package.sh" >"$out/package" 2>&1 </dev/null || status=$?
+if [ "$status" = 77 ]; then
 	say "not run: the package: $(tail -n 2 "$out/package" | tr '\n' ' ')"
+else
+	check "making packages" make_packages "$status"
+	if grep -q '^/.*[.]deb$' "$out/package"; then
+		check "package: deb" quietly package deb
+	fi
+	if grep -q '^/.*[.]rpm$' "$out/package" && command -v cpio >/dev/null; then
+		check "package: rpm" quietly package rpm
+	fi
 fi
 
 status=0
