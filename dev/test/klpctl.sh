@@ -20,7 +20,28 @@ manual_page() {
 	! man --warnings -E UTF-8 -l "$repo/tools/livepatch/klpctl.8" 2>&1 >/dev/null | grep .
 }
 
+# A later RUSTC= takes the place of an earlier one.
+an_old_compiler() {
+	printf '#!/bin/sh\necho "rustc 1.84.1 (of a test)"\n' >"$out/rustc"
+	chmod +x "$out/rustc"
+	mkdir -p "$out/old"
+	! "${klpctl[@]}" OUTPUT="$out/old/" RUSTC="$out/rustc" >"$checks/output" 2>&1 || return 1
+	grep -qF "needs rustc 1.85 or later; $out/rustc is: rustc 1.84.1" "$checks/output" ||
+		cat "$checks/output"
+}
+
+flags_of_the_builder() {
+	rm -rf "$out/flags"
+	mkdir -p "$out/flags"
+	quietly "${klpctl[@]}" OUTPUT="$out/flags/" RUST_FLAGS=-g || return 1
+	# With grep -q, readelf could fail to write the rest.
+	readelf -SW "$out/flags/klpctl" | grep '[.]debug_info' >/dev/null ||
+		echo "there is no debug information"
+}
+
 check "build" quietly "${klpctl[@]}"
+check "build with an old compiler" an_old_compiler
+check "build with other flags" flags_of_the_builder
 check "lints" quietly "${klpctl[@]}" lint
 check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" \
 	"$repo/tools/livepatch/tests/capture.sh" "$repo/tools/livepatch/contrib/supportconfig/klpctl"
