@@ -126,13 +126,20 @@ pub fn load(
     }
     if let Some(status) = system.find(module) {
         let loaded = &status.patch.identity.build;
-        if content.build.is_same(loaded) == Some(false) {
-            return replace(context, content, loaded, file, parameters);
-        }
-        let text = format!("{module} is loaded already: {}", status.state.word());
+        let same = content.build.is_same(loaded);
+        let unsure = match same {
+            Some(false) => return replace(context, content, loaded, file, parameters),
+            Some(true) => "",
+            None => "; it is not known whether it is this build",
+        };
+        let text = format!(
+            "{module} is loaded already: {}{unsure}",
+            status.state.word()
+        );
         let members = vec![
             ("patch", module.into()),
             ("state", status.state.word().into()),
+            ("same_build", same.into()),
         ];
         context.event("done", members, &text)?;
         return Ok(Exit::Done);
