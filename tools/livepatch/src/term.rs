@@ -12,6 +12,8 @@ use crate::system::{Age, State};
 /// The properties of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub struct Term {
+    /// Standard output is a terminal.
+    pub terminal: bool,
     /// Standard output is a terminal that can move its cursor.
     pub live: bool,
     pub colour: bool,
@@ -24,6 +26,7 @@ pub struct Term {
 impl Term {
     /// The properties of a pipe, a file or a test.
     pub const NONE: Self = Self {
+        terminal: false,
         live: false,
         colour: false,
         width: 80,
@@ -39,6 +42,7 @@ impl Term {
         let unwanted = variable("NO_COLOR").is_some_and(|v| !v.is_empty()) || dumb;
 
         let mut term = Self {
+            terminal,
             live: terminal && !dumb,
             colour: terminal && !unwanted,
             resizes: true,

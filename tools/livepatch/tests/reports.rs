@@ -6,8 +6,9 @@ use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::process::Command;
 
-use super::{klpctl, klpctl_in, Scratch};
+use super::{klpctl, klpctl_in, klpctl_to, Scratch};
 use crate::exit::Exit;
+use crate::term::Term;
 
 /// The tree of that name, and the tree in a report of it.
 fn report(name: &str, spoil: impl FnOnce(&Scratch)) -> (Scratch, Scratch) {
@@ -120,6 +121,23 @@ fn what_cannot_be_written_leaves_nothing() {
 
     let answer = klpctl_in(&tree, &["report", "-o", "/dev/full"]);
     assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
+}
+
+#[test]
+fn a_terminal_gets_no_tar() {
+    let tree = Scratch::tree("none");
+    let arguments = ["report", "-o", "-", "--root", tree.path().to_str().unwrap()];
+    let term = Term {
+        terminal: true,
+        ..Term::NONE
+    };
+    let mut out = Vec::new();
+    let (exit, err) = klpctl_to(term, &arguments, &mut out);
+    assert_eq!((exit, out.len()), (Exit::Usage, 0));
+    assert!(err.contains("redirect it"), "{err}");
+    let (exit, _) = klpctl_to(Term::NONE, &arguments, &mut out);
+    assert_eq!(exit, Exit::Done);
+    assert!(out.starts_with(b"klpctl-report/"));
 }
 
 #[test]

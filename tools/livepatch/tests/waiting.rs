@@ -240,6 +240,7 @@ fn watch_fits_the_screen() {
     let root = tree.path().to_str().unwrap();
     for (width, height) in [(40, 12), (80, 24), (300, 60)] {
         let term = Term {
+            terminal: true,
             live: true,
             colour: true,
             width,

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     };
 
     if file.as_os_str() == "-" {
-        if context.root.is_live() && io::stdout().is_terminal() {
+        if context.term.terminal {
             return Err(Failure::usage(
                 "a report is not for a terminal: redirect it",
             ));
