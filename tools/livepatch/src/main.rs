@@ -27,6 +27,7 @@ mod edge;
 mod elf;
 mod evidence;
 mod exit;
+mod forced;
 mod functions;
 mod groups;
 mod gzip;

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::forced;
 use crate::hidepid;
 use crate::kmsg::Log;
 use crate::name::Name;
@@ -144,7 +145,8 @@ impl System {
             .map(|patch| {
                 let direction = patch.direction();
                 let age = direction.and_then(|d| age(root, &patch.name, d, &log, now, uptime));
-                status(patch, direction, age, &log, uptime, stuck_after)
+                let kept = forced::is_kept(root, &patch.name);
+                status(patch, direction, age, &log, kept, uptime, stuck_after)
             })
             .collect();
         notes.extend(cut_note(&patches, &log));
@@ -250,6 +252,7 @@ fn status(
     direction: Option<Direction>,
     age: Option<Age>,
     log: &Log,
+    kept: bool,
     uptime: Option<Duration>,
     stuck_after: Duration,
 ) -> PatchStatus {
@@ -259,7 +262,8 @@ fn status(
         .transition(&patch.name)
         .filter(|t| applied && t.direction == Direction::Patching);
     let completed = transition.and_then(|t| t.completed);
-    let forced = completed.and(transition).and_then(|t| t.forced);
+    let logged = completed.and(transition).and_then(|t| t.forced);
+    let forced = logged.or((applied && kept).then_some(true));
     let applied = completed.zip(uptime).map(|(completed, uptime)| Age {
         elapsed: uptime.saturating_sub(completed),
         at_least: false,

@@ -2,9 +2,11 @@
 
 //! What klpctl cannot know, it does not claim.
 
-use super::{klpctl_in, read_source, Answer, Scratch};
+use super::{klpctl, klpctl_in, read_source, Answer, Scratch};
 use crate::exit::Exit;
+use crate::forced;
 use crate::root::tests::deny;
+use crate::root::Root;
 
 /// A patch in Rust has mangled names. The digits before a name are not part of it.
 #[test]
@@ -63,6 +65,34 @@ fn that_the_log_is_cut_is_said() {
     let (text, json) = forced(&Scratch::tree("stacked"));
     assert!(!text.out.contains("not known"), "{}", text.out);
     assert!(json.out.contains("\"forced\": false"), "{}", json.out);
+}
+
+/// klpctl knows what it has forced itself, also when the log is cut, and tells it in a report.
+#[test]
+fn a_patch_that_klpctl_has_forced() {
+    let tree = without("forced", &["starting", "forcing"]);
+    let root = Root::captured(tree.path());
+    forced::keep(&root, &"test_klp_callbacks_demo".into()).unwrap();
+    let (text, json) = forced(&tree);
+    assert_eq!(text.exit, Exit::Forced);
+    assert!(!text.out.contains("not known"), "{}", text.out);
+    assert!(json.out.contains("\"forced\": true"), "{}", json.out);
+
+    let file = tree.path().join("report.tar");
+    klpctl_in(&tree, &["report", "-o", file.to_str().unwrap()]);
+    let unpacked = Scratch::new();
+    let mut tar = std::process::Command::new("tar");
+    let tar = tar.arg("-xf").arg(&file).arg("-C").arg(unpacked.path());
+    assert!(tar.status().unwrap().success());
+    let report = unpacked.path().join("klpctl-report");
+    let answer = klpctl(&["status", "--root", report.to_str().unwrap()]);
+    assert_eq!(answer.exit, Exit::Forced, "{}", answer.out);
+
+    // The log knows it better, if it reaches back.
+    let tree = Scratch::tree("stacked");
+    let root = Root::captured(tree.path());
+    forced::keep(&root, &"test_klp_livepatch".into()).unwrap();
+    assert_eq!(klpctl_in(&tree, &["status"]).exit, Exit::Done);
 }
 
 #[test]

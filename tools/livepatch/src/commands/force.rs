@@ -9,6 +9,7 @@ use super::wait::{self, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
+use crate::forced;
 use crate::name::Name;
 use crate::sysfs::Direction;
 use crate::system::{PatchStatus, System};
@@ -52,7 +53,12 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     if context.options.dry_run {
         return Ok(Exit::Done);
     }
-    wait::until_reached(context, &patch, goal, wait::deadline(TIMEOUT))
+    let exit = wait::until_reached(context, &patch, goal, wait::deadline(TIMEOUT))?;
+    if let (Exit::Done, Goal::Applied) = (exit, goal) {
+        // Without the record status has the kernel log alone.
+        let _ = forced::keep(&context.root, &patch);
+    }
+    Ok(exit)
 }
 
 fn risk(system: &System, moving: &PatchStatus) -> String {

@@ -18,6 +18,7 @@ use std::time::SystemTime;
 use super::why::Answer;
 use super::{status, Context, Outcome};
 use crate::exit::{Exit, Failure};
+use crate::forced;
 use crate::gzip::Gzip;
 use crate::hidepid;
 use crate::identity;
@@ -228,7 +229,13 @@ impl<W: Write> Report<'_, W> {
         for file in ["version", "srcversion", "notes/.note.gnu.build-id"] {
             self.copy(&module.join(file))?;
         }
-        self.copy(&identity::record_of(&name.into()))
+        let name = name.into();
+        if forced::is_kept(self.root, &name) {
+            let record = forced::record_of(&name);
+            self.tar
+                .file(&inside(&record), forced::REPORTED, self.now)?;
+        }
+        self.copy(&identity::record_of(&name))
     }
 
     /// Adds the lines of the livepatch modules, without addresses.

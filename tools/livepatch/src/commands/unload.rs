@@ -8,6 +8,7 @@ use super::wait::{self, AtEnd, Ended, Goal};
 use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
+use crate::forced;
 use crate::identity;
 use crate::name::Name;
 use crate::store::Store;
@@ -83,6 +84,7 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
     wait::until_free(context, patch, deadline)?;
     context.act(&Action::Remove(patch.clone()))?;
     identity::forget(&context.root, patch);
+    forced::forget(&context.root, patch);
     // A patch that stays noted is blamed for a crash without reason, which allow() mends.
     let _ = Store::new(&context.root).unmark(patch);
     wait::finish(context, patch, Goal::Unloaded)
