@@ -149,7 +149,9 @@ impl System {
                 status(patch, direction, age, &log, kept, uptime, stuck_after)
             })
             .collect();
-        notes.extend(cut_note(&patches, &log));
+        if log.cut {
+            notes.extend(cut_notes(&patches));
+        }
         if order == Order::Unknown {
             notes.push(
                 "order of the patches: neither stack_order nor the order of the modules can be \
@@ -289,19 +291,25 @@ fn status(
     }
 }
 
-/// Returns a note if the log no longer reaches back to the transition of an applied patch.
-fn cut_note(patches: &[PatchStatus], log: &Log) -> Option<String> {
-    let applied = patches.iter().filter(|p| p.state == State::Applied);
-    let unknown: Vec<_> = applied
-        .filter(|p| p.forced.is_none())
-        .map(|p| p.patch.name.to_string())
-        .collect();
-    (log.cut && !unknown.is_empty()).then(|| {
-        format!(
-            "kernel log (its beginning is gone): not known whether it was forced: {}",
-            unknown.join(", ")
-        )
-    })
+/// Returns notes on the facts that the beginning of the log would have.
+fn cut_notes(patches: &[PatchStatus]) -> impl Iterator<Item = String> {
+    let names = |is: fn(&PatchStatus) -> bool| {
+        let patches = patches.iter().filter(|status| is(status));
+        let names: Vec<_> = patches.map(|p| p.patch.name.to_string()).collect();
+        names.join(", ")
+    };
+    let forced = names(|p| p.state == State::Applied && p.forced.is_none());
+    let since = names(|p| p.direction.is_some() && p.age.is_none_or(|age| age.at_least));
+    let notes = [
+        ("whether it was forced", forced),
+        ("exactly since when it is in transition", since),
+    ];
+    notes
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| {
+            format!("kernel log (its beginning is gone): not known {what}: {names}")
+        })
 }
 
 /// Finds out how long a patch has been in transition.

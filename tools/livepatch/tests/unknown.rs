@@ -96,6 +96,23 @@ fn a_patch_that_klpctl_has_forced() {
 }
 
 #[test]
+fn since_when_is_said_not_to_be_known() {
+    for (name, patch) in [
+        ("kernel-thread", "test_klp_callbacks_demo"),
+        ("reverting", "test_klp_sleep_patch"),
+    ] {
+        let tree = without(name, &["starting"]);
+        let log = tree.path().join("dev/kmsg");
+        std::fs::write(log, "6,503,99300000,-;usb: something else\n").unwrap();
+        let answer = klpctl_in(&tree, &["status"]);
+        let note = format!("not known exactly since when it is in transition: {patch}\n");
+        assert!(answer.out.contains(&note), "{}", answer.out);
+        let answer = klpctl_in(&Scratch::tree(name), &["status"]);
+        assert!(!answer.out.contains("not known"), "{}", answer.out);
+    }
+}
+
+#[test]
 fn a_folder_that_cannot_be_read_is_named() {
     let tree = Scratch::tree("kernel-thread");
     let folder = "sys/kernel/livepatch/test_klp_callbacks_demo";
