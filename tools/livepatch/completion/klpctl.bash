@@ -44,7 +44,7 @@ _klpctl()
 	esac
 
 	case $command in
-	list) options+=" --verbose" ;;
+	list) options+=" --verbose --all" ;;
 	why) options+=" --limit --all" ;;
 	wait) options+=" --timeout" ;;
 	load) options+=" --timeout --revert-on-timeout --replace --all --dry-run" ;;
@@ -78,7 +78,7 @@ _klpctl()
 	status | wait | enable | disable | force)
 		COMPREPLY=($(compgen -W "$(_klpctl_patches)" -- "$cur"))
 		;;
-	why | unload)
+	list | why | unload)
 		# Modules of patches that are disabled can be unloaded, too, if nothing holds them.
 		COMPREPLY=($(compgen -W "$(_klpctl_patches) $(awk '/\(.*K.*\)$/ { print $1 }' /proc/modules 2>/dev/null)" -- "$cur"))
 		;;

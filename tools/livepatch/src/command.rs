@@ -59,10 +59,17 @@ unknown     the files of the patch cannot be read
     CommandSpec {
         command: Command::List,
         name: "list",
-        operands: "",
-        count: (0, 0),
+        operands: "[PATCH]",
+        count: (0, 1),
         about: "the patches in stack order, and which serves what",
-        more: "",
+        more: "\
+A function is served by the patch that has its present version:
+  P                     patch P
+  (original)            no patch
+  P -> Q                Q for tasks that have switched, P for the others
+  (object not loaded)   the module of the function is not there
+The answer has 60 lines at most, unless --all is given.
+",
     },
     CommandSpec {
         command: Command::Why,

@@ -227,8 +227,8 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "all",
         short: None,
         value: Value::Flag(|options| &mut options.all),
-        commands: &[Command::Load, Command::Unload, Command::Why],
-        about: "load: those installed; unload: all; why: each task",
+        commands: &[Command::Load, Command::Unload, Command::Why, Command::List],
+        about: "load: those installed; unload, list: all; why: each task",
     },
     OptionSpec {
         long: "kernel",

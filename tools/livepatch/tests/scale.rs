@@ -163,3 +163,63 @@ fn a_long_stack() {
     let answer = klpctl_in(&tree, &["why", "--all"]);
     assert!(answer.out.lines().count() > 70, "{}", answer.out);
 }
+
+#[test]
+fn a_patch_of_many_functions() {
+    let tree = Scratch::tree("stacked");
+    let object = "sys/kernel/livepatch/test_klp_livepatch/vmlinux";
+    for number in 0..300 {
+        let folder = tree.path().join(object).join(format!("f{number:03},1"));
+        fs::create_dir(folder).unwrap();
+    }
+    let answer = klpctl_in(&tree, &["list"]);
+    let lines = answer.out.lines().count();
+    assert!((50..=60).contains(&lines), "{lines} lines: {}", answer.out);
+    assert!(
+        answer.out.ends_with(" more functions, which --all shows\n"),
+        "{}",
+        answer.out
+    );
+    let answer = klpctl_in(&tree, &["list", "--all"]);
+    assert!(answer.out.contains("\nf299 "), "{}", answer.out);
+    assert!(answer.out.contains("\nmeminfo_proc_show "));
+    assert_eq!(
+        klpctl_in(&tree, &["list", "--json"])
+            .out
+            .matches("\"sympos\"")
+            .count(),
+        302
+    );
+}
+
+/// Another patch is left out, but counts for the place and for the function that it serves.
+#[test]
+fn a_list_of_one_patch() {
+    let tree = Scratch::tree("replacing");
+    let both = klpctl_in(&tree, &["list"]);
+    let answer = klpctl_in(&tree, &["list", "klp_fix_2"]);
+    assert_eq!(answer.exit, both.exit);
+    let rows = |text: &str, word: &str| -> Vec<String> {
+        let rows = text.lines().filter(|line| line.contains(word));
+        rows.map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    assert_eq!(
+        rows(&answer.out, "klp_fix_2")[0],
+        rows(&both.out, "klp_fix_2")[0]
+    );
+    assert!(
+        answer.out.contains("klp_fix_1 -> klp_fix_2"),
+        "{}",
+        answer.out
+    );
+    assert_eq!(rows(&answer.out, "klp_fix_1  applied").len(), 0);
+    assert_eq!(rows(&both.out, "klp_fix_1  applied").len(), 1);
+
+    let answer = klpctl_in(&tree, &["list", "absent"]);
+    assert_eq!(answer.exit, Exit::Nothing);
+    let tree = Scratch::tree("free");
+    let answer = klpctl_in(&tree, &["list", "test_klp_callbacks_demo"]);
+    assert_eq!(answer.exit, Exit::Nothing);
+    assert!(answer.out.contains("disabled, free"), "{}", answer.out);
+}

@@ -20,7 +20,7 @@ class Klpctl(Plugin, IndependentPlugin):
         ])
         self.add_cmd_output([
             "klpctl status",
-            "klpctl list --verbose",
+            "klpctl list --verbose --all",
             "klpctl why",
             "klpctl installed",
             "klpctl --version",

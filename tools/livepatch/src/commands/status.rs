@@ -138,13 +138,7 @@ impl<'a> View<'a> {
         if let (Some(_), Some(status)) = (self.named, self.patches.first()) {
             print_identity(context, &status.patch.identity)?;
         }
-        for module in &self.disabled {
-            print_module(context, module)?;
-        }
-        for note in &self.system.notes {
-            print_note(context, note)?;
-        }
-        Ok(())
+        print_notes(context, &self.disabled, &self.system.notes)
     }
 }
 
@@ -199,11 +193,15 @@ fn row(system: &System, status: &PatchStatus) -> Vec<String> {
 }
 
 /// Prints the modules of disabled patches, and the facts that klpctl could not learn.
-pub fn print_notes(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
-    for module in &system.disabled {
+pub fn print_notes(
+    context: &mut Context<'_>,
+    disabled: &[&Module],
+    notes: &[String],
+) -> Result<(), Failure> {
+    for module in disabled {
         print_module(context, module)?;
     }
-    for note in &system.notes {
+    for note in notes {
         print_note(context, note)?;
     }
     Ok(())
