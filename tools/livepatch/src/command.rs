@@ -96,7 +96,14 @@ stack or the state of the task shows it.
         operands: "[PATCH]",
         count: (0, 1),
         about: "wait for the transition to end",
-        more: "",
+        more: "\
+applied     all tasks run the new code (exit status 0)
+forced      the same, but the transition was forced (6)
+reverted    the patch was disabled (5)
+replaced    another patch has replaced it (5)
+gone        it is not known how the patch has left (5)
+If the time is up before that, the answer is that of why (3, or 4 if it is stuck).
+",
     },
     CommandSpec {
         command: Command::Check,
@@ -117,7 +124,11 @@ note        a fact that is not known, or may matter
         operands: "[FILE [PARAM=VALUE...]]...",
         count: (0, ANY),
         about: "load livepatch modules, and wait",
-        more: "",
+        more: "\
+FILE may be the name of an installed patch, or of a module in /lib/modules. When the time
+is up, the transition goes on (exit status 3, or 4 if it is stuck); with
+--revert-on-timeout, the patch is disabled and unloaded (7).
+",
     },
     CommandSpec {
         command: Command::Install,
@@ -162,7 +173,10 @@ other kernel    it is for another version of the kernel
         operands: "[PATCH...]",
         count: (0, ANY),
         about: "disable patches, and unload their modules",
-        more: "",
+        more: "\
+A module that is held is waited for, too. When the time is up, the tasks in its code are
+named, and the exit status is 1.
+",
     },
     CommandSpec {
         command: Command::Enable,
