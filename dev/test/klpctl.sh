@@ -42,6 +42,16 @@ flags_of_the_builder() {
 check "build" quietly "${klpctl[@]}"
 check "build with an old compiler" an_old_compiler
 check "build with other flags" flags_of_the_builder
+# The units, as they are installed: systemd looks for the programs in them.
+units() {
+	local files=$out/installed
+	rm -rf "$files"
+	quietly "${klpctl[@]}" install prefix="$files" || return 1
+	systemd-analyze --recursive-errors=no --man=no verify "$files"/lib/systemd/system/*
+}
+if systemd-analyze --recursive-errors=no --help >/dev/null 2>&1; then
+	check "units" units
+fi
 check "lints" quietly "${klpctl[@]}" lint
 check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" \
 	"$repo/tools/livepatch/tests/capture.sh" "$repo/tools/livepatch/contrib/supportconfig/klpctl"

@@ -60,6 +60,7 @@ deb)
 		[ "$1" = remove ] || exit 0
 		systemctl disable --now klpctl-metrics.timer >/dev/null 2>&1 || :
 		systemctl disable klpctl.service >/dev/null 2>&1 || :
+		systemctl stop klpctl-clean.service >/dev/null 2>&1 || :
 	end
 	chmod 755 "$stage/DEBIAN/postinst" "$stage/DEBIAN/prerm"
 	dpkg-deb --root-owner-group --build "$stage" "$output/klpctl_${version}_$deb.deb" >/dev/null

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::{klpctl_in, Answer, Scratch};
+use super::{klpctl_in, read_source, Answer, Scratch};
 use crate::command::Command;
 use crate::commands::load::load;
 use crate::commands::Context;
@@ -241,6 +241,56 @@ fn a_patch_that_is_refused() {
     assert!(result.is_err());
     let running = tree.path().join("var/lib/klpctl/running");
     assert_eq!(fs::read_to_string(running).unwrap(), "1\n");
+}
+
+/// The files of a unit, as `Section.Name` and value.
+fn unit(file: &str) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut settings = Vec::new();
+    for line in read_source(file).lines().filter(|l| !l.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some((name, value)) = line.split_once('=') {
+            settings.push((format!("{section}.{name}"), value.to_owned()));
+        }
+    }
+    settings
+}
+
+/// The service fails if a patch cannot be loaded, and systemd then never runs its ExecStop. The
+/// patches that were loaded must not be blamed for a crash then: another unit notes the shutdown.
+#[test]
+fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
+    let has = |file: &str, name: &str, value: &str| {
+        let settings = unit(file);
+        let mut values = settings.iter().filter(|(n, _)| n == name);
+        values.any(|(_, v)| v.split(' ').any(|word| word == value))
+    };
+    let service = "klpctl.service.in";
+    let clean = "klpctl-clean.service";
+    assert!(unit(service).iter().all(|(n, _)| n != "Service.ExecStop"));
+    assert!(has(service, "Unit.Wants", clean) && has(service, "Unit.After", clean));
+    assert!(has(clean, "Service.ExecStop", "/var/lib/klpctl/running"));
+    assert!(has(clean, "Service.RemainAfterExit", "yes"));
+    assert!(has(clean, "Unit.Conflicts", "shutdown.target"));
+    // Nothing starts in it that could fail.
+    assert!(unit(clean).iter().all(|(n, _)| n != "Service.ExecStart"));
+
+    let tree = machine(&[&["name=bad"], &["name=good"]]);
+    let root = Root::captured(tree.path());
+    let store = Store::new(&root);
+    fs::write(tree.path().join("var/lib/klpctl/7.3.4/bad.ko"), "text").unwrap();
+    assert_eq!(load_all(&tree).exit, Exit::Error);
+    store.begin().unwrap();
+    store.mark(&"good".into()).unwrap();
+    fs::remove_file(tree.path().join("var/lib/klpctl/running")).unwrap();
+    set_boot(&tree, "2");
+    let answer = load_all(&tree);
+    assert!(
+        answer.out.contains(&format!("{WOULD}/good.ko\n")),
+        "{}",
+        answer.out
+    );
 }
 
 /// kpatch and modprobe take the name of a module, too.
