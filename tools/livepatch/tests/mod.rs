@@ -19,6 +19,7 @@ mod golden;
 mod held;
 mod hostile;
 mod identity;
+mod kernels;
 mod reports;
 mod scale;
 mod schema;
