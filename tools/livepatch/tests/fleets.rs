@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 
-use super::{klpctl, klpctl_in, Scratch};
+use super::{klpctl, klpctl_in, read_source, Scratch};
+use crate::args::parse;
 use crate::exit::Exit;
 use crate::nagios;
 use crate::root::Root;
@@ -72,7 +73,8 @@ fn patches_that_are_applied() {
     fs::write(tree.path().join("run/klpctl/test_klp_livepatch"), record).unwrap();
     let text = metrics(&tree);
     for line in [
-        "klp_patch_info{patch=\"test_klp_livepatch\",version=\"\",srcversion=\"A\\\"\\\\\\\\\",build_id=\"\"} 1\n",
+        "klp_patch_info{patch=\"test_klp_livepatch\",version=\"\",\
+         srcversion=\"A\\\"\\\\\\\\\",build_id=\"\"} 1\n",
         "klp_patch_fix{patch=\"test_klp_livepatch\",fix=\"CVE-1\"} 1\n",
         // 29.6 s before the look.
         "klp_patch_applied_timestamp_seconds{patch=\"test_klp_livepatch\"} 1795427970\n",
@@ -190,4 +192,41 @@ fn for_nagios() {
     assert!(klpctl(&["status", "x", "y", "--nagios"])
         .out
         .starts_with("LIVEPATCH UNKNOWN - "));
+}
+
+/// Returns the words behind `klpctl` in the examples for other programs.
+fn examples() -> Vec<Vec<String>> {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split([' ', ',', '"', '[', ']']);
+        let words = words.filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let behind = |file: &str, start: &str| -> Vec<Vec<String>> {
+        let text = read_source(&format!("contrib/{file}"));
+        // The values of the playbook's variables are times or names of files.
+        let text = text
+            .replace("{{ patience }}", "5m")
+            .replace("{{ copied }}", "a.ko")
+            .replace("{{ patch }}", "a");
+        let lines = text.lines().filter_map(|line| line.split_once(start));
+        lines.map(|(_, rest)| words(rest)).collect()
+    };
+    [
+        behind("rollout.yml", "argv: [klpctl"),
+        behind("sos/klpctl.py", "\"klpctl "),
+        behind("supportconfig/klpctl", "section klpctl"),
+        behind("nagios/klpctl.cfg", "sbin/klpctl"),
+    ]
+    .concat()
+}
+
+#[test]
+fn examples_are_command_lines() {
+    let examples = examples();
+    assert!(examples.len() > 15, "{examples:?}");
+    for words in examples {
+        let failure = parse(words.iter().map(OsString::from)).err();
+        let failure = failure.map(|failure| failure.message);
+        assert_eq!(failure, None, "{words:?}");
+    }
 }
