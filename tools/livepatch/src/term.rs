@@ -2,6 +2,7 @@
 
 //! The look of answers: colours for terminals that want them, tables, times.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::{Duration, SystemTime};
@@ -35,21 +36,25 @@ impl Term {
     };
 
     pub fn detect() -> Self {
-        let variable = |name| std::env::var_os(name);
         let terminal = std::io::stdout().is_terminal();
+        let mut term = Self::of(terminal, |name| std::env::var_os(name));
+        term.resizes = true;
+        term.resize();
+        term
+    }
+
+    /// The properties of standard output. `variable` returns the value of one of the environment.
+    fn of(terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let dumb = variable("TERM").is_none_or(|v| v.is_empty() || v == "dumb");
         // https://no-color.org: the variable is set and not empty.
         let unwanted = variable("NO_COLOR").is_some_and(|v| !v.is_empty()) || dumb;
 
-        let mut term = Self {
+        Self {
             terminal,
             live: terminal && !dumb,
             colour: terminal && !unwanted,
-            resizes: true,
             ..Self::NONE
-        };
-        term.resize();
-        term
+        }
     }
 
     /// Looks at the size of the terminal again.
@@ -238,6 +243,26 @@ fn date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn terminals() {
+        let of = |terminal, pairs: &[(&str, &str)]| {
+            let term = Term::of(terminal, |name| {
+                let pair = pairs.iter().find(|(n, _)| *n == name);
+                pair.map(|(_, value)| value.into())
+            });
+            (term.terminal, term.live, term.colour)
+        };
+        assert_eq!(of(true, &[("TERM", "xterm")]), (true, true, true));
+        assert_eq!(of(false, &[("TERM", "xterm")]), (false, false, false));
+        for dumb in [&[("TERM", "dumb")][..], &[("TERM", "")], &[]] {
+            assert_eq!(of(true, dumb), (true, false, false));
+        }
+        let plain = [("TERM", "xterm"), ("NO_COLOR", "1")];
+        assert_eq!(of(true, &plain), (true, true, false));
+        let empty = [("TERM", "xterm"), ("NO_COLOR", "")];
+        assert_eq!(of(true, &empty), (true, true, true));
+    }
 
     #[test]
     fn lines_fit() {

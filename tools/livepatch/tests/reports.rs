@@ -123,6 +123,26 @@ fn what_cannot_be_written_leaves_nothing() {
     assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
 }
 
+/// `--root` takes the directory in the report, and says so of what is near it.
+#[test]
+fn the_directory_of_a_report() {
+    let (_tree, unpacked) = report("none", |_| {});
+    let above = unpacked.path().to_str().unwrap();
+    let file = format!("{above}/report.tar");
+    for (root, text) in [
+        (above, format!("did you mean {above}/klpctl-report?")),
+        (
+            &file,
+            format!("is a file; if it is a report, unpack it: tar xf {file}"),
+        ),
+        ("", "--root: '' is not a directory".to_owned()),
+    ] {
+        let answer = klpctl(&["status", "--root", root]);
+        assert_eq!(answer.exit, Exit::Usage);
+        assert!(answer.err.contains(&text), "{}", answer.err);
+    }
+}
+
 #[test]
 fn a_terminal_gets_no_tar() {
     let tree = Scratch::tree("none");
