@@ -57,7 +57,7 @@ impl<'a> CommandLines<'a> {
 }
 
 /// The words are ended by zeros. A process may have written anything there.
-fn words(content: &[u8]) -> Option<String> {
+pub fn words(content: &[u8]) -> Option<String> {
     let content = content.strip_suffix(b"\n").unwrap_or(content);
     let content = content.strip_suffix(b"\0").unwrap_or(content);
     if content.is_empty() {

@@ -11,6 +11,8 @@
 //! Documentation/livepatch/klpctl.rst describes the use of the tool.
 
 #![deny(unsafe_code)]
+// A fuzzer calls the parsers alone.
+#![cfg_attr(fuzzing, allow(dead_code))]
 
 mod action;
 mod advice;
@@ -29,6 +31,9 @@ mod evidence;
 mod exit;
 mod forced;
 mod functions;
+#[cfg(fuzzing)]
+#[path = "../tests/fuzz.rs"]
+pub mod fuzz;
 mod groups;
 mod gzip;
 mod held;

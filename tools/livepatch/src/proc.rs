@@ -164,7 +164,7 @@ fn folder(root: &Root, TaskId { pid, tid }: TaskId) -> String {
     }
 }
 
-fn patch_state(content: &[u8]) -> Option<PatchState> {
+pub fn patch_state(content: &[u8]) -> Option<PatchState> {
     match content.trim_ascii() {
         b"-1" => Some(PatchState::Idle),
         b"0" => Some(PatchState::Unpatched),
@@ -263,7 +263,7 @@ fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
 
 /// `pid (comm) state ppid pgrp session tty_nr tpgid flags ...`, where comm may contain any byte,
 /// also parentheses and newlines.
-fn parse_stat(content: &[u8]) -> Option<(Name, char, bool)> {
+pub fn parse_stat(content: &[u8]) -> Option<(Name, char, bool)> {
     const PF_KTHREAD: u64 = 0x0020_0000;
 
     let open = content.iter().position(|&b| b == b'(')?;
@@ -278,7 +278,7 @@ fn parse_stat(content: &[u8]) -> Option<(Name, char, bool)> {
 }
 
 /// Lines of `[<0>] function+0x1/0x2 [module]`.
-fn parse_stack(content: &[u8]) -> Vec<Frame> {
+pub fn parse_stack(content: &[u8]) -> Vec<Frame> {
     content
         .split(|&b| b == b'\n')
         .filter(|line| !line.is_empty())
@@ -305,7 +305,7 @@ fn parse_stack(content: &[u8]) -> Vec<Frame> {
 }
 
 /// A function, or 0 if the task does not sleep or klpctl may not look at it.
-fn parse_wchan(content: Vec<u8>) -> Option<Name> {
+pub fn parse_wchan(content: Vec<u8>) -> Option<Name> {
     match content.trim_ascii() {
         b"" | b"0" => None,
         function => Some(function.into()),

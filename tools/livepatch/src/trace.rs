@@ -167,7 +167,7 @@ fn remove_leftovers(instances: &Path) {
 /// `... klp_task_blocked: pid=TID target=WORD reason=WORD func=NAME err=N comm=...`, as in a trace.
 /// A report has the text from the event's name on. The name of a task is too short to contain the
 /// event's name.
-fn parse(line: &[u8]) -> Option<(u32, Verdict, &[u8])> {
+pub fn parse(line: &[u8]) -> Option<(u32, Verdict, &[u8])> {
     const NAME: &[u8] = b"klp_task_blocked: ";
 
     let begin = line.windows(NAME.len()).position(|window| window == NAME)?;

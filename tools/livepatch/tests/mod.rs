@@ -15,6 +15,7 @@ mod cost;
 mod deadlines;
 mod documents;
 mod fleets;
+mod fuzz;
 mod golden;
 mod held;
 mod hostile;
