@@ -15,20 +15,15 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/matrix.sh
+. "$repo/dev/lib/matrix.sh"
 
-kernels=$repo/dev/config/matrix
-all_kernels() {
-	(cd "$kernels" && printf '%s\n' *.config | sed 's/\.config$//')
-}
 if [ -n "${MATRIX:-}" ]; then
 	read -ra names <<<"$MATRIX"
 else
 	mapfile -t names < <(all_kernels)
 fi
-for name in "${names[@]}"; do
-	[ -f "$kernels/$name.config" ] || die "MATRIX names $name, which is not in dev/config/matrix" \
-		"use some of: $(all_kernels | xargs)"
-done
+check_kernels "${names[@]}"
 case ${1:-} in
 '') ;;
 --list)
@@ -42,11 +37,6 @@ table=$repo/series/matrix
 # Writing rows changes the sources.  So take the commit that is tested before that.
 tested=$(commit_id)
 
-# title NAME: print the title of a kernel.
-title() {
-	sed -n '1s/^# //p' "$kernels/$1.config"
-}
-
 # keep NAME RESULT: put a row into the table, instead of the kernel's earlier row.
 keep() {
 	{
@@ -57,21 +47,11 @@ keep() {
 	mv "$table.new" "$table"
 }
 
-# settings NAME: print the variables of a kernel, one a line.
-settings() {
-	sed -n '2s/^# \([A-Z].*=.*\)/\1/p' "$kernels/$1.config" | tr ' ' '\n'
-}
-
 # test_kernel NAME: print the suites' output, with "N passed, N failed" at the end.
 test_kernel() {
 	local name=$1 out
-	export O FRAGMENT=$work/$name.config LEAVE_OUT=${LEAVE_OUT:-test-oom.sh}
-	O=$(build_dir "matrix/$name")
-	cat "$kernels/$name.config" "$repo/dev/config/matrix-kunit.config" >"$FRAGMENT"
-	while IFS= read -r setting; do
-		[ -z "$setting" ] || export "${setting?}"
-	done < <(settings "$name")
-	[ -z "${LLVM:-}" ] || "$repo/dev/toolchain.sh" clang
+	export LEAVE_OUT=${LEAVE_OUT:-test-oom.sh}
+	select_kernel "$name"
 	out=$("$repo/dev/kernel.sh") || return 1
 	TESTS=${TESTS:-} "$repo/dev/selftest.sh" >"$work/$name.selftests" 2>&1 || true
 	cat "$work/$name.selftests"
