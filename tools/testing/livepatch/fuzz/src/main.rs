@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fuzzes live patching from outside: loads livepatches with mutated files and tables, writes to
+//! their files in sysfs, unloads them, and expects nothing but clean errors.
+//!
+//! ```text
+//! livepatch-fuzz --target TARGET.ko [--seed S] [--count N | --only N] [--beyond] LIVEPATCH.ko...
+//! ```
+//!
+//! It is run by root in a virtual machine that nothing else uses: dev/fuzz.sh of the repository
+//! does that. The livepatches are upstream's selftests, see [`base`]; TARGET is the module
+//! `test_klp_mod_target`. A seed and a number make the same case again. Each case is written to
+//! the kernel log before it is tried, so that the log of a kernel that dies names it.
+//!
+//! [`draft`] makes livepatches at random that are good, with sections of relocations that the core
+//! writes, and [`mutate`] spoils them. The documentation of [`mutate`] says which mutations there
+//! are, and which are left out for what reason. One case in twenty is left good, and must be
+//! accepted. All others may be refused with the errors that [`run`] lists, and with no other, and
+//! nothing may stay. The log must have no report of the kernel's own checks.
+
+mod base;
+mod case;
+mod draft;
+mod elf;
+#[allow(unsafe_code)]
+mod kernel;
+mod mutate;
+mod random;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use base::Base;
+use case::{Case, Module};
+use elf::Elf;
+use kernel::Log;
+use mutate::Scope;
+use run::{Counts, Run};
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    target: PathBuf,
+    livepatches: Vec<PathBuf>,
+    seed: u64,
+    count: u64,
+    only: Option<u64>,
+    scope: Scope,
+    /// Write the files of one case to this directory, and load nothing.
+    keep: Option<PathBuf>,
+}
+
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut arguments = arguments;
+    let mut target = None;
+    let mut options = Options {
+        target: PathBuf::new(),
+        livepatches: Vec::new(),
+        seed: 1,
+        count: 1000,
+        only: None,
+        scope: Scope::Clean,
+        keep: None,
+    };
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        let number = |text: String| {
+            let number = text.parse();
+            number.map_err(|_| format!("{argument} {text}: not a number"))
+        };
+        match argument.as_str() {
+            "--target" => target = Some(value()?.into()),
+            "--seed" => options.seed = number(value()?)?,
+            "--count" => options.count = number(value()?)?,
+            "--only" => options.only = Some(number(value()?)?),
+            "--keep" => options.keep = Some(value()?.into()),
+            "--beyond" => options.scope = Scope::Beyond,
+            unknown if unknown.starts_with('-') => {
+                return Err(format!("{unknown}: not understood"))
+            }
+            file => options.livepatches.push(file.into()),
+        }
+    }
+    options.target = target.ok_or("--target is missing")?;
+    match options.livepatches.is_empty() {
+        true => Err("no livepatches are given".to_owned()),
+        false => Ok(options),
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn read_bases(options: &Options) -> Result<Vec<Base>, String> {
+    let files = options.livepatches.iter();
+    let base = |path: &PathBuf| {
+        let base = Base::parse(&read(path)?);
+        base.map_err(|error| format!("{}: the module {error}", path.display()))
+    };
+    files.map(base).collect()
+}
+
+/// Writes the files of a case, for readelf and the like.
+fn keep(options: &Options, folder: &std::path::Path) -> Result<(), String> {
+    let number = options.only.ok_or("--keep needs --only")?;
+    let bases = read_bases(options)?;
+    let (case, _) = Case::new(&bases, options.seed, number, options.scope);
+    println!("{number}: {}", case.text);
+    for (i, module) in case.modules.iter().enumerate() {
+        let path = folder.join(format!("{number}-{i}.ko"));
+        std::fs::write(&path, &module.file)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn fuzz(options: &Options) -> Result<(), String> {
+    let file = read(&options.target)?;
+    let name = Elf::parse(&file).as_ref().and_then(base::module_name);
+    let target = Module {
+        name: name.ok_or("the target is no module")?,
+        file,
+    };
+    let mut run = Run {
+        bases: read_bases(options)?,
+        target,
+        seed: options.seed,
+        scope: options.scope,
+        log: Log::open().map_err(|error| format!("/dev/kmsg: {error}"))?,
+        counts: Counts::default(),
+    };
+    let numbers = match options.only {
+        Some(number) => number..number + 1,
+        None => 0..options.count,
+    };
+    println!("# SEED={}, cases {numbers:?}", options.seed);
+    let begin = Instant::now();
+    let mut minutes = 0;
+    for number in numbers.clone() {
+        let outcome = run.case(number);
+        let elapsed = begin.elapsed().as_secs() / 60;
+        if elapsed > minutes || number + 1 == numbers.end || outcome.is_err() {
+            minutes = elapsed;
+            let (loaded, refused) = run.counts.of("livepatch");
+            println!(
+                "# {elapsed} min: {} of {} cases, {loaded} livepatches loaded, {refused} refused",
+                number + 1 - numbers.start,
+                numbers.end - numbers.start
+            );
+        }
+        outcome?;
+    }
+    print!("{}", run.counts.table());
+    // A run in which the kernel accepts or refuses everything has tested nothing.
+    let (loaded, refused) = run.counts.of("livepatch");
+    match options.only.is_none() && options.count >= 100 && (loaded == 0 || refused == 0) {
+        true => Err("not all kinds of outcomes came up".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn main() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("livepatch-fuzz: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match &options.keep {
+        Some(folder) => keep(&options, folder),
+        None => fuzz(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The progress on standard output is in the same file.
+            println!("# {error}");
+            std::thread::sleep(Duration::from_millis(100));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines() {
+        let parse = |text: &str| parse(text.split(' ').map(str::to_owned));
+        let options = parse("--target t.ko --seed 7 --only 3 a.ko b.ko").unwrap();
+        assert_eq!((options.seed, options.only), (7, Some(3)));
+        assert_eq!(options.livepatches.len(), 2);
+        assert_eq!(options.scope, Scope::Clean);
+        for (wrong, why) in [
+            ("a.ko", "--target is missing"),
+            ("--target t.ko", "no livepatches"),
+            ("--target t.ko --seed x a.ko", "--seed x: not a number"),
+            ("--target t.ko --seed", "needs a value"),
+            ("--faster a.ko", "--faster: not understood"),
+        ] {
+            let error = parse(wrong).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mutations. Each changes one thing of a [`Draft`], and describes it.
+//!
+//! Root may load any code, so the loader and the core trust a module in much. The fuzzer leaves
+//! alone what is trusted, since the kernel would do nothing wrong by crashing. These are in:
+//!
+//! - the header of the file, and its length;
+//! - all members of the headers of sections with relocations that the core writes, and the mark of
+//!   such sections on any other section;
+//! - names, sections and values of the symbols that the core resolves;
+//! - these relocations: kinds, addends, symbols that exist, and places in the section that they are
+//!   for, also places that are written already;
+//! - `.modinfo`, and the name of the module;
+//! - the tables of a livepatch: null pointers, names, positions, numbers of entries, `replace`, and
+//!   states.
+//!
+//! These are out, because memory is overwritten or garbage runs, whichever core there is:
+//!
+//! - relocations of the module's own code and data, unless the loader refuses their kind;
+//! - relocations outside of their section, and symbols outside of the table: the loader checks
+//!   neither;
+//! - names of sections that make the loader take garbage for its own tables, such as `__ksymtab`;
+//! - alignments that are no powers of two, which make sections overlap;
+//! - pointers to code or tables that are none, texts without an end, tables without an end, and the
+//!   members of the structures that belong to the core;
+//! - functions that run while the fuzzer does.
+//!
+//! A few are [`Scope::Beyond`]: the kernel answers them with an error, but not with a clean one, or
+//! trusts the file in something that a check of a few instructions would find. They are left out
+//! unless they are asked for.
+
+mod sections;
+mod symbols;
+mod tables;
+
+use crate::draft::Draft;
+use crate::random::Random;
+
+/// Which mutations to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those after which the kernel owes a clean error.
+    Clean,
+    /// Others as well.
+    Beyond,
+}
+
+/// Makes a mutation and returns its description, or `None` if the draft has no place for it.
+type Mutation = fn(&mut Draft, &mut Random) -> Option<String>;
+
+const CLEAN: [(&str, Mutation); 32] = [
+    ("file header", sections::file_header),
+    ("file length", sections::length),
+    ("section name", sections::name),
+    ("section name's place", sections::name_place),
+    ("section flags", sections::flags),
+    ("section mark", sections::mark),
+    ("section type", sections::kind),
+    ("section info", sections::info),
+    ("section link", sections::link),
+    ("section size", sections::size),
+    ("section place", sections::place),
+    ("section address", sections::address),
+    ("section alignment", sections::alignment),
+    ("section entries", sections::entry_size),
+    ("section twice", sections::twice),
+    ("symbol table", sections::symbol_table),
+    ("modinfo", sections::modinfo),
+    ("module name", sections::module_name),
+    ("symbol name", symbols::name),
+    ("symbol name's place", symbols::name_place),
+    ("symbol section", symbols::section),
+    ("symbol value", symbols::value),
+    ("relocation kind", symbols::kind),
+    ("relocation place", symbols::place),
+    ("relocation symbol", symbols::symbol),
+    ("relocation addend", symbols::addend),
+    ("relocation order", symbols::order),
+    ("other relocation's kind", symbols::other_kind),
+    ("object", tables::object),
+    ("function", tables::function),
+    ("null", tables::null),
+    ("states", tables::states),
+];
+
+const BEYOND: [(&str, Mutation); 4] = [
+    ("section info of a module's", sections::info_of_target),
+    ("section without memory", sections::no_memory),
+    ("object without a name", tables::no_name),
+    ("twice the same name", tables::same_name),
+];
+
+/// Makes a few mutations, mostly one. Returns their descriptions.
+pub fn mutate(draft: &mut Draft, scope: Scope, random: &mut Random) -> Vec<String> {
+    let count = match random.below(20) {
+        0 => 0,
+        1..=3 => 2,
+        4 => 3,
+        _ => 1,
+    };
+    let mut done = Vec::new();
+    // The draft may have no place for some of them.
+    for _ in 0..100 {
+        if done.len() == count {
+            break;
+        }
+        let (title, mutation) = match scope {
+            Scope::Beyond if random.one_in(4) => random.pick(&BEYOND),
+            _ => random.pick(&CLEAN),
+        };
+        if let Some(text) = mutation(draft, random) {
+            done.push(format!("{title}: {text}"));
+        }
+    }
+    done
+}
+
+/// Names of all sorts, for objects, functions and symbols. None is the name of a function that may
+/// run, and none ends up as a path to another directory.
+fn odd_name(random: &mut Random) -> Vec<u8> {
+    const NAMES: [&[u8]; 22] = [
+        b"test_klp_no_such_name",
+        b"jiffies",
+        b"linux_banner",
+        b"init_task",
+        b"vmlinux2",
+        b"a/b",
+        b"/",
+        b"//",
+        b".x",
+        b"...",
+        b"a,b",
+        b",",
+        b",1",
+        b" ",
+        b"\n",
+        b"a\nb",
+        b"%s%n%p",
+        b"\x01\x7f",
+        b"\xff\xfe",
+        b"\xc3\xa9\xe4\xb8\xad",
+        b".klp.sym.vmlinux.x,0",
+        b"[x]",
+    ];
+    /// Around the longest names of objects and of symbols, and the size of a page.
+    const LENGTHS: [usize; 11] = [54, 55, 56, 57, 255, 256, 510, 511, 512, 4096, 70_000];
+
+    match random.one_in(3) {
+        true => vec![*random.pick(b"xX_.\xff"); *random.pick(&LENGTHS)],
+        false => random.pick(&NAMES).to_vec(),
+    }
+}
+
+/// Shows bytes in a line of the log.
+pub fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 60;
+
+    let text = bytes[..bytes.len().min(MOST)].escape_ascii();
+    match bytes.len() {
+        0..=MOST => format!("\"{text}\""),
+        length => format!("\"{text}\"... of {length} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::tests::module;
+    use crate::base::Base;
+    use crate::draft::ROOM;
+    use crate::elf::{Elf, RELOCATION};
+
+    fn draft(case: u64) -> (Draft, Random) {
+        let base = Base::parse(&module()).unwrap();
+        let mut random = Random::new(1, case);
+        (Draft::new(&base, &mut random), random)
+    }
+
+    fn each_mutation() -> impl Iterator<Item = &'static (&'static str, Mutation)> {
+        CLEAN.iter().chain(&BEYOND)
+    }
+
+    #[test]
+    fn each_mutation_finds_its_place_and_changes_the_file() {
+        for (title, mutation) in each_mutation() {
+            let mut made = 0;
+            let mut changed = 0;
+            for case in 0..100 {
+                let (mut mutated, mut random) = draft(case);
+                let before = mutated.clone().finish();
+                if let Some(text) = mutation(&mut mutated, &mut random) {
+                    made += 1;
+                    changed += u32::from(mutated.finish() != before);
+                    assert!(!text.contains('\n') && text.len() < 400, "{title}: {text}");
+                }
+            }
+            assert!(made >= 10, "{title}: {made}");
+            // A few numbers are those that were there.
+            assert!(changed * 2 >= made, "{title}: {changed} of {made}");
+        }
+    }
+
+    /// A mutation of a header may make the file something that is no ELF file, and all others must
+    /// not: the kernel would refuse it before it looks at the rest.
+    #[test]
+    fn the_file_stays_one() {
+        let breaks = ["file header", "file length", "symbol table"];
+        // The loader refuses the file for a size, a place or a type that makes no sense.
+        let raw = [
+            "section size",
+            "section place",
+            "section type",
+            "section address",
+        ];
+        for (title, mutation) in each_mutation() {
+            if breaks.contains(title) || raw.contains(title) {
+                continue;
+            }
+            for case in 0..100 {
+                let (mut mutated, mut random) = draft(case);
+                if let Some(text) = mutation(&mut mutated, &mut random) {
+                    let elf = Elf::parse(&mutated.finish());
+                    assert!(elf.is_some(), "{title}: {text}");
+                }
+            }
+        }
+    }
+
+    /// What the loader and the core trust stays true, whatever else a case changes.
+    #[test]
+    fn relocations_stay_in_bounds() {
+        for case in 0..1000 {
+            let (mut mutated, mut random) = draft(case);
+            mutate(&mut mutated, Scope::Clean, &mut random);
+            let (late, count) = (mutated.late.clone(), mutated.elf.symbol_count());
+            for late in late {
+                let length = mutated.elf.sections[late.section].data.len();
+                for i in 0..length / RELOCATION {
+                    let relocation = mutated.elf.relocation(late.section, i).unwrap();
+                    assert!(relocation.offset + 8 <= ROOM, "{case}: {relocation:?}");
+                    assert!((relocation.symbol as usize) < count, "{case}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_sorts_of_names() {
+        let mut random = Random::new(3, 0);
+        for _ in 0..1000 {
+            let name = odd_name(&mut random);
+            assert!(!name.contains(&0) && name != b"." && name != b"..");
+        }
+        assert_eq!(shown(b"a\n\xff"), "\"a\\n\\xff\"");
+        assert!(shown(&[b'x'; 5000]).ends_with("... of 5000 bytes"));
+    }
+}

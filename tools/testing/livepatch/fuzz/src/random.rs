@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random numbers that a seed repeats.
+
+/// Sebastiano Vigna's splitmix64, which is good enough for choices.
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers for one case of a run. Cases do not depend on each other.
+    pub fn new(seed: u64, case: u64) -> Self {
+        let mut random = Self(seed);
+        let start = random.next();
+        Self(start ^ case.wrapping_mul(0xd134_2543_de82_ef95))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, or 0 if that is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        match end {
+            0 => 0,
+            _ => (self.next() % end as u64) as usize,
+        }
+    }
+
+    /// A number of a range.
+    pub fn between(&mut self, first: usize, last: usize) -> usize {
+        first + self.below(last - first + 1)
+    }
+
+    /// True in one of `times` cases.
+    pub fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of a list that is not empty.
+    pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+
+    /// A number at an edge of what fits into 64 bits, or any.
+    pub fn number(&mut self) -> u64 {
+        const EDGES: [u64; 10] = [
+            0,
+            1,
+            2,
+            0x7fff_ffff,
+            0x8000_0000,
+            0xffff_ffff,
+            0x1_0000_0000,
+            i64::MAX as u64,
+            i64::MIN as u64,
+            u64::MAX,
+        ];
+        match self.one_in(3) {
+            true => self.next(),
+            false => *self.pick(&EDGES),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_repeats_the_numbers() {
+        let numbers = |seed, case| {
+            let mut random = Random::new(seed, case);
+            [random.next(), random.next(), random.number()]
+        };
+        assert_eq!(numbers(1, 2), numbers(1, 2));
+        assert_ne!(numbers(1, 2), numbers(1, 3));
+        assert_ne!(numbers(1, 2), numbers(2, 2));
+    }
+
+    #[test]
+    fn ranges() {
+        let mut random = Random::new(7, 0);
+        let mut seen = [false; 4];
+        for _ in 0..1000 {
+            seen[random.between(1, 3)] = true;
+            assert!(random.below(5) < 5);
+        }
+        assert_eq!(seen, [false, true, true, true]);
+        assert_eq!(random.below(0), 0);
+    }
+}

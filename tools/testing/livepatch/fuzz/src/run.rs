@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tries cases in the kernel that runs, and judges what it does.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::base::Base;
+use crate::case::{Case, Module, Target};
+use crate::kernel::{self, Log};
+use crate::mutate::Scope;
+use crate::random::Random;
+
+/// The limit for a livepatch to settle, and for a module to be free. It ends a wait that would
+/// last for ever.
+const LONGEST: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(2);
+
+const ENOENT: i32 = 2;
+const ENOEXEC: i32 = 8;
+const EEXIST: i32 = 17;
+const EINVAL: i32 = 22;
+
+/// The errors by which the loader and the core refuse a module that is not good.
+const CLEAN: [i32; 4] = [ENOENT, ENOEXEC, EEXIST, EINVAL];
+
+pub struct Run {
+    pub bases: Vec<Base>,
+    pub target: Module,
+    pub seed: u64,
+    pub scope: Scope,
+    pub log: Log,
+    pub counts: Counts,
+}
+
+/// What came of the cases, by the kind of an attempt and its error, 0 being none.
+#[derive(Debug, Default)]
+pub struct Counts(BTreeMap<(&'static str, i32), u64>);
+
+impl Counts {
+    fn add(&mut self, attempt: &'static str, result: &io::Result<()>) -> i32 {
+        let error = match result {
+            Ok(()) => 0,
+            Err(error) => error.raw_os_error().unwrap_or(-1),
+        };
+        *self.0.entry((attempt, error)).or_default() += 1;
+        error
+    }
+
+    /// The number of attempts of a kind that succeeded, and of those that did not.
+    pub fn of(&self, attempt: &str) -> (u64, u64) {
+        let all = self.0.iter().filter(|((kind, _), _)| *kind == attempt);
+        all.fold((0, 0), |(good, bad), ((_, error), count)| match error {
+            0 => (good + count, bad),
+            _ => (good, bad + count),
+        })
+    }
+
+    /// A line for each kind of attempt.
+    pub fn table(&self) -> String {
+        let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for ((kind, error), count) in &self.0 {
+            let error = match error {
+                0 => "ok".to_owned(),
+                error => io::Error::from_raw_os_error(*error).to_string(),
+            };
+            kinds
+                .entry(kind)
+                .or_default()
+                .push(format!("{error}: {count}"));
+        }
+        let lines = kinds.into_iter();
+        lines
+            .map(|(kind, counts)| format!("#   {kind}: {}\n", counts.join(", ")))
+            .collect()
+    }
+}
+
+impl Run {
+    /// Tries one case.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong. The kernel may have to be booted again then.
+    pub fn case(&mut self, number: u64) -> Result<(), String> {
+        let (case, mut random) = Case::new(&self.bases, self.seed, number, self.scope);
+        self.log
+            .write(&format!("{number}: {}", case.text))
+            .map_err(|error| format!("cannot write to the log: {error}"))?;
+        let outcome = self.attempt(&case, &mut random);
+        let complaints = self.log.complaints();
+        let complaints = complaints.map_err(|error| format!("cannot read the log: {error}"))?;
+        outcome
+            .and(match complaints.first() {
+                None => Ok(()),
+                Some(complaint) => Err(format!("the kernel complains: {complaint}")),
+            })
+            .map_err(|error| format!("case {number}, {}: {error}", case.text))
+    }
+
+    fn attempt(&mut self, case: &Case, random: &mut Random) -> Result<(), String> {
+        let mut tried = Tried::default();
+        let target = self.target.clone();
+        if case.target == Target::Before {
+            self.load("target", &target, case, &mut tried);
+        }
+        for module in &case.modules {
+            // While a livepatch is in transition, the core is busy.
+            for livepatch in kernel::livepatches() {
+                settle(&livepatch);
+            }
+            self.load("livepatch", module, case, &mut tried);
+        }
+        if case.target == Target::After {
+            self.load("target", &target, case, &mut tried);
+        }
+        self.write_files(random);
+        // The target may go while livepatches change it, and come again.
+        let here = tried.loaded.iter().position(|name| *name == target.name);
+        if let (Some(here), true) = (here, random.one_in(3)) {
+            unload(&tried.loaded.remove(here), Instant::now() + LONGEST)?;
+            if random.one_in(2) {
+                self.load("target again", &target, case, &mut tried);
+            }
+        }
+        clean_up(&tried.loaded)?;
+        tried.problem.map_or(Ok(()), Err)
+    }
+
+    fn load(&mut self, kind: &'static str, module: &Module, case: &Case, tried: &mut Tried) {
+        let result = kernel::load(&module.file);
+        let number = self.counts.add(kind, &result);
+        match result {
+            Ok(()) => tried.loaded.push(module.name.clone()),
+            Err(_) if CLEAN.contains(&number) && !case.is_good => {}
+            Err(error) => {
+                let problem = || format!("{kind}: {error}");
+                tried.problem.get_or_insert_with(problem);
+            }
+        }
+    }
+
+    /// Reads and writes the files of all livepatches.
+    fn write_files(&mut self, random: &mut Random) {
+        for livepatch in kernel::livepatches() {
+            for file in kernel::files(&livepatch) {
+                let _ = kernel::read(&file);
+                if random.one_in(2) {
+                    self.write_file(&livepatch, &file, random);
+                }
+            }
+        }
+    }
+
+    fn write_file(&mut self, livepatch: &Path, file: &Path, random: &mut Random) {
+        const VALUES: [&[u8]; 20] = [
+            b"0", b"1", b"0\n", b"1\n", b"y", b"n", b"on", b"off", b"2", b"-1", b"", b"\n", b" 1",
+            b"01", b"1 0", b"\0", b"1\0", b"\xff", b"%s", b"enabled",
+        ];
+        const LENGTHS: [usize; 4] = [4095, 4096, 4097, 70_000];
+
+        let value = match random.one_in(8) {
+            true => vec![*random.pick(b"0x\0\xff"); *random.pick(&LENGTHS)],
+            false => random.pick(&VALUES).to_vec(),
+        };
+        // Who forces a transition answers for what happens. Without one, it is refused.
+        let moves = kernel::flag(livepatch, "transition") != Some(false);
+        if file.ends_with("force") && moves && !settle(livepatch) {
+            return;
+        }
+        let result = kernel::write(file, &value);
+        self.counts.add("write", &result);
+    }
+}
+
+/// What came of one case.
+#[derive(Default)]
+struct Tried {
+    /// The names of the modules that are loaded.
+    loaded: Vec<Vec<u8>>,
+    problem: Option<String>,
+}
+
+/// Disables and unloads what is there.
+fn clean_up(loaded: &[Vec<u8>]) -> Result<(), String> {
+    let end = Instant::now() + LONGEST;
+    loop {
+        let livepatches = kernel::livepatches();
+        let Some(first) = livepatches.first() else {
+            break;
+        };
+        if Instant::now() > end {
+            return Err(format!("{} does not go", kernel::last(first)));
+        }
+        for livepatch in &livepatches {
+            let is = |name, value| kernel::flag(livepatch, name) == Some(value);
+            if is("enabled", true) && is("transition", false) {
+                let _ = kernel::write(&livepatch.join("enabled"), b"0");
+            }
+        }
+        thread::sleep(POLL);
+    }
+    loaded.iter().try_for_each(|name| unload(name, end))
+}
+
+fn unload(name: &[u8], end: Instant) -> Result<(), String> {
+    let shown = name.escape_ascii();
+    while let Err(error) = kernel::unload(name) {
+        if error.raw_os_error() == Some(ENOENT) {
+            return Err(format!("{shown} is gone"));
+        }
+        if Instant::now() > end {
+            return Err(format!("{shown} cannot be unloaded: {error}"));
+        }
+        thread::sleep(POLL);
+    }
+    match kernel::is_loaded(name) {
+        true => Err(format!("{shown} is still there")),
+        false => Ok(()),
+    }
+}
+
+/// Waits until a livepatch is in no transition.
+fn settle(livepatch: &Path) -> bool {
+    let end = Instant::now() + LONGEST;
+    while kernel::flag(livepatch, "transition") == Some(true) {
+        if Instant::now() > end {
+            return false;
+        }
+        thread::sleep(POLL);
+    }
+    kernel::flag(livepatch, "transition") == Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_errors() {
+        let mut counts = Counts::default();
+        let error = |number| Err(io::Error::from_raw_os_error(number));
+        assert_eq!(counts.add("livepatch", &Ok(())), 0);
+        assert_eq!(counts.add("livepatch", &error(EINVAL)), EINVAL);
+        counts.add("livepatch", &error(EINVAL));
+        counts.add("target", &error(ENOEXEC));
+        assert_eq!(counts.of("livepatch"), (1, 2));
+        assert_eq!(counts.of("target"), (0, 1));
+        let table = counts.table();
+        assert!(
+            table.contains("livepatch: ok: 1, Invalid argument"),
+            "{table}"
+        );
+        assert!(table.contains(": 2\n"), "{table}");
+    }
+}
