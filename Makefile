@@ -9,7 +9,7 @@
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export BASE KDIR O ARCH CORE DEBUG FIXES SERIES MATRIX CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT LEAKS TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
+export BASE KDIR O ARCH CORE DEBUG FIXES SERIES MATRIX CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT LEAKS TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS COUNT ONLY BEYOND PARSERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
 	@dev/help.sh
@@ -42,6 +42,9 @@ selftest:
 torture:
 	@dev/kernel.sh >/dev/null
 	@dev/torture.sh
+
+fuzz:
+	@dev/fuzz.sh
 
 machine:
 	@dev/kernel.sh >/dev/null
@@ -83,4 +86,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test package toolchain tree kernel vm kunit selftest torture machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench
+.PHONY: help demo test package toolchain tree kernel vm kunit selftest torture fuzz machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench

@@ -10,6 +10,7 @@
 #   dev/toolchain.sh upstream   for the kernel and upstream's tests of BPF and ftrace
 #   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19
 #   dev/toolchain.sh cargo      for the user-space tests alone
+#   dev/toolchain.sh fuzz       for the user-space tests, and cargo-fuzz
 #   dev/toolchain.sh series     for the attempt to send the series alone
 
 # shellcheck source=dev/lib/lib.sh
@@ -51,6 +52,10 @@ cargo:|CARGO|builds and runs the user-space tests (1.85 or later)
 libclang:|libclang-19-dev|bindgen reads the driver of the core in C with it
 '
 
+needs_of_fuzz=$needs_of_cargo'
+c++|g++|compiles libFuzzer
+'
+
 needs_of_series='
 send-email:|git-email|tries to send the series
 '
@@ -83,8 +88,9 @@ clang) kernel=1 needs+=$needs_of_clang ;;
 klp-build) kernel=1 needs+=$needs_of_klp_build ;;
 upstream) kernel=1 needs+=$needs_of_upstream ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
+fuzz) kernel='' needs=$needs_of_fuzz ;;
 series) kernel='' needs=$needs_of_series ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|series]" ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|fuzz|series]" ;;
 esac
 
 # have_libclang: libclang itself is there.  libclang-cpp.so, which many packages install,
@@ -195,8 +201,15 @@ if [ ${#packages[@]} -gt 0 ]; then
 	done <<<"$needs"
 fi
 
+if [ "${1:-}" = fuzz ] && ! find_cargo_fuzz >/dev/null; then
+	say "missing: cargo-fuzz (builds klpctl's parsers with libFuzzer; built with cargo)"
+	run_logged "building cargo-fuzz (2 min)" "$cache/log/cargo-fuzz.log" \
+		"$(find_cargo)" install --locked --root "$tools" cargo-fuzz --version 0.13.2
+	find_cargo_fuzz >/dev/null || die "cargo-fuzz was built, but is not usable: $tools/bin/cargo-fuzz"
+fi
+
 if [ -z "$kernel" ]; then
-	[ "$1" != cargo ] || say "tool chain: $("$(find_cargo)" --version)"
+	[ "$1" = series ] || say "tool chain: $("$(find_cargo)" --version)"
 	exit 0
 fi
 

@@ -147,6 +147,18 @@ find_bindgen() {
 	return 1
 }
 
+# find_cargo_fuzz: print the cargo-fuzz in PATH, else that in the cache.
+find_cargo_fuzz() {
+	local candidate
+	for candidate in "$(command -v cargo-fuzz || true)" "$tools/bin/cargo-fuzz"; do
+		if [ -x "$candidate" ] && "$candidate" fuzz --version >/dev/null 2>&1; then
+			printf '%s\n' "$candidate"
+			return 0
+		fi
+	done
+	return 1
+}
+
 # set_kmake: set the array kmake to the kernel's make with this tool chain.
 set_kmake() {
 	local rustc bindgen bin

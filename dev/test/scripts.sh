@@ -185,6 +185,10 @@ expect "x86_64: no other rustc is needed" 1 "any rustc compiles" "$repo/dev/lib/
 expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=vax "$repo/dev/kunit.sh"
 expect "user-space tests, not asked for clearly" 1 "DEEP=2: not understood" env DEEP=2 "$repo/dev/userland.sh"
 expect "torture: for how long is not clear" 1 "MINUTES=soon: not understood" env MINUTES=soon "$repo/dev/torture.sh"
+expect "fuzz: how many cases is not clear" 1 "COUNT=many: not understood" env COUNT=many "$repo/dev/fuzz.sh"
+expect "fuzz: a kernel that is not there" 1 "MATRIX names vax, which is not in dev/config/matrix" \
+	env MATRIX=vax "$repo/dev/fuzz.sh"
+expect "fuzz: a parser that is not there" 1 "PARSERS names poems" env PARSERS=poems "$repo/dev/fuzz.sh"
 expect "tools for nothing known" 1 "garden: no such set of tools" "$repo/dev/toolchain.sh" garden
 
 # small_base DIRECTORY: make a base so small that composing takes no time.

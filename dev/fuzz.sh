@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fuzz live patching from outside: load livepatches with mutated ELF files and tables in the
+# virtual machine, and write to their files in sysfs; then fuzz klpctl's parsers in user
+# space.  Progress comes once a minute.  The last line is "N passed, N failed".
+#
+#   dev/fuzz.sh    COUNT=10000 SEED= ONLY= BEYOND=0 MATRIX=clang-kasan
+#                  MINUTES=2 PARSERS='module text task arguments tree'
+#
+# COUNT is the number of cases in the machine; with COUNT=0 there is no machine.  SEED
+# repeats the cases of a run, and ONLY tries one of them.  BEYOND=1 adds the mutations that
+# the kernel is known to answer with a report: see tools/testing/livepatch/fuzz.
+#
+# MATRIX is one of the kernels in dev/config/matrix, or "debug", the one of make selftest.
+#
+# Each parser is fuzzed for MINUTES; with MINUTES=0, none is.
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/matrix.sh
+. "$repo/dev/lib/matrix.sh"
+native_only
+
+: "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
+: "${MINUTES:=2}" "${PARSERS:=module text task arguments tree}"
+for setting in COUNT SEED MINUTES; do
+	[[ ${!setting} =~ ^[0-9]{1,7}$ ]] || die "$setting=${!setting}: not understood" \
+		"use a number of up to 7 digits"
+done
+[[ $ONLY =~ ^[0-9]{0,7}$ ]] || die "ONLY=$ONLY: not understood" "use the number of a case"
+case $BEYOND in
+0 | 1) ;;
+*) die "BEYOND=$BEYOND: not understood" "use BEYOND=1 or BEYOND=0" ;;
+esac
+[ "$MATRIX" = debug ] || check_kernels "$MATRIX"
+for parser in $PARSERS; do
+	[ -f "$repo/tools/livepatch/fuzz/fuzz_targets/$parser.rs" ] ||
+		die "PARSERS names $parser, which is not in tools/livepatch/fuzz" \
+			"use some of: module text task arguments tree"
+done
+
+"$repo/dev/toolchain.sh" fuzz
+cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh fuzz"
+
+# fuzz_kernel: print the output of the run in the machine, and the totals of its tests.
+fuzz_kernel() {
+	local out results arguments=(--seed "$SEED" --count "$COUNT")
+	[ -z "$ONLY" ] || arguments+=(--only "$ONLY")
+	[ "$BEYOND" = 0 ] || arguments+=(--beyond)
+	[ "$MATRIX" = debug ] || select_kernel "$MATRIX" || return 1
+	out=$("$repo/dev/kernel.sh") || return 1
+	run_logged "building the fuzzer" "$cache/log/fuzz-build" \
+		env CARGO_TARGET_DIR="$cache/userland" "$cargo" build --release -p livepatch-fuzz \
+		--manifest-path "$repo/tools/testing/livepatch/Cargo.toml"
+	cp "$cache/userland/release/livepatch-fuzz" "$out/selftests/" || return 1
+	results=$out/selftests/fuzz
+	rm -rf "$results"
+	mkdir -p "$results"
+
+	say "COUNT=$COUNT SEED=$SEED on the kernel $MATRIX, with the core ${CORE/rust/in Rust}"
+	APPEND="log_buf_len=16M kasan.fault=panic ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((COUNT * 5 + 7200))} \
+		DMESG=$results/dmesg "$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
+		tee "$results/output" || {
+		echo "# virtual machine.sh: exit status 1" >>"$results/output"
+		say "the last case: $(grep -a 'klp-fuzz: ' "$results/dmesg" | tail -n 1 | tr -d '\r')"
+		say "to try it alone: make fuzz SEED=$SEED ONLY=n MATRIX=$MATRIX"
+	}
+	"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"
+}
+
+# build_parsers DIRECTORY: build the fuzzers of the parsers, without a sanitizer: klpctl has
+# no unsafe code there.
+build_parsers() {
+	CARGO=$cargo RUSTC_BOOTSTRAP=1 "$(find_cargo_fuzz)" fuzz build --sanitizer none \
+		--fuzz-dir "$repo/tools/livepatch/fuzz" --target-dir "$1/build"
+}
+
+# make_corpus DIRECTORY: write the bytes of klpctl's own tests, from which the fuzzers begin.
+make_corpus() {
+	make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$1/" RUSTC="$(find_rustc)" \
+		"$1/klpctl-test"
+	KLPCTL_DIR=$repo/tools/livepatch KLPCTL_CORPUS=$1/seeds "$1/klpctl-test" tests::fuzz
+}
+
+# fuzz_parsers: count one test for each parser.
+fuzz_parsers() {
+	local out=$cache/fuzz parser found program
+	mkdir -p "$out"
+	run_logged "building the parsers with libFuzzer" "$cache/log/fuzz-parsers" build_parsers "$out"
+	run_logged "making bytes to begin with" "$cache/log/fuzz-corpus" make_corpus "$out"
+	for parser in $PARSERS; do
+		# What earlier runs have found to be new is kept.
+		found=$out/found/$parser
+		program=("$(find "$out/build" -path "*/release/$parser" -type f)")
+		rm -rf "$out/tmp"
+		mkdir -p "$found" "$out/tmp"
+		if (run_logged "fuzzing the parser: $parser" "$cache/log/fuzz-$parser" \
+			env TMPDIR="$out/tmp" "${program[@]}" -max_total_time=$((MINUTES * 60)) \
+			-max_len=16384 -timeout=60 -artifact_prefix="$out/$parser-" "$found" "$out/seeds/$parser"); then
+			count 1 0
+		else
+			count 0 1
+			echo "not ok: the parser $parser; to try it alone: ${program[*]} FILE"
+		fi
+	done
+}
+
+if [ "$COUNT" != 0 ]; then
+	mkdir -p "$cache/log"
+	fuzz_kernel 2>&1 | tee "$cache/log/fuzz" |
+		sed -u 's/^[0-9]* passed, [0-9]* failed$/in the machine: &/' || true
+	count_suite "$cache/log/fuzz" || count 0 1
+fi
+[ "$MINUTES" = 0 ] || fuzz_parsers
+totals

@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Load mutated livepatches inside the virtual machine, and scan for leaks after them.  The
+# output is in the notation that dev/lib/judge.sh reads.
+#
+#   dev/guest/fuzz.sh ARGUMENT...    of tools/testing/livepatch/fuzz
+
+repo=$PWD
+cd "$KBUILD/selftests/livepatch/test_modules" || exit 1
+echo "# fuzz.sh"
+# Each case is in the log before it is tried, whatever was written in the last second.
+echo on >/proc/sys/kernel/printk_devkmsg
+# A machine that goes on after a warning may fail later, in another case.
+echo 1 >/proc/sys/kernel/panic_on_warn
+# Modules are refused after a wait for RCU.
+echo 1 >/sys/kernel/rcu_expedited
+status=0
+"$KBUILD/selftests/livepatch-fuzz" --target test_klp_mod_target.ko "$@" \
+	test_klp_livepatch.ko test_klp_atomic_replace.ko test_klp_mod_patch.ko 2>&1 || status=$?
+if [ $status = 0 ]; then
+	echo "TEST: mutated livepatches ... ok"
+else
+	echo "TEST: mutated livepatches ... not ok"
+fi
+echo "# fuzz.sh: exit status $status"
+"$repo/dev/guest/leaks.sh"
