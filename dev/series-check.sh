@@ -138,7 +138,7 @@ builds() {
 	mapfile -t commits < <(git -C "$source" rev-list --reverse base..applied)
 	for commit in "${commits[@]}"; do
 		if [ "${BISECT:-0}" = 0 ] && [ "$commit" != "${commits[-1]}" ] &&
-			! git -C "$source" diff --name-only "$commit^" "$commit" | grep -q '\(^\|/\)Kconfig[^/]*$'; then
+			! git -C "$source" diff --name-only "$commit^" "$commit" | grep '\(^\|/\)Kconfig[^/]*$' >/dev/null; then
 			continue
 		fi
 		git -C "$source" checkout -q -f --detach "$commit"

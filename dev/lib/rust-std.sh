@@ -83,7 +83,7 @@ for flavour in -web ''; do
 		if [ "$candidate" = "$ours" ]; then
 			fetch "$new" "$std=$candidate" "${apt_options[@]}" || continue
 			printf '#!/bin/sh\nexec %q --sysroot=%q "$@"\n' "$rustc" "$new/usr" >"$new/rustc"
-		elif at_least 1.85 "$candidate" && versions "rustc$flavour" | grep -qxF "$candidate"; then
+		elif at_least 1.85 "$candidate" && versions "rustc$flavour" | grep -xF "$candidate" >/dev/null; then
 			release=$(cut -d. -f1-2 <<<"$candidate")
 			fetch "$new" "$std=$candidate" "${apt_options[@]}" || continue
 			fetch "$new" "rustc$flavour=$candidate" || continue
