@@ -6,8 +6,8 @@
 //! `order`. Two more files protect the machine from a patch that crashes it:
 //!
 //! - `running` has the ID of a boot and the patches that were loaded in it. The systemd unit
-//!   `klpctl-clean` removes the file when the machine is shut down. If the file is of another boot,
-//!   that one has crashed.
+//!   `klpctl-clean` removes the file when the machine is shut down, if the ID of that boot is a
+//!   line of it. If the file is of another boot, that one has crashed.
 //! - `crashed` has the patches that were loaded then. They are not loaded at boot until an
 //!   administrator installs them again or allows them.
 //!

@@ -3,6 +3,7 @@
 //! The installed patches, and which of them a boot loads in which order.
 
 use std::fs;
+use std::process;
 
 use super::{klpctl_in, read_source, Answer, Scratch};
 use crate::command::Command;
@@ -247,7 +248,8 @@ fn a_patch_that_is_refused() {
 fn unit(file: &str) -> Vec<(String, String)> {
     let mut section = String::new();
     let mut settings = Vec::new();
-    for line in read_source(file).lines().filter(|l| !l.starts_with('#')) {
+    let text = read_source(file).replace("\\\n", " ");
+    for line in text.lines().filter(|l| !l.starts_with('#')) {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']').to_owned();
         } else if let Some((name, value)) = line.split_once('=') {
@@ -260,7 +262,7 @@ fn unit(file: &str) -> Vec<(String, String)> {
 /// The service fails if a patch cannot be loaded, and systemd then never runs its ExecStop. The
 /// patches that were loaded must not be blamed for a crash then: another unit notes the shutdown.
 #[test]
-fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
+fn a_unit_of_its_own_notes_the_shutdown() {
     let has = |file: &str, name: &str, value: &str| {
         let settings = unit(file);
         let mut values = settings.iter().filter(|(n, _)| n == name);
@@ -270,12 +272,39 @@ fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
     let clean = "klpctl-clean.service";
     assert!(unit(service).iter().all(|(n, _)| n != "Service.ExecStop"));
     assert!(has(service, "Unit.Wants", clean) && has(service, "Unit.After", clean));
-    assert!(has(clean, "Service.ExecStop", "/var/lib/klpctl/running"));
     assert!(has(clean, "Service.RemainAfterExit", "yes"));
     assert!(has(clean, "Unit.Conflicts", "shutdown.target"));
+    // Without the order, the shutdown may be over before the file is removed.
+    assert!(has(clean, "Unit.Before", "shutdown.target"));
     // Nothing starts in it that could fail.
     assert!(unit(clean).iter().all(|(n, _)| n != "Service.ExecStart"));
+}
 
+/// Runs on a tree what systemd runs when the machine is shut down.
+fn shut_down(tree: &Scratch) {
+    let settings = unit("klpctl-clean.service");
+    let commands = settings.iter().filter(|(n, _)| n == "Service.ExecStop");
+    let commands: Vec<_> = commands.map(|(_, command)| command).collect();
+    assert_eq!(commands.len(), 1, "{commands:?}");
+    let script = commands[0].strip_prefix("/bin/sh -c '").unwrap();
+    let script = script.strip_suffix('\'').unwrap();
+    // These have a meaning for systemd.
+    assert!(!script.contains(['%', '$', '\'', '"', '\\']), "{script}");
+    let root = tree.path().to_str().unwrap();
+    let script = script.replace(" /", &format!(" {root}/"));
+    let shell = process::Command::new("/bin/sh")
+        .args(["-c", &script])
+        .output();
+    let output = shell.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        output.stdout.is_empty() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
     let tree = machine(&[&["name=bad"], &["name=good"]]);
     let root = Root::captured(tree.path());
     let store = Store::new(&root);
@@ -283,7 +312,8 @@ fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
     assert_eq!(load_all(&tree).exit, Exit::Error);
     store.begin().unwrap();
     store.mark(&"good".into()).unwrap();
-    fs::remove_file(tree.path().join("var/lib/klpctl/running")).unwrap();
+    shut_down(&tree);
+    assert!(!tree.path().join("var/lib/klpctl/running").exists());
     set_boot(&tree, "2");
     let answer = load_all(&tree);
     assert!(
@@ -291,6 +321,34 @@ fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
         "{}",
         answer.out
     );
+}
+
+/// In a boot without klpctl.service, the file is that of the boot that has crashed. With
+/// klpctl.enable=0, a rescue boot is one.
+#[test]
+fn a_boot_that_loads_nothing_does_not_hide_a_crash() {
+    const CRASHED: &str = "0f5d1c0e-6d1c-4c5e-9d0a-1a2b3c4d5e6f";
+
+    let tree = machine(&[&["name=a"]]);
+    let root = Root::captured(tree.path());
+    let store = Store::new(&root);
+    set_boot(&tree, CRASHED);
+    store.begin().unwrap();
+    store.mark(&"a".into()).unwrap();
+    // An ID that is a part of the other must not be enough.
+    for rescue in ["1f5d1c0e-6d1c-4c5e-9d0a-1a2b3c4d5e6f", &CRASHED[1..]] {
+        set_boot(&tree, rescue);
+        shut_down(&tree);
+        assert_eq!(store.crashed(), ["a".into()].into());
+    }
+    set_boot(&tree, "3");
+    let answer = load_all(&tree);
+    let text = "not loaded: a was loaded when the machine crashed";
+    assert!(answer.out.starts_with(text), "{}", answer.out);
+
+    // No patch was ever loaded.
+    fs::remove_file(tree.path().join("var/lib/klpctl/running")).unwrap();
+    shut_down(&tree);
 }
 
 /// kpatch and modprobe take the name of a module, too.
