@@ -30,6 +30,13 @@ an_old_compiler() {
 		cat "$checks/output"
 }
 
+# Root installs what somebody else has built.
+install_without_a_compiler() {
+	rm -rf "$out/installed"
+	quietly "${klpctl[@]}" install prefix="$out/installed" RUSTC=/nonexistent || return 1
+	[ -x "$out/installed/sbin/klpctl" ] || echo "klpctl is not installed"
+}
+
 flags_of_the_builder() {
 	rm -rf "$out/flags"
 	mkdir -p "$out/flags"
@@ -41,6 +48,7 @@ flags_of_the_builder() {
 
 check "build" quietly "${klpctl[@]}"
 check "build with an old compiler" an_old_compiler
+check "install without a compiler" install_without_a_compiler
 check "build with other flags" flags_of_the_builder
 # The units, as they are installed: systemd looks for the programs in them.
 units() {
