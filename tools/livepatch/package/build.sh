@@ -54,6 +54,9 @@ deb)
 	cat >"$stage/DEBIAN/postinst" <<-'end'
 		#!/bin/sh
 		systemctl daemon-reload >/dev/null 2>&1 || :
+		# The version before may have loaded the patches of this boot without this unit.
+		[ ! -e /var/lib/klpctl/running ] ||
+			systemctl start klpctl-clean.service >/dev/null 2>&1 || :
 	end
 	cat >"$stage/DEBIAN/prerm" <<-'end'
 		#!/bin/sh

@@ -3,6 +3,7 @@
 //! The installed patches, and which of them a boot loads in which order.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process;
 
 use super::{klpctl_in, read_source, Answer, Scratch};
@@ -349,6 +350,50 @@ fn a_boot_that_loads_nothing_does_not_hide_a_crash() {
     // No patch was ever loaded.
     fs::remove_file(tree.path().join("var/lib/klpctl/running")).unwrap();
     shut_down(&tree);
+}
+
+/// Returns the script that a package runs after it is installed, from the file that has it.
+fn script_after_installation(file: &str, start: &str, end: &str) -> String {
+    let text = read_source(file);
+    let (_, rest) = text.split_once(start).unwrap();
+    rest.split_once(end).unwrap().0.to_owned()
+}
+
+/// An upgrade in a boot that has loaded patches: without the unit, the next reboot would be taken
+/// for a crash.
+#[test]
+fn a_package_has_the_shutdown_noted() {
+    let tools = Scratch::new();
+    let systemctl = tools.path().join("systemctl");
+    fs::write(&systemctl, "#!/bin/sh\necho $* >>${0%/*}/called\nexit 1\n").unwrap();
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
+    let called = tools.path().join("called");
+    let reload = "daemon-reload\n";
+    for (file, start, end) in [
+        ("package/build.sh", "/postinst\" <<-'end'\n", "\n\tend\n"),
+        ("package/klpctl.spec", "\n%post\n", "\n\n"),
+    ] {
+        let script = script_after_installation(file, start, end);
+        let tree = machine(&[]);
+        let script = script.replace(" /var", &format!(" {}/var", tree.path().display()));
+        let run = || {
+            let mut shell = process::Command::new("/bin/sh");
+            let output = shell.args(["-c", &script]).env("PATH", tools.path());
+            let output = output.output().unwrap();
+            // The package is installed, whatever systemd says, or if there is none.
+            assert!(output.status.success(), "{file}: {output:?}");
+            let text = fs::read_to_string(&called).unwrap();
+            fs::remove_file(&called).unwrap();
+            text
+        };
+        assert_eq!(run(), reload, "{file}");
+        Store::new(&Root::captured(tree.path())).begin().unwrap();
+        assert_eq!(
+            run(),
+            format!("{reload}start klpctl-clean.service\n"),
+            "{file}"
+        );
+    }
 }
 
 /// kpatch and modprobe take the name of a module, too.
