@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use super::{klpctl_in, Scratch};
 use crate::command::Command;
-use crate::commands::load;
-use crate::commands::wait::{deadline, until_free, until_settled, AtEnd, Cause, Ended};
+use crate::commands::wait::{deadline, until_free, until_settled, AtEnd, Cause, Ended, Goal};
 use crate::commands::Context;
+use crate::commands::{force, load};
 use crate::exit::{Exit, Failure};
+use crate::forced;
 use crate::name::Name;
 use crate::options::Options;
 use crate::root::Root;
@@ -285,6 +286,64 @@ fn a_signal_ends_the_wait_for_a_module() {
         failure.message,
         "SIGTERM: module test_klp_sleep_patch is still held"
     );
+}
+
+/// Output whose reader goes after the first line.
+struct ClosedLater(bool);
+
+impl Write for ClosedLater {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0 {
+            true => Err(io::ErrorKind::BrokenPipe.into()),
+            false => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0 = true;
+        Ok(())
+    }
+}
+
+/// The kernel goes on when klpctl waits no longer, so the record must not wait either.
+#[test]
+fn force_is_recorded_although_the_wait_ends_early() {
+    let hour = Duration::from_secs(3600);
+    let patch = Name::from(PATCH);
+    let force = |goal: Goal, out: &mut dyn Write, timeout: Duration, signals: &[Signal]| {
+        let tree = Scratch::tree("kernel-thread");
+        fs::write(file(&tree, "force"), "").unwrap();
+        let options = Options {
+            command: Command::Force,
+            ..Options::default()
+        };
+        let mut context = context(&tree, &options, out, signals);
+        let result = force::force(&mut context, &patch, goal, timeout);
+        assert_eq!(fs::read_to_string(file(&tree, "force")).unwrap(), "1");
+        let exit = result.unwrap_or_else(|failure| failure.exit);
+        (exit, forced::is_kept(&context.root, &patch))
+    };
+    let mut out = Vec::new();
+    let terminate = [Signal::Terminate];
+    for (ended, exit) in [
+        (
+            force(Goal::Applied, &mut out, hour, &terminate),
+            Exit::Terminated,
+        ),
+        (
+            force(Goal::Applied, &mut out, Duration::ZERO, &[]),
+            Exit::Transition,
+        ),
+        (
+            force(Goal::Applied, &mut ClosedLater(false), hour, &[]),
+            Exit::Unread,
+        ),
+    ] {
+        assert_eq!(ended, (exit, true));
+    }
+    // A patch that is gone is not a forced one.
+    let ended = force(Goal::Disabled, &mut out, Duration::ZERO, &[]);
+    assert_eq!(ended, (Exit::Transition, false));
 }
 
 #[test]

@@ -2,10 +2,21 @@
 
 //! Held modules, and the tasks in their code: the cases that no tree of the golden tests has.
 
+use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use super::{klpctl_in, Scratch};
+use crate::commands::unload::unload;
+use crate::commands::Context;
 use crate::exit::Exit;
+use crate::forced;
+use crate::identity;
+use crate::name::Name;
+use crate::options::Options;
+use crate::root::Root;
+use crate::term::Term;
 
 /// What `why PATCH` says, with more files in the tree.
 fn why(tree: &str, patch: &str, more: &str) -> (String, Exit) {
@@ -82,4 +93,49 @@ fn references_that_are_not_counted() {
     assert!(!answer.out.contains("held"), "{}", answer.out);
     let answer = klpctl_in(&tree, &["status", "--json"]);
     assert!(answer.out.contains("\"module\": null"), "{}", answer.out);
+}
+
+/// The next patch of that name may get the same inode.
+#[test]
+fn unload_forgets_what_was_loaded_and_forced() {
+    const TOOLS: &str = "KLPCTL_TEST_TOOLS";
+    const TEST: &str = "tests::held::unload_forgets_what_was_loaded_and_forced";
+
+    // An rmmod that removes nothing is found in PATH, which all tests of a process share.
+    if env::var_os(TOOLS).is_none() {
+        let tools = Scratch::new();
+        let rmmod = tools.path().join("rmmod");
+        fs::write(&rmmod, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&rmmod, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut again = Command::new(env::current_exe().unwrap());
+        let again = again.args(["--exact", TEST]);
+        let output = again.env(TOOLS, "1").env("PATH", tools.path()).output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
+        return;
+    }
+
+    let patch = Name::from("test_klp_callbacks_demo");
+    let tree = Scratch::tree("free");
+    let records = [forced::record_of(&patch), identity::record_of(&patch)];
+    fs::create_dir_all(tree.path().join("run/klpctl")).unwrap();
+    let options = Options::default();
+    let mut context = Context {
+        options: &options,
+        root: Root::captured(tree.path()),
+        term: Term::NONE,
+        out: &mut Vec::new(),
+        signals: None,
+    };
+    for record in &records {
+        fs::write(context.root.path(record), "1\n").unwrap();
+    }
+    // The tree still has the module.
+    let failure = unload(&mut context, &patch, std::time::Duration::ZERO).unwrap_err();
+    assert!(failure.message.contains("not unloaded"), "{failure}");
+    for record in records {
+        assert!(!context.root.exists(&record), "{record:?}");
+    }
 }

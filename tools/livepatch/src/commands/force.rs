@@ -49,16 +49,21 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     if !context.options.dry_run && !context.options.yes {
         confirm(context, &patch)?;
     }
-    context.act(&Action::write(&patch, "force", "1"))?;
+    force(context, &patch, goal, TIMEOUT)
+}
+
+/// Forces a transition, and waits for its end.
+pub fn force(context: &mut Context<'_>, patch: &Name, goal: Goal, timeout: Duration) -> Outcome {
+    context.act(&Action::write(patch, "force", "1"))?;
     if context.options.dry_run {
         return Ok(Exit::Done);
     }
-    let exit = wait::until_reached(context, &patch, goal, wait::deadline(TIMEOUT))?;
-    if let (Exit::Done, Goal::Applied) = (exit, goal) {
+    // A signal, a closed output or the timeout may end the wait, and the kernel goes on.
+    if let Goal::Applied = goal {
         // Without the record status has the kernel log alone.
-        let _ = forced::keep(&context.root, &patch);
+        let _ = forced::keep(&context.root, patch);
     }
-    Ok(exit)
+    wait::until_reached(context, patch, goal, wait::deadline(timeout))
 }
 
 fn risk(system: &System, moving: &PatchStatus) -> String {

@@ -355,9 +355,13 @@ says "switches 1 task at once"
 	fail "the transition was not forced"
 klpctl 6 status
 says "livepatch: forced"
+[[ -e /run/klpctl/$MOD_DEMO:forced ]] ||
+	fail "klpctl keeps no record that it has forced $MOD_DEMO"
 echo N > $BLOCK_PARAM
 wait_until '! grep -q busymod_work_func /proc/$WORKER/stack'
 klpctl 0 unload $MOD_DEMO
+[[ ! -e /run/klpctl/$MOD_DEMO:forced ]] ||
+	fail "the record that $MOD_DEMO was forced is left"
 stop_busy
 pass_clean
 
