@@ -221,7 +221,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         short: None,
         value: Value::Flag(|options| &mut options.replace),
         commands: &[Command::Load],
-        about: "unload another build of the patch first",
+        about: "unload a loaded build first, unless it is this one",
     },
     OptionSpec {
         long: "all",

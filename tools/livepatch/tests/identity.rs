@@ -110,3 +110,36 @@ fn another_build_replaces() {
         )
     );
 }
+
+/// Whoever wants a build in place of the loaded one gets it, or the command fails.
+#[test]
+fn a_build_that_is_not_known_replaces() {
+    let tree = Scratch::tree("stacked");
+    let (answer, file) = load(&tree, &[], 0x17, &["--replace"]);
+    assert_eq!(answer.exit, Exit::Done, "{}", answer.err);
+    assert_eq!(
+        answer.out,
+        format!(
+            "test_klp_livepatch, an unknown build, is unloaded first for build ID 171717171717; \
+             until that is applied, tasks run the original functions\n\
+             would run: echo 0 > /sys/kernel/livepatch/test_klp_livepatch/enabled\n\
+             would run: rmmod test_klp_livepatch\n\
+             would run: insmod {file}\n"
+        )
+    );
+    let (answer, _) = load(&tree, &[], 0x17, &[]);
+    assert_eq!(answer.exit, Exit::Done, "{}", answer.err);
+    let text = "is loaded already: applied; it is not known whether it is this build\n";
+    assert!(answer.out.ends_with(text), "{}", answer.out);
+    let check = klpctl_in(&tree, &["check", &file]);
+    let text = "note: a patch test_klp_livepatch is loaded already; it is not known whether it is \
+                this build\n";
+    assert!(check.out.contains(text), "{}", check.out);
+
+    // The same build stays.
+    let (answer, _) = load(&versions(), &[], 0x17, &["--replace"]);
+    assert_eq!(
+        answer.out,
+        "test_klp_livepatch is loaded already: applied\n"
+    );
+}

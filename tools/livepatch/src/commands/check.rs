@@ -215,7 +215,12 @@ impl<'a> Check<'a> {
                         loaded.text(&self.file.build)
                     ),
                 ),
-                None => (Kind::Note, format!("a patch {name} is loaded already")),
+                None => (
+                    Kind::Note,
+                    format!(
+                        "a patch {name} is loaded already; it is not known whether it is this build"
+                    ),
+                ),
             };
             self.add(kind, "name", text);
         } else if self

@@ -128,9 +128,9 @@ pub fn load(
         let loaded = &status.patch.identity.build;
         let same = content.build.is_same(loaded);
         let unsure = match same {
-            Some(false) => return replace(context, content, loaded, file, parameters),
             Some(true) => "",
-            None => "; it is not known whether it is this build",
+            None if !context.options.replace => "; it is not known whether it is this build",
+            Some(false) | None => return replace(context, content, loaded, file, parameters),
         };
         let text = format!(
             "{module} is loaded already: {}{unsure}",
@@ -148,8 +148,8 @@ pub fn load(
     insert(context, content, file, parameters)
 }
 
-/// Loads a build of a patch in place of another one. The kernel has one module of a name, so the
-/// old build goes first, and tasks run the original functions in between.
+/// Loads a build of a patch in place of one that is, or may be, another one. The kernel has one
+/// module of a name, so the old build goes first, and tasks run the original functions in between.
 fn replace(
     context: &mut Context<'_>,
     content: &ModuleFile,
