@@ -9,7 +9,7 @@ use std::process;
 use super::{klpctl_in, read_source, Answer, Scratch};
 use crate::command::Command;
 use crate::commands::load::load;
-use crate::commands::Context;
+use crate::commands::{Context, Outcome};
 use crate::elf::tests::module;
 use crate::exit::Exit;
 use crate::modfile::ModuleFile;
@@ -219,30 +219,78 @@ fn install_says_for_which_kernel() {
     assert_eq!(klpctl_in(&tree, &["install", file]).exit, Exit::Usage);
 }
 
-/// A patch that the kernel has refused is not blamed for a crash.
-#[test]
-fn a_patch_that_is_refused() {
-    let tree = machine(&[&["name=a"]]);
-    let root = Root::captured(tree.path());
-    Store::new(&root).begin().unwrap();
+/// Loads the installed patch `a` by the real function, not with --dry-run. insmod fails before the
+/// kernel is asked.
+fn load_a(tree: &Scratch, options: &Options) -> Outcome {
     let file = tree.path().join("var/lib/klpctl/7.3.4/a.ko");
     let content = ModuleFile::read(&file).unwrap();
-    let options = Options {
-        command: Command::Load,
-        ..Options::default()
-    };
     let mut context = Context {
-        options: &options,
-        root,
+        options,
+        root: Root::captured(tree.path()),
         term: Term::NONE,
         out: &mut Vec::new(),
         signals: None,
     };
-    // insmod fails before the kernel is asked.
-    let result = load(&mut context, &content, "/no/such.ko".into(), Vec::new());
-    assert!(result.is_err());
-    let running = tree.path().join("var/lib/klpctl/running");
-    assert_eq!(fs::read_to_string(running).unwrap(), "1\n");
+    load(&mut context, &content, "/no/such.ko".into(), Vec::new())
+}
+
+fn running(tree: &Scratch) -> String {
+    fs::read_to_string(tree.path().join("var/lib/klpctl/running")).unwrap()
+}
+
+/// A patch that the kernel has refused is not blamed for a crash.
+#[test]
+fn a_patch_that_is_refused() {
+    let tree = machine(&[&["name=a"]]);
+    Store::new(&Root::captured(tree.path())).begin().unwrap();
+    let options = Options {
+        command: Command::Load,
+        ..Options::default()
+    };
+    assert!(load_a(&tree, &options).is_err());
+    assert_eq!(running(&tree), "1\n");
+}
+
+/// A soft reboot runs the units again, and keeps the kernel with its patches.
+#[test]
+fn a_patch_that_is_loaded_already() {
+    let tree = machine(&[&["name=a", "srcversion=A"]]);
+    Store::new(&Root::captured(tree.path())).begin().unwrap();
+    let folder = tree.path().join("sys/kernel/livepatch/a");
+    let module = tree.path().join("sys/module/a");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&module).unwrap();
+    for (file, flag) in [("enabled", "1\n"), ("transition", "0\n")] {
+        fs::write(folder.join(file), flag).unwrap();
+    }
+    let dry = Options {
+        command: Command::Load,
+        dry_run: true,
+        ..Options::default()
+    };
+    let options = Options {
+        command: Command::Load,
+        ..Options::default()
+    };
+    assert_eq!(load_a(&tree, &dry).unwrap(), Exit::Done);
+    assert_eq!(running(&tree), "1\n");
+
+    // Another build is not the one that is installed.
+    fs::write(module.join("srcversion"), "B\n").unwrap();
+    assert!(load_a(&tree, &options).is_err());
+    assert_eq!(running(&tree), "1\n");
+
+    fs::write(module.join("srcversion"), "A\n").unwrap();
+    assert_eq!(load_a(&tree, &options).unwrap(), Exit::Done);
+    assert_eq!(running(&tree), "1\na\n");
+
+    // Tasks run its functions before the end of the transition.
+    shut_down(&tree);
+    Store::new(&Root::captured(tree.path())).begin().unwrap();
+    assert_eq!(running(&tree), "1\n");
+    fs::write(folder.join("transition"), "1\n").unwrap();
+    assert_eq!(load_a(&tree, &options).unwrap_err().exit, Exit::Transition);
+    assert_eq!(running(&tree), "1\na\n");
 }
 
 /// The files of a unit, as `Section.Name` and value.

@@ -121,12 +121,17 @@ pub fn load(
              unload it first: klpctl unload {module}"
         )));
     }
+    let loaded = system.find(module);
+    let same = loaded.and_then(|status| content.build.is_same(&status.patch.identity.build));
+    if loaded.is_some() && same != Some(false) && !context.options.dry_run {
+        // After a soft reboot the kernel still has the patch, but the record of this boot is new.
+        Store::new(&context.root).mark(module)?;
+    }
     if let Some(failure) = context.busy(&system) {
         return Err(failure);
     }
-    if let Some(status) = system.find(module) {
+    if let Some(status) = loaded {
         let loaded = &status.patch.identity.build;
-        let same = content.build.is_same(loaded);
         let unsure = match same {
             Some(true) => "",
             None if !context.options.replace => "; it is not known whether it is this build",
