@@ -174,8 +174,9 @@ other kernel    it is for another version of the kernel
         count: (0, ANY),
         about: "disable patches, and unload their modules",
         more: "\
-A module that is held is waited for, too. When the time is up, the tasks in its code are
-named, and the exit status is 1.
+When the time is up, the transition goes on (exit status 3, or 4 if it is stuck). A module
+that is held is waited for, too. If it still is when the time is up, the tasks in its code
+are named, and the exit status is 1.
 ",
     },
     CommandSpec {

@@ -6,10 +6,11 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
 
 use super::{klpctl_in, Scratch};
 use crate::commands::unload::unload;
-use crate::commands::Context;
+use crate::commands::{Context, Outcome};
 use crate::exit::Exit;
 use crate::forced;
 use crate::identity;
@@ -119,23 +120,44 @@ fn unload_forgets_what_was_loaded_and_forced() {
 
     let patch = Name::from("test_klp_callbacks_demo");
     let tree = Scratch::tree("free");
+    let root = Root::captured(tree.path());
     let records = [forced::record_of(&patch), identity::record_of(&patch)];
-    fs::create_dir_all(tree.path().join("run/klpctl")).unwrap();
-    let options = Options::default();
+    fs::create_dir_all(root.path(identity::RECORDS)).unwrap();
+    for record in &records {
+        fs::write(root.path(record), "1\n").unwrap();
+    }
+    // The tree still has the module.
+    let failure = unload_at_once(&tree, &patch, &Options::default()).unwrap_err();
+    assert!(failure.message.contains("not unloaded"), "{failure}");
+    for record in records {
+        assert!(!root.exists(&record), "{record:?}");
+    }
+}
+
+/// Unloads a patch by the real function, without waiting.
+fn unload_at_once(tree: &Scratch, patch: &Name, options: &Options) -> Outcome {
     let mut context = Context {
-        options: &options,
+        options,
         root: Root::captured(tree.path()),
         term: Term::NONE,
         out: &mut Vec::new(),
         signals: None,
     };
-    for record in &records {
-        fs::write(context.root.path(record), "1\n").unwrap();
+    unload(&mut context, patch, Duration::ZERO)
+}
+
+#[test]
+fn what_unload_has_waited_for_is_its_exit_status() {
+    let patch = Name::from("test_klp_sleep_patch");
+    let options = Options::default();
+    let stuck = Options {
+        stuck_after: Some(Duration::ZERO),
+        ..Options::default()
+    };
+    for (options, exit) in [(&options, Exit::Transition), (&stuck, Exit::Stuck)] {
+        let ended = unload_at_once(&Scratch::tree("reverting"), &patch, options);
+        assert_eq!(ended.unwrap(), exit);
     }
-    // The tree still has the module.
-    let failure = unload(&mut context, &patch, std::time::Duration::ZERO).unwrap_err();
-    assert!(failure.message.contains("not unloaded"), "{failure}");
-    for record in records {
-        assert!(!context.root.exists(&record), "{record:?}");
-    }
+    let ended = unload_at_once(&Scratch::tree("held"), &patch, &options);
+    assert_eq!(ended.unwrap_err().exit, Exit::Error);
 }
