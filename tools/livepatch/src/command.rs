@@ -68,7 +68,9 @@ A function is served by the patch that has its present version:
   (original)            no patch
   P -> Q                Q for tasks that have switched, P for the others
   (object not loaded)   the module of the function is not there
-The answer has 60 lines at most, unless --all is given.
+If the answer would have more than 60 lines, the last functions are left out, and their
+number is given. Patches, notes and the first function are always shown. With --all,
+nothing is left out.
 ",
     },
     CommandSpec {

@@ -164,14 +164,67 @@ fn a_long_stack() {
     assert!(answer.out.lines().count() > 70, "{}", answer.out);
 }
 
-#[test]
-fn a_patch_of_many_functions() {
-    let tree = Scratch::tree("stacked");
+/// Adds functions to the two of the tree `stacked`.
+fn add_functions(tree: &Scratch, count: u32) {
     let object = "sys/kernel/livepatch/test_klp_livepatch/vmlinux";
-    for number in 0..300 {
+    for number in 0..count {
         let folder = tree.path().join(object).join(format!("f{number:03},1"));
         fs::create_dir(folder).unwrap();
     }
+}
+
+/// Functions are left out only if the answer would be too long, and no more of them than that.
+#[test]
+fn a_list_that_just_fits() {
+    let list = |count: u32, module: &str, arguments: &[&str]| {
+        let tree = Scratch::tree("stacked");
+        add_functions(&tree, count - 2);
+        let modules = tree.path().join("proc/modules");
+        let text = fs::read_to_string(&modules).unwrap() + module;
+        fs::write(modules, text).unwrap();
+        let answer = klpctl_in(&tree, arguments);
+        (answer.out.lines().count(), answer.out)
+    };
+    // A disabled patch has a line in the table, and a note.
+    let disabled = "lp_free 12288 0 - Live 0x0000000000000000 (K)\n";
+    for (module, most) in [("", 55), (disabled, 53)] {
+        for (count, lines, more) in [
+            (most - 1, 59, None),
+            (most, 60, None),
+            (most + 1, 60, Some(3)),
+            (most + 2, 60, Some(4)),
+        ] {
+            let (all, text) = list(count, module, &["list", "--all"]);
+            assert_eq!(all as u32, 60 + count - most, "{text}");
+            let (shown, text) = list(count, module, &["list"]);
+            assert_eq!(shown, lines, "{count}: {text}");
+            match more {
+                None => assert!(!text.contains("--all"), "{count}: {text}"),
+                Some(more) => {
+                    let line = format!("\nand {more} more functions, which --all shows\n");
+                    assert!(text.contains(&line), "{count}: {text}");
+                }
+            }
+        }
+    }
+
+    // Patches are not left out, and one function is shown.
+    let disabled: Vec<_> = (0..70)
+        .map(|n| disabled.replace("free", &n.to_string()))
+        .collect();
+    let (_, text) = list(3, &disabled.concat(), &["list"]);
+    assert!(text.contains("\nnote: lp_69 is not applied"), "{text}");
+    assert!(text.contains("\ncmdline_proc_show "), "{text}");
+    assert!(
+        text.contains("\nand 2 more functions, which --all shows\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_patch_of_many_functions() {
+    let tree = Scratch::tree("stacked");
+    add_functions(&tree, 300);
     let answer = klpctl_in(&tree, &["list"]);
     let lines = answer.out.lines().count();
     assert!((50..=60).contains(&lines), "{lines} lines: {}", answer.out);

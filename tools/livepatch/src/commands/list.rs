@@ -129,17 +129,20 @@ impl<'a> View<'a> {
         Ok(rows.len() + 1)
     }
 
-    /// Prints the functions on `room` lines at most, unless `--all` is given.
+    /// Prints the functions, on `room` lines at most unless `--all` is given. One is always shown.
     fn print_functions(&self, context: &mut Context<'_>, room: usize) -> Result<(), Failure> {
         let functions = self.functions();
         if functions.is_empty() {
             return Ok(());
         }
-        // An empty line, the heading, and two lines on the functions that are left out.
-        const OTHERS: usize = 4;
-        let most = match context.options.all {
+        // An empty line and the heading, and, if functions are left out, an empty line and their
+        // number.
+        const ABOVE: usize = 2;
+        const BELOW: usize = 2;
+        let room = room.saturating_sub(ABOVE);
+        let most = match context.options.all || functions.len() <= room {
             true => functions.len(),
-            false => room.saturating_sub(OTHERS).max(1),
+            false => room.saturating_sub(BELOW).max(1),
         };
         let verbose = context.options.verbose;
         let shown = functions.iter().take(most);
