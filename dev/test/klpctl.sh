@@ -59,12 +59,16 @@ units() {
 }
 if systemd-analyze --recursive-errors=no --help >/dev/null 2>&1; then
 	check "units" units
+else
+	say "not run: units: there is no systemd-analyze here with --recursive-errors, of systemd 250"
 fi
 check "lints" quietly "${klpctl[@]}" lint
 check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" \
 	"$repo/tools/livepatch/tests/capture.sh" "$repo/tools/livepatch/contrib/supportconfig/klpctl"
 if command -v man >/dev/null; then
 	check "manual page" manual_page
+else
+	say "not run: manual page: there is no man here"
 fi
 
 # unpack PACKAGE DIRECTORY
@@ -89,12 +93,19 @@ package() {
 	fi
 	[ -f "$files/usr/lib/systemd/system/klpctl.service" ]
 }
-# make_packages STATUS: dev/package.sh has ended with this status.
+# has_package KIND: dev/package.sh has printed the path of one.
+has_package() {
+	grep -q "^/.*[.]$1\$" "$out/package"
+}
+# make_packages STATUS: dev/package.sh has ended with this status.  It makes each kind of
+# which the tool is here.
 make_packages() {
 	[ "$1" = 0 ] || {
 		tail -n 60 "$out/package"
 		return 1
 	}
+	! command -v dpkg-deb >/dev/null || has_package deb || echo "there is no path of a .deb"
+	! command -v rpmbuild >/dev/null || has_package rpm || echo "there is no path of a .rpm"
 }
 
 # Where something is missing, no package can be made.  Any other failure is one of the test.
@@ -104,11 +115,13 @@ if [ "$status" = 77 ]; then
 	say "not run: the package: $(tail -n 2 "$out/package" | tr '\n' ' ')"
 else
 	check "making packages" make_packages "$status"
-	if grep -q '^/.*[.]deb$' "$out/package"; then
+	if has_package deb; then
 		check "package: deb" quietly package deb
 	fi
-	if grep -q '^/.*[.]rpm$' "$out/package" && command -v cpio >/dev/null; then
+	if has_package rpm && command -v cpio >/dev/null; then
 		check "package: rpm" quietly package rpm
+	elif has_package rpm; then
+		say "not run: package: rpm: there is no cpio here to unpack it with"
 	fi
 fi
 
