@@ -8,6 +8,7 @@ use std::fs;
 
 use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::args::parse;
+use crate::elf::tests::{build, note};
 use crate::exit::Exit;
 use crate::nagios;
 use crate::root::Root;
@@ -228,5 +229,49 @@ fn examples_are_command_lines() {
         let failure = parse(words.iter().map(OsString::from)).err();
         let failure = failure.map(|failure| failure.message);
         assert_eq!(failure, None, "{words:?}");
+    }
+}
+
+/// The playbook loads a patch unless `same_build` is true, and stops if that is null or load fails.
+#[test]
+fn what_the_playbook_asks_load() {
+    assert!(read_source("contrib/rollout.yml").contains("map(attribute='same_build')"));
+    let tree = Scratch::tree("stacked");
+    let notes = tree.path().join("sys/module/test_klp_atomic_replace/notes");
+    fs::create_dir_all(&notes).unwrap();
+    fs::write(notes.join(".note.gnu.build-id"), note(&[0x17; 20])).unwrap();
+    let ask = |name: &str, id: u8| {
+        let file = tree.path().join("x.ko");
+        fs::write(&file, build(&["livepatch=Y", name], &[id; 20])).unwrap();
+        let file = file.to_str().unwrap();
+        let answer = klpctl_in(&tree, &["load", "--dry-run", "--json", file]);
+        (answer.exit, answer.out)
+    };
+    for (name, id, exit, words) in [
+        ("name=new", 0x17, Exit::Done, "\"action\":\"insmod "),
+        (
+            "name=test_klp_livepatch",
+            0x17,
+            Exit::Done,
+            "\"same_build\":null",
+        ),
+        (
+            "name=test_klp_atomic_replace",
+            0x17,
+            Exit::Done,
+            "\"same_build\":true",
+        ),
+        (
+            "name=test_klp_atomic_replace",
+            0x18,
+            Exit::Error,
+            "\"exit\":1",
+        ),
+    ] {
+        let (ended, text) = ask(name, id);
+        assert_eq!(ended, exit, "{name}: {text}");
+        assert!(text.contains(words), "{name}: {text}");
+        let compared = text.contains("same_build");
+        assert_eq!(compared, words.contains("same_build"), "{name}: {text}");
     }
 }
