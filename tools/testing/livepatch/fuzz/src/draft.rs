@@ -9,8 +9,8 @@
 
 use crate::base::{Base, PATCH_MODULE, PATCH_OBJECTS, PATCH_REPLACE, PATCH_STATES, POINTER};
 use crate::elf::{
-    put, Elf, Field, Relocation, Section, ALLOC, EXEC, PROGBITS, RELA_LIVEPATCH, SHN_LIVEPATCH,
-    WRITE,
+    put, section_headers, Elf, Field, Relocation, Section, ALLOC, EXEC, PROGBITS, RELA_LIVEPATCH,
+    SHN_LIVEPATCH, WRITE,
 };
 use crate::random::Random;
 
@@ -168,8 +168,9 @@ impl Draft {
     pub fn finish(mut self) -> Vec<u8> {
         self.write_tables();
         let mut file = self.elf.write();
+        let table = section_headers(&file);
         for (field, number) in &self.fields {
-            field.write(&mut file, *number);
+            field.write(&mut file, table, *number);
         }
         if let Some(part) = self.cut {
             file.truncate(file.len() * part / 1024);

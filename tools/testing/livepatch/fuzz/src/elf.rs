@@ -392,9 +392,14 @@ pub struct Field {
     pub length: usize,
 }
 
+/// The place of the section headers in a file.
+pub fn section_headers(file: &[u8]) -> usize {
+    get(file, 40, 8).unwrap_or(0) as usize
+}
+
 impl Field {
-    pub fn write(self, file: &mut [u8], number: u64) {
-        let table = get(file, 40, 8).unwrap_or(0) as usize;
+    /// `table` is the place of the section headers, whatever the file tells by now.
+    pub fn write(self, file: &mut [u8], table: usize, number: u64) {
         let start = self
             .section
             .map_or(0, |section| table + section * SECTION_HEADER);
@@ -436,5 +441,21 @@ mod tests {
         let found = elf.symbol(symbol).unwrap();
         assert_eq!(elf.symbol_name(&found), b"new");
         assert_eq!(elf.relocation_at(section, 0), Some(relocation));
+    }
+
+    #[test]
+    fn a_header_is_found_after_the_file_lost_its_place() {
+        let elf = Elf::parse(&module()).unwrap();
+        let mut file = elf.write();
+        let table = section_headers(&file);
+        let field = |section, offset| Field {
+            section,
+            offset,
+            length: 8,
+        };
+        field(None, 40).write(&mut file, table, u64::MAX);
+        field(Some(1), 24).write(&mut file, table, 7);
+        assert_eq!(get(&file, 40, 8), Some(u64::MAX));
+        assert_eq!(get(&file, table + SECTION_HEADER + 24, 8), Some(7));
     }
 }
