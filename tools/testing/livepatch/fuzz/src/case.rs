@@ -3,7 +3,7 @@
 //! One case: one or two livepatches, and the module that they change. A seed and a number make it.
 
 use crate::base::Base;
-use crate::draft::Draft;
+use crate::draft::{Draft, Tables};
 use crate::mutate::{mutate, Scope};
 use crate::random::Random;
 
@@ -48,7 +48,7 @@ impl Case {
             is_good: true,
             text: format!("target {target:?}"),
         };
-        let mut with_states = 0;
+        let mut drafts = Vec::new();
         for base in bases.iter().cycle().skip(first).take(count) {
             let mut draft = Draft::new(base, &mut random);
             let done = mutate(&mut draft, scope, &mut random);
@@ -58,22 +58,59 @@ impl Case {
                 done => format!("; {base} with {}", done.join(", and ")),
             };
             case.is_good &= done.is_empty();
-            with_states += u32::from(!draft.tables.states.is_empty());
-            case.modules.push(Module {
-                name: draft.name.clone(),
-                file: draft.finish(),
-            });
+            drafts.push(draft);
         }
-        // The second of two may be older than the first.
-        case.is_good &= with_states < 2;
+        let mut tables: Vec<_> = drafts.iter_mut().map(|draft| &mut draft.tables).collect();
+        if scope == Scope::Clean {
+            show_the_kernel_once(&mut tables);
+        }
+        case.is_good &= fit_together(&tables);
+        case.modules = drafts.into_iter().map(Module::from).collect();
         (case, random)
     }
+}
+
+impl From<Draft> for Module {
+    fn from(draft: Draft) -> Self {
+        Self {
+            name: draft.name.clone(),
+            file: draft.finish(),
+        }
+    }
+}
+
+/// Lets nothing replace if an object has the name by which sysfs shows the kernel proper. A
+/// livepatch that replaces takes over the objects of others under their names, and could have
+/// two directories of this one: sysfs would show a stack, as after some of [`Scope::Beyond`].
+fn show_the_kernel_once(all: &mut [&mut Tables]) {
+    let mut objects = all
+        .iter()
+        .flat_map(|tables| tables.objects.iter().flatten());
+    if objects.any(|object| object.name.as_deref() == Some(b"vmlinux")) {
+        for tables in all {
+            tables.replace = false;
+        }
+    }
+}
+
+/// Whether the core has no reason to refuse any of the livepatches for the states of those
+/// before. It wants one that replaces to have them all, and no state to become older.
+fn fit_together(all: &[&mut Tables]) -> bool {
+    let has_states = |tables: &&mut Tables| !tables.states.is_empty();
+    let Some(first) = all.iter().position(has_states) else {
+        return true;
+    };
+    let mut later = all[first + 1..].iter();
+    later.all(|tables| tables.states.is_empty() && !tables.replace)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::tests::module;
+    use crate::base::PATCH_REPLACE;
+    use crate::draft::Object;
+    use crate::elf::Elf;
     use std::collections::HashSet;
 
     #[test]
@@ -100,5 +137,68 @@ mod tests {
         for target in [Target::Never, Target::Before, Target::After] {
             assert!(cases.iter().any(|case| case.target == target));
         }
+    }
+
+    #[test]
+    fn states_of_the_livepatch_before() {
+        let tables = |states: &[(u64, u32)], replace| Tables {
+            states: states.to_vec(),
+            replace,
+            ..Tables::default()
+        };
+        let fit = |first: &Tables, second: &Tables| {
+            fit_together(&[&mut first.clone(), &mut second.clone()])
+        };
+        let one = [(1, 0)];
+        let (none, with) = (tables(&[], false), tables(&one, false));
+        let (replaces, both) = (tables(&[], true), tables(&one, true));
+        assert!(fit(&none, &with) && fit(&none, &both) && fit(&none, &replaces));
+        assert!(fit(&replaces, &with) && fit(&with, &none));
+        assert!(!fit(&with, &with) && !fit(&with, &replaces) && !fit(&with, &both));
+        assert!(fit_together(&[&mut both.clone()]));
+    }
+
+    #[test]
+    fn an_object_with_the_name_of_the_kernel() {
+        let tables = |name: Option<&str>| Tables {
+            replace: true,
+            objects: Some(vec![Object {
+                name: name.map(|name| name.as_bytes().to_vec()),
+                ..Object::default()
+            }]),
+            ..Tables::default()
+        };
+        for (first, second, replace) in [
+            (None, Some("vmlinux"), false),
+            (Some("vmlinux"), None, false),
+            (Some("vmlinux2"), None, true),
+        ] {
+            let (mut first, mut second) = (tables(first), tables(second));
+            show_the_kernel_once(&mut [&mut first, &mut second]);
+            assert_eq!((first.replace, second.replace), (replace, replace));
+        }
+    }
+
+    #[test]
+    fn no_case_replaces_an_object_with_the_name_of_the_kernel() {
+        let base = Base::parse(&module()).unwrap();
+        let (section, patch) = base.patch;
+        let replace = (patch + PATCH_REPLACE) as usize;
+        let bases = [base.clone(), base];
+        let mut read = [0; 2];
+        for number in 0..10_000 {
+            let (case, _) = Case::new(&bases, 1, number, Scope::Clean);
+            if !case.text.contains("object: \"vmlinux\"") {
+                continue;
+            }
+            for (i, module) in case.modules.iter().enumerate() {
+                // Another mutation may have spoilt the headers.
+                if let Some(elf) = Elf::parse(&module.file) {
+                    assert_eq!(elf.sections[section].data[replace], 0, "{}", case.text);
+                    read[i] += 1;
+                }
+            }
+        }
+        assert!(read[0] > 0 && read[1] > 0, "{read:?}");
     }
 }
