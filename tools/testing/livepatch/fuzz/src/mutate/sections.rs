@@ -302,12 +302,12 @@ pub fn twice(draft: &mut Draft, random: &mut Random) -> Option<String> {
     Some(before)
 }
 
-/// The symbol table and its strings. The loader refuses all but one of these.
+/// The symbol table and its strings. The loader refuses all of these.
 pub fn symbol_table(draft: &mut Draft, random: &mut Random) -> Option<String> {
     let table = draft.elf.symtab;
     let strings = draft.elf.sections[table].link as usize;
     let count = draft.elf.sections.len() as u64;
-    match random.below(5) {
+    match random.below(6) {
         0 => {
             let number = *random.pick(&[0, table as u64, count, 0xffff_ffff]);
             Some(set_in(draft, table, LINK, number))
@@ -315,11 +315,15 @@ pub fn symbol_table(draft: &mut Draft, random: &mut Random) -> Option<String> {
         1 => Some(set_in(draft, table, KIND, u64::from(PROGBITS))),
         2 => Some(set_in(draft, strings, KIND, u64::from(RELA))),
         3 => Some(set_in(draft, strings, SIZE, *random.pick(&[0, FAR]))),
+        4 => {
+            // The finished file has more strings, and ends with a zero whatever is written here.
+            let data = &draft.elf.sections[strings].data;
+            let size = data.iter().rposition(|&b| b != 0)? + 1;
+            Some(set_in(draft, strings, SIZE, size as u64))
+        }
         _ => {
-            let data = &mut draft.elf.sections[strings].data;
-            let at = *random.pick(&[0, data.len() - 1]);
-            data[at] = b'x';
-            Some(format!("string table with x at {at}"))
+            draft.elf.sections[strings].data[0] = b'x';
+            Some("string table with x at 0".to_owned())
         }
     }
 }
@@ -374,4 +378,31 @@ pub fn module_name(draft: &mut Draft, random: &mut Random) -> Option<String> {
     let text = shown(&name);
     draft.name = name;
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{tests::module, Base};
+    use crate::elf::{get, section_headers};
+
+    #[test]
+    fn the_string_table_may_lose_its_end() {
+        let base = Base::parse(&module()).unwrap();
+        let strings = base.elf.sections[base.elf.symtab].link as usize;
+        let (mut first, mut last) = (0, 0);
+        for case in 0..100 {
+            let mut random = Random::new(1, case);
+            let mut draft = Draft::new(&base, &mut random);
+            symbol_table(&mut draft, &mut random).unwrap();
+            let file = draft.finish();
+            let header = section_headers(&file) + 64 * strings;
+            let member = |(offset, length)| get(&file, header + offset, length).unwrap() as usize;
+            if let Some(table) = file.get(member(PLACE)..member(PLACE) + member(SIZE)) {
+                first += u32::from(table.first().is_some_and(|&b| b != 0));
+                last += u32::from(table.last().is_some_and(|&b| b != 0));
+            }
+        }
+        assert!(first > 5 && last > 5, "{first} {last}");
+    }
 }
