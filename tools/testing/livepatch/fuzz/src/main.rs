@@ -18,6 +18,8 @@
 //! accepted. All others may be refused with the errors that [`run`] lists, and with no other, and
 //! nothing may stay. The log must have no report of the kernel's own checks.
 
+#![deny(unsafe_code)]
+
 mod base;
 mod case;
 mod draft;
@@ -30,7 +32,7 @@ mod run;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base::Base;
 use case::{Case, Module};
@@ -179,7 +181,6 @@ fn main() -> ExitCode {
         Err(error) => {
             // The progress on standard output is in the same file.
             println!("# {error}");
-            std::thread::sleep(Duration::from_millis(100));
             ExitCode::FAILURE
         }
     }
