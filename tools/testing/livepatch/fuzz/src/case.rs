@@ -15,6 +15,14 @@ pub enum Target {
     After,
 }
 
+/// What the module does at the end, while livepatches change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Stays,
+    Goes,
+    Returns,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     pub name: Vec<u8>,
@@ -25,6 +33,10 @@ pub struct Module {
 pub struct Case {
     pub modules: Vec<Module>,
     pub target: Target,
+    pub then: Then,
+    /// The choices of what to write to files depend on it and on their paths, but not on which
+    /// files there are, since that depends on the time.
+    pub salt: u64,
     /// The kernel has no reason to refuse any of it.
     pub is_good: bool,
     /// A line that tells the case.
@@ -32,9 +44,15 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn new(bases: &[Base], seed: u64, number: u64, scope: Scope) -> (Self, Random) {
+    pub fn new(bases: &[Base], seed: u64, number: u64, scope: Scope) -> Self {
         let mut random = Random::new(seed, number);
         let target = *random.pick(&[Target::Never, Target::Before, Target::After]);
+        let then = match random.below(6) {
+            _ if target == Target::Never => Then::Stays,
+            0 => Then::Goes,
+            1 => Then::Returns,
+            _ => Then::Stays,
+        };
         // Two modules of one name would be refused.
         let count = if random.one_in(6) {
             bases.len().min(2)
@@ -45,8 +63,13 @@ impl Case {
         let mut case = Self {
             modules: Vec::new(),
             target,
+            then,
+            salt: random.next(),
             is_good: true,
-            text: format!("target {target:?}"),
+            text: match then {
+                Then::Stays => format!("target {target:?}"),
+                _ => format!("target {target:?}, then it {then:?}"),
+            },
         };
         let mut drafts = Vec::new();
         for base in bases.iter().cycle().skip(first).take(count) {
@@ -66,7 +89,7 @@ impl Case {
         }
         case.is_good &= fit_together(&tables);
         case.modules = drafts.into_iter().map(Module::from).collect();
-        (case, random)
+        case
     }
 }
 
@@ -116,7 +139,7 @@ mod tests {
     #[test]
     fn a_seed_and_a_number_make_the_same_bytes() {
         let bases = [Base::parse(&module()).unwrap()];
-        let case = |seed, number| Case::new(&bases, seed, number, Scope::Clean).0;
+        let case = |seed, number| Case::new(&bases, seed, number, Scope::Clean);
         let mut texts = HashSet::new();
         for number in 0..200 {
             assert_eq!(case(1, number), case(1, number));
@@ -130,12 +153,15 @@ mod tests {
     #[test]
     fn some_cases_are_good_and_all_kinds_come() {
         let bases = [Base::parse(&module()).unwrap()];
-        let cases = (0..500).map(|n| Case::new(&bases, 1, n, Scope::Clean).0);
+        let cases = (0..500).map(|n| Case::new(&bases, 1, n, Scope::Clean));
         let cases: Vec<_> = cases.collect();
         let good = cases.iter().filter(|case| case.is_good).count();
         assert!((5..100).contains(&good), "{good}");
         for target in [Target::Never, Target::Before, Target::After] {
             assert!(cases.iter().any(|case| case.target == target));
+        }
+        for then in [Then::Stays, Then::Goes, Then::Returns] {
+            assert!(cases.iter().any(|case| case.then == then));
         }
     }
 
@@ -187,7 +213,7 @@ mod tests {
         let bases = [base.clone(), base];
         let mut read = [0; 2];
         for number in 0..10_000 {
-            let (case, _) = Case::new(&bases, 1, number, Scope::Clean);
+            let case = Case::new(&bases, 1, number, Scope::Clean);
             if !case.text.contains("object: \"vmlinux\"") {
                 continue;
             }

@@ -96,8 +96,12 @@ pub fn read(path: &Path) -> io::Result<usize> {
 
 /// The last part of a path, for the log.
 pub fn last(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.as_bytes().escape_ascii().to_string()
+    escaped(Path::new(path.file_name().unwrap_or_default()))
+}
+
+/// A path, for the log.
+pub fn escaped(path: &Path) -> String {
+    path.as_os_str().as_bytes().escape_ascii().to_string()
 }
 
 /// The log of the kernel, to write to, and to read what is new.

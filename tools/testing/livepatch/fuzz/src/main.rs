@@ -10,7 +10,8 @@
 //! It is run by root in a virtual machine that nothing else uses: dev/fuzz.sh of the repository
 //! does that. The livepatches are upstream's selftests, see [`base`]; TARGET is the module
 //! `test_klp_mod_target`. A seed and a number make the same case again. Each case is written to
-//! the kernel log before it is tried, so that the log of a kernel that dies names it.
+//! the kernel log before it is tried, and so is each write to a file in sysfs. So the log of a
+//! kernel that dies names them.
 //!
 //! [`draft`] makes livepatches at random that are good, with sections of relocations that the core
 //! writes, and [`mutate`] spoils them. The documentation of [`mutate`] says which mutations there
@@ -108,7 +109,7 @@ fn read_bases(options: &Options) -> Result<Vec<Base>, String> {
 fn keep(options: &Options, folder: &std::path::Path) -> Result<(), String> {
     let number = options.only.ok_or("--keep needs --only")?;
     let bases = read_bases(options)?;
-    let (case, _) = Case::new(&bases, options.seed, number, options.scope);
+    let case = Case::new(&bases, options.seed, number, options.scope);
     println!("{number}: {}", case.text);
     for (i, module) in case.modules.iter().enumerate() {
         let path = folder.join(format!("{number}-{i}.ko"));

@@ -13,6 +13,11 @@ impl Random {
         Self(start ^ case.wrapping_mul(0xd134_2543_de82_ef95))
     }
 
+    /// The numbers for one thing of a case. They depend on the salt and on its name alone.
+    pub fn of(salt: u64, name: &[u8]) -> Self {
+        Self::new(salt, hash(name))
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -65,6 +70,13 @@ impl Random {
     }
 }
 
+/// The hash of Fowler, Noll and Vo, FNV-1a, which is the same in every run.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +90,18 @@ mod tests {
         assert_eq!(numbers(1, 2), numbers(1, 2));
         assert_ne!(numbers(1, 2), numbers(1, 3));
         assert_ne!(numbers(1, 2), numbers(2, 2));
+    }
+
+    #[test]
+    fn each_name_has_its_numbers() {
+        // From the list of the authors.
+        assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
+        let number = |salt, name: &str| Random::of(salt, name.as_bytes()).next();
+        assert_eq!(number(1, "p/enabled"), number(1, "p/enabled"));
+        assert_ne!(number(1, "p/enabled"), number(1, "p/force"));
+        assert_ne!(number(1, "p/enabled"), number(2, "p/enabled"));
     }
 
     #[test]

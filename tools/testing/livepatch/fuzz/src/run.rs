@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::base::Base;
-use crate::case::{Case, Module, Target};
+use crate::case::{Case, Module, Target, Then};
 use crate::kernel::{self, Log};
-use crate::mutate::Scope;
+use crate::mutate::{shown, Scope};
 use crate::random::Random;
 
 /// The limit for a livepatch to settle, and for a module to be free. It ends a wait that would
@@ -86,11 +87,9 @@ impl Run {
     ///
     /// What is wrong. The kernel may have to be booted again then.
     pub fn case(&mut self, number: u64) -> Result<(), String> {
-        let (case, mut random) = Case::new(&self.bases, self.seed, number, self.scope);
-        self.log
-            .write(&format!("{number}: {}", case.text))
-            .map_err(|error| format!("cannot write to the log: {error}"))?;
-        let outcome = self.attempt(&case, &mut random);
+        let case = Case::new(&self.bases, self.seed, number, self.scope);
+        self.announce(&format!("{number}: {}", case.text))?;
+        let outcome = self.attempt(&case);
         let complaints = self.log.complaints();
         let complaints = complaints.map_err(|error| format!("cannot read the log: {error}"))?;
         outcome
@@ -101,7 +100,12 @@ impl Run {
             .map_err(|error| format!("case {number}, {}: {error}", case.text))
     }
 
-    fn attempt(&mut self, case: &Case, random: &mut Random) -> Result<(), String> {
+    fn announce(&mut self, text: &str) -> Result<(), String> {
+        let outcome = self.log.write(text);
+        outcome.map_err(|error| format!("cannot write to the log: {error}"))
+    }
+
+    fn attempt(&mut self, case: &Case) -> Result<(), String> {
         let mut tried = Tried::default();
         let target = self.target.clone();
         if case.target == Target::Before {
@@ -117,12 +121,11 @@ impl Run {
         if case.target == Target::After {
             self.load("target", &target, case, &mut tried);
         }
-        self.write_files(random);
-        // The target may go while livepatches change it, and come again.
+        self.write_files(case.salt)?;
         let here = tried.loaded.iter().position(|name| *name == target.name);
-        if let (Some(here), true) = (here, random.one_in(3)) {
+        if let (Some(here), Then::Goes | Then::Returns) = (here, case.then) {
             unload(&tried.loaded.remove(here), Instant::now() + LONGEST)?;
-            if random.one_in(2) {
+            if case.then == Then::Returns {
                 self.load("target again", &target, case, &mut tried);
             }
         }
@@ -144,36 +147,52 @@ impl Run {
     }
 
     /// Reads and writes the files of all livepatches.
-    fn write_files(&mut self, random: &mut Random) {
+    fn write_files(&mut self, salt: u64) -> Result<(), String> {
         for livepatch in kernel::livepatches() {
             for file in kernel::files(&livepatch) {
                 let _ = kernel::read(&file);
-                if random.one_in(2) {
-                    self.write_file(&livepatch, &file, random);
+                if let Some(value) = value_for(salt, &file) {
+                    self.write_file(&livepatch, &file, &value)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn write_file(&mut self, livepatch: &Path, file: &Path, random: &mut Random) {
-        const VALUES: [&[u8]; 20] = [
-            b"0", b"1", b"0\n", b"1\n", b"y", b"n", b"on", b"off", b"2", b"-1", b"", b"\n", b" 1",
-            b"01", b"1 0", b"\0", b"1\0", b"\xff", b"%s", b"enabled",
-        ];
-        const LENGTHS: [usize; 4] = [4095, 4096, 4097, 70_000];
-
-        let value = match random.one_in(8) {
-            true => vec![*random.pick(b"0x\0\xff"); *random.pick(&LENGTHS)],
-            false => random.pick(&VALUES).to_vec(),
-        };
+    fn write_file(&mut self, livepatch: &Path, file: &Path, value: &[u8]) -> Result<(), String> {
         // Who forces a transition answers for what happens. Without one, it is refused.
         let moves = kernel::flag(livepatch, "transition") != Some(false);
         if file.ends_with("force") && moves && !settle(livepatch) {
-            return;
+            return Ok(());
         }
-        let result = kernel::write(file, &value);
+        self.announce(&write_in_words(livepatch, file, value))?;
+        let result = kernel::write(file, value);
         self.counts.add("write", &result);
+        Ok(())
     }
+}
+
+/// What to write to a file, if anything.
+fn value_for(salt: u64, file: &Path) -> Option<Vec<u8>> {
+    const VALUES: [&[u8]; 20] = [
+        b"0", b"1", b"0\n", b"1\n", b"y", b"n", b"on", b"off", b"2", b"-1", b"", b"\n", b" 1",
+        b"01", b"1 0", b"\0", b"1\0", b"\xff", b"%s", b"enabled",
+    ];
+    const LENGTHS: [usize; 4] = [4095, 4096, 4097, 70_000];
+
+    let mut random = Random::of(salt, file.as_os_str().as_bytes());
+    let random = &mut random;
+    random.one_in(2).then(|| match random.one_in(8) {
+        true => vec![*random.pick(b"0x\0\xff"); *random.pick(&LENGTHS)],
+        false => random.pick(&VALUES).to_vec(),
+    })
+}
+
+/// The line of the log for a write.
+fn write_in_words(livepatch: &Path, file: &Path, value: &[u8]) -> String {
+    let inside = kernel::escaped(file.strip_prefix(livepatch).unwrap_or(file));
+    let livepatch = kernel::last(livepatch);
+    format!("write {inside} of {livepatch}: {}", shown(value))
 }
 
 /// What came of one case.
@@ -238,6 +257,28 @@ fn settle(livepatch: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_salt_and_a_path_make_a_write() {
+        let value = |salt, path: &str| value_for(salt, Path::new(path));
+        let paths = ["/p/enabled", "/p/force", "/q/enabled"];
+        let all: Vec<_> = (0..300).map(|salt| paths.map(|p| value(salt, p))).collect();
+        let again = (0..300).map(|salt| paths.map(|p| value(salt, p)));
+        assert!(again.eq(all.iter().cloned()));
+        for (i, path) in paths.iter().enumerate() {
+            let written = all.iter().filter(|values| values[i].is_some()).count();
+            assert!((100..200).contains(&written), "{path}: {written}");
+        }
+        let same = all.iter().filter(|values| values[0] == values[1]).count();
+        assert!(same < 150, "{same}");
+    }
+
+    #[test]
+    fn a_write_in_words() {
+        let livepatch = Path::new("/sys/kernel/livepatch/a b");
+        let text = write_in_words(livepatch, &livepatch.join("x\n/patched"), b"1\n");
+        assert_eq!(text, r#"write x\n/patched of a b: "1\n""#);
+    }
 
     #[test]
     fn counts_of_errors() {
