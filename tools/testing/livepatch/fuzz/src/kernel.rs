@@ -45,9 +45,22 @@ pub fn unload(name: &[u8]) -> io::Result<()> {
     result(unsafe { syscall(DELETE_MODULE, name.as_ptr(), NONBLOCK) })
 }
 
+const LIVEPATCHES: &str = "/sys/kernel/livepatch";
+
 /// The livepatches that the kernel has.
 pub fn livepatches() -> Vec<PathBuf> {
-    folders(Path::new("/sys/kernel/livepatch"))
+    folders(Path::new(LIVEPATCHES))
+}
+
+/// The folder of the livepatch that a module has.
+pub fn livepatch(name: &[u8]) -> PathBuf {
+    Path::new(LIVEPATCHES).join(shown_by_sysfs(name))
+}
+
+/// The name of a kobject in sysfs.
+fn shown_by_sysfs(name: &[u8]) -> OsString {
+    let name = name.iter().map(|&b| if b == b'/' { b'!' } else { b });
+    OsString::from_vec(name.collect())
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
@@ -70,10 +83,8 @@ pub fn files(livepatch: &Path) -> Vec<PathBuf> {
 
 /// Whether a module is loaded.
 pub fn is_loaded(name: &[u8]) -> bool {
-    // As in the names of all kobjects.
-    let name = name.iter().map(|&b| if b == b'/' { b'!' } else { b });
-    let name = OsString::from_vec(name.collect());
-    Path::new("/sys/module").join(name).join("refcnt").exists()
+    let folder = Path::new("/sys/module").join(shown_by_sysfs(name));
+    folder.join("refcnt").exists()
 }
 
 /// Reads a flag of a livepatch, unless it is gone.
@@ -180,6 +191,15 @@ fn complaint(record: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_of_odd_names() {
+        assert_eq!(
+            livepatch(b"/a/"),
+            Path::new("/sys/kernel/livepatch").join("!a!")
+        );
+        assert_eq!(last(Path::new("/sys/a\n")), "a\\n");
+    }
 
     #[test]
     fn complaints_of_the_kernel() {

@@ -117,6 +117,11 @@ impl Run {
                 settle(&livepatch);
             }
             self.load("livepatch", module, case, &mut tried);
+            let enabled = || kernel::flag(&kernel::livepatch(&module.name), "enabled");
+            if case.is_good && tried.problem.is_none() && enabled() != Some(true) {
+                let name = shown(&module.name);
+                tried.problem = Some(format!("{name} is loaded, but not enabled"));
+            }
         }
         if case.target == Target::After {
             self.load("target", &target, case, &mut tried);
