@@ -4,9 +4,9 @@
 //! `fuzz/` call them, and so do the tests here, with the bytes from which the fuzzer begins.
 
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::elf::Elf;
 use crate::exit::Exit;
@@ -85,14 +85,7 @@ const FILES: [&str; 14] = [
 /// A whole tree, and each command that looks at one.
 pub fn tree(bytes: &[u8]) {
     let folder = scratch();
-    let _ = fs::create_dir_all(folder.join("sys/kernel/livepatch/p/vmlinux/f,1"));
-    for (file, content) in FILES.iter().zip(bytes.split(|&b| b == 0xff)) {
-        let path = folder.join(file);
-        let made = path.parent().map(fs::create_dir_all);
-        if made.is_some_and(|made| made.is_ok()) {
-            let _ = fs::write(path, content);
-        }
-    }
+    write_tree(&folder, bytes).expect("the tree cannot be written");
     let root = folder.into_os_string();
     for command in [&["status"][..], &["why"], &["list", "--json"], &["metrics"]] {
         let words = command.iter().map(OsString::from);
@@ -106,7 +99,25 @@ pub fn tree(bytes: &[u8]) {
     }
 }
 
-/// The folder of this process for trees. Each file is written anew.
+/// Writes the files of a tree, and removes those of earlier bytes. The directories stay.
+fn write_tree(folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder.join("sys/kernel/livepatch/p/vmlinux/f,1"))?;
+    let mut contents = bytes.split(|&b| b == 0xff);
+    for file in FILES {
+        let path = folder.join(file);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match contents.next() {
+            Some(content) => fs::write(path, content)?,
+            None if path.exists() => fs::remove_file(path)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The folder of this process for trees.
 fn scratch() -> PathBuf {
     let name = format!("klpctl-fuzz-{}", std::process::id());
     std::env::temp_dir().join(name)
@@ -201,6 +212,19 @@ mod corpus {
         ]
         .map(|line| line.as_bytes().to_vec())
         .to_vec()
+    }
+
+    #[test]
+    fn a_tree_has_nothing_of_earlier_bytes() {
+        let folder = scratch().with_extension("earlier");
+        let there = || FILES.map(|file| fs::read(folder.join(file)).ok());
+        write_tree(&folder, &[0xff; 20]).unwrap();
+        assert_eq!(there(), FILES.map(|_| Some(Vec::new())));
+        write_tree(&folder, b"1\n\xff0\n").unwrap();
+        let after = there();
+        assert_eq!(after[..2], [Some(b"1\n".to_vec()), Some(b"0\n".to_vec())]);
+        assert!(after[2..].iter().all(Option::is_none));
+        fs::remove_dir_all(folder).unwrap();
     }
 
     /// With KLPCTL_CORPUS, the bytes become files there, a directory for each target.
