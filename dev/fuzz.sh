@@ -25,15 +25,24 @@ native_only
 : "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
 : "${MINUTES:=2}" "${PARSERS:=module text task arguments tree}"
 for setting in COUNT SEED MINUTES; do
-	[[ ${!setting} =~ ^[0-9]{1,7}$ ]] || die "$setting=${!setting}: not understood" \
-		"use a number of up to 7 digits"
+	# The shell would take a number with a zero before it for an octal one.
+	[[ ${!setting} =~ ^(0|[1-9][0-9]{0,6})$ ]] || die "$setting=${!setting}: not understood" \
+		"use a number of up to 7 digits, without zeros before it"
 done
-[[ $ONLY =~ ^[0-9]{0,7}$ ]] || die "ONLY=$ONLY: not understood" "use the number of a case"
+[[ $ONLY =~ ^(|0|[1-9][0-9]{0,6})$ ]] ||
+	die "ONLY=$ONLY: not understood" "use the number of a case"
+[ "$COUNT" != 0 ] || [ -z "$ONLY" ] ||
+	die "COUNT=0 ONLY=$ONLY: no case is tried with COUNT=0" "leave COUNT unset"
 case $BEYOND in
 0 | 1) ;;
 *) die "BEYOND=$BEYOND: not understood" "use BEYOND=1 or BEYOND=0" ;;
 esac
-[ "$MATRIX" = debug ] || check_kernels "$MATRIX"
+if [ "$MATRIX" != debug ]; then
+	check_kernels "$MATRIX"
+	! grep -qx CONFIG_MODULE_SIG_FORCE=y "$kernels/$MATRIX.config" ||
+		die "MATRIX=$MATRIX: this kernel loads signed modules alone" \
+			"use another kernel: mutated modules have no signature"
+fi
 for parser in $PARSERS; do
 	[ -f "$repo/tools/livepatch/fuzz/fuzz_targets/$parser.rs" ] ||
 		die "PARSERS names $parser, which is not in tools/livepatch/fuzz" \

@@ -186,6 +186,14 @@ expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=v
 expect "user-space tests, not asked for clearly" 1 "DEEP=2: not understood" env DEEP=2 "$repo/dev/userland.sh"
 expect "torture: for how long is not clear" 1 "MINUTES=soon: not understood" env MINUTES=soon "$repo/dev/torture.sh"
 expect "fuzz: how many cases is not clear" 1 "COUNT=many: not understood" env COUNT=many "$repo/dev/fuzz.sh"
+for setting in COUNT=08 MINUTES=00 SEED=01 ONLY=05 ONLY=last; do
+	expect "fuzz: $setting is no number" 1 "$setting: not understood" \
+		env "$setting" "$repo/dev/fuzz.sh"
+done
+expect "fuzz: one case of none" 1 "no case is tried with COUNT=0" \
+	env COUNT=0 ONLY=5 "$repo/dev/fuzz.sh"
+expect "fuzz: a kernel that loads signed modules alone" 1 "MATRIX=module-sig: this kernel" \
+	env MATRIX=module-sig "$repo/dev/fuzz.sh"
 expect "fuzz: a kernel that is not there" 1 "MATRIX names vax, which is not in dev/config/matrix" \
 	env MATRIX=vax "$repo/dev/fuzz.sh"
 expect "fuzz: a parser that is not there" 1 "PARSERS names poems" env PARSERS=poems "$repo/dev/fuzz.sh"
