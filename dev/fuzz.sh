@@ -54,8 +54,8 @@ cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh fuzz"
 
 # fuzz_kernel: print the output of the run in the machine, and the totals of its tests.
 fuzz_kernel() {
-	local out results arguments=(--seed "$SEED" --count "$COUNT")
-	[ -z "$ONLY" ] || arguments+=(--only "$ONLY")
+	local out results cases=$COUNT arguments=(--seed "$SEED" --count "$COUNT")
+	[ -z "$ONLY" ] || cases=1 arguments+=(--only "$ONLY")
 	[ "$BEYOND" = 0 ] || arguments+=(--beyond)
 	[ "$MATRIX" = debug ] || select_kernel "$MATRIX" || return 1
 	out=$("$repo/dev/kernel.sh") || return 1
@@ -68,8 +68,9 @@ fuzz_kernel() {
 	mkdir -p "$results"
 
 	say "COUNT=$COUNT SEED=$SEED on the kernel $MATRIX, with the core ${CORE/rust/in Rust}"
-	APPEND="log_buf_len=16M kasan.fault=panic ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((COUNT * 5 + 7200))} \
-		DMESG=$results/dmesg "$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
+	APPEND="log_buf_len=16M kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg \
+		TIMEOUT=${TIMEOUT:-$((cases * 5 + 7200))} \
+		"$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
 		tee "$results/output" || {
 		echo "# virtual machine.sh: exit status 1" >>"$results/output"
 		say "the last case: $(grep -a 'klp-fuzz: ' "$results/dmesg" | tail -n 1 | tr -d '\r')"

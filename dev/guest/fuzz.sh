@@ -11,8 +11,11 @@ cd "$KBUILD/selftests/livepatch/test_modules" || exit 1
 echo "# fuzz.sh"
 # Each case is in the log before it is tried, whatever was written in the last second.
 echo on >/proc/sys/kernel/printk_devkmsg
-# A machine that goes on after a warning may fail later, in another case.
-echo 1 >/proc/sys/kernel/panic_on_warn
+# A machine that goes on after a warning may fail later, in another case.  One that hangs
+# would go on until its time is up.  Not every kernel looks for hung tasks.
+for setting in panic_on_warn hung_task_panic panic_on_rcu_stall; do
+	[ ! -w /proc/sys/kernel/$setting ] || echo 1 >/proc/sys/kernel/$setting
+done
 # Modules are refused after a wait for RCU.
 echo 1 >/sys/kernel/rcu_expedited
 status=0
