@@ -71,12 +71,33 @@ fuzz_kernel() {
 	APPEND="log_buf_len=16M kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg \
 		TIMEOUT=${TIMEOUT:-$((cases * 5 + 7200))} \
 		"$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
-		tee "$results/output" || {
-		echo "# virtual machine.sh: exit status 1" >>"$results/output"
-		say "the last case: $(grep -a 'klp-fuzz: ' "$results/dmesg" | tail -n 1 | tr -d '\r')"
-		say "to try it alone: make fuzz SEED=$SEED ONLY=n MATRIX=$MATRIX"
+		tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
+	"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg" || {
+		repeat "$results/dmesg"
+		return 1
 	}
-	"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"
+}
+
+# repeat DMESG: tell the last case, what it did last, and how to try it again.
+repeat() {
+	local line number setting command
+	line=$(last_line 'klp-fuzz: [0-9]+: ' "$1") || true
+	number=${line#klp-fuzz: }
+	number=${number%%:*}
+	say "the last case: ${line:-none}"
+	say "the last line of the fuzzer: $(last_line 'klp-fuzz: ' "$1")"
+	command="make fuzz SEED=$SEED ONLY=${number:-n} BEYOND=$BEYOND MATRIX=$MATRIX"
+	command+=" CORE=$CORE DEBUG=$DEBUG"
+	for setting in FIXES BASE KDIR; do
+		[ -z "${!setting:-}" ] || command+=" $setting=${!setting}"
+	done
+	say "to try it alone: $command MINUTES=0"
+}
+
+# last_line PATTERN FILE: print the last of the fuzzer's lines that begins so, without the
+# time before it.
+last_line() {
+	grep -saoE "$1.*" "$2" | tail -n 1 | tr -d '\r'
 }
 
 # build_parsers DIRECTORY: build the fuzzers of the parsers, without a sanitizer: klpctl has
