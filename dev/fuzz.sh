@@ -101,25 +101,33 @@ last_line() {
 }
 
 # build_parsers DIRECTORY: build the fuzzers of the parsers, without a sanitizer: klpctl has
-# no unsafe code there.
+# no unsafe code there.  cargo-fuzz runs the "cargo" in PATH, and CARGO may have another name.
 build_parsers() {
-	CARGO=$cargo RUSTC_BOOTSTRAP=1 "$(find_cargo_fuzz)" fuzz build --sanitizer none \
+	mkdir -p "$1/bin" && ln -sfn "$(realpath -s "$cargo")" "$1/bin/cargo" || return 1
+	PATH=$1/bin:$(realpath -s "$(dirname "$cargo")"):$PATH RUSTC_BOOTSTRAP=1 \
+		"$(find_cargo_fuzz)" fuzz build --sanitizer none \
 		--fuzz-dir "$repo/tools/livepatch/fuzz" --target-dir "$1/build"
 }
 
 # make_corpus DIRECTORY: write the bytes of klpctl's own tests, from which the fuzzers begin.
 make_corpus() {
 	make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$1/" RUSTC="$(find_rustc)" \
-		"$1/klpctl-test"
+		"$1/klpctl-test" || return 1
 	KLPCTL_DIR=$repo/tools/livepatch KLPCTL_CORPUS=$1/seeds "$1/klpctl-test" tests::fuzz
 }
 
-# fuzz_parsers: count one test for each parser.
+# fuzz_parsers: count one test for each parser, or one that failed if they cannot be built.
 fuzz_parsers() {
 	local out=$cache/fuzz parser found program
 	mkdir -p "$out"
-	run_logged "building the parsers with libFuzzer" "$cache/log/fuzz-parsers" build_parsers "$out"
-	run_logged "making bytes to begin with" "$cache/log/fuzz-corpus" make_corpus "$out"
+	if ! (run_logged "building the parsers with libFuzzer" "$cache/log/fuzz-parsers" \
+		build_parsers "$out" &&
+		run_logged "making bytes to begin with" "$cache/log/fuzz-corpus" \
+			make_corpus "$out"); then
+		count 0 1
+		echo "not ok: building the parsers"
+		return
+	fi
 	for parser in $PARSERS; do
 		# What earlier runs have found to be new is kept.
 		found=$out/found/$parser

@@ -197,6 +197,21 @@ expect "fuzz: a kernel that loads signed modules alone" 1 "MATRIX=module-sig: th
 expect "fuzz: a kernel that is not there" 1 "MATRIX names vax, which is not in dev/config/matrix" \
 	env MATRIX=vax "$repo/dev/fuzz.sh"
 expect "fuzz: a parser that is not there" 1 "PARSERS names poems" env PARSERS=poems "$repo/dev/fuzz.sh"
+# A copy with programs that look like cargo and cargo-fuzz.
+parsers=$scratch/parsers
+mkdir -p "$parsers"/{bin,tools/livepatch/fuzz/fuzz_targets}
+cp -a "$repo/dev" "$parsers/"
+touch "$parsers/tools/livepatch/fuzz/fuzz_targets/module.rs"
+printf '#!/bin/sh\necho cargo 1.99.0 of the caller\n' >"$parsers/cargo-1.99"
+printf '#!/bin/sh\n[ "$2" = --version ] || { cargo; exit 1; }\n' >"$parsers/bin/cargo-fuzz"
+printf '#!/bin/sh\n' >"$parsers/dev/toolchain.sh"
+chmod +x "$parsers/cargo-1.99" "$parsers/bin/cargo-fuzz"
+fuzz_parsers() {
+	env PATH="$parsers/bin:$PATH" CARGO="$parsers/cargo-1.99" COUNT=0 MINUTES=1 PARSERS=module \
+		LIVEPATCH_RUST_CACHE="$parsers/cache" "$parsers/dev/fuzz.sh"
+}
+expect "fuzz: parsers that cannot be built" 1 "0 passed, 1 failed" fuzz_parsers
+expect "fuzz: the caller's cargo builds them" 1 "cargo 1.99.0 of the caller" fuzz_parsers
 expect "tools for nothing known" 1 "garden: no such set of tools" "$repo/dev/toolchain.sh" garden
 
 # small_base DIRECTORY: make a base so small that composing takes no time.
