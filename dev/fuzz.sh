@@ -68,7 +68,7 @@ fuzz_kernel() {
 	mkdir -p "$results"
 
 	say "COUNT=$COUNT SEED=$SEED on the kernel $MATRIX, with the core ${CORE/rust/in Rust}"
-	APPEND="log_buf_len=16M kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg \
+	APPEND="log_buf_len=16M kmemleak=on kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg \
 		TIMEOUT=${TIMEOUT:-$((cases * 5 + 7200))} \
 		"$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
 		tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
