@@ -78,7 +78,7 @@ fuzz_kernel() {
 	}
 }
 
-# repeat DMESG: tell the last case, what it did last, and how to try it again.
+# repeat DMESG: tell the last case, its last step, and how to try it again.
 repeat() {
 	local line number setting command
 	line=$(last_line 'klp-fuzz: [0-9]+: ' "$1") || true
@@ -129,7 +129,7 @@ fuzz_parsers() {
 		return
 	fi
 	for parser in $PARSERS; do
-		# What earlier runs have found to be new is kept.
+		# Keep the new inputs that earlier runs have found.
 		found=$out/found/$parser
 		program=("$(find "$out/build" -path "*/release/$parser" -type f)")
 		rm -rf "$out/tmp"

@@ -13,8 +13,8 @@ mkdir -p "$cache/log" "$(work_dir)"
 rm -f "$results" "$results.failed"
 echo "commit: $(commit_id)" >"$results.new"
 
-# suite NAME COMMAND...: a suite that does not end with its totals, or whose status tells
-# of an error that its totals do not have, is one more failure.
+# suite NAME COMMAND...: run a suite.  If it ends without its totals, or with an error that
+# its totals do not have, that is one more failure.
 suite() (
 	name=$1 status=0
 	log=$cache/log/suite-$(tr ' ' '-' <<<"$1")

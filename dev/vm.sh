@@ -80,8 +80,8 @@ fi
 # report a hung task or a stalled grace period.
 append="panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 ${APPEND:-}"
 mount_options=trans=virtio,version=9p2000.L,msize=512000
-# The guest cannot write to its root, and so may keep what it has read of it.  Without
-# this, every program that starts is read again.
+# The guest cannot write to its root, so a cache of it stays right.  Without a cache, the
+# guest reads every program again when it starts.
 root_options=$mount_options,access=any,cache=loose
 
 # virtme-ng boots kernels of this machine's architecture.  With virtiofs, where it can

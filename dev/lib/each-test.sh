@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Cargo's runner for test programs: run each test of a program in a process of its own,
-# one process for each CPU at a time, and print what the program itself would print.
+# one process for each CPU at a time, and print the lines that the program itself prints.
 #
 #   dev/lib/each-test.sh PROGRAM [OPTION...]
 #
@@ -42,8 +42,8 @@ number() {
 	grep -c " \.\.\. $1\$" "$work/lines" || true
 }
 verdict=ok
-[ ! -e "$work/failures" ] || verdict=FAILED
-if [ "$verdict" = FAILED ]; then
+if [ -e "$work/failures" ]; then
+	verdict=FAILED
 	printf '\nfailures:\n'
 	cat "$work/failures"
 fi

@@ -5,6 +5,7 @@
 use crate::blockers::Blocker;
 use crate::demangle;
 use crate::evidence::{Evidence, Reason};
+use crate::exit::Exit;
 use crate::groups::Group;
 use crate::held::Held;
 use crate::json::Json;
@@ -13,6 +14,23 @@ use crate::proc::{Frame, Progress, Stack, TaskId};
 use crate::sysfs::{Hold, Module};
 use crate::system::{Age, PatchStatus, State, System};
 use crate::term;
+
+/// The members of an answer about patches.
+pub fn members(
+    system: &System,
+    exit: Exit,
+    patches: Json,
+    disabled: &[&Module],
+) -> Vec<(&'static str, Json)> {
+    vec![
+        ("system", system.word().into()),
+        ("exit", Json::Number(exit as i64)),
+        ("order", system.order.word().into()),
+        ("patches", patches),
+        ("disabled", self::disabled(disabled)),
+        ("notes", notes(system)),
+    ]
+}
 
 /// The members that describe a patch in every answer.
 pub fn patch_members(system: &System, status: &PatchStatus) -> Vec<(&'static str, Json)> {
@@ -66,7 +84,7 @@ fn since(system: &System, age: &Age) -> Json {
     ])
 }
 
-pub fn disabled(modules: &[&Module]) -> Json {
+fn disabled(modules: &[&Module]) -> Json {
     modules
         .iter()
         .map(|module| {

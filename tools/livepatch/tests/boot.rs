@@ -9,7 +9,7 @@ use std::process;
 use super::{klpctl_in, read_source, Answer, Scratch};
 use crate::command::Command;
 use crate::commands::load::load;
-use crate::commands::{Context, Outcome};
+use crate::commands::Outcome;
 use crate::elf::tests::module;
 use crate::exit::Exit;
 use crate::modfile::ModuleFile;
@@ -17,7 +17,6 @@ use crate::options::Options;
 use crate::root::Root;
 use crate::store::tests::{install, set_boot};
 use crate::store::Store;
-use crate::term::Term;
 
 /// The tree of a kernel 7.3.4 with these patches.
 fn machine(patches: &[&[&str]]) -> Scratch {
@@ -224,13 +223,8 @@ fn install_says_for_which_kernel() {
 fn load_a(tree: &Scratch, options: &Options) -> Outcome {
     let file = tree.path().join("var/lib/klpctl/7.3.4/a.ko");
     let content = ModuleFile::read(&file).unwrap();
-    let mut context = Context {
-        options,
-        root: Root::captured(tree.path()),
-        term: Term::NONE,
-        out: &mut Vec::new(),
-        signals: None,
-    };
+    let mut out = Vec::new();
+    let mut context = tree.context(options, &mut out);
     load(&mut context, &content, "/no/such.ko".into(), Vec::new())
 }
 
@@ -329,7 +323,7 @@ fn a_unit_of_its_own_notes_the_shutdown() {
     assert!(unit(clean).iter().all(|(n, _)| n != "Service.ExecStart"));
 }
 
-/// Runs on a tree what systemd runs when the machine is shut down.
+/// Runs the unit's command for a shutdown on a tree.
 fn shut_down(tree: &Scratch) {
     let settings = unit("klpctl-clean.service");
     let commands = settings.iter().filter(|(n, _)| n == "Service.ExecStop");

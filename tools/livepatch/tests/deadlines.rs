@@ -18,7 +18,6 @@ use crate::exit::{Exit, Failure};
 use crate::forced;
 use crate::name::Name;
 use crate::options::Options;
-use crate::root::Root;
 use crate::signals::tests::sent;
 use crate::signals::Signal;
 use crate::term::Term;
@@ -55,11 +54,8 @@ fn context<'a>(
     signals: &[Signal],
 ) -> Context<'a> {
     Context {
-        options,
-        root: Root::captured(tree.path()),
-        term: Term::NONE,
-        out,
         signals: Some(sent(signals)),
+        ..tree.context(options, out)
     }
 }
 
@@ -288,7 +284,7 @@ fn a_signal_ends_the_wait_for_a_module() {
     );
 }
 
-/// Output whose reader goes after the first line.
+/// Output with a reader that goes after the first line.
 struct ClosedLater(bool);
 
 impl Write for ClosedLater {

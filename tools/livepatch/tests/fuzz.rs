@@ -42,7 +42,7 @@ pub fn text(bytes: &[u8]) {
     assert!(!shell.contains(char::is_control) && !shell.is_empty());
 }
 
-/// The files of a task, and what the kernel says of it.
+/// The files of a task, and the kernel's messages about it.
 pub fn task(bytes: &[u8]) {
     proc::parse_stat(bytes);
     proc::parse_stack(bytes);

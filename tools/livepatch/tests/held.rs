@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use super::{klpctl_in, Scratch};
 use crate::commands::unload::unload;
-use crate::commands::{Context, Outcome};
+use crate::commands::Outcome;
 use crate::exit::Exit;
 use crate::forced;
 use crate::identity;
 use crate::name::Name;
 use crate::options::Options;
 use crate::root::Root;
-use crate::term::Term;
 
 /// What `why PATCH` says, with more files in the tree.
 fn why(tree: &str, patch: &str, more: &str) -> (String, Exit) {
@@ -136,14 +135,8 @@ fn unload_forgets_what_was_loaded_and_forced() {
 
 /// Unloads a patch by the real function, without waiting.
 fn unload_at_once(tree: &Scratch, patch: &Name, options: &Options) -> Outcome {
-    let mut context = Context {
-        options,
-        root: Root::captured(tree.path()),
-        term: Term::NONE,
-        out: &mut Vec::new(),
-        signals: None,
-    };
-    unload(&mut context, patch, Duration::ZERO)
+    let mut out = Vec::new();
+    unload(&mut tree.context(options, &mut out), patch, Duration::ZERO)
 }
 
 #[test]

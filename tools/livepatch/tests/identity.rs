@@ -111,7 +111,7 @@ fn another_build_replaces() {
     );
 }
 
-/// Whoever wants a build in place of the loaded one gets it, or the command fails.
+/// With `--replace` the loaded build is replaced, or the command fails.
 #[test]
 fn a_build_that_is_not_known_replaces() {
     let tree = Scratch::tree("stacked");

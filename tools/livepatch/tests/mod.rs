@@ -33,7 +33,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::commands::Context;
 use crate::exit::Exit;
+use crate::options::Options;
+use crate::root::Root;
 use crate::term::Term;
 
 /// The folder of klpctl's source.
@@ -61,6 +64,17 @@ impl Scratch {
 
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The context of a command that looks at the tree and writes to `out`.
+    fn context<'a>(&self, options: &'a Options, out: &'a mut dyn Write) -> Context<'a> {
+        Context {
+            options,
+            root: Root::captured(self.path()),
+            term: Term::NONE,
+            out,
+            signals: None,
+        }
     }
 
     /// The tree of that name in `trees/`, unpacked.

@@ -123,7 +123,7 @@ fn what_cannot_be_written_leaves_nothing() {
     assert_eq!(answer.exit, Exit::Error, "{}", answer.out);
 }
 
-/// `--root` takes the directory in the report, and says so of what is near it.
+/// `--root` takes the directory in the report, and its messages name that for a path near it.
 #[test]
 fn the_directory_of_a_report() {
     let (_tree, unpacked) = report("none", |_| {});

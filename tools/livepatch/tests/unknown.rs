@@ -67,7 +67,7 @@ fn that_the_log_is_cut_is_said() {
     assert!(json.out.contains("\"forced\": false"), "{}", json.out);
 }
 
-/// klpctl knows what it has forced itself, also when the log is cut, and tells it in a report.
+/// klpctl remembers the patches that it has forced, also when the log is cut, and in a report.
 #[test]
 fn a_patch_that_klpctl_has_forced() {
     let tree = without("forced", &["starting", "forcing"]);

@@ -13,7 +13,6 @@ use crate::commands::Context;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
 use crate::options::Options;
-use crate::root::Root;
 use crate::term::Term;
 
 const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transition";
@@ -291,13 +290,7 @@ fn with_context(
     out: &mut dyn Write,
     command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    command(&mut Context {
-        options,
-        root: Root::captured(tree.path()),
-        term: Term::NONE,
-        out,
-        signals: None,
-    })
+    command(&mut tree.context(options, out))
 }
 
 #[test]

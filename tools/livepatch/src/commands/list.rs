@@ -64,14 +64,7 @@ impl<'a> View<'a> {
             Json::Object(members)
         });
 
-        vec![
-            ("system", self.system.word().into()),
-            ("exit", Json::Number(exit as i64)),
-            ("order", self.system.order.word().into()),
-            ("patches", patches.collect()),
-            ("disabled", describe::disabled(&self.disabled)),
-            ("notes", describe::notes(self.system)),
-        ]
+        describe::members(self.system, exit, patches.collect(), &self.disabled)
     }
 
     fn print(&self, context: &mut Context<'_>) -> Result<(), Failure> {

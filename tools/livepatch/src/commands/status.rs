@@ -77,14 +77,7 @@ impl<'a> View<'a> {
             Json::Object(members)
         });
 
-        vec![
-            ("system", self.system.word().into()),
-            ("exit", Json::Number(exit as i64)),
-            ("order", self.system.order.word().into()),
-            ("patches", patches.collect()),
-            ("disabled", describe::disabled(&self.disabled)),
-            ("notes", describe::notes(self.system)),
-        ]
+        describe::members(self.system, exit, patches.collect(), &self.disabled)
     }
 
     /// Prints the word for the system, or for the patch that was named.

@@ -15,7 +15,7 @@ pub enum Target {
     After,
 }
 
-/// What the module does at the end, while livepatches change it.
+/// Whether the module leaves at the end, while livepatches change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     Stays,

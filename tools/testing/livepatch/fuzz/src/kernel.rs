@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the fuzzer asks of the kernel: modules, files in sysfs, and the log. All unsafe code is
+//! The fuzzer's calls of the kernel: modules, files in sysfs, and the log. All unsafe code is
 //! here.
 
 use std::ffi::{c_char, c_int, c_long, CString, OsString};
@@ -115,7 +115,7 @@ pub fn escaped(path: &Path) -> String {
     path.as_os_str().as_bytes().escape_ascii().to_string()
 }
 
-/// The log of the kernel, to write to, and to read what is new.
+/// The log of the kernel, to write to, and to read its new lines.
 pub struct Log {
     file: File,
     out: File,

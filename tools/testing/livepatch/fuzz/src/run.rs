@@ -37,7 +37,7 @@ pub struct Run {
     pub counts: Counts,
 }
 
-/// What came of the cases, by the kind of an attempt and its error, 0 being none.
+/// The outcomes of the cases, by the kind of an attempt and its error, 0 being none.
 #[derive(Debug, Default)]
 pub struct Counts(BTreeMap<(&'static str, i32), u64>);
 
@@ -85,7 +85,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// What is wrong. The kernel may have to be booted again then.
+    /// A description of the fault. The kernel may have to be booted again then.
     pub fn case(&mut self, number: u64) -> Result<(), String> {
         let case = Case::new(&self.bases, self.seed, number, self.scope);
         self.announce(&format!("{number}: {}", case.text))?;
@@ -177,7 +177,7 @@ impl Run {
     }
 }
 
-/// What to write to a file, if anything.
+/// The bytes to write to a file, if any.
 fn value_for(salt: u64, file: &Path) -> Option<Vec<u8>> {
     const VALUES: [&[u8]; 20] = [
         b"0", b"1", b"0\n", b"1\n", b"y", b"n", b"on", b"off", b"2", b"-1", b"", b"\n", b" 1",
@@ -200,7 +200,7 @@ fn write_in_words(livepatch: &Path, file: &Path, value: &[u8]) -> String {
     format!("write {inside} of {livepatch}: {}", shown(value))
 }
 
-/// What came of one case.
+/// The outcome of one case.
 #[derive(Default)]
 struct Tried {
     /// The names of the modules that are loaded.
@@ -208,7 +208,7 @@ struct Tried {
     problem: Option<String>,
 }
 
-/// Disables and unloads what is there.
+/// Disables and unloads the livepatches that are there.
 fn clean_up(loaded: &[Vec<u8>]) -> Result<(), String> {
     let end = Instant::now() + LONGEST;
     loop {
