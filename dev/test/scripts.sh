@@ -63,6 +63,19 @@ expect "counter: a suite that ended early" 2 "" counted count_suite "ok: 3 passe
 expect "counter: cargo" 1 "7 passed, 2 failed" counted count_cargo \
 	"test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s" \
 	"test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s"
+# A test program of which one test passes, one dies, and one is ignored.
+cat >"$scratch/program" <<'end'
+#!/bin/bash
+case "$*" in
+*--list*) printf '%s: test\n' passes dies ignored ;;
+*passes) echo "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured" ;;
+*dies) echo "the reason" && exit 101 ;;
+*ignored) echo "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured" ;;
+esac
+end
+chmod +x "$scratch/program"
+expect "each test: the totals" 1 "test result: FAILED. 1 passed; 1 failed; 1 ignored;" "$repo/dev/lib/each-test.sh" "$scratch/program"
+expect "each test: why one has failed" 1 "the reason" "$repo/dev/lib/each-test.sh" "$scratch/program"
 expect "counter: cargo, of no program" 1 "0 passed, 0 failed" counted count_cargo "error: could not compile"
 expect "counter: kunit.py" 1 "70 passed, 6 failed" counted count_kunit \
 	$'[12:00:00] \x1b[1;31mTesting complete. Ran 79 tests: passed: 70, failed: 1, crashed: 2, skipped: 4, errors: 3\x1b[0m'
