@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * messages.c - the debug messages of live patching
+ * messages.c - the messages about patches, transitions and tasks
  *
- * Rust has no dynamic debug, so these are in C.  User space finds them in
- * the dynamic debug control file by "file kernel/livepatch/" and "func
- * klp_try_switch_task".  That is why the function has this name.  The Rust core
- * prints all other messages.
+ * These are in C, because Rust has no dynamic debug and no index of printk
+ * formats.  User space finds the debug messages in the dynamic debug control file
+ * by "file kernel/livepatch/" and "func klp_try_switch_task".  That is why the
+ * function has this name.
  *
- * The messages are derived from transition.c:
+ * The messages are derived from core.c and transition.c:
+ * Copyright (C) 2014 Seth Jennings <sjenning@redhat.com>
+ * Copyright (C) 2014 SUSE
  * Copyright (C) 2015-2016 Josh Poimboeuf <jpoimboe@redhat.com>
  */
 
@@ -18,26 +20,82 @@
 #include <linux/sched.h>
 #include "rust.h"
 
-void klp_debug_transition(enum klp_debug_event event, const char *patch,
-			  bool patching)
+/**
+ * klp_log() - print the message about an event of a patch
+ * @event:	what happens
+ * @patch:	the name of the patch, or %NULL if the message does not name it
+ * @object:	the name of the object, or %NULL if the message does not name it
+ * @err:	the error with which a step has failed, or 0
+ * @patching:	the direction of the transition
+ *
+ * Context: Any.
+ */
+void klp_log(enum klp_event event, const char *patch, const char *object,
+	     int err, bool patching)
 {
 	const char *direction = patching ? "patching" : "unpatching";
 
 	switch (event) {
-	case KLP_DEBUG_INITIALIZING:
+	case KLP_ENABLING:
+		pr_notice("enabling patch '%s'\n", patch);
+		break;
+	case KLP_ENABLE_FAILED:
+		pr_warn("failed to enable patch '%s'\n", patch);
+		break;
+	case KLP_PRE_PATCH_FAILED:
+		pr_warn("pre-patch callback failed for object '%s'\n", object);
+		break;
+	case KLP_PATCH_FAILED:
+		pr_warn("failed to patch object '%s'\n", object);
+		break;
+
+	case KLP_RESOLVE_FAILED:
+		pr_warn("failed to initialize patch '%s' for module '%s' (%d)\n",
+			patch, object, err);
+		break;
+	case KLP_APPLYING:
+		pr_notice("applying patch '%s' to loading module '%s'\n",
+			  patch, object);
+		break;
+	case KLP_APPLY_FAILED:
+		pr_warn("failed to apply patch '%s' to module '%s' (%d)\n",
+			patch, object, err);
+		break;
+	case KLP_REFUSING:
+		pr_warn("patch '%s' failed for module '%s', refusing to load module '%s'\n",
+			patch, object, object);
+		break;
+	case KLP_REVERTING:
+		pr_notice("reverting patch '%s' on unloading module '%s'\n",
+			  patch, object);
+		break;
+
+	case KLP_INITIALIZING:
 		pr_debug("'%s': initializing %s transition\n", patch, direction);
 		break;
-	case KLP_DEBUG_COMPLETING:
-		pr_debug("'%s': completing %s transition\n", patch, direction);
+	case KLP_STARTING:
+		pr_notice("'%s': starting %s transition\n", patch, direction);
 		break;
-	case KLP_DEBUG_CANCELING:
-		pr_debug("'%s': canceling patching transition, going to unpatch\n",
-			 patch);
-		break;
-	case KLP_DEBUG_REVERSING:
+	case KLP_REVERSING:
 		pr_debug("'%s': reversing transition from %s\n", patch,
 			 patching ? "patching to unpatching" :
 				    "unpatching to patching");
+		break;
+	case KLP_CANCELING:
+		pr_debug("'%s': canceling patching transition, going to unpatch\n",
+			 patch);
+		break;
+	case KLP_SIGNALING:
+		pr_notice("signaling remaining tasks\n");
+		break;
+	case KLP_FORCING:
+		pr_warn("forcing remaining tasks to the patched state\n");
+		break;
+	case KLP_COMPLETING:
+		pr_debug("'%s': completing %s transition\n", patch, direction);
+		break;
+	case KLP_COMPLETE:
+		pr_notice("'%s': %s complete\n", patch, direction);
 		break;
 	}
 }

@@ -41,76 +41,69 @@ where
 {
     let target = host.tasks().target();
     let patching = target == TaskState::Patched;
-    let direction = if patching { "patching" } else { "unpatching" };
     let count = || model::transition::tally(host);
-    let debug = |patch: &Patch, event| log::debug_transition(event, patch.name(), patching);
+    let log = |event, patch: Option<&Patch>, object: Option<&Object>, error: Option<Error>| {
+        let object = object.map(Object::display_name);
+        let error = error.map_or(0, Error::to_errno);
+        log::event(event, patch.map(Patch::name), object, error, patching);
+    };
+    let log_patch = |event, patch| log(event, Some(patch), None, None);
+    let log_object = |event, object| log(event, None, Some(object), None);
+    let log_both = |event, patch, object, error| log(event, Some(patch), Some(object), error);
 
     match event {
-        Event::Enabling(patch) => pr_notice!("enabling patch '{}'\n", patch.name()),
-        Event::EnableFailed(patch) => pr_warn!("failed to enable patch '{}'\n", patch.name()),
-        Event::PrePatchFailed(object) => pr_warn!(
-            "pre-patch callback failed for object '{}'\n",
-            object.display_name()
-        ),
-        Event::PatchFailed(object) => {
-            pr_warn!("failed to patch object '{}'\n", object.display_name())
+        Event::Enabling(patch) => log_patch(bindings::klp_event_KLP_ENABLING, patch),
+        Event::EnableFailed(patch) => log_patch(bindings::klp_event_KLP_ENABLE_FAILED, patch),
+        Event::PrePatchFailed(object) => {
+            log_object(bindings::klp_event_KLP_PRE_PATCH_FAILED, object)
         }
+        Event::PatchFailed(object) => log_object(bindings::klp_event_KLP_PATCH_FAILED, object),
         Event::Enabled(patch) => trace::enabled(patch),
         Event::Disabled(patch) => trace::disabled(patch),
         Event::Replaced { patch, by } => trace::replaced(patch, by),
 
-        Event::ResolveFailed(patch, object, error) => pr_warn!(
-            "failed to initialize patch '{}' for module '{}' ({})\n",
-            patch.name(),
-            object.display_name(),
-            error.to_errno()
+        Event::ResolveFailed(patch, object, error) => log_both(
+            bindings::klp_event_KLP_RESOLVE_FAILED,
+            patch,
+            object,
+            Some(error),
         ),
-        Event::Applying(patch, object) => pr_notice!(
-            "applying patch '{}' to loading module '{}'\n",
-            patch.name(),
-            object.display_name()
-        ),
-        Event::ApplyFailed(patch, object, error) => pr_warn!(
-            "failed to apply patch '{}' to module '{}' ({})\n",
-            patch.name(),
-            object.display_name(),
-            error.to_errno()
+        Event::Applying(patch, object) => {
+            log_both(bindings::klp_event_KLP_APPLYING, patch, object, None)
+        }
+        Event::ApplyFailed(patch, object, error) => log_both(
+            bindings::klp_event_KLP_APPLY_FAILED,
+            patch,
+            object,
+            Some(error),
         ),
         Event::Refusing(patch, object) => {
-            let (patch, module) = (patch.name(), object.display_name());
-            pr_warn!(
-                "patch '{patch}' failed for module '{0}', refusing to load module '{0}'\n",
-                module
-            );
+            log_both(bindings::klp_event_KLP_REFUSING, patch, object, None)
         }
-        Event::Reverting(patch, object) => pr_notice!(
-            "reverting patch '{}' on unloading module '{}'\n",
-            patch.name(),
-            object.display_name()
-        ),
+        Event::Reverting(patch, object) => {
+            log_both(bindings::klp_event_KLP_REVERTING, patch, object, None)
+        }
 
-        Event::Initializing(patch) => {
-            debug(patch, bindings::klp_debug_event_KLP_DEBUG_INITIALIZING)
-        }
+        Event::Initializing(patch) => log_patch(bindings::klp_event_KLP_INITIALIZING, patch),
         Event::Starting(patch) => {
             trace::transition_start(patch, target, || (count(), 0));
-            pr_notice!("'{}': starting {direction} transition\n", patch.name());
+            log_patch(bindings::klp_event_KLP_STARTING, patch);
         }
         Event::Reversing(patch) => {
             trace::transition_reverse(patch, target, || (count(), host.elapsed()));
-            debug(patch, bindings::klp_debug_event_KLP_DEBUG_REVERSING);
+            log_patch(bindings::klp_event_KLP_REVERSING, patch);
         }
-        Event::Canceling(patch) => debug(patch, bindings::klp_debug_event_KLP_DEBUG_CANCELING),
-        Event::Signaling => pr_notice!("signaling remaining tasks\n"),
+        Event::Canceling(patch) => log_patch(bindings::klp_event_KLP_CANCELING, patch),
+        Event::Signaling => log(bindings::klp_event_KLP_SIGNALING, None, None, None),
         Event::Forcing(patch) => {
             trace::transition_force(patch, target, || (count(), host.elapsed()));
-            pr_warn!("forcing remaining tasks to the patched state\n");
+            log_patch(bindings::klp_event_KLP_FORCING, patch);
         }
         Event::Switched(patch) => {
             trace::transition_complete(patch, target, || (count(), host.elapsed()));
         }
-        Event::Completing(patch) => debug(patch, bindings::klp_debug_event_KLP_DEBUG_COMPLETING),
-        Event::Complete(patch) => pr_notice!("'{}': {direction} complete\n", patch.name()),
+        Event::Completing(patch) => log_patch(bindings::klp_event_KLP_COMPLETING, patch),
+        Event::Complete(patch) => log_patch(bindings::klp_event_KLP_COMPLETE, patch),
 
         Event::Changed(shown) => notify::wake_pollers(shown),
         Event::Reached(patch, stage) => notify::send_uevent(patch, stage),

@@ -160,18 +160,32 @@ void klp_kobj_put_func(struct klp_func *func);
 void klp_notify_enabled(struct klp_patch *patch);
 void klp_notify_transition(struct klp_patch *patch);
 void klp_notify_patched(struct klp_object *obj);
-void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching);
+void klp_send_uevent(struct klp_patch *patch, const char *transition,
+		     bool patching);
 
 /* messages.c */
-enum klp_debug_event {
-	KLP_DEBUG_INITIALIZING,
-	KLP_DEBUG_COMPLETING,
-	KLP_DEBUG_CANCELING,
-	KLP_DEBUG_REVERSING,
+enum klp_event {
+	KLP_ENABLING,
+	KLP_ENABLE_FAILED,
+	KLP_PRE_PATCH_FAILED,
+	KLP_PATCH_FAILED,
+	KLP_RESOLVE_FAILED,
+	KLP_APPLYING,
+	KLP_APPLY_FAILED,
+	KLP_REFUSING,
+	KLP_REVERTING,
+	KLP_INITIALIZING,
+	KLP_STARTING,
+	KLP_REVERSING,
+	KLP_CANCELING,
+	KLP_SIGNALING,
+	KLP_FORCING,
+	KLP_COMPLETING,
+	KLP_COMPLETE,
 };
 
-void klp_debug_transition(enum klp_debug_event event, const char *patch,
-			  bool patching);
+void klp_log(enum klp_event event, const char *patch, const char *object,
+	     int err, bool patching);
 void klp_try_switch_task(const struct task_struct *task, int err,
 			 const char *func);
 

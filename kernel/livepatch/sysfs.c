@@ -212,25 +212,22 @@ void klp_notify_patched(struct klp_object *obj)
 }
 
 /*
- * Sends a uevent about the transition of a patch that is in sysfs.  The patch
- * has sent no "add", so the driver core sends no "remove" when the patch goes.
+ * Sends a uevent about a patch that is in sysfs.  @transition is "TRANSITION="
+ * and the stage of the patch's transition.  The patch has sent no "add", so the
+ * driver core sends no "remove" when the patch goes.
  */
-void klp_send_uevent(struct klp_patch *patch, const char *stage, bool patching)
+void klp_send_uevent(struct klp_patch *patch, const char *transition,
+		     bool patching)
 {
 	char name[sizeof("PATCH=") + MODULE_NAME_LEN];
-	char transition[32];
-	char direction[32];
-	char *envp[4];
+	char *envp[] = {
+		name,
+		(char *)transition, /* is only read */
+		patching ? "DIRECTION=patching" : "DIRECTION=unpatching",
+		NULL,
+	};
 
 	snprintf(name, sizeof(name), "PATCH=%s", patch->mod->name);
-	snprintf(transition, sizeof(transition), "TRANSITION=%s", stage);
-	snprintf(direction, sizeof(direction), "DIRECTION=%s",
-		 patching ? "patching" : "unpatching");
-
-	envp[0] = name;
-	envp[1] = transition;
-	envp[2] = direction;
-	envp[3] = NULL;
 	kobject_uevent_env(&patch->kobj, KOBJ_CHANGE, envp);
 }
 

@@ -9,10 +9,19 @@ use kernel::{
     prelude::*, //
 };
 
-/// Logs, at debug level, an event in the transition of the patch called `name`.
-pub(crate) fn debug_transition(event: bindings::klp_debug_event, name: &CStr, patching: bool) {
-    // SAFETY: `name` is a string, which the function copies to the log.
-    unsafe { bindings::klp_debug_transition(event, name.as_char_ptr(), patching) };
+/// Prints the message about an event, which names the patch and the object that it is about.
+///
+/// `error` is the error with which a step has failed, or 0.
+pub(crate) fn event(
+    event: bindings::klp_event,
+    patch: Option<&CStr>,
+    object: Option<&CStr>,
+    error: i32,
+    patching: bool,
+) {
+    let text = |name: Option<&CStr>| name.map_or(core::ptr::null(), CStr::as_char_ptr);
+    // SAFETY: The names are strings, which the function copies to the log, or null.
+    unsafe { bindings::klp_log(event, text(patch), text(object), error, patching) };
 }
 
 /// A string that messages print as it is.

@@ -36,15 +36,15 @@ pub(crate) fn wake_pollers(shown: Shown<&Patch, &Object>) {
 /// A uevent is lost if memory is short. The transition does not depend on it, and the patch's files
 /// are right in any case.
 pub(crate) fn send_uevent(patch: &Patch, stage: Stage) {
-    let stage = match stage {
-        Stage::Started => c"start",
-        Stage::Reversed => c"reverse",
-        Stage::Forced => c"force",
-        Stage::Completed => c"complete",
+    let transition = match stage {
+        Stage::Started => c"TRANSITION=start",
+        Stage::Reversed => c"TRANSITION=reverse",
+        Stage::Forced => c"TRANSITION=force",
+        Stage::Completed => c"TRANSITION=complete",
     };
     // SAFETY: The pointer is to a patch that lives, by the invariants of `Patch`. Its kobject is in
     // sysfs, and stays there: the rules report a stage with `klp_mutex` held, and the work that
-    // drops the kobject's first reference is queued later, by `work::queue_free()`. `stage` is a
-    // string.
-    unsafe { bindings::klp_send_uevent(patch.as_ptr(), stage.as_char_ptr(), patch.enabled()) };
+    // drops the kobject's first reference is queued later, by `work::queue_free()`. `transition` is
+    // a string.
+    unsafe { bindings::klp_send_uevent(patch.as_ptr(), transition.as_char_ptr(), patch.enabled()) };
 }
