@@ -291,14 +291,16 @@ impl<'a> PatchHost for Kernel<'a> {
     }
 
     fn expect(&self, what: Expectation, holds: bool) {
-        static WARNED: [Atomic<i32>; Expectation::COUNT] =
-            [const { Atomic::new(0) }; Expectation::COUNT];
+        // A bit for each expectation. If two CPUs find that one does not hold, both may warn.
+        static WARNED: Atomic<u64> = Atomic::new(0);
 
         if holds {
             return;
         }
-        let warned = WARNED.get(what as usize);
-        if warned.is_some_and(|warned| warned.xchg(1, Relaxed) == 0) {
+        let warned = WARNED.load(Relaxed);
+        let this = 1_u64.wrapping_shl(what as u32);
+        if warned & this == 0 {
+            WARNED.store(warned | this, Relaxed);
             pr_warn!("unexpected: not {what:?}\n");
             warn_on!(true);
         }

@@ -176,11 +176,6 @@ pub(crate) enum Expectation {
     CallbackSucceeds,
 }
 
-impl Expectation {
-    /// The number of expectations.
-    pub(crate) const COUNT: usize = Self::CallbackSucceeds as usize + 1;
-}
-
 /// A value that the administrator can read at any time, and wait for.
 ///
 /// `P` and `O` are a host's patches and objects.
