@@ -241,4 +241,13 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn table_shrinks_with_fewer_variables_than_an_eighth_of_its_heads() {
+        for order in SMALLEST_ORDER + 1..=28 {
+            let eighth = (1 << order) / 8;
+            assert_eq!(better_order(eighth, order), None);
+            assert!(better_order(eighth - 1, order).is_some_and(|better| better < order));
+        }
+        assert_eq!(better_order(0, SMALLEST_ORDER), None);
+    }
 }

@@ -11,7 +11,8 @@ mod tests {
                 try_complete, //
             },
             text::let_go,
-            Callback, //
+            Callback,
+            TextHost, //
         },
         tests::machine::{
             asleep_in,
@@ -123,6 +124,14 @@ mod tests {
     fn task_asleep_inside_is_waited_for() {
         // The new function has jumped there, so that the transition did not wait for the task.
         stays_until_it_has_left(&departing(asleep_in(helper(PATCH))));
+    }
+
+    #[test]
+    fn look_ends_when_a_task_is_inside() {
+        let machine = departing(asleep_in(helper(PATCH)));
+        assert!(let_go(&machine));
+        // A scan comes to this task after the one that is inside.
+        assert!(!machine.seen_outside(FIRST));
     }
 
     #[test]
