@@ -114,8 +114,9 @@ if [[ " $what " == *" clock "* ]]; then
 fi
 
 # All CPUs of the machine are busy, and all but one have no tick.  One thread of QEMU
-# emulates them in turns of 10 ms, so that a task waits up to 30 ms for its CPU.  (With a
-# clock that counts instructions, a machine with only busy CPUs made no progress.)
+# emulates them in turns, which end when a CPU sleeps or relaxes.  So the loops of the
+# benchmark relax.  (With a clock that counts instructions, a machine with only busy CPUs
+# made no progress.)
 if [[ " $what " == *" load "* ]]; then
 	say "measuring by the clock: transitions on a busy machine"
 	export CPUS=4 APPEND=nohz_full=1-3

@@ -20,8 +20,10 @@ static DEFINE_PER_CPU(struct task_struct *, busy_thread);
 
 static int resched_main(void *unused)
 {
-	while (!kthread_should_stop())
+	while (!kthread_should_stop()) {
 		cond_resched();
+		cpu_relax();
+	}
 	return 0;
 }
 
