@@ -270,7 +270,7 @@ def table(c, rust):
         )
 
     for what, title in (
-        ("load", "enable to complete on a busy machine of 4 CPUs, which take turns of 10 ms"),
+        ("load", "enable to complete on a busy machine of 4 CPUs, emulated in turns"),
         ("fork", "the longest fork meanwhile"),
         ("timer", "the latest wake-up of a SCHED_FIFO thread meanwhile"),
     ):
