@@ -220,14 +220,13 @@ void klp_send_uevent(struct klp_patch *patch, const char *transition,
 		     bool patching)
 {
 	char name[sizeof("PATCH=") + MODULE_NAME_LEN];
-	char *envp[] = {
-		name,
-		(char *)transition, /* is only read */
-		patching ? "DIRECTION=patching" : "DIRECTION=unpatching",
-		NULL,
-	};
+	char *envp[4];
 
 	snprintf(name, sizeof(name), "PATCH=%s", patch->mod->name);
+	envp[0] = name;
+	envp[1] = (char *)transition; /* is only read */
+	envp[2] = patching ? "DIRECTION=patching" : "DIRECTION=unpatching";
+	envp[3] = NULL;
 	kobject_uevent_env(&patch->kobj, KOBJ_CHANGE, envp);
 }
 

@@ -55,13 +55,7 @@ static void become_fifo(int priority)
  */
 static void relax(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
-	asm volatile("pause");
-#elif defined(__aarch64__)
-	asm volatile("yield");
-#else
-	asm volatile("");
-#endif
+	__builtin_ia32_pause();
 }
 
 static void loop_user(void)
