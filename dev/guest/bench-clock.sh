@@ -41,13 +41,13 @@ for script in "$@"; do
 done
 echo "figure selftests - $cases - ${all}0000000"
 
-# reported FILE: the number of kernel threads that wait, by what klpctl why has written
-# there.  It writes one line for all threads that wait in the same way.
+# reported FILE: print how many waiting kernel threads the output of klpctl why reports.
+# It has one line for all threads that wait in the same way.
 reported() {
 	awk '/, kernel threads?, / {
 		count++
 		if (match($0, /and [0-9]+ more/))
-			count += substr($0, RSTART + 4, RLENGTH - 9)
+			count += substr($0, RSTART + length("and "))
 	}
 	END { print count + 0 }' "$1"
 }

@@ -30,7 +30,7 @@ an_old_compiler() {
 		cat "$checks/output"
 }
 
-# Root, who need not have a compiler, installs a program that is built.
+# Root installs a built program, and needs no compiler for that.
 install_without_a_compiler() {
 	rm -rf "$out/installed"
 	quietly "${klpctl[@]}" install prefix="$out/installed" RUSTC=/nonexistent || return 1

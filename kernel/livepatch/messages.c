@@ -22,7 +22,7 @@
 
 /**
  * klp_log() - print the message about an event of a patch
- * @event:	what happens
+ * @event:	the event
  * @patch:	the name of the patch, or %NULL if the message does not name it
  * @object:	the name of the object, or %NULL if the message does not name it
  * @err:	the error with which a step has failed, or 0

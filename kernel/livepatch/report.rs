@@ -97,7 +97,7 @@ where
         Event::Signaling => log(bindings::klp_event_KLP_SIGNALING, None, None, None),
         Event::Forcing(patch) => {
             trace::transition_force(patch, target, || (count(), host.elapsed()));
-            log_patch(bindings::klp_event_KLP_FORCING, patch);
+            log(bindings::klp_event_KLP_FORCING, None, None, None);
         }
         Event::Switched(patch) => {
             trace::transition_complete(patch, target, || (count(), host.elapsed()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Additions to the `kernel` crate's `pr_*!` and `warn_on!`.
+//! The messages about events, and additions to the `kernel` crate's `pr_*!` and `warn_on!`.
 
 use core::ffi::CStr;
 use kernel::{

@@ -241,6 +241,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn table_shrinks_with_fewer_variables_than_an_eighth_of_its_heads() {
         for order in SMALLEST_ORDER + 1..=28 {

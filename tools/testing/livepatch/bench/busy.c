@@ -22,6 +22,7 @@ static int resched_main(void *unused)
 {
 	while (!kthread_should_stop()) {
 		cond_resched();
+		/* As the loops in load.c do, and for the same reason. */
 		cpu_relax();
 	}
 	return 0;
