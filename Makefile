@@ -40,7 +40,6 @@ selftest:
 	@dev/selftest.sh
 
 torture:
-	@dev/kernel.sh >/dev/null
 	@dev/torture.sh
 
 fuzz:

@@ -20,6 +20,8 @@
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/matrix.sh
 . "$repo/dev/lib/matrix.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 : "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
@@ -152,4 +154,5 @@ if [ "$COUNT" != 0 ]; then
 	count_suite "$cache/log/fuzz" || count 0 1
 fi
 [ "$MINUTES" = 0 ] || fuzz_parsers
+[ "$MATRIX$CORE$ONLY" != clang-kasanrust ] || keep_run "make fuzz COUNT=$COUNT"
 totals

@@ -11,6 +11,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 
 "$repo/dev/toolchain.sh" cargo
 cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh cargo"
@@ -101,4 +103,5 @@ caught=$(cat "$outcomes/caught.txt" "$outcomes/timeout.txt" | wc -l)
 missed=$(wc -l <"$outcomes/missed.txt")
 [ "$missed" = 0 ] || sed 's/^/not noticed: /' "$outcomes/missed.txt"
 count "$caught" "$missed"
+[ -n "${MUTANTS:-}" ] || keep_run "make mutants"
 totals

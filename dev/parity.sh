@@ -18,6 +18,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 cores=${CORES:-c rust}
@@ -59,4 +61,5 @@ compare tours
 for what in builds tours; do
 	count_suite "${build[rust]}/log/parity-$what" || count 0 1
 done
+[ -n "${TOURS:-}${CORES:-}" ] || keep_run "make parity"
 totals

@@ -5,19 +5,33 @@
 # long as it is asked for.  Statistics come once a minute.  The last line is "N passed,
 # N failed".
 #
-#   dev/torture.sh    MINUTES=10 SEED= SLEEPERS=1000
+#   dev/torture.sh    MINUTES=10 SEED= SLEEPERS=1000 MATRIX=
 #
 # SEED repeats the choices of a run, and SLEEPERS is the number of threads that sleep
-# most of the time: see test-torture.sh of the selftests, which does it.
+# most of the time: see test-torture.sh of the selftests, which does it.  MATRIX is one
+# of the kernels in dev/config/matrix, by default the one that CORE and DEBUG select.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/matrix.sh
+. "$repo/dev/lib/matrix.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 
 : "${MINUTES:=10}" "${SEED:=}" "${SLEEPERS:=1000}"
 for setting in MINUTES SEED SLEEPERS; do
 	[[ ${!setting} =~ ^([1-9][0-9]{0,4})?$ ]] || die "$setting=${!setting}: not understood" "use a number from 1 to 99999"
 done
-results=$(kernel_build)/selftests/torture
+run="make torture MINUTES=$MINUTES"
+if [ -n "${MATRIX:-}" ]; then
+	check_kernels "$MATRIX"
+	run+=" MATRIX=$MATRIX"
+	select_kernel "$MATRIX"
+fi
+[ -z "$foreign" ] || run+=" ARCH=$ARCH"
+[ "$CORE" = rust ] || run+=" CORE=$CORE"
+[ "$DEBUG" = 1 ] || run+=" DEBUG=$DEBUG"
+results=$("$repo/dev/kernel.sh")/selftests/torture
 rm -rf "$results"
 mkdir -p "$results"
 
@@ -26,4 +40,8 @@ say "torture for $MINUTES min on the core ${CORE/rust/in Rust}"
 APPEND="log_buf_len=16M kmemleak=on ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES * 60 + 7200))} DMESG=$results/dmesg \
 	"$repo/dev/vm.sh" "export MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS; dev/guest/selftest.sh test-torture.sh" 2>&1 |
 	tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
-"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"
+"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg" | tee "$results/verdict" || true
+count_suite "$results/verdict" || count 0 1
+# The last statistics say how much there was to judge.
+keep_run "$run" "$(sed -nE 's/^# the last min: (.*), allocations.*/\1/p' "$results/output")"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

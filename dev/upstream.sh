@@ -16,6 +16,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 # Tests of ftrace, or directories of them, that do not run | reason.
@@ -148,4 +150,7 @@ cat "$results/output"
 for name in "${names[@]}"; do
 	grep -oE '^  not run: [a-z]+' "$results/$name" | sort | uniq -c | sed -E "s/^ *([0-9]+) +not run: (.*)/$name: \1 \2/" || true
 done
-"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"
+"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg" | tee "$results/verdict" || true
+count_suite "$results/verdict" || count 0 1
+[ -n "${TESTS:-}" ] || keep_run "make upstream"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

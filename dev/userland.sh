@@ -6,6 +6,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 
 case ${DEEP:-0} in
 0) deep=() ;;
@@ -35,4 +37,5 @@ if [ "$status" != 0 ]; then
 	sed -n '/^failures:$/,$p' "$log" | tail -n 60
 	[ "$failed" != 0 ] || die "the tests did not run to their end" "the whole log: $log"
 fi
+[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1"
 totals

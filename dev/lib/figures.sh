@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# README.md shows the results of make bench and make matrix, each between two comments.
+# README.md shows the results of make bench, make matrix and of the runs that take long,
+# each between two comments.
 #
 #   dev/lib/figures.sh            prints the lines that differ
 #   dev/lib/figures.sh --write    updates README.md
@@ -26,19 +27,29 @@ matrix() {
 	done
 }
 
+# runs: print series/runs as a table.
+runs() {
+	local command result day commit
+	printf '| command | result | day | commit |\n|---|---|---|---|\n'
+	while IFS='|' read -r command result day commit; do
+		printf '| `%s` | %s | %s | %s |\n' "$command" "${result:-has not run}" "$day" "$commit"
+	done <"$repo/series/runs" | sed 's/  */ /g'
+}
+
 # between TITLE COMMAND: copy README from standard input to standard output, with the
 # output of COMMAND between the comments of that title.
 between() {
-	local begin="<!-- make $1 writes from here -->" new
+	local begin="<!-- $1 from here -->" new
 	new=$("${@:2}")
-	grep -qxF -e "$begin" "$readme" || die "README.md does not say where the results of make $1 go" "missing: $begin"
+	grep -qxF -e "$begin" "$readme" || die "README.md lacks the line before a table" "the line is: $begin"
 	BEGIN=$begin END=$end NEW=$new awk '
 		$0 == ENVIRON["END"] { skip = 0 }
 		!skip { print }
 		$0 == ENVIRON["BEGIN"] { skip = 1; print ENVIRON["NEW"] }'
 }
 
-wanted=$(between bench cat "$summary" <"$readme" | between matrix matrix)
+wanted=$(between "make bench writes" cat "$summary" <"$readme" | between "make matrix writes" matrix |
+	between "long runs write" runs)
 case ${1:-} in
 '') diff <(printf '%s\n' "$wanted") "$readme" | sed 's/^/README.md: /' ;;
 --write) printf '%s\n' "$wanted" >"$readme.new" && mv "$readme.new" "$readme" ;;

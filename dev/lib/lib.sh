@@ -284,12 +284,13 @@ apply_diff() {
 # The directory of the figures of make bench.
 figures=Documentation/livepatch/bench
 
-# commit_id: print the current commit, and whether files other than figures differ from
+# commit_id: print the current commit, and whether files other than results differ from
 # it.
 commit_id() {
 	local commit changes=''
 	commit=$(git -C "$repo" rev-parse --short=12 HEAD 2>/dev/null) || commit=unknown
-	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" 2>/dev/null)" ] || changes=' and changes to it'
+	[ -z "$(git -C "$repo" status --porcelain -- . ":!$figures" :!series/{matrix,runs} :!README.md 2>/dev/null)" ] ||
+		changes=' and changes to it'
 	printf '%s%s\n' "$commit" "$changes"
 }
 

@@ -39,7 +39,9 @@ select_kernel() {
 	mkdir -p "$work"
 	export O FRAGMENT=$work/$name.config
 	O=$(build_dir "matrix/$name")
-	cat "$kernels/$name.config" "$repo/dev/config/matrix-kunit.config" >"$FRAGMENT"
+	cp "$kernels/$name.config" "$FRAGMENT"
+	# The KUnit tests are those of the core in Rust.
+	[ "$CORE" = c ] || cat "$repo/dev/config/matrix-kunit.config" >>"$FRAGMENT"
 	while IFS= read -r setting; do
 		[ -z "$setting" ] || export "${setting?}"
 	done < <(settings "$name")

@@ -297,6 +297,21 @@ expect "matrix: what is asked for" 0 "" diff <(all preempt up) <(matrix MATRIX="
 expect "matrix: a kernel that is not there" 1 "MATRIX names vax, which is not in dev/config/matrix" matrix MATRIX=vax
 expect "matrix: every kernel says what it is" 0 "" \
 	diff <(all "$copy"/dev/config/matrix/*.config) <(grep -l '^# [^=]*$' "$copy"/dev/config/matrix/*.config)
+
+# Results of long runs.
+mkdir -p "$copy/Documentation/livepatch"
+cp -r "$repo/Documentation/livepatch/bench" "$copy/Documentation/livepatch/"
+cp "$repo/README.md" "$copy/"
+printf 'make long|||\nmake long CORE=c|||\n' >"$copy/series/runs"
+keep_run() {
+	bash -c '. "$0/dev/lib/lib.sh"; . "$0/dev/lib/runs.sh"; count 7 1; keep_run "$@"' "$copy" "$@"
+}
+expect "a long run" 0 "" keep_run "make long" "2 loads"
+expect "its result is kept" 0 "make long|7 passed, 1 failed; 2 loads|$(date +%F)|" cat "$copy/series/runs"
+expect "README shows it" 0 "| \`make long\` | 7 passed, 1 failed; 2 loads | $(date +%F) |" cat "$copy/README.md"
+expect "another run" 0 "" keep_run "make short"
+expect "nobody wants its result" 0 "" test "$(cut -d'|' -f1 "$copy/series/runs" | xargs -d '\n')" = "make long make long CORE=c"
+expect "a long run that has not run" 0 "| \`make long CORE=c\` | has not run | | |" cat "$copy/README.md"
 git init -q "$small"
 git -C "$small" add .
 touch "$small/untracked.c"
