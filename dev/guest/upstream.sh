@@ -121,10 +121,13 @@ ftracetest() {
 	./ftracetest --keep --logdir "$logs" "${@/#/test.d/}" 2>&1 | report "$logs"
 }
 
-# look FILE: write the state of the livepatch to the file, again and again.
+# look FILE: write the state of the livepatch to the file, again and again.  No program may
+# wait meanwhile: trigger-hist-poll.tc takes every "sleep" that ends for its own.
 look() {
-	local state
-	while sleep 3; do
+	local state nothing
+	exec {nothing}<> <(:)
+	while true; do
+		read -rt 3 -u "$nothing" || true
 		state=handled
 		! jumps || state=jumping
 		patched || state=unpatched
