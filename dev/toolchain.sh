@@ -10,6 +10,7 @@
 #   dev/toolchain.sh upstream   for the kernel and upstream's tests of BPF and ftrace
 #   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19
 #   dev/toolchain.sh cargo      for the user-space tests alone
+#   dev/toolchain.sh package    for the packages of klpctl alone
 #   dev/toolchain.sh fuzz       for the user-space tests, and cargo-fuzz
 #   dev/toolchain.sh series     for the attempt to send the series alone
 
@@ -56,6 +57,16 @@ needs_of_fuzz=$needs_of_cargo'
 c++|g++|compiles libFuzzer
 '
 
+needs_of_package='
+gcc|gcc|links klpctl
+make|make|drives the build
+static:|libc6-dev|has the static C library for klpctl
+rustc:|RUSTC|compiles klpctl (1.85 or later)
+dpkg-deb|dpkg|makes the .deb
+rpmbuild|rpm|makes the .rpm
+cpio|cpio|unpacks the .rpm, to test it
+'
+
 needs_of_series='
 send-email:|git-email|tries to send the series
 '
@@ -89,8 +100,9 @@ klp-build) kernel=1 needs+=$needs_of_klp_build ;;
 upstream) kernel=1 needs+=$needs_of_upstream ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
 fuzz) kernel='' needs=$needs_of_fuzz ;;
+package) kernel='' needs=$needs_of_package ;;
 series) kernel='' needs=$needs_of_series ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|fuzz|series]" ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|fuzz|package|series]" ;;
 esac
 
 # have_libclang: libclang itself is there.  libclang-cpp.so, which many packages install,
@@ -112,6 +124,8 @@ have() {
 	cross:) printf '#include <stdio.h>\n' | "${cross}gcc" -E -x c - >/dev/null 2>&1 ;;
 	libclang:) have_libclang ;;
 	rustc:) find_rustc >/dev/null ;;
+	# gcc prints the path of a library that it finds, and the name alone of another.
+	static:) [ -f "$(gcc -print-file-name=libc.a)" ] ;;
 	cargo:) find_cargo >/dev/null ;;
 	rustfmt:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/rustfmt" ] ;;
 	clippy:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/clippy-driver" ] ;;
@@ -209,7 +223,7 @@ if [ "${1:-}" = fuzz ] && ! find_cargo_fuzz >/dev/null; then
 fi
 
 if [ -z "$kernel" ]; then
-	[ "$1" = series ] || say "tool chain: $("$(find_cargo)" --version)"
+	[ "$1" = series ] || [ "$1" = package ] || say "tool chain: $("$(find_cargo)" --version)"
 	exit 0
 fi
 

@@ -139,6 +139,9 @@ if [ "$(id -u)" = 0 ]; then
 	without qemu-system-s390x
 	expect "not root: names what another machine needs" 1 "missing: qemu-system-misc (the virtual machine)" \
 		fresh env ARCH=s390 setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without rpmbuild
+	expect "not root: names what the packages of klpctl need" 1 "missing: rpm (makes the .rpm)" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" package
 	without pahole
 	expect "not root: names what upstream's tests need" 1 "missing: pahole (" \
 		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" upstream
@@ -148,24 +151,6 @@ expect "tools that nobody knows" 1 "no such set of tools" "$repo/dev/toolchain.s
 expect "core that is not there" 1 "CORE=ada: no such core" env CORE=ada "$repo/dev/vm.sh" true
 expect "vm without a command" 1 "no command" "$repo/dev/vm.sh" ""
 expect "vm without a kernel" 1 "there is no kernel" env O="$scratch/build" "$repo/dev/vm.sh" true
-
-# A compiler that has the library for static programs, and compiles nothing.
-mkdir "$scratch/musl"
-touch "$scratch/musl/libstd-0.rlib"
-cat >"$scratch/rustc" <<-end
-	#!/bin/sh
-	[ "\$1" = --print ] || { echo "no such program" >&2; exit 1; }
-	echo "$scratch/musl"
-end
-chmod +x "$scratch/rustc"
-packages() {
-	env PATH="$scratch/bin" KDIR="$base" LIVEPATCH_RUST_CACHE="$scratch/fresh" \
-		RUSTC="$scratch/rustc" "$repo/dev/package.sh"
-}
-without dpkg-deb rpmbuild
-expect "packages without a tool that makes them" 77 "neither dpkg-deb nor rpmbuild" packages
-without
-expect "packages of a program that is not compiled" 2 "no such program" packages
 
 # Architectures.
 for script in kernel vm selftest kunit toolchain; do
