@@ -45,6 +45,10 @@ torture:
 fuzz:
 	@dev/fuzz.sh
 
+boot:
+	@dev/kernel.sh >/dev/null
+	@dev/boot.sh
+
 machine:
 	@dev/kernel.sh >/dev/null
 	@dev/machine.sh
@@ -85,4 +89,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test package toolchain tree kernel vm kunit selftest torture fuzz machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench
+.PHONY: help demo test package toolchain tree kernel vm kunit selftest torture fuzz boot machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench

@@ -20,6 +20,7 @@ make test-klp-build  upstream's klp-build turns source patches into a livepatch 
 make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
+make boot         machines with systemd, one of which crashes: klpctl loads at boot
 make package      klpctl as .deb and .rpm, for every distribution
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
