@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run upstream's tests of the users of ftrace that share functions with live patching,
-# unmodified, in their own kernel: BPF's test livepatch_trampoline, and the tests of
-# ftrace twice, alone and with a livepatch.  That livepatch is settled, so that its
-# function jumps, and the script checks it all the time.  Each of these tests is one test
+# unmodified, in their own kernel: BPF's tests livepatch_trampoline and modify_return, the
+# latter with a livepatch of its function (dev/upstream/), and the tests of ftrace twice,
+# alone and with a livepatch.  That livepatch is settled, so that its function jumps, and
+# the script checks it all the time.  Each of these tests is one test
 # here.  One more test is that the log has no report of the kernel.  The script prints a
 # test that could not run, with the reason, and does not count it.  The last line is
 # "N passed, N failed".
 #
 #   dev/upstream.sh           TESTS='livepatch_trampoline kprobe ftrace/func_hotplug.tc',
-#                             the test of BPF and files or directories in
+#                             the tests of BPF and files or directories in
 #                             tools/testing/selftests/ftrace/test.d, by default all
 #   dev/upstream.sh --list    print the tests that would run
 
@@ -26,7 +27,7 @@ selftest/bashisms.tc|looks for mistakes in the other tests themselves
 remotes/hypervisor|needs the hypervisor of arm64
 '
 
-bpf=livepatch_trampoline
+all_bpf=(livepatch_trampoline modify_return)
 available=$(tree_dir)/tools/testing/selftests/ftrace/test.d
 [ -d "$available" ] || die "there are no tests of ftrace in $available" "make tree"
 
@@ -45,27 +46,27 @@ while IFS='|' read -r name why; do
 done <<<"$left_out"
 
 # A test that TESTS names runs even if it is left out by default.
-tests=() with_bpf=
+tests=() bpf=()
 if [ -z "${TESTS:-}" ]; then
-	with_bpf=1
+	bpf=("${all_bpf[@]}")
 	mapfile -t tests < <(tests_in . | grep -vxFf <(printf '%s' "$left_out_files"))
 else
 	not_run=()
 	for name in $TESTS; do
-		if [ "$name" = "$bpf" ]; then
-			with_bpf=1
+		if [[ " ${all_bpf[*]} " == *" $name "* ]]; then
+			bpf+=("$name")
 			continue
 		fi
 		files=$(tests_in "$name")
 		[ -n "$files" ] || die "TESTS names $name, which is not in $available" \
-			"use $bpf, and files or directories that are there"
+			"use ${all_bpf[*]}, and files or directories that are there"
 		mapfile -t -O ${#tests[@]} tests <<<"$files"
 	done
 fi
 case ${1:-} in
 '') ;;
 --list)
-	[ -z "$with_bpf" ] || echo "$bpf"
+	[ ${#bpf[@]} = 0 ] || printf '%s\n' "${bpf[@]}"
 	[ ${#tests[@]} = 0 ] || printf '%s\n' "${tests[@]}"
 	exit
 	;;
@@ -82,22 +83,27 @@ rm -rf "$results"
 mkdir -p "$results"
 
 # Build test_progs.  Its makefile builds all tests that it finds, so it gets a copy of its
-# directory with one test.
+# directory with the tests alone that run.
 selftests=tools/testing/selftests
 programs=$O/bpf
 build_bpf() {
 	local source=$programs/source
-	mkdir -p "$source" "$programs/output"
+	rm -rf "$source/$selftests/bpf"/prog{_test,}s
+	mkdir -p "$source" "$programs/output" "$programs/livepatch"
 	(cd "$tree" &&
 		rsync -a --relative --exclude="/$selftests/bpf/prog*/*.c" --exclude="/$selftests/bpf/map_tests" \
 			include/uapi kernel/bpf/disasm.[ch] scripts/bpf_doc.py tools/{arch,bpf,build,include,lib,scripts} \
 			$selftests/{bpf,lib.mk} "$source/" &&
-		rsync -a --relative $selftests/bpf/prog{_test,}s/$bpf.c "$source/")
+		for test in "${bpf[@]}"; do
+			rsync -a --relative $selftests/bpf/prog{_test,}s/"$test".c "$source/"
+		done)
 	# Empty variables other than O disable parts that belong to other tests.
 	make -j"$(nproc)" --no-print-directory -C "$source/$selftests/bpf" O= OUTPUT="$programs/output" \
 		CLANG=clang-19 LLVM_STRIP=llvm-strip-19 VMLINUX_BTF="$out/vmlinux" SKIP_{LLVM,LIBBFD,CRYPTO,DOCS}=1 \
 		{LINKED_SKELS,LSKELS,LSKELS_EXTRA,LSKELS_SIGNED,LIBARENA_SKEL,LIBARENA_ASAN_SKEL,TRUNNER_EXTRA_FILES}= \
 		test_progs
+	rsync -a "$repo/dev/upstream/" "$programs/livepatch/"
+	"${kmake[@]}" -C "$tree" O="$out" M="$programs/livepatch" modules
 }
 
 # ftracetest gets a copy, too: it needs a program, and modules where modprobe finds them.
@@ -110,7 +116,7 @@ build_ftrace() {
 set_kmake
 (
 	take_turns "$(work_dir)"
-	[ -z "$with_bpf" ] || run_logged "building test_progs" "$out/log/upstream-bpf" build_bpf
+	[ ${#bpf[@]} = 0 ] || run_logged "building test_progs" "$out/log/upstream-bpf" build_bpf
 	[ ${#tests[@]} = 0 ] || run_logged "preparing ftracetest" "$out/log/upstream-ftrace" build_ftrace
 )
 
@@ -128,7 +134,7 @@ start() {
 	machines+=($!)
 }
 
-[ -z "$with_bpf" ] || start bpf bpf "$programs/output" "$bpf"
+[ ${#bpf[@]} = 0 ] || start bpf bpf "$programs" "${bpf[@]}"
 if [ ${#tests[@]} != 0 ]; then
 	start ftrace ftrace "$results/ftrace.logs" "${tests[@]}"
 	start ftrace-patched ftrace-patched "$results/ftrace-patched.logs" "${tests[@]}"

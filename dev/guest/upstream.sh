@@ -5,7 +5,7 @@
 # dev/lib/judge.sh reads, and has a line "  not run: RESULT: NAME: REASON" for a test that
 # neither passed nor failed.
 #
-#   dev/guest/upstream.sh bpf DIRECTORY TEST             a test of BPF's test_progs
+#   dev/guest/upstream.sh bpf DIRECTORY TEST...          tests of BPF's test_progs
 #   dev/guest/upstream.sh ftrace LOGS TEST.tc...         tests of ftrace
 #   dev/guest/upstream.sh ftrace-patched LOGS TEST.tc... the same, with a livepatch
 
@@ -38,8 +38,9 @@ gone() {
 	[ ! -e "$1" ]
 }
 
+# settled PATCH: it is enabled, and its transition is over.
 settled() {
-	[ "$(cat $sample/transition)" = 0 ] && [ "$(cat $sample/enabled)" = 1 ]
+	[ "$(cat "$1/transition")" = 0 ] && [ "$(cat "$1/enabled")" = 1 ]
 }
 
 patched() {
@@ -58,11 +59,16 @@ can_jump() {
 	zcat /proc/config.gz | grep -q '^CONFIG_LIVEPATCH_RUST_JUMP=y'
 }
 
+# unload PATCH: disable and unload it.
+unload() {
+	echo 0 >"$1/enabled" && eventually gone "$1" && eventually rmmod "$(basename "$1")"
+}
+
 # test_progs DIRECTORY TEST: run it.  Its output has a line "#1/2 TEST/SUBTEST:OK" for each
 # subtest.
 test_progs() {
 	local line status=0
-	cd "$1" || return 1
+	cd "$1/output" || return 1
 	KBUILD_OUTPUT=$KBUILD ./test_progs -v -t "$2" >"$SHARE/test_progs" 2>&1 || status=$?
 	while IFS= read -r line; do
 		if [[ $line =~ ^\#[0-9/]+\ +([a-z0-9_/]+):([A-Z]+)$ ]]; then
@@ -76,6 +82,36 @@ test_progs() {
 		fi
 	done <"$SHARE/test_progs"
 	return "$status"
+}
+
+# modify_return DIRECTORY: run that test before, while and after a livepatch has its function.
+modify_return() {
+	local module=$1/livepatch/livepatch_modify_return.ko
+	local patch=/sys/kernel/livepatch/livepatch_modify_return runs=$SHARE/runs round
+	local calls=/sys/module/livepatch_modify_return/parameters/calls
+
+	check "a livepatch of the function is loaded" insmod "$module"
+	check "it settles" eventually settled $patch
+	check "test_progs passes with it" test_progs "$1" modify_return
+	check "the new function was called" test "$(cat $calls)" -gt 0
+	check "the livepatch is still settled" settled $patch
+	check "it is unloaded" unload $patch
+
+	# The programs are attached before the livepatch here, or after it: either must do.
+	while [ ! -e "$SHARE/enough" ]; do
+		(cd "$1/output" && KBUILD_OUTPUT=$KBUILD ./test_progs -t modify_return >"$SHARE/run" 2>&1)
+		echo $? >>"$runs"
+	done &
+	for round in 1 2 3 4 5; do
+		check "the livepatch comes while the test runs, $round" insmod "$module"
+		check "it settles, $round" eventually settled $patch
+		check "it goes while the test runs, $round" unload $patch
+	done
+	touch "$SHARE/enough"
+	wait
+	echo "  test_progs ran $(wc -l <"$runs") times"
+	check "test_progs passed each time" test "$(sort -u "$runs")" = 0
+	check "it ran more often than the livepatch came" test "$(wc -l <"$runs")" -gt 5
 }
 
 # reason LOG: print the last line of a test, the reason for which it could not run.
@@ -137,11 +173,12 @@ look() {
 
 case $what in
 bpf)
-	test_progs "$2" "$3"
-	status=$?
-	check "the livepatch is gone" eventually gone $sample
-	check "the function is the old one" original
-	exit "$status"
+	for test in "${@:3}"; do
+		check "test_progs -t $test" test_progs "$2" "$test"
+		check "the livepatch is gone" eventually gone $sample
+		check "the function is the old one" original
+		[ "$test" != modify_return ] || modify_return "$2"
+	done
 	;;
 ftrace)
 	ftracetest "${@:2}"
@@ -149,7 +186,7 @@ ftrace)
 ftrace-patched)
 	looks=$SHARE/looks
 	check "the livepatch is loaded" insmod "$KBUILD/samples/livepatch/livepatch-sample.ko"
-	check "it settles" eventually settled
+	check "it settles" eventually settled $sample
 	check "its function is replaced" patched
 	! can_jump || check "its function jumps" jumps
 	look "$looks" &
@@ -157,7 +194,7 @@ ftrace-patched)
 	kill $!
 	echo "  when it was looked at, the function was: $(sort "$looks" | uniq -c | xargs)"
 	check "its function was replaced all the time" test -s "$looks" -a "$(grep -c unpatched "$looks")" = 0
-	check "it is settled" settled
+	check "it is settled" settled $sample
 	! can_jump || check "its function jumps again" jumps
 	check "it is disabled" eval "echo 0 >$sample/enabled"
 	check "it leaves sysfs" eventually gone $sample

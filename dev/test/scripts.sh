@@ -260,7 +260,7 @@ touch "$ftrace"/kprobe/{args,busy}.tc "$ftrace/remotes/trace.tc" "$ftrace/remote
 expect "upstream: what is not there is not left out" 1 "leaves out selftest/bashisms.tc, which is not in" upstream
 mkdir "$ftrace/selftest"
 touch "$ftrace/selftest/bashisms.tc"
-expect "upstream: all tests" 0 "" diff <(all livepatch_trampoline kprobe/{args,busy}.tc remotes/trace.tc) <(upstream)
+expect "upstream: all tests" 0 "" diff <(all livepatch_trampoline modify_return kprobe/{args,busy}.tc remotes/trace.tc) <(upstream)
 expect "upstream: what is asked for" 0 "" diff <(all livepatch_trampoline kprobe/{args,busy}.tc selftest/bashisms.tc) \
 	<(upstream TESTS="kprobe selftest/bashisms.tc livepatch_trampoline")
 expect "upstream: a test that is not there" 1 "TESTS names uprobe, which is not in" upstream TESTS=uprobe
