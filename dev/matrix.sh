@@ -82,7 +82,8 @@ for name in "${names[@]}"; do
 		bad=$((bad + 1))
 	fi
 	[ "$result" = "${result% 0 failed}" ] || result+=" in $(((SECONDS - begin) / 60)) min"
-	keep "$name" "$result"
+	# A part of the selftests says too little for the table.
+	[ -n "${TESTS:-}" ] || keep "$name" "$result"
 	say "$name: $result"
 	"$repo/dev/lib/figures.sh" --write
 done
