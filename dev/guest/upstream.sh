@@ -99,7 +99,7 @@ modify_return() {
 
 	# The programs are attached before the livepatch here, or after it: either must do.
 	while [ ! -e "$SHARE/enough" ]; do
-		(cd "$1/output" && KBUILD_OUTPUT=$KBUILD ./test_progs -t modify_return >"$SHARE/run" 2>&1)
+		(cd "$1/output" && KBUILD_OUTPUT=$KBUILD ./test_progs -t modify_return >"$SHARE/modify_return" 2>&1)
 		echo $? >>"$runs"
 	done &
 	for round in 1 2 3 4 5; do
