@@ -359,7 +359,7 @@ rewritten PERL_HASH_SEED=1
 in_series "the base is a commit" 0 "base-commit: $(linux rev-parse HEAD)" "0000-*"
 git clone -q "$scratch/linux" "$scratch/applied"
 mapfile -t mails < <(find "$patches" -name '*.patch' ! -name '0000-*' | sort)
-expect "series: git am" 0 "Applying: livepatch: Add LIVEPATCH_RUST" \
+expect "series: git am" 0 "Applying: livepatch: Add the Rust core" \
 	git -C "$scratch/applied" -c user.name=x -c user.email=x@example.org am "${mails[@]}"
 expect "series: git am makes the file" 0 "" cmp "$copy/kernel/livepatch/hooks.c" "$scratch/applied/kernel/livepatch/hooks.c"
 expect "series: git am makes the change" 0 "" grep -q LIVEPATCH_RUST "$scratch/applied/kernel/livepatch/Kconfig"
@@ -396,26 +396,26 @@ linux checkout -q README
 mkdir "$copy/lib"
 echo >"$copy/lib/new.c"
 expect "series: a file of no commit" 1 "lib/new.c belongs to no commit" written
-for commit in 03-rules 13-documentation; do
+for commit in 05-rules-states 17-core; do
 	echo 'lib/*' >>"$copy/series/commits/$commit"
 done
-expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/03-rules and to series/commits/13-doc" written
-echo 'lib/new*' >>"$copy/series/commits/13-documentation"
+expect "series: a file of two commits" 1 "lib/new.c belongs to series/commits/05-rules-states and to series/commits/17-core" written
+echo 'lib/new*' >>"$copy/series/commits/17-core"
 expect "series: the longest pattern wins" 0 "patches and a cover letter" written
 mv "$copy/lib/new.c" "$copy/lib/Kconfig"
-echo 'lib/Kconfig' >>"$copy/series/commits/13-documentation"
+echo 'lib/Kconfig' >>"$copy/series/commits/17-core"
 expect "series: a file that is upstream's" 1 "lib/Kconfig is upstream's" written
 rm -r "${copy:?}/lib"
 cp "$copy/series/diffs/kernel/livepatch/Kconfig.diff" "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
 expect "series: a diff of no commit" 1 "Kconfig@again.diff belongs to no commit" written
 rm "$copy/series/diffs/kernel/livepatch/Kconfig@again.diff"
-echo 'series/diffs/tools/testing/selftests/livepatch/Makefile@rust.diff' >>"$copy/series/commits/03-rules"
-expect "series: a diff before what it builds on" 1 "does not apply where series/commits/03-rules has it" written
-sed -i '$d' "$copy/series/commits/03-rules"
+echo 'series/diffs/tools/testing/selftests/livepatch/Makefile@rust.diff' >>"$copy/series/commits/05-rules-states"
+expect "series: a diff before what it builds on" 1 "does not apply where series/commits/05-rules-states has it" written
+sed -i '$d' "$copy/series/commits/05-rules-states"
 touch "$(KDIR="$scratch/linux" LIVEPATCH_RUST_CACHE="$scratch/series-cache" "$copy/dev/tree.sh" 2>/dev/null)/kernel/stray.c"
 expect "series: the tree has something else" 1 "kernel/stray.c" written
-sed -i '/^Files:/d' "$copy/series/commits/03-rules"
-expect "series: a commit without files" 1 "03-rules does not say which files" written
+sed -i '/^Files:/d' "$copy/series/commits/05-rules-states"
+expect "series: a commit without files" 1 "05-rules-states does not say which files" written
 expect "checks of a series that nobody knows" 1 "taste: no such checks" "$repo/dev/series-check.sh" taste
 
 # The judge of selftests must find every failure.
