@@ -68,6 +68,19 @@ reachable() {
 		esac
 	done < <(in_tree_files)
 }
+# sizes: a reviewer can read each patch at once.  The limit is for kernel code, without
+# tests, comments and blank lines.
+sizes() {
+	local mail lines
+	[ "${#mails[@]}" -le 25 ] || echo "the series has ${#mails[@]} patches, more than 25: join some"
+	for mail in "${mails[@]}"; do
+		lines=$(awk '
+			/^\+\+\+ b\// { code = $2 ~ /^b\/(arch|include|kernel|lib|rust|scripts)\// && $2 !~ /\/tests\/|kunit/; next }
+			code && /^\+/ && !/^\+[ \t]*($|\/\/|\/?\*)/ { lines++ }
+			END { print lines + 0 }' "$mail")
+		[ "$lines" -le 1200 ] || echo "$(basename "$mail") adds $lines lines of code, more than 1200: split it"
+	done
+}
 sending() {
 	local said count
 	said=$(git send-email --dry-run --confirm=never --smtp-server=/bin/true \
@@ -85,6 +98,7 @@ mails() {
 	done
 	check "maintainers" maintainers
 	check "reachable" reachable
+	check "sizes" sizes
 	check "sending" sending
 }
 
