@@ -145,7 +145,7 @@ fn find_tool_in(tool: &str, path: &OsStr) -> PathBuf {
         .unwrap_or_else(|| tool.into())
 }
 
-/// Returns what an error of insmod usually means.
+/// Returns the usual meaning of an error of insmod, for the end of its message.
 fn hint(message: &str, root: &Root) -> &'static str {
     let has = |text| message.contains(text);
     if has("Operation not permitted") && !root.is_privileged() {

@@ -114,7 +114,7 @@ fn unseen(task: &Task, situation: &Situation) -> String {
     .to_owned()
 }
 
-/// Returns what the kernel does to a task that sleeps interruptibly, and whether it has done so.
+/// Returns how the kernel treats a task that sleeps interruptibly, and whether it has done so.
 fn interrupted(task: &Task, situation: &Situation) -> String {
     let rounds = situation
         .age
@@ -150,7 +150,8 @@ fn interrupted(task: &Task, situation: &Situation) -> String {
     }
 }
 
-/// Returns what an administrator may do to a user task, or `None` if that is nothing.
+/// Returns the actions by which an administrator may release a user task, or `None` if there is
+/// none.
 fn by_hand(task: &Task) -> Option<String> {
     // No signal reaches a task in D, so that a service cannot be stopped either.
     if task.kthread || matches!(task.state, 'D' | 'Z' | 'X') {

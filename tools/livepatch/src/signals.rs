@@ -122,7 +122,7 @@ pub mod tests {
         let ignored = ignored();
         for signal in Signal::ALL {
             edge::tests::send_signal(signal as i32);
-            // Whoever runs the tests in the background may have them ignore SIGINT.
+            // A shell that runs the tests in the background may have them ignore SIGINT.
             let caught = Some(signal).filter(|signal| !signal.is_in(ignored));
             assert_eq!(signals.take(), caught);
             assert_eq!(signals.take(), None);

@@ -102,7 +102,7 @@ impl Unit {
     }
 }
 
-/// Returns what stands between two words in the name of a unit, without systemd's escapes.
+/// Returns the text between two words in the name of a unit, without systemd's escapes.
 fn between(part: &[u8], start: &[u8], end: &[u8]) -> Option<Name> {
     let inner = part.strip_prefix(start)?.strip_suffix(end)?;
     let mut name = Vec::new();

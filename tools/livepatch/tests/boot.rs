@@ -422,7 +422,7 @@ fn a_package_has_the_shutdown_noted() {
             let mut shell = process::Command::new("/bin/sh");
             let output = shell.args(["-c", &script]).env("PATH", tools.path());
             let output = output.output().unwrap();
-            // The package is installed, whatever systemd says, or if there is none.
+            // The package is installed even if systemd reports an error, or is not there.
             assert!(output.status.success(), "{file}: {output:?}");
             let text = fs::read_to_string(&called).unwrap();
             fs::remove_file(&called).unwrap();

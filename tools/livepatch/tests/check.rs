@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands against a file, before it is loaded.
+//! `klpctl check` finds the reasons for which a file would be refused, before it is loaded.
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an answer costs: how often each file is opened.
+//! The cost of an answer: how often klpctl opens each file.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

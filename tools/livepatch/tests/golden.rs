@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What every command that reads says of every tree, in text and in JSON, against what it is
-//! known to say: `golden/TREE.txt`.
+//! Each command that reads has a known report for each tree, in text and in JSON. These tests
+//! compare it with `golden/TREE.txt`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -60,7 +60,7 @@ fn answers(name: &str, commands: &[&[&str]]) -> String {
     text
 }
 
-/// How long klpctl itself took is no part of what is tested.
+/// Removes the times that klpctl itself took. The tests do not compare these.
 fn without_times(out: &str) -> String {
     let lines = out.lines().map(|line| match line.split_once(", after ") {
         Some((start, _)) => format!("{start}, after TIME\n"),
@@ -77,7 +77,7 @@ macro_rules! trees {
             check(&name, &answers(&name, &COMMANDS));
         })*
 
-        /// A tree that nobody looks at tests nothing.
+        /// Each tree in the directory has a test.
         #[test]
         fn all_trees_are_looked_at() {
             let mut looked_at: Vec<_> = [$(stringify!($name)),*]

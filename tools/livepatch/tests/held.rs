@@ -18,7 +18,7 @@ use crate::name::Name;
 use crate::options::Options;
 use crate::root::Root;
 
-/// What `why PATCH` says, with more files in the tree.
+/// Runs `why PATCH` on a tree with more files, and returns its report.
 fn why(tree: &str, patch: &str, more: &str) -> (String, Exit) {
     let tree = fs::read_to_string(super::source().join(format!("tests/trees/{tree}.tree")));
     let tree = Scratch::tree_of(&format!("{}{more}", tree.unwrap()));

@@ -8,7 +8,7 @@ use super::{klpctl, klpctl_in, klpctl_on, Scratch};
 use crate::exit::Exit;
 use crate::term::Term;
 
-/// One patch in transition, and what is added to it.
+/// A tree with one patch in transition, and with the lines in `more`.
 fn moving(more: &str) -> Scratch {
     let base = "\
 /sys/kernel/livepatch/p/enabled

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests on trees of files, in place of the running system's: what klpctl says of them, word by
-//! word.
+//! Tests on trees of files, in place of the running system's. They compare klpctl's report of a
+//! tree word by word.
 //!
 //! A tree is kept as text, because git knows neither empty folders nor the times of files. A line
 //! that begins with a slash is a path, one that ends with a slash a folder; indented lines are a
@@ -138,7 +138,7 @@ fn unescape(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// What klpctl writes, where, and how it ends.
+/// The output of klpctl, its messages, and its exit status.
 struct Answer {
     out: String,
     err: String,

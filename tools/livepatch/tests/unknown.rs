@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What klpctl cannot know, it does not claim.
+//! klpctl does not claim things that it cannot know.
 
 use super::{klpctl, klpctl_in, read_source, Answer, Scratch};
 use crate::exit::Exit;

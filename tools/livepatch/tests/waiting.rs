@@ -17,8 +17,8 @@ use crate::term::Term;
 
 const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transition";
 
-/// How long a test waits for what must come. It ends a test that would last for ever, however slow
-/// the machine is.
+/// The time for which a test waits for an event that must come, in seconds. It is long enough for a
+/// slow machine, and ends a test that would last for ever.
 const PATIENCE: &str = "600";
 
 fn patience() -> Duration {
@@ -103,7 +103,8 @@ fn until_the_patch_is_gone() {
     assert!(lines[1].contains("\"outcome\":\"gone\""));
 }
 
-/// The folder of the patch goes at once: what is left in between is no state that the kernel shows.
+/// Removes the directory of the patch in one step. Files that go one by one would pass through
+/// states that the kernel never shows.
 fn remove(tree: &Scratch) {
     let folder = tree.path().join(TRANSITION);
     fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
@@ -161,7 +162,7 @@ fn in_vain() {
     let answer = klpctl_in(&tree, &["wait", "--timeout", "0.1"]);
     assert_eq!(answer.exit, Exit::Transition);
     assert!(answer.out.contains("The transition has not ended in time."));
-    // What why says.
+    // The report ends with that of why.
     let why = klpctl_in(&tree, &["why"]).out;
     assert!(answer.out.ends_with(&why), "{}", answer.out);
 
@@ -264,7 +265,7 @@ fn watch_fits_the_screen() {
     }
 }
 
-/// What a command ends with that wanted this of a patch.
+/// Returns the result of a command that wanted a patch to reach this goal.
 fn ends(tree: &str, patch: &str, goal: Goal) -> Result<String, Failure> {
     let tree = Scratch::tree(tree);
     let (out, result) = output(&tree, &Options::default(), |context| {
@@ -273,7 +274,7 @@ fn ends(tree: &str, patch: &str, goal: Goal) -> Result<String, Failure> {
     result.map(|()| out)
 }
 
-/// What a command writes, and how it ends.
+/// Runs a command, and returns its output and its result.
 fn output(
     tree: &Scratch,
     options: &Options,
@@ -382,7 +383,7 @@ fn while_others_change_it() {
     let patch = Name::from("test_klp_callbacks_demo");
     let mut out = Meanwhile::new(|| {
         let folder = tree.path().join(TRANSITION);
-        // At once: what is left in between is no state that the kernel shows.
+        // In one step, without states in between that the kernel never shows.
         fs::rename(folder.parent().unwrap(), tree.path().join("gone")).unwrap();
     });
     let failure = with_context(&tree, &Options::default(), &mut out, |context| {
@@ -403,7 +404,7 @@ const REFCNT: &str = "sys/module/test_klp_sleep_patch/refcnt";
 #[test]
 fn until_the_module_is_free() {
     let tree = Scratch::tree("held");
-    // After a second klpctl says what it waits for.
+    // After a second klpctl reports that it waits for the module.
     let mut out = Meanwhile::new(|| {
         // At once, as the kernel does: a file that is being written may be empty.
         let new = tree.path().join("refcnt");

@@ -361,7 +361,7 @@ measure_shadow() {
 	done
 }
 
-# profiled WHAT MODULE PARAMETER VALUE: put the value, and show the functions that
+# profiled TITLE MODULE PARAMETER VALUE: put the value, and show the functions that
 # take more than one in a hundred of the instructions.
 profiled() {
 	put klp_bench profile 1

@@ -69,7 +69,7 @@ function left_modules() {
 		grep -vxF -e "$MODULES_BEFORE"
 }
 
-# cleanup() - restore the configuration, and remove what a case that failed has left.
+# cleanup() - restore the configuration, and remove the leftovers of a case that failed.
 #	A livepatch that stays would let the following scripts fail, too.
 function cleanup() {
 	local end=$((SECONDS + 60))
@@ -328,7 +328,7 @@ function disabled_messages() {
 
 # The states of a module that callbacks print
 LIVE="[MODULE_STATE_LIVE] Normal state"
-# shellcheck disable=SC2034 # for who sources this
+# shellcheck disable=SC2034 # for the scripts that source this
 COMING="[MODULE_STATE_COMING] Full formed, running module_init"
 GOING="[MODULE_STATE_GOING] Going away"
 

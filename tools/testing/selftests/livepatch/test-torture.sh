@@ -140,7 +140,7 @@ function end_all() {
 	check_clean
 }
 
-# missing() - print what has to have happened, and has not
+# missing() - print the events that have to have happened, and have not
 function missing() {
 	local name
 	local needed=(threads works timers readers in_transition far)

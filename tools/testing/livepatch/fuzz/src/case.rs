@@ -34,8 +34,8 @@ pub struct Case {
     pub modules: Vec<Module>,
     pub target: Target,
     pub then: Then,
-    /// The choices of what to write to files depend on it and on their paths, but not on which
-    /// files there are, since that depends on the time.
+    /// The values that are written to files depend on it and on the paths. They do not depend on
+    /// the set of files, because that set depends on the time.
     pub salt: u64,
     /// The kernel has no reason to refuse any of it.
     pub is_good: bool,

@@ -51,7 +51,7 @@ pub struct Object {
     pub end: u64,
 }
 
-/// The tables of a livepatch. An empty entry follows each of them, whatever a mutation does.
+/// The tables of a livepatch. An empty entry follows each of them, after any mutation.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     pub has_module: bool,

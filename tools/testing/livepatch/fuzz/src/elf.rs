@@ -398,7 +398,7 @@ pub fn section_headers(file: &[u8]) -> usize {
 }
 
 impl Field {
-    /// `table` is the place of the section headers, whatever the file tells by now.
+    /// `table` is the true place of the section headers, which mutated headers may not give.
     pub fn write(self, file: &mut [u8], table: usize, number: u64) {
         let start = self
             .section

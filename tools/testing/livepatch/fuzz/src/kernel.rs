@@ -100,7 +100,7 @@ pub fn write(path: &Path, value: &[u8]) -> io::Result<()> {
     file.write(value).map(drop)
 }
 
-/// Reads a file, whatever is in it.
+/// Reads a file of any content, and returns its length.
 pub fn read(path: &Path) -> io::Result<usize> {
     Ok(fs::read(path)?.len())
 }

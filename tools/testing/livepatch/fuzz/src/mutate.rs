@@ -2,8 +2,8 @@
 
 //! The mutations. Each changes one thing of a [`Draft`], and describes it.
 //!
-//! Root may load any code, so the loader and the core trust a module in much. The fuzzer leaves
-//! alone what is trusted, since the kernel would do nothing wrong by crashing. These are in:
+//! Root may load any code, so the loader and the core trust a module in much. The fuzzer does
+//! not change the trusted parts, because a crash would be no mistake of the kernel. It changes:
 //!
 //! - the header of the file, and its length;
 //! - all members of the headers of sections with relocations that the core writes, and the mark of
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    /// What the loader and the core trust stays true, whatever else a case changes.
+    /// The parts that the loader and the core trust stay valid in every case.
     #[test]
     fn relocations_stay_in_bounds() {
         for case in 0..1000 {

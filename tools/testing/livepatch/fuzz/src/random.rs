@@ -49,7 +49,7 @@ impl Random {
         &list[self.below(list.len())]
     }
 
-    /// A number at an edge of what fits into 64 bits, or any.
+    /// A number at an edge of an integer type's range, or any number of 64 bits.
     pub fn number(&mut self) -> u64 {
         const EDGES: [u64; 10] = [
             0,

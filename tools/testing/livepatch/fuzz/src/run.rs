@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tries cases in the kernel that runs, and judges what it does.
+//! Tries cases in the kernel that runs, and judges the results.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -165,7 +165,8 @@ impl Run {
     }
 
     fn write_file(&mut self, livepatch: &Path, file: &Path, value: &[u8]) -> Result<(), String> {
-        // Who forces a transition answers for what happens. Without one, it is refused.
+        // The administrator who forces a transition is responsible for the consequences. The core
+        // refuses the write if there is no transition.
         let moves = kernel::flag(livepatch, "transition") != Some(false);
         if file.ends_with("force") && moves && !settle(livepatch) {
             return Ok(());

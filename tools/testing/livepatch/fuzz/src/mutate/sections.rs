@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mutations of headers, of sections, and of what the loader reads itself.
+//! Mutations of headers, of sections, and of the data that the loader reads itself.
 
 use super::{odd_name, shown};
 use crate::draft::{Draft, Late, TARGET};
@@ -316,7 +316,7 @@ pub fn symbol_table(draft: &mut Draft, random: &mut Random) -> Option<String> {
         2 => Some(set_in(draft, strings, KIND, u64::from(RELA))),
         3 => Some(set_in(draft, strings, SIZE, *random.pick(&[0, FAR]))),
         4 => {
-            // The finished file has more strings, and ends with a zero whatever is written here.
+            // The finished file has more strings after these, and always ends with a zero.
             let data = &draft.elf.sections[strings].data;
             let size = data.iter().rposition(|&b| b != 0)? + 1;
             Some(set_in(draft, strings, SIZE, size as u64))
