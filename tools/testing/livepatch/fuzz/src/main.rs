@@ -14,9 +14,9 @@
 //! kernel that dies names them.
 //!
 //! [`draft`] makes livepatches at random that are good, with sections of relocations that the core
-//! writes, and [`mutate`] spoils them. The documentation of [`mutate`] lists the mutations, and those
-//! that are left out with the reasons. One case in twenty is left good, and must be accepted. All
-//! others may be refused with the errors that [`run`] lists, and with no other, and nothing may
+//! writes, and [`mutate`] spoils them. The documentation of [`mutate`] lists the mutations, and
+//! those that are left out with the reasons. One case in twenty is left good, and must be accepted.
+//! All others may be refused with the errors that [`run`] lists, and with no other, and nothing may
 //! stay. The log must have no report of the kernel's own checks.
 
 #![deny(unsafe_code)]
