@@ -83,7 +83,7 @@ in_vm() {
 	while [ "$(find "$results/taken" -mindepth 1 | wc -l)" -lt ${#scripts[@]} ]; do
 		boot=$((boot + 1))
 		APPEND="$options ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1-$boot \
-			"$repo/dev/vm.sh" "dev/guest/selftest.sh ${scripts[*]}" >>"$output" 2>&1 && continue
+			"$repo/dev/vm.sh" "TAKEN=$results/taken dev/guest/selftest.sh ${scripts[*]}" >>"$output" 2>&1 && continue
 		echo "# virtual machine.sh: exit status 1" >>"$output"
 		break
 	done
