@@ -11,6 +11,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/machine.sh
+. "$repo/dev/lib/machine.sh"
 native_only
 
 systemd=/lib/systemd/systemd
@@ -24,16 +26,14 @@ mkdir -p "$work/state" "$work/share"
 : >"$work/output"
 : >"$work/dmesg"
 
-# share NAME PATH [OPTION]: share a directory with the machine.
-share() {
-	command+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap${3:+,$3}"
-		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
-}
+machine_pid=
+trap '[ -z "$machine_pid" ] || kill "$machine_pid" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
 
 # machine NAME STEPS [APPEND]: boot a machine, which runs the steps of dev/guest/boot.sh
 # when systemd has come up, and then ends.
 machine() {
-	local name=$1 options=trans=virtio,version=9p2000.L,msize=512000 command
+	local name=$1 status=1 command
 	say "booting: $name (log: $work/$name)"
 	{
 		printf '#!/bin/bash\ncd %q || exit 1\n' "$repo"
@@ -47,21 +47,20 @@ machine() {
 	share root / readonly=on
 	share share "$work/share"
 	share state "$work/state"
-	command+=(-append "console=ttyS0 root=root rootfstype=9p rootflags=$options,cache=loose ro
-		panic=-1 rcupdate.rcu_cpu_stall_timeout=120 systemd.unit=klp-boot.target systemd.show_status=0 ${3:-}
-		init=$repo/dev/guest/boot-init.sh -- $cache/packages/files")
-	timeout --kill-after=10 "${TIMEOUT:-1800}" "${command[@]}" </dev/null >"$work/$name" 2>&1 || true
+	command+=(-append "console=ttyS0 root=root rootfstype=9p rootflags=$root_options ro panic=-1 $patience
+		systemd.unit=klp-boot.target systemd.show_status=0 ${3:-}
+		init=$repo/dev/guest/boot-init.sh -- $mount_options $cache/packages/files")
+	timeout --kill-after=10 "${TIMEOUT:-1800}" "${command[@]}" </dev/null >"$work/$name" 2>&1 &
+	machine_pid=$!
+	wait "$machine_pid" || true
+	machine_pid=
+	! grep -qx '# all steps are done' "$work/share/output" || status=0
 	{
 		echo "# $name.sh"
 		cat "$work/share/output"
-		# A machine that crashes, as it is meant to, does not get that far.
-		if ! grep -q '^# all steps are done' "$work/share/output" && [[ "$2" != *crash ]]; then
-			echo "# $name.sh: exit status 1"
-		else
-			echo "# $name.sh: exit status 0"
-		fi
+		echo "# $name.sh: exit status $status"
 	} | tee -a "$work/output"
-	# The crash that is wanted reports itself.
+	# The kernel reports the crash that is wanted.
 	sed '/sysrq: Trigger a crash/,$d' "$work/$name" >>"$work/dmesg"
 }
 

@@ -17,6 +17,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/machine.sh
+. "$repo/dev/lib/machine.sh"
 
 [ -n "${1:-}" ] || die "no command to run in the virtual machine" "make vm CMD='uname -a'"
 out=$(kernel_build)
@@ -76,13 +78,7 @@ read -ra qemu_opts <<<"${QEMU_OPTS:-}"
 if [ -n "$kvm" ] && [ "${CPUS:-2}" != 1 ] && [[ "${QEMU_OPTS:-}" != *accel* ]]; then
 	qemu_opts+=(-accel 'tcg,thread=single')
 fi
-# The host may be busy with other work.  So the kernel's checks wait longer before they
-# report a hung task or a stalled grace period.
-append="panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 ${APPEND:-}"
-mount_options=trans=virtio,version=9p2000.L,msize=512000
-# The guest cannot write to its root, so a cache of it stays right.  Without a cache, the
-# guest reads every program again when it starts.
-root_options=$mount_options,access=any,cache=loose
+append="panic=-1 oops=panic $patience ${APPEND:-}"
 
 # virtme-ng boots kernels of this machine's architecture.  With virtiofs, where it can
 # start, it would use another machine and other options for the root.
@@ -91,12 +87,6 @@ native() {
 		--cpus "${CPUS:-2}" --memory "${MEM:-2G}" --user root
 		--rwdir "$out" --rwdir "$share" --append "rootflags=$root_options $append"
 		${qemu_opts[@]+"${qemu_opts[@]/#/--qemu-opts=}"} --verbose -- "$share/run")
-}
-
-# share NAME PATH [OPTION]: share a directory with the guest.
-share() {
-	command+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap${3:+,$3}"
-		-device "virtio-9p-$virtio,fsdev=$1,mount_tag=$1")
 }
 
 # virtme-ng does not know all architectures.  With the root of another machine it shares

@@ -4,12 +4,12 @@
 # The first process of a machine that dev/boot.sh boots: make a root that can be written to,
 # install klpctl in it, and start systemd.
 #
-#   dev/guest/boot-init.sh FILES    what make package packs
+#   dev/guest/boot-init.sh OPTIONS FILES    the options of a mount, and the directory with
+#                                           the package's files
 
-files=$1
+options=$1 files=$2
 root=/mnt/root
 units=$root/etc/systemd/system
-options=trans=virtio,version=9p2000.L,msize=512000
 
 set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -21,13 +21,13 @@ mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay $ro
 for directory in $units $root/run $root/tmp $root/var/tmp; do
 	mount -t tmpfs tmpfs "$directory"
 done
-# If this is a container, the machine is none.
+# The host may be a container.  systemd must not take the machine for one.
 rm -f $root/.dockerenv
 cp -a "$files/." $root/
 mkdir -p $root/var/lib/klpctl
-mount -t 9p -o $options state $root/var/lib/klpctl
+mount -t 9p -o "$options" state $root/var/lib/klpctl
 mkdir $root/share
-mount -t 9p -o $options share $root/share
+mount -t 9p -o "$options" share $root/share
 
 cat >$units/klp-boot.target <<-end
 	[Unit]

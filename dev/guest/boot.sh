@@ -28,6 +28,11 @@ original() {
 	grep -q 'console=' /proc/cmdline
 }
 
+# active_since UNIT: print the time at which systemd had started it.
+active_since() {
+	systemctl show --property=ActiveEnterTimestampMonotonic --value "$1"
+}
+
 # says TEXT COMMAND...: the command prints the text.
 says() {
 	local text=$1 output
@@ -47,10 +52,12 @@ for step in ${1//,/ }; do
 	loaded)
 		check "klpctl.service has loaded the patch" systemctl is-active klpctl.service
 		check "the function is the new one" patched
-		check "klpctl says that it is loaded" says loaded klpctl installed
-		check "it was loaded before the network" says network-pre.target systemctl show -p Before klpctl.service
+		check "klpctl says that it is loaded" says "$patch loaded" eval "klpctl installed | tr -s ' '"
+		check "it was loaded before the network" \
+			test "$(active_since klpctl.service)" -lt "$(active_since network-pre.target)"
 		;;
 	crash)
+		echo "# all steps are done"
 		sync
 		echo c >/proc/sysrq-trigger
 		;;
