@@ -154,5 +154,7 @@ if [ "$COUNT" != 0 ]; then
 	count_suite "$cache/log/fuzz" || count 0 1
 fi
 [ "$MINUTES" = 0 ] || fuzz_parsers
-[ "$MATRIX$CORE$ONLY" != clang-kasanrust ] || keep_run "make fuzz COUNT=$COUNT"
+if [ "$MATRIX" = clang-kasan ] && [ "$CORE" = rust ] && [ -z "$ONLY" ]; then
+	keep_run "make fuzz COUNT=$COUNT"
+fi
 totals

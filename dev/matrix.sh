@@ -18,6 +18,8 @@
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/matrix.sh
 . "$repo/dev/lib/matrix.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 
 if [ -n "${MATRIX:-}" ]; then
 	read -ra names <<<"$MATRIX"
@@ -34,24 +36,10 @@ case ${1:-} in
 *) die "$1: not understood" "dev/matrix.sh [--list]" ;;
 esac
 
-table=$repo/series/matrix
-# Writing rows changes the sources.  So take the commit that is tested before that.
-tested=$(commit_id)
-
-# keep NAME RESULT: put a row into the table, instead of the kernel's earlier row.
-keep() {
-	{
-		[ ! -f "$table" ] || grep -v "^$1|" "$table" || true
-		printf '%s|%s|%s|%s|%s\n' "$1" "$(title "$1")" "$2" \
-			"$(date +%F)" "$tested"
-	} | LC_ALL=C sort >"$table.new"
-	mv "$table.new" "$table"
-}
-
 # test_kernel NAME: print the suites' output, with "N passed, N failed" at the end.
 test_kernel() {
 	local name=$1 out
-	# kmemleak takes half of the time, and finds on one kernel what it finds on another.
+	# kmemleak takes half of the time, and finds the same leaks on each kernel.
 	export LEAVE_OUT=${LEAVE_OUT:-test-oom.sh} LEAKS=${LEAKS:-0}
 	select_kernel "$name"
 	out=$("$repo/dev/kernel.sh") || return 1
@@ -83,9 +71,8 @@ for name in "${names[@]}"; do
 	fi
 	[ "$result" = "${result% 0 failed}" ] || result+=" in $(((SECONDS - begin) / 60)) min"
 	# A part of the selftests says too little for the table.
-	[ -n "${TESTS:-}" ] || keep "$name" "$result"
+	[ -n "${TESTS:-}" ] || keep "$repo/series/matrix" "$name" "$(title "$name")|$result"
 	say "$name: $result"
-	"$repo/dev/lib/figures.sh" --write
 done
 count $((${#names[@]} - bad)) "$bad"
 totals

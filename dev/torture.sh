@@ -40,8 +40,7 @@ say "torture for $MINUTES min on the core ${CORE/rust/in Rust}"
 APPEND="log_buf_len=16M kmemleak=on ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES * 60 + 7200))} DMESG=$results/dmesg \
 	"$repo/dev/vm.sh" "export MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS; dev/guest/selftest.sh test-torture.sh" 2>&1 |
 	tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
-"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg" | tee "$results/verdict" || true
-count_suite "$results/verdict" || count 0 1
+judge_run "$results/output" "$results/dmesg"
 # The last statistics say how much there was to judge.
 keep_run "$run" "$(sed -nE 's/^# the last min: (.*), allocations.*/\1/p' "$results/output")"
-[ "$failed" = 0 ] && [ "$passed" != 0 ]
+totals

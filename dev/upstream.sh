@@ -5,10 +5,9 @@
 # unmodified, in their own kernel: BPF's tests livepatch_trampoline and modify_return, the
 # latter with a livepatch of its function (dev/upstream/), and the tests of ftrace twice,
 # alone and with a livepatch.  That livepatch is settled, so that its function jumps, and
-# the script checks it all the time.  Each of these tests is one test
-# here.  One more test is that the log has no report of the kernel.  The script prints a
-# test that could not run, with the reason, and does not count it.  The last line is
-# "N passed, N failed".
+# the script checks it all the time.  Each of these tests is one test here.  One more test
+# is that the log has no report of the kernel.  The script prints a test that could not
+# run, with the reason, and does not count it.  The last line is "N passed, N failed".
 #
 #   dev/upstream.sh           TESTS='livepatch_trampoline kprobe ftrace/func_hotplug.tc',
 #                             the tests of BPF and files or directories in
@@ -83,7 +82,7 @@ rm -rf "$results"
 mkdir -p "$results"
 
 # Build test_progs.  Its makefile builds all tests that it finds, so it gets a copy of its
-# directory with the tests alone that run.
+# directory with only the tests that run.
 selftests=tools/testing/selftests
 programs=$O/bpf
 build_bpf() {
@@ -156,7 +155,6 @@ cat "$results/output"
 for name in "${names[@]}"; do
 	grep -oE '^  not run: [a-z]+' "$results/$name" | sort | uniq -c | sed -E "s/^ *([0-9]+) +not run: (.*)/$name: \1 \2/" || true
 done
-"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg" | tee "$results/verdict" || true
-count_suite "$results/verdict" || count 0 1
+judge_run "$results/output" "$results/dmesg"
 [ -n "${TESTS:-}" ] || keep_run "make upstream"
-[ "$failed" = 0 ] && [ "$passed" != 0 ]
+totals

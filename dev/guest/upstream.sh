@@ -100,7 +100,7 @@ modify_return() {
 	# The programs are attached before the livepatch here, or after it: either must do.  BPF
 	# answers EAGAIN to a livepatch that comes while it changes the programs, with either core.
 	while [ ! -e "$SHARE/enough" ]; do
-		(cd "$1/output" && KBUILD_OUTPUT=$KBUILD ./test_progs -t modify_return >"$SHARE/modify_return" 2>&1)
+		test_progs "$1" modify_return >/dev/null
 		echo $? >>"$runs"
 	done &
 	for round in 1 2 3 4 5; do

@@ -3,22 +3,37 @@
 #
 # shellcheck disable=SC2154 # lib.sh sets repo, and counts passed and failed
 #
-# The results of the runs that take an hour and more, for the scripts that make them.
-# They source this file after lib.sh, before the run.  series/runs lists those that a
-# release needs, one in a line: COMMAND|RESULT|DAY|COMMIT.  README.md shows them.
+# Results that the repository keeps, for the scripts of runs that take long.  They source
+# this file after lib.sh, before the run.  A file of results has one in a line, with
+# KEY|RESULT|DAY|COMMIT.  README.md shows them.
+#
+# series/runs lists the runs that a release needs: there, the key is the command.
 
 runs=$repo/series/runs
-# The tested commit is that from before the run.
+# Results change the sources.  So take the commit that is tested before that.
 tested=$(commit_id)
 
-# keep_run COMMAND [DETAIL]: if series/runs lists the command, keep its result there:
-# what lib.sh has counted, and the detail.
-keep_run() {
-	local command=$1 result="$passed passed, $failed failed${2:+; $2}"
-	grep -qF "$command|" "$runs" || return 0
-	COMMAND=$command ROW="$command|$result|$(date +%F)|$tested" awk -F'|' '
-		$1 == ENVIRON["COMMAND"] { $0 = ENVIRON["ROW"] }
-		{ print }' "$runs" >"$runs.new"
-	mv "$runs.new" "$runs"
+# keep FILE KEY RESULT: put a result in the place of the earlier one, or at the end.
+keep() {
+	touch "$1"
+	KEY=$2 ROW="$2|$3|$(date +%F)|$tested" awk '
+		index($0, ENVIRON["KEY"] "|") == 1 { $0 = ENVIRON["ROW"]; found = 1 }
+		{ print }
+		END { if (!found) print ENVIRON["ROW"] }' "$1" >"$1.new"
+	mv "$1.new" "$1"
 	"$repo/dev/lib/figures.sh" --write
+}
+
+# keep_run COMMAND [DETAIL]: if series/runs lists the command, keep its result: the counts
+# of lib.sh, and the detail.
+keep_run() {
+	! grep -qF "$1|" "$runs" || keep "$runs" "$1" "$passed passed, $failed failed${2:+; $2}"
+}
+
+# judge_run OUTPUT DMESG: count the verdict of judge.sh, and print the reasons for it.
+judge_run() {
+	local verdict
+	verdict=$("$repo/dev/lib/judge.sh" "$1" "$2") || true
+	count_suite <(printf '%s\n' "$verdict") || count 0 1
+	sed '$d' <<<"$verdict"
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 /*
- * Replaces the function that BPF's test modify_return attaches its programs to.  The
- * test expects what the original does.
+ * Replaces the function that BPF's test modify_return attaches its programs to.  The new
+ * function has the same effect as the original, because the test checks that.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
