@@ -223,7 +223,7 @@ if [ "${1:-}" = fuzz ] && ! find_cargo_fuzz >/dev/null; then
 fi
 
 if [ -z "$kernel" ]; then
-	[ "$1" = series ] || [ "$1" = package ] || say "tool chain: $("$(find_cargo)" --version)"
+	case $1 in cargo | fuzz) say "tool chain: $("$(find_cargo)" --version)" ;; esac
 	exit 0
 fi
 

@@ -82,7 +82,7 @@ unpack() {
 # that of its version, and runs where there is nothing else.
 package() {
 	local file files=$out/unpacked version
-	file=$(grep -m 1 -E "^/.*[.]$1\$" "$out/package") || return 1
+	file=$(echo "$packages"/klpctl*."$1")
 	version=$(basename "$file" | sed -E 's/^klpctl[-_]([^-_]*)[-_].*/\1/')
 	unpack "$file" "$files" || return 1
 	diff <(cd "$packages/files" && find . -type f | sed 's/[.]8$/.8.gz/' | sort) \
@@ -90,9 +90,8 @@ package() {
 	unshare --map-root-user chroot "$files" /usr/sbin/klpctl --version | grep -F " $version "
 }
 
-# Each name is a test: the packages, and what their tools say of them.
 packages=$cache/packages
-check "making packages" quietly eval '"$repo/dev/package.sh" >"$out/package"'
+check "making packages" quietly "$repo/dev/package.sh"
 for kind in deb rpm; do
 	check "package: $kind" quietly package $kind
 done
