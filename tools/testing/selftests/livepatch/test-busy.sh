@@ -137,11 +137,17 @@ $(unpatching_messages $MOD_LIVEPATCH)
 # - a real-time thread never leaves its CPU, which the administrator has excluded from
 #   being disturbed: the transition waits
 # - the administrator allows it again: the transition ends
+#
+# With PREEMPT_RT, threads serve the timers of each CPU, and get no time beside the
+# real-time thread.  So this script, which sleeps, goes to another CPU.  As these threads
+# stay runnable, no grace period of RCU Tasks ends, and ftrace needs one when a function
+# leaves it.  So the thread gives up its priority before the livepatch is disabled.
 
 if is_rust && [[ $(nproc) -gt 1 && -e $SHARE ]]; then
 
 start_test "CPU that must not be disturbed"
 
+taskset -pc 0 $$ > /dev/null
 load_mod $MOD_TARGET fifo_cpu=1
 echo 1 > $UNDISTURBED
 [[ "$(cat $UNDISTURBED)" == 1 ]] ||
@@ -155,6 +161,8 @@ echo $share > $SHARE
 wait_until is_over $MOD_PATCH ||
 	die "the transition is not over"
 check_soon
+chrt --other -p 0 $(pgrep -x klp_spin/1) ||
+	die "the thread keeps its priority"
 disable_lp $MOD_PATCH
 unload_lp $MOD_PATCH
 unload_mod $MOD_TARGET
