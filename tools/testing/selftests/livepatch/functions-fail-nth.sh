@@ -4,7 +4,7 @@
 # Let each allocation of an operation fail in turn, and check that nothing is left
 # behind.  Scripts source this file after functions-extra.sh.
 #
-# test_klp_fail_nth counts the allocations inside calls of one function, and lets the
+# test_klp_fail_nth counts the allocations inside calls of some functions, and lets the
 # nth of them fail.  n goes up from 1 until the operation makes fewer than n.
 
 # There are some hundred attempts.  So the shell reads files itself where it can, and
@@ -46,7 +46,7 @@ function cleanup_injection() {
 function setup_injection() {
 	local dir start end
 
-	try insmod test_modules/$MOD_FAIL.ko function=klp_enable_patch ||
+	try insmod test_modules/$MOD_FAIL.ko functions=klp_enable_patch ||
 		skip "the kernel cannot probe functions: $ERROR"
 	quiet_unload $MOD_FAIL
 
@@ -152,15 +152,18 @@ function quiet_unload_lp() {
 	gone "$1"
 }
 
-# each_allocation(title, function, case) - one test
+# The end of a transition that a task has held up
+LATER=klp_transition_work_fn
+
+# each_allocation(title, functions, case) - one test
 #	title - title of the test
-#	function - function in which allocations fail
+#	functions - functions in which allocations fail, with a comma between them
 #	case - prefix of the test's functions: <case>_try does the operation,
 #	       <case>_failed checks that a failure has changed nothing, <case>_undo
 #	       checks that the operation has worked and undoes it
 function each_allocation() {
 	local title="$1"; shift
-	local function="$1"; shift
+	local functions="$1"; shift
 	local case="$1"
 	local before left status
 	local n=1
@@ -169,8 +172,8 @@ function each_allocation() {
 	local begin=$SECONDS
 
 	# The compiler may have inlined or renamed the function.
-	if ! try insmod test_modules/$MOD_FAIL.ko function=$function; then
-		echo "SKIP: $title: cannot probe $function(): $ERROR"
+	if ! try insmod test_modules/$MOD_FAIL.ko functions=$functions; then
+		echo "SKIP: $title: cannot probe $functions: $ERROR"
 		return
 	fi
 	start_test "$title"
@@ -183,7 +186,7 @@ function each_allocation() {
 		${case}_try
 		status=$?
 		loop_until '[[ $(< $FAIL_DIR/calls) -eq $(< $FAIL_DIR/returns) ]]' ||
-			die "$function does not return"
+			die "$functions: does not return"
 		left=$(< $FAIL_DIR/nth)
 		echo 0 > $FAIL_DIR/nth
 
@@ -206,7 +209,7 @@ function each_allocation() {
 		elif [[ $(< $FAIL_DIR/calls) -ne 0 ]]; then
 			break
 		elif [[ $((idle++)) -ge 20 ]]; then
-			die "$function is not called"
+			die "$functions: not called"
 		fi
 	done
 	quiet_unload $MOD_FAIL
@@ -221,7 +224,7 @@ function each_allocation() {
 	echo "# $said ($((SECONDS - begin)) s)"
 }
 
-# each_removal(title, function, case) - the same, for an operation that takes functions
+# each_removal(title, functions, case) - the same, for an operation that takes functions
 #		out of ftrace
 #
 # Without memory for a new filter, the C core warns (klp_unpatch_func()), and leaks the

@@ -79,9 +79,12 @@ MIN_ALLOCATIONS=3 each_allocation "disable a livepatch whose functions jump" \
 quiet_unload_lp $MOD_SEVERAL
 
 
+# - an allocation fails before the transition: the functions jump
 # - an allocation fails when the transition completes: the function leaves ftrace when
-#   there is memory again.  Another function has entered ftrace together with it and
-#   belongs to another livepatch: it does not stop jumping.
+#   there is memory again
+#
+# Another function has entered ftrace together with this one, and belongs to another
+# livepatch: it does not stop jumping.
 
 function complete_ready() {
 	quiet_load $MOD_ODD
@@ -94,7 +97,15 @@ function complete_ready() {
 }
 
 function complete_try() {
-	quiet_unload_lp $MOD_LIVEPATCH
+	try_disable $MOD_LIVEPATCH &&
+		gone $MOD_LIVEPATCH
+}
+
+function complete_failed() {
+	check_sysfs_value $MOD_LIVEPATCH enabled 1
+	check_sysfs_value $MOD_LIVEPATCH transition 0
+	check_jumps cmdline_proc_show livepatch_cmdline_proc_show
+	check_several
 }
 
 function complete_undo() {
@@ -110,7 +121,7 @@ function complete_undo() {
 }
 
 complete_ready
-each_removal "a function jumps on when another leaves" klp_transition_work_fn complete
+each_removal "a function jumps on when another leaves" kobj_attr_store,$LATER complete
 quiet_unload_lp $MOD_LIVEPATCH
 quiet_unload_lp $MOD_SEVERAL
 check_clean

@@ -88,7 +88,7 @@ notices "the use of a module that is gone is noticed" dead stale
 # fails_allocations() - whether allocations of live patching can be made to fail
 function fails_allocations() {
 	[[ -e $SYSFS_DEBUG_DIR/failslab/reject-start ]] || return
-	try insmod test_modules/$MOD_FAIL.ko function=klp_enable_patch || return
+	try insmod test_modules/$MOD_FAIL.ko functions=klp_enable_patch || return
 	quiet_unload $MOD_FAIL
 	[[ ! -e $SYSFS_DEBUG_DIR/kmemleak ]] || grep -q ' __alloc_object$' /proc/kallsyms
 }
@@ -99,7 +99,7 @@ function start_all() {
 	if fails_allocations; then
 		setup_injection
 		trap cleanup_torture EXIT INT TERM HUP
-		quiet_load $MOD_FAIL function=klp_enable_patch
+		quiet_load $MOD_FAIL functions=klp_enable_patch
 	else
 		echo "# left out: allocations that fail: the kernel is not configured for it"
 	fi

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lets the nth memory allocation inside calls of one kernel function fail.
- * When a task enters the function, the module writes the task's fail_nth, as
+ * Lets the nth memory allocation inside calls of some kernel functions fail.
+ * When a task enters such a function, the module writes the task's fail_nth, as
  * /proc/self/fail-nth does, and takes it back when the function returns.
  *
  * The module loader allocates much memory before and after it calls live
- * patching.  This way only the allocations inside the function count, and the
- * function is the same one with both cores.
+ * patching.  This way only the allocations inside the functions count, and the
+ * functions are the same ones with both cores.
  *
  * The parameter nth counts down.  It is 0 after an allocation has failed.
  */
@@ -18,9 +18,12 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 
-static char *function = "";
-module_param(function, charp, 0444);
-MODULE_PARM_DESC(function, "name of the function");
+#define MAX_FUNCTIONS 2
+
+static char *functions[MAX_FUNCTIONS];
+static unsigned int nr_functions;
+module_param_array(functions, charp, &nr_functions, 0444);
+MODULE_PARM_DESC(functions, "names of the functions, none of which calls another");
 
 static unsigned int nth;
 module_param(nth, uint, 0644);
@@ -28,7 +31,7 @@ MODULE_PARM_DESC(nth, "which allocation is to fail, from 1; 0 for none");
 
 static unsigned int calls;
 module_param(calls, uint, 0644);
-MODULE_PARM_DESC(calls, "calls of the function in which allocations were counted");
+MODULE_PARM_DESC(calls, "calls of the functions in which allocations were counted");
 
 static unsigned int returns;
 module_param(returns, uint, 0644);
@@ -55,20 +58,32 @@ static int leave(struct kretprobe_instance *instance, struct pt_regs *regs)
 	return 0;
 }
 
-static struct kretprobe probe = {
-	.entry_handler	= enter,
-	.handler	= leave,
-};
-
-static int test_klp_fail_nth_init(void)
-{
-	probe.kp.symbol_name = function;
-	return register_kretprobe(&probe);
-}
+static struct kretprobe probes[MAX_FUNCTIONS];
 
 static void test_klp_fail_nth_exit(void)
 {
-	unregister_kretprobe(&probe);
+	while (nr_functions)
+		unregister_kretprobe(&probes[--nr_functions]);
+}
+
+static int test_klp_fail_nth_init(void)
+{
+	unsigned int wanted = nr_functions;
+	struct kretprobe *probe;
+	int ret = 0;
+
+	for (nr_functions = 0; nr_functions < wanted; nr_functions++) {
+		probe = &probes[nr_functions];
+		probe->kp.symbol_name = functions[nr_functions];
+		probe->entry_handler = enter;
+		probe->handler = leave;
+		ret = register_kretprobe(probe);
+		if (ret) {
+			test_klp_fail_nth_exit();
+			break;
+		}
+	}
+	return ret;
 }
 #else
 static int test_klp_fail_nth_init(void)
