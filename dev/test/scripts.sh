@@ -250,6 +250,27 @@ expect "selftests: those that an architecture cannot pass are named" 0 "left out
 	selftests ARCH=arm64
 expect "selftests: LEAKS=2" 1 "LEAKS=2: not understood" selftests LEAKS=2
 expect "selftests: one that is not there is not left out" 1 "LEAVE_OUT names test-gone.sh" selftests LEAVE_OUT=test-gone.sh
+# From a source patch to a livepatch: what no livepatch can change is refused first.
+livepatch() {
+	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" PATCH="$scratch/fix.diff" NAME= "$@" "$copy/dev/livepatch.sh"
+}
+# fix FILE: make fix.diff, a patch of one line that FILE does not have.
+fix() {
+	printf -- '--- a/%s\n+++ b/%s\n@@ -1 +1 @@\n-one\n+other\n' "$1" "$1" >"$scratch/fix.diff"
+}
+fix kernel/livepatch/core.c
+expect "make livepatch: no patch" 1 "PATCH is empty" livepatch PATCH=
+expect "make livepatch: a patch that is not there" 1 "$scratch/gone.diff, which is no file" livepatch PATCH="$scratch/gone.diff"
+expect "make livepatch: LOAD=2" 1 "LOAD=2: not understood" livepatch LOAD=2
+expect "make livepatch: a name that no module can have" 1 "NAME=fix.1: no name of a module" livepatch NAME=fix.1
+expect "make livepatch: a patch that does not apply" 1 "fix.diff does not apply to Linux 7.3" livepatch
+echo nothing >"$scratch/empty.diff"
+expect "make livepatch: a file that is no patch" 1 "empty.diff changes no file" livepatch PATCH="$scratch/empty.diff"
+for file in mm/Kconfig arch/x86/entry/entry_64.S arch/x86/entry/vdso/vma.c lib/string.c rust/kernel/lib.rs; do
+	fix "$file"
+	expect "make livepatch: a patch to $file" 1 "changes $file: " livepatch
+done
+
 ftrace=$tree/tools/testing/selftests/ftrace/test.d
 upstream() {
 	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" TESTS= "$@" "$copy/dev/upstream.sh" --list

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2154 # lib.sh sets repo, and kmake
+#
+# Run upstream's scripts/livepatch/klp-build, unmodified, on the kernel that CORE and DEBUG
+# select.  The scripts that make livepatches of source patches source this file after
+# lib.sh.
+#
+# klp-build works only in a source tree that is built in place, and builds it twice.  So
+# it gets a copy of the composed tree.  While that copy does not change, klp-build builds
+# only the files that the patches change.
+
+klp_work=$(build_dir klp-build)
+klp_tree=$klp_work/tree
+
+# klp_prepare: build the kernel, bring the copy up to date, and set kernel_out to the
+# kernel's build directory.
+klp_prepare() {
+	"$repo/dev/toolchain.sh" klp-build
+	kernel_out=$("$repo/dev/kernel.sh")
+	take_turns "$(work_dir)"
+	mkdir -p "$klp_tree" "$klp_work/log"
+	set_kmake
+
+	# klp-build keeps the original kernel.  That kernel is current unless one of the checks
+	# below finds a change of the sources, or this script is interrupted.
+	klp_made=$klp_work/original-is-current
+	klp_current=1
+	[ -f "$klp_made" ] || klp_current=
+	rm -f "$klp_made"
+
+	say "bringing klp-build's tree up to date"
+	(cd "$(tree_dir)" && find . ! -type d ! -name '*.pyc' -printf '%P\n' | sort) >"$klp_work/sources.new"
+	{
+		# Do not use --times: make must see that klp-build has patched and reverted a file.
+		rsync -l --perms --checksum --itemize-changes --files-from="$klp_work/sources.new" "$(tree_dir)/" "$klp_tree/"
+		if [ -f "$klp_work/sources" ]; then
+			comm -23 "$klp_work/sources" "$klp_work/sources.new" | while IFS= read -r file; do
+				rm -fv "$klp_tree/${file:?}"
+			done
+		fi
+		cmp -s "$kernel_out/.config" "$klp_tree/.config" || cp -v "$kernel_out/.config" "$klp_tree/.config"
+	} >"$klp_work/changes"
+	[ ! -s "$klp_work/changes" ] || klp_current=
+	mv "$klp_work/sources.new" "$klp_work/sources"
+
+	# klp-build refuses an objtool that was built without libxxhash-dev.
+	if [[ $("$klp_tree/tools/objtool/objtool" klp 2>&1) == *"not implemented"* ]]; then
+		run_logged "cleaning objtool" "$klp_work/log/objtool" "${kmake[@]}" -C "$klp_tree" objtool_clean
+	fi
+}
+
+# klp_build MODULE ARGUMENT...: make MODULE, with options and patches for klp-build.  Call
+# klp_prepare first.  The output is in $klp_work/log/klp-build.
+klp_build() {
+	local module=$1 variable variables=() what step status=0
+	shift
+	# klp-build calls make itself: the tool chain is in its environment.
+	for variable in "${kmake[@]}"; do
+		case $variable in *=*) variables+=("$variable") ;; esac
+	done
+	if [ -n "$klp_current" ] && [ -f "$klp_tree/klp-tmp/1-orig/.complete" ]; then
+		what="klp-build, what the patches change (2 min)" step=patched
+	else
+		what="klp-build, from nothing (about 10 min on 2 cores)" step=orig
+		rm -rf "$klp_tree/klp-tmp"
+		mkdir "$klp_tree/klp-tmp"
+	fi
+	rm -f "$module"
+	(
+		cd "$klp_tree" || exit 1
+		MAKEFLAGS="${variables[*]}" run_logged "$what" "$klp_work/log/klp-build" \
+			scripts/livepatch/klp-build --keep-tmp --short-circuit="$step" --output="$module" "$@"
+	) || status=1
+	[ ! -f "$klp_tree/klp-tmp/1-orig/.complete" ] || touch "$klp_made"
+	return "$status"
+}

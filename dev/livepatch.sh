@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Turn source patches into one livepatch of the kernel that CORE and DEBUG select, by
+# upstream's klp-build, unmodified, and let klpctl check it in that kernel.  The last line
+# is the module's path.
+#
+#   dev/livepatch.sh    PATCH='fix.diff other.diff'  the patches, in their order
+#                       NAME=livepatch-fix           the name of the module
+#                       REPLACE=1|0                  whether it replaces all other livepatches
+#                       LOAD=1                       load it, show the effect, and unload it
+#                       SHOW='cat /proc/cmdline'     the effect: a command that runs before,
+#                                                    while and after it is loaded
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+native_only
+
+read -ra patches <<<"${PATCH:-}"
+[ ${#patches[@]} -gt 0 ] || die "PATCH is empty: it names the source patches" "make livepatch PATCH=fix.diff"
+for setting in LOAD=${LOAD:=0} REPLACE=${REPLACE:=1}; do
+	case ${setting#*=} in 0 | 1) ;; *) die "$setting: not understood" "use 1 or 0" ;; esac
+done
+first=$(basename "${patches[0]}")
+: "${NAME:=livepatch-${first%.*}}"
+# The kernel's array for a module's name has 56 bytes.
+[[ "$NAME" =~ ^[a-zA-Z0-9_-]{1,55}$ ]] ||
+	die "NAME=$NAME: no name of a module" "use letters, digits, - and _, and at most 55 of them"
+
+# files_of PATCH: print the files that it changes.
+files_of() {
+	sed -nE 's#^(---|\+\+\+) [^/[:space:]]*/([^[:space:]]*).*#\2#p' "$1" | sort -u
+}
+
+# refuse FILE PATCH: if no livepatch can change FILE, say why.
+refuse() {
+	case $1 in
+	*Kconfig* | *Makefile* | *Kbuild | *.config)
+		die "$2 changes $1: a livepatch has functions, and cannot change how the kernel is built" \
+			"leave this part out of the patch" ;;
+	*.S | *.lds | *.lds.h)
+		die "$2 changes $1: ftrace reaches no functions in assembly" ;;
+	*/vdso/* | */realmode/rm/*)
+		die "$2 changes $1: its code runs outside of the kernel" ;;
+	lib/*)
+		die "$2 changes $1: klp-build does not take patches to lib/" \
+			"much of it is linked only as far as it is used; patch the callers instead" ;;
+	*.rs)
+		die "$2 changes $1: on x86, ftrace does not reach functions in Rust" ;;
+	esac
+}
+
+# Apply the patches one after the other, to copies of the files that they change.
+tree=$("$repo/dev/tree.sh")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+sources=()
+after=
+for i in "${!patches[@]}"; do
+	patch=${patches[i]}
+	[ -f "$patch" ] || die "PATCH names $patch, which is no file"
+	mapfile -t changed < <(files_of "$patch")
+	[ ${#changed[@]} -gt 0 ] || die "$patch changes no file: it is no patch" "wanted: a unified diff, with a/ and b/ before the paths"
+	for file in "${changed[@]}"; do
+		[ "$file" != dev/null ] || continue
+		refuse "$file" "$patch"
+		[[ "$file" != *.c ]] || sources+=("$file")
+		if [ -f "$tree/$file" ] && [ ! -f "$scratch/$file" ]; then
+			mkdir -p "$scratch/$(dirname "$file")"
+			cp "$tree/$file" "$scratch/$file"
+		fi
+	done
+	said=$(patch -d "$scratch" -p1 --forward --no-backup-if-mismatch -r /dev/null <"$patch" 2>&1) ||
+		die "$patch does not apply to Linux $(kernel_version "$tree")$after" "$said"
+	after=" with the patches before it"
+	patches[i]=$(realpath "$patch")
+done
+
+# shellcheck source=dev/lib/klp-build.sh
+. "$repo/dev/lib/klp-build.sh"
+klp_prepare
+for file in "${sources[@]}"; do
+	[ -f "$kernel_out/${file%.c}.o" ] || [ ! -f "$tree/$file" ] ||
+		die "$file is not in this kernel: its configuration leaves it out" "the configuration: $kernel_out/.config"
+done
+
+# hints LOG: explain an error of klp-build.
+hints() {
+	local pattern hint
+	while IFS='|' read -r pattern hint; do
+		! grep -q "$pattern" "$1" || printf '  %s\n' "$hint" >&2
+	done <<'hints'
+no changes detected|The compiled code is the same.  Does the patch change comments, or code that the configuration leaves out?
+changed data|The patch changes the value with which a variable begins.  The variable lives: set it in a callback of the livepatch.
+unsupported static branch key|A static branch cannot be patched.  Use static_key_enabled() in the patch instead.
+unsupported static call key|A static call cannot be patched.  Use KLP_STATIC_CALL() in the patch instead.
+undeclared module dependency|The new code calls a function of a module that the old one does not depend on.
+unsupported section change|The patch changes a section that a livepatch does not have.  Is it code that runs only at boot (__init)?
+kernel build failed|The patch does not compile.  The compiler's words are in the log.
+hints
+}
+modules=$klp_work/modules
+mkdir -p "$modules"
+module=$modules/$NAME.ko
+arguments=()
+[ "$REPLACE" = 1 ] || arguments+=(--no-replace)
+klp_build "$module" ${arguments[@]+"${arguments[@]}"} "${patches[@]}" || {
+	hints "$klp_work/log/klp-build"
+	exit 1
+}
+[ "$(modinfo -F livepatch "$module")" = Y ] || die "$module is not marked as a livepatch"
+
+say "checking it in the machine"
+status=0
+DMESG=$klp_work/dmesg guest livepatch.sh "$module" "$LOAD" "${SHOW:-}" >"$klp_work/output" || status=$?
+grep -v '^# livepatch.sh' "$klp_work/output" || true
+grep -qx '# livepatch.sh: exit status 0' "$klp_work/output" || die "the livepatch is not usable, for the reason above" "the kernel's log: $klp_work/dmesg"
+printf '%s\n' "$module"
