@@ -68,6 +68,9 @@ livepatch:
 test-klp-build:
 	@dev/test-klp-build.sh
 
+test-livepatches:
+	@dev/test-livepatches.sh
+
 upstream:
 	@dev/upstream.sh
 
@@ -92,4 +95,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot machine parity test-klp-build upstream litmus matrix style userland mutants series series-check bench
+.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot machine parity test-klp-build test-livepatches upstream litmus matrix style userland mutants series series-check bench

@@ -18,6 +18,7 @@ make userland     the rules, explored and tested in user space; DEEP=1 for more
 make mutants      breaks the rules, one at a time: is each noticed?  Half an hour
 make livepatch    source patches become a livepatch: PATCH='fix.diff ..' LOAD=1 SHOW='..'
 make test-klp-build  upstream's klp-build turns source patches into a livepatch that works
+make test-livepatches  bugs and their fixes, as livepatches: TESTS='..'; an hour
 make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each

@@ -79,8 +79,12 @@ done
 # shellcheck source=dev/lib/klp-build.sh
 . "$repo/dev/lib/klp-build.sh"
 klp_prepare
+# is_included FILE: another file of its directory includes it, as those of kernel/sched/ do.
+is_included() {
+	grep -qsF "/$1 " "$kernel_out/$(dirname "$1")"/.*.o.cmd
+}
 for file in "${sources[@]}"; do
-	[ -f "$kernel_out/${file%.c}.o" ] || [ ! -f "$tree/$file" ] ||
+	[ -f "$kernel_out/${file%.c}.o" ] || [ ! -f "$tree/$file" ] || is_included "$file" ||
 		die "$file is not in this kernel: its configuration leaves it out" "the configuration: $kernel_out/.config"
 done
 

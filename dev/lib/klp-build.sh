@@ -73,6 +73,9 @@ klp_build() {
 		MAKEFLAGS="${variables[*]}" run_logged "$what" "$klp_work/log/klp-build" \
 			scripts/livepatch/klp-build --keep-tmp --short-circuit="$step" --output="$module" "$@"
 	) || status=1
-	[ ! -f "$klp_tree/klp-tmp/1-orig/.complete" ] || touch "$klp_made"
+	if [ -f "$klp_tree/klp-tmp/1-orig/.complete" ]; then
+		touch "$klp_made"
+		klp_current=1
+	fi
 	return "$status"
 }

@@ -161,7 +161,7 @@ expect "architectures are named" 1 "use one of: x86_64 arm64 s390" env ARCH=aarc
 expect "a foreign vm without a kernel" 1 "make kernel ARCH=arm64" env ARCH=arm64 O="$scratch/build" "$repo/dev/vm.sh" true
 expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug" \
 	env ARCH=s390 O="$scratch/build" "$repo/dev/vm.sh" true
-for script in bench parity test test-klp-build upstream; do
+for script in bench livepatch parity test test-klp-build test-livepatches upstream; do
 	expect "$script: on x86_64 alone" 1 "$script.sh is for x86_64 alone" env ARCH=arm64 "$repo/dev/$script.sh"
 done
 # facts ARCH CODE: run CODE in a shell that has sourced lib.sh for ARCH.

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Use the livepatches of bugs and their fixes, inside the virtual machine.  Each check
+# prints a line "TEST: NAME ... ok".
+#
+#   dev/guest/test-livepatches.sh MODULES NAME...
+#
+# MODULES is the directory with NAME-bug.ko and NAME-fix.ko.  dev/klp-build/fixes/NAME has
+# the command that shows the behaviour, and the lines that it prints.
+
+modules=$1
+shift
+klpctl=$KBUILD/selftests/livepatch/klpctl
+sysfs=/sys/kernel/livepatch
+
+# check WHAT COMMAND...: one test; if COMMAND fails, show its output.
+check() {
+	local what=$1 said
+	shift
+	if said=$("$@" 2>&1); then
+		echo "TEST: $name: $what ... ok"
+	else
+		echo "TEST: $name: $what ... not ok"
+		echo "  failed: $*"
+		printf "  %s\n" "${said//$'\n'/$'\n'  }"
+	fi
+}
+
+# eventually COMMAND...: wait for as long as a slow machine may need.
+eventually() {
+	local end=$((SECONDS + 300))
+	until "$@" 2>/dev/null; do
+		if [ "$SECONDS" -ge "$end" ]; then
+			echo "not so after 300 s"
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+# shows LINE: the behaviour is that which the line of the file "expected" names.
+shows() {
+	local wanted said
+	wanted=$(sed -n "s/^$1: //p" "$fix/expected")
+	said=$(bash "$fix/show" 2>&1)
+	[ -n "$wanted" ] && [ "$said" = "$wanted" ] && return
+	echo "wanted: $wanted"
+	echo "shown:  $said"
+	return 1
+}
+
+# sysfs_name MODULE: print the name that the kernel gives it.
+sysfs_name() {
+	echo "${1//-/_}"
+}
+
+gone() {
+	[ ! -e "$1" ]
+}
+
+put() {
+	echo "$2" >"$1"
+}
+
+# is_applied MODULE: its transition has ended, and it replaces functions.
+is_applied() {
+	local directory
+	directory=$sysfs/$(sysfs_name "$1")
+	[ "$(cat "$directory/enabled")" = 1 ] && [ "$(cat "$directory/transition")" = 0 ] &&
+		compgen -G "$directory/*/*,*" >/dev/null
+}
+
+# load MODULE: check it, load it, and wait for its transition.
+load() {
+	check "$1: klpctl finds no fault in it" "$klpctl" check "$modules/$1.ko"
+	check "$1: it is loaded" insmod "$modules/$1.ko"
+	check "$1: it replaces functions" eventually is_applied "$1"
+}
+
+# leave MODULE: wait until no task uses it, and unload it.
+leave() {
+	check "$1: it leaves sysfs" eventually gone "$sysfs/$(sysfs_name "$1")"
+	check "$1: it is unloaded" eventually rmmod "$1"
+}
+
+for name; do
+	fix=dev/klp-build/fixes/$name
+	# Load the module to which the patched file belongs, if it belongs to one.
+	file=$(sed -n 's#^--- a/##p' "$fix/bug.patch")
+	target=$KBUILD/${file%.c}.ko
+	[ ! -f "$target" ] || check "the module to patch is loaded" insmod "$target"
+
+	check "the kernel as it was built" shows original
+	load "$name-bug"
+	check "with the bug" shows bug
+	load "$name-fix"
+	leave "$name-bug"
+	check "with the fix" shows fix
+	check "the livepatch is disabled" put "$sysfs/$(sysfs_name "$name-fix")/enabled" 0
+	leave "$name-fix"
+	check "without a livepatch" shows original
+	[ ! -f "$target" ] || check "the module that was patched is unloaded" rmmod "$(basename "$target" .ko)"
+done

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Show that livepatches which upstream's klp-build makes of source patches change the
+# behaviour of the kernel that CORE and DEBUG select.  dev/klp-build/fixes/ has a bug and
+# its fix for ten subsystems.  For each, one livepatch brings the bug in, and one with
+# both patches replaces that.  All are used in one boot of the machine.  Each check is one
+# test; the last line is "N passed, N failed".
+#
+#   dev/test-livepatches.sh    TESTS='eventfd-id ...', by default all
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/lib/lib.sh"
+native_only
+
+fixes=$repo/dev/klp-build/fixes
+read -ra names <<<"${TESTS:-$(cd "$fixes" && echo *)}"
+for name in "${names[@]}"; do
+	for file in bug.patch fix.patch show expected; do
+		[ -f "$fixes/$name/$file" ] ||
+			die "TESTS names $name, and $fixes/$name/$file is not there" "there are: $(cd "$fixes" && echo *)"
+	done
+done
+
+# shellcheck source=dev/lib/klp-build.sh
+. "$repo/dev/lib/klp-build.sh"
+klp_prepare
+modules=$klp_work/fixes
+output=$klp_work/output
+mkdir -p "$modules"
+rm -f "$modules"/*.ko
+
+# make_livepatch NAME WHAT PATCH...: make the livepatch NAME; one test.
+make_livepatch() {
+	local module=$modules/$1.ko result=ok
+	klp_build "$module" "${@:3}" && [ -s "$module" ] || result="not ok"
+	echo "TEST: $2 ... $result"
+}
+
+{
+	echo "# livepatches.sh"
+	for name in "${names[@]}"; do
+		bug=$fixes/$name/bug.patch fix=$fixes/$name/fix.patch
+		make_livepatch "$name-bug" "$name: klp-build makes a livepatch of the bug" "$bug"
+		make_livepatch "$name-fix" "$name: klp-build makes a livepatch of the bug and the fix" "$bug" "$fix"
+	done
+	echo "# livepatches.sh: exit status 0"
+	DMESG=$klp_work/dmesg guest test-livepatches.sh "$modules" "${names[@]}"
+} | tee "$output"
+"$repo/dev/lib/judge.sh" "$output" "$klp_work/dmesg"
