@@ -23,6 +23,7 @@ make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
 make boot         machines with systemd, one of which crashes: klpctl loads at boot
+make randconfig   the livepatch folders in N=20 random configurations, SEED=n; 3 min each
 make package      klpctl as .deb and .rpm, for every distribution
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
