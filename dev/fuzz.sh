@@ -41,6 +41,8 @@ case $BEYOND in
 esac
 if [ "$MATRIX" != debug ]; then
 	check_kernels "$MATRIX"
+	! settings "$MATRIX" | grep -q ^ARCH= ||
+		die "MATRIX=$MATRIX: this kernel does not run the fuzzer, which is built for x86_64" "use another kernel"
 	! grep -qx CONFIG_MODULE_SIG_FORCE=y "$kernels/$MATRIX.config" ||
 		die "MATRIX=$MATRIX: this kernel loads signed modules alone" \
 			"use another kernel: mutated modules have no signature"

@@ -22,16 +22,26 @@ case $DEBUG in
 *) fragments+=("$repo/dev/config/debug.config") ;;
 esac
 # FRAGMENT=file adds a fragment, for a command that needs its own kernel.
-[ -z "${FRAGMENT:-}" ] || fragments+=("$FRAGMENT")
-cat "${fragments[@]}" >"$out/wanted.new"
+# DEFAULTS=file has the options that no fragment names, which are off otherwise.  Then the
+# fragments only add to it: what they leave out, to be small, stays.
+{
+	if [ -n "${DEFAULTS:-}" ]; then
+		echo "# beside $DEFAULTS"
+		grep -hv '=n$\|^CONFIG_NR_CPUS=' "${fragments[@]}"
+	else
+		cat "${fragments[@]}"
+	fi
+	[ -z "${FRAGMENT:-}" ] || cat "$FRAGMENT"
+} >"$out/wanted.new"
 
 # Configure again only if the wanted options, or the Kconfig files, have changed.
 if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 	[ -n "$(find "$tree/kernel/livepatch" "$tree/rust/kernel" "$tree/samples" -name 'Kconfig*' -newer "$out/.config" 2>/dev/null)" ] ||
 	[ ! -f "$out/.config" ]; then
-	run_logged "configuring $name" "$out/log/config" \
-		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/wanted.new" allnoconfig
 	# If an option is listed several times, the last value counts.
+	cat ${DEFAULTS:+"$DEFAULTS"} "$out/wanted.new" >"$out/all-wanted"
+	run_logged "configuring $name" "$out/log/config" \
+		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/all-wanted" allnoconfig
 	missing=$(awk -F= '/^CONFIG_/ { value[$1] = $2 }
 		END { for (name in value) if (value[name] ~ /^[ym]$/) print name "=" value[name] }' "$out/wanted.new" |
 		grep -Fxv -f "$out/.config" || true)

@@ -13,6 +13,7 @@
 #
 # dev/config/matrix/NAME.config describes a kernel: its first line is a title, its second
 # line has variables of make kernel and make vm, if any, and the rest are options.
+# DISTRIBUTION=name there takes all other options from a kernel of the distribution.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -41,7 +42,7 @@ test_kernel() {
 	local name=$1 out
 	# kmemleak takes half of the time, and finds the same leaks on each kernel.
 	export LEAVE_OUT=${LEAVE_OUT:-test-oom.sh} LEAKS=${LEAKS:-0}
-	select_kernel "$name"
+	select_kernel "$name" || return 1
 	# Upstream's own suites are not the subject, and not all fit each kernel.
 	export APPEND="${APPEND:-} kunit.filter_glob=rust_livepatch*"
 	out=$("$repo/dev/kernel.sh") || return 1
@@ -54,6 +55,12 @@ test_kernel() {
 	count_suite "$work/$name.selftests" || count 0 1
 	grep -q 'rust_livepatch_live' "$work/$name.kunit.plain" || count 0 1
 	count_kunit "$work/$name.kunit.plain"
+	# Modules that were built for one core must load with the other one.
+	if grep -qx CONFIG_MODVERSIONS=y "$out/.config"; then
+		"$repo/dev/test/crcs.sh" >"$work/$name.crcs" 2>&1 || true
+		cat "$work/$name.crcs"
+		count_suite "$work/$name.crcs" || count 0 1
+	fi
 	totals
 }
 

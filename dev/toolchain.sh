@@ -9,6 +9,7 @@
 #   dev/toolchain.sh klp-build  for the kernel and upstream's klp-build
 #   dev/toolchain.sh upstream   for the kernel and upstream's tests of BPF and ftrace
 #   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19
+#   dev/toolchain.sh btf        for the kernel with BTF
 #   dev/toolchain.sh cargo      for the user-space tests alone
 #   dev/toolchain.sh package    for the packages of klpctl alone
 #   dev/toolchain.sh fuzz       for the user-space tests, and cargo-fuzz
@@ -91,18 +92,23 @@ clang-19|clang-19|compiles the kernel
 ld.lld-19|lld-19|links the kernel
 llvm-nm-19|llvm-19|reads object files in the build
 '
+
+needs_of_btf='
+pahole|pahole|writes the types of the kernel for BPF
+'
 needs+=$arch_needs
 
 case ${1:-} in
 '') kernel=1 ;;
 clang) kernel=1 needs+=$needs_of_clang ;;
+btf) kernel=1 needs+=$needs_of_btf ;;
 klp-build) kernel=1 needs+=$needs_of_klp_build ;;
 upstream) kernel=1 needs+=$needs_of_upstream ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
 fuzz) kernel='' needs=$needs_of_fuzz ;;
 package) kernel='' needs=$needs_of_package ;;
 series) kernel='' needs=$needs_of_series ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|cargo|fuzz|package|series]" ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|btf|cargo|fuzz|package|series]" ;;
 esac
 
 # have_libclang: libclang itself is there.  libclang-cpp.so, which many packages install,

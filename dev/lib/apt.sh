@@ -25,6 +25,25 @@ places() {
 	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u
 }
 
+# suites_with_bases: print address, keyring and name of each suite that may have a base.
+suites_with_bases() {
+	local site keyring suite
+	while read -r site keyring; do
+		for suite in trixie-backports forky sid; do
+			printf '%s %s %s\n' "$site" "$keyring" "$suite"
+		done
+	done < <(places)
+}
+
+# use_suite SITE KEYRING SUITE LOG: set apt_options for a suite, and update its list.  Fails
+# if the archive has no such suite.
+use_suite() {
+	mkdir -p "$apt_state"
+	printf 'deb [signed-by=%s] %s %s main\n' "$2" "$1" "$3" >"$apt_state/$3.list"
+	apt_options "$3"
+	apt-get -q "${apt_options[@]}" update >>"$4" 2>&1 </dev/null
+}
+
 # apt_options NAME [DEBIAN_ARCH]: set the array apt_options for the archives in the file
 # NAME.list, and for an architecture, as if no package of it were installed.
 apt_options() {

@@ -55,33 +55,25 @@ fi
 state=$apt_state
 mkdir -p "$cache/base" "$state"
 
-apt_here() {
-	local apt_options
-	apt_options "$1"
-	apt-get -q "${apt_options[@]}" "${@:2}"
-}
-
 # fetch PACKAGE: fetch it from the first suite that has it.  The status is 1 if no suite
 # has it, and 2 if a suite has it and the download failed.
 fetch() {
-	local package=$1 site keyring suite found=1
-	while read -r site keyring; do
-		for suite in trixie-backports forky sid; do
-			printf 'deb [signed-by=%s] %s %s main\n' \
-				"$keyring" "$site" "$suite" >"$state/$suite.list"
-			apt_here "$suite" update >>"$state/log" 2>&1 || continue
-			apt_here "$suite" --print-uris download "$package" >>"$state/log" 2>&1 || continue
-			found=2
-			say "fetching $package from $suite (about 170 MB; continues where it was interrupted)"
-			# Only "install" continues a partial file.  Unlike "download", it needs
-			# the package's dependencies (binutils, xz) to be installed.
-			apt_here "$suite" -y --no-install-recommends --download-only --reinstall \
-				install "$package" >>"$state/log" 2>&1 && return 0
-			(cd "$state/cache/archives" && apt_here "$suite" download "$package") \
-				>>"$state/log" 2>&1 && return 0
-		done
-	done < <(places)
+	local package=$1 site keyring suite apt_options found=1
+	while read -r site keyring suite; do
+		use_suite "$site" "$keyring" "$suite" "$state/log" || continue
+		apt_here --print-uris download "$package" || continue
+		found=2
+		say "fetching $package from $suite (about 170 MB; continues where it was interrupted)"
+		# Only "install" continues a partial file.  Unlike "download", it needs
+		# the package's dependencies (binutils, xz) to be installed.
+		apt_here -y --no-install-recommends --download-only --reinstall install "$package" && return 0
+		(cd "$state/cache/archives" && apt_here download "$package") && return 0
+	done < <(suites_with_bases)
 	return "$found"
+}
+
+apt_here() {
+	apt-get -q "${apt_options[@]}" "$@" >>"$state/log" 2>&1 </dev/null
 }
 
 # newest_deb PACKAGE

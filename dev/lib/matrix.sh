@@ -46,4 +46,11 @@ select_kernel() {
 		[ -z "$setting" ] || export "${setting?}"
 	done < <(settings "$name")
 	[ -z "${LLVM:-}" ] || "$repo/dev/toolchain.sh" clang
+	if [ -n "${DISTRIBUTION:-}" ]; then
+		DEFAULTS=$("$repo/dev/lib/distribution.sh" "$DISTRIBUTION") || return 1
+		export DEFAULTS
+	fi
+	if cat ${DEFAULTS:+"$DEFAULTS"} "$FRAGMENT" | grep -x CONFIG_DEBUG_INFO_BTF=y >/dev/null; then
+		"$repo/dev/toolchain.sh" btf
+	fi
 }

@@ -182,6 +182,12 @@ expect "x86_64: no root file system is made" 1 "has this machine's own files" "$
 expect "x86_64: no other rustc is needed" 1 "any rustc compiles" "$repo/dev/lib/rust-std.sh"
 expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=vax "$repo/dev/kunit.sh"
 expect "user-space tests, not asked for clearly" 1 "DEEP=2: not understood" env DEEP=2 "$repo/dev/userland.sh"
+for setting in N=0 N=many SEED=01; do
+	expect "randconfig: $setting is no number" 1 "$setting: not understood" env "$setting" "$repo/dev/randconfig.sh"
+done
+expect "distribution: no configuration is named" 1 "no configuration named" "$repo/dev/lib/distribution.sh"
+expect "fuzz: a kernel of another architecture" 1 "MATRIX=arm64: this kernel does not run the fuzzer" \
+	env MATRIX=arm64 "$repo/dev/fuzz.sh"
 expect "torture: for how long is not clear" 1 "MINUTES=soon: not understood" env MINUTES=soon "$repo/dev/torture.sh"
 expect "fuzz: how many cases is not clear" 1 "COUNT=many: not understood" env COUNT=many "$repo/dev/fuzz.sh"
 for setting in COUNT=08 MINUTES=00 SEED=01 ONLY=05 ONLY=last; do
