@@ -30,7 +30,8 @@ install_all() {
 	"${kmake[@]}" -C "$source/tools/testing/selftests" TARGETS=livepatch O="$out" KDIR="$out" \
 		KSFT_INSTALL_PATH="$installed/selftests" install
 	"${kmake[@]}" -C "$tree" O="$out" INSTALL_MOD_PATH="$installed/root" INSTALL_MOD_STRIP=1 modules_install
-	rm -r "$source"
+	# That machine has not the build directory, to which a link leads.
+	rm -r "$source" "$installed"/root/lib/modules/*/build
 }
 run_logged "installing the selftests" "$out/log/installed" install_all
 
