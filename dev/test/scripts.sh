@@ -120,6 +120,53 @@ expect "apt without an archive: a library for klpctl" 1 "no standard library of 
 without apt-get
 expect "no apt: a foreign root" 1 "ARCH=arm64 needs the packages of Debian's architecture arm64" \
 	fresh env ARCH=arm64 "$repo/dev/lib/root.sh"
+
+# An archive that has some series of the kernel: a program that answers as apt-get does.
+without apt-get
+archive=$scratch/archive
+cat >"$scratch/bin/apt-get" <<end
+#!/bin/bash
+deb=\$(compgen -G "$archive/\${!#}_*.deb")
+case "\$*" in
+indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
+*" update") ;;
+*" --print-uris download "*) [ -n "\$deb" ] ;;
+*" download "*) [ -s "\$deb" ] && cp "\$deb" . ;;
+*) exit 100 ;;
+esac
+end
+chmod +x "$scratch/bin/apt-get"
+# archive_has VERSION...: put the packages of these versions into the archive, and no others.
+archive_has() {
+	local version package numbers
+	rm -rf "$archive" "$scratch/fresh"
+	mkdir "$archive"
+	for version in "$@"; do
+		package=linux-source-${version%.*}
+		mkdir -p "$archive/linux" "$archive/$package"/{DEBIAN,usr/src}
+		IFS=. read -ra numbers <<<"$version"
+		printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' "${numbers[@]}" >"$archive/linux/Makefile"
+		tar -cJf "$archive/$package/usr/src/$package.tar.xz" -C "$archive" linux
+		printf 'Package: %s\nVersion: %s-1\nArchitecture: all\nMaintainer: x\nDescription: x\n' \
+			"$package" "$version" >"$archive/$package/DEBIAN/control"
+		dpkg-deb --root-owner-group -b "$archive/$package" "$archive/${package}_$version-1_all.deb" >/dev/null
+	done
+}
+archive_has "${supported[@]/%/.9}"
+expect "an archive with all series: the newest is taken" 0 "base: Linux ${supported[0]}.9" fresh "$repo/dev/lib/base.sh"
+expect "an archive with all series: BASE selects" 0 "base: Linux ${supported[-1]}.9" \
+	fresh env BASE="${supported[-1]}" "$repo/dev/lib/base.sh"
+expect "they do not replace each other" 0 "${supported[0]}.9" fresh bash -c '. "$0/dev/lib/lib.sh"; kernel_version "$(base_dir)"' "$repo"
+archive_has "${supported[@]/%/.9}"
+: >"$(compgen -G "$archive/linux-source-${supported[0]}_*.deb")"
+expect "a download that fails: no other series is taken" 1 "no base could be fetched" fresh "$repo/dev/lib/base.sh"
+archive_has "${supported[-1]}.9"
+expect "the newest series has left the archive: the next is taken" 0 "base: Linux ${supported[-1]}.9" fresh "$repo/dev/lib/base.sh"
+expect "then it is the base" 0 "$scratch/fresh/base/linux" fresh "$repo/dev/lib/base.sh"
+archive_has "${supported[-1]}.9"
+expect "the series that BASE names has left the archive" 1 "linux-source-${supported[0]} " \
+	fresh env BASE="${supported[0]}" "$repo/dev/lib/base.sh"
+
 without
 if [ "$(id -u)" = 0 ]; then
 	without flex bison
