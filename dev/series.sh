@@ -31,10 +31,13 @@ committer=$(ident COMMITTER)
 
 work=$(work_dir)
 take_turns "$work"
-tree=$("$repo/dev/tree.sh")
 base=$("$repo/dev/lib/base.sh")
+version=$(kernel_version "$base")
+[ "${version%.*}" = "${supported[0]}" ] || die "the base is Linux $version, and the series is for ${supported[0]}" \
+	"name a source tree or git clone of Linux ${supported[0]}: make series KDIR=path"
+tree=$("$repo/dev/tree.sh")
 
-settings=(--repo "$repo" --series "$series_dir" --base "$base" --tree "$tree" --work "$work" --version "$(kernel_version "$base")"
+settings=(--repo "$repo" --series "$series_dir" --base "$base" --tree "$tree" --work "$work" --version "$version"
 	--author "$author" --committer "$committer" --figures "$figures" --reroll "$reroll" --elapsed "$SECONDS"
 	"${in_tree[@]/#/--in-tree=}" "${base_leftovers[@]/#/--leftover=}")
 [ -z "${KDIR:-}" ] || settings+=(--kdir)

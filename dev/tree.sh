@@ -51,7 +51,7 @@ in_tree_files | rsync -a --from0 --files-from=- "$repo/" "$stage/"
 # FILE.diff changes FILE; FILE@PURPOSE.diff changes it further, in the order of their names.
 while IFS= read -r -d '' diff; do
 	file=$(diff_target "$diff")
-	[ -f "$base/$file" ] || die "$diff is for a file that Linux $(kernel_version "$base") does not have: $file"
+	[ -f "$base/$file" ] || [ -f "$stage/$file" ] || die "$diff is for a file that Linux $(kernel_version "$base") does not have: $file"
 	if [ ! -f "$stage/$file" ]; then
 		mkdir -p "$stage/$(dirname "$file")"
 		cp -p "$base/$file" "$stage/$file"

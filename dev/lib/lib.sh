@@ -18,7 +18,8 @@ tools=$cache/tools
 venv=$tools/venv
 
 # The kernel series to which the diffs under series/ apply, the newest first.  BASE=
-# selects one.  Without it, the scripts take the newest that has a package.
+# selects one.  Without it, the scripts take the newest that has a package.  Mails are
+# written for the newest alone.
 supported=(7.3 7.2)
 
 # say TEXT...: print a line of progress with the elapsed time to standard error.
@@ -258,11 +259,21 @@ is_clone() {
 }
 
 # series_diffs: print the diffs to upstream's files, each ended by a null byte, in the
-# order in which they apply.
+# order in which they apply.  Those in series/7.2/ are for that base alone.  There they take
+# the place of a diff of the same name in series/diffs/.
 series_diffs() {
-	local places=("$series_dir/diffs")
+	local places=("$series_dir/diffs") version older='' diff
+	version=$(kernel_version "$(base_dir)")
 	[ "$FIXES" = 0 ] || places=(series/diffs series/fixes/diffs)
-	(cd "$repo" && find "${places[@]}" -name '*.diff' -print0 | LC_ALL=C sort -z)
+	if [ "$SERIES" = main ] && [ -n "$version" ] && [ -d "$repo/series/${version%.*}" ]; then
+		older=series/${version%.*}
+		places+=("$older")
+	fi
+	(cd "$repo" && find "${places[@]}" -name '*.diff' -print0 | LC_ALL=C sort -z) |
+		while IFS= read -r -d '' diff; do
+			[[ -n "$older" && "$diff" == series/diffs/* && -f "$repo/$older/${diff#series/diffs/}" ]] ||
+				printf '%s\0' "$diff"
+		done
 }
 
 # diff_target DIFF: print the file that series/diffs/FILE.diff or FILE@PURPOSE.diff
@@ -271,6 +282,7 @@ diff_target() {
 	local file=${1#series/}
 	file=${file#fixes/}
 	file=${file#diffs/}
+	file=${file#[0-9]*.[0-9]*/}
 	file=${file%.diff}
 	printf '%s\n' "${file%@*}"
 }

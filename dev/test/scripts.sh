@@ -37,10 +37,11 @@ expect "make help has all commands, and no others" 0 "" \
 # A copy of this repository, to break.
 copy=$scratch/repo
 mkdir "$copy"
-cp -a "$repo/dev" "$repo/kernel" "$repo/series" "$repo/Makefile" "$copy/"
+cp -a "$repo/dev" "$repo/kernel" "$repo/rust" "$repo/series" "$repo/Makefile" "$copy/"
 
-mkdir "$scratch/other" "$scratch/none"
+mkdir "$scratch"/{none,older,other}
 printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n' >"$scratch/other/Makefile"
+printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = 1\n' "${supported[-1]%.*}" "${supported[-1]#*.}" >"$scratch/older/Makefile"
 expect "KDIR that is not there" 1 "no such folder" env KDIR="$scratch/nowhere" "$repo/dev/lib/base.sh"
 expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/none" "$repo/dev/lib/base.sh"
 expect "KDIR of another version" 1 "is Linux 6.12.1; supported: ${supported[0]}.x" \
@@ -271,7 +272,7 @@ small_base() {
 	install -D "$base/Makefile" "$1/Makefile"
 	while IFS= read -r -d '' diff; do
 		file=$(diff_target "$diff")
-		install -D "$base/$file" "$1/$file"
+		[ ! -f "$base/$file" ] || install -D "$base/$file" "$1/$file"
 	done < <(series_diffs)
 }
 small=$scratch/small
@@ -284,6 +285,19 @@ tree=$(compose 2>/dev/null)
 expect "a new file is in the tree" 0 "" test -f "$tree/kernel/livepatch/hooks.c"
 expect "a diff is applied" 0 "LIVEPATCH_RUST" grep LIVEPATCH_RUST "$tree/kernel/livepatch/Kconfig"
 expect "the base stays as it was" 1 "" grep LIVEPATCH_RUST "$small/kernel/livepatch/Kconfig"
+# Diffs for this series of the base alone: one that takes the place of another one, and one
+# to a file of ours.
+own=$copy/series/$(kernel_version "$small" | cut -d. -f1,2)
+mkdir -p "$own/kernel/livepatch"
+sed 's/Live patching core in Rust/Core of this series/' "$copy/series/diffs/kernel/livepatch/Kconfig.diff" >"$own/kernel/livepatch/Kconfig.diff"
+diff -U1 --label a/kernel/livepatch/hooks.c --label b/kernel/livepatch/hooks.c "$copy/kernel/livepatch/hooks.c" \
+	<(sed '1s/$/ of this series/' "$copy/kernel/livepatch/hooks.c") >"$own/kernel/livepatch/hooks.c.diff" || true
+compose >/dev/null 2>&1
+expect "a diff for this series takes the place of the other" 0 "Core of this series" grep Core "$tree/kernel/livepatch/Kconfig"
+expect "a diff for this series changes a file of ours" 0 "of this series" head -n 1 "$tree/kernel/livepatch/hooks.c"
+mv "$own" "$copy/series/0.1"
+compose >/dev/null 2>&1
+expect "a diff for another series is left out" 1 "" grep "of this series" "$tree"/kernel/livepatch/{Kconfig,hooks.c}
 touch "$scratch/then"
 compose >/dev/null 2>&1
 expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
@@ -394,6 +408,8 @@ git init -q "$copy"
 git -C "$copy" add -A
 git -C "$copy" -c user.name=x -c user.email=x@example.org commit -qm all
 small_base "$scratch/linux"
+# The series is for the newest base.
+sed -i "s/^PATCHLEVEL = .*/PATCHLEVEL = ${supported[0]#*.}/" "$scratch/linux/Makefile"
 touch "$scratch/linux"/{COPYING,CREDITS,Kbuild,README} "$scratch/linux"/{arch,drivers,fs,include,init,ipc,lib}/Kconfig
 cp "$base/scripts/get_maintainer.pl" "$scratch/linux/scripts/"
 printf '[user]\n\tname = Ada Author\n\temail = ada@example.org\n[format]\n\tsignoff = true\n' >"$scratch/gitconfig"
@@ -457,6 +473,8 @@ expect "series: no number of a version" 1 "REROLL=two: not the number" written R
 expect "series: signed how" 1 "SIGNOFF=yes: not understood" written SIGNOFF=yes
 expect "series: no such base" 1 "no such folder" written KDIR="$scratch/nowhere"
 expect "series: a base of another version" 1 "is Linux 6.12.1" written KDIR="$scratch/other"
+expect "series: a base that is not the newest" 1 "the series is for ${supported[0]}" \
+	written KDIR="$scratch/older"
 expect "series: no changelog" 1 "does not say what changed in v2" written REROLL=2
 printf 'Changes in v2:\n- Better.\n' >>"$copy/series/changes"
 rewritten REROLL=2
