@@ -15,6 +15,11 @@ MAX_WAIT=300	# seconds
 MAX_RETRIES=$((MAX_WAIT * 10))
 KLP_SAMPLES=${KLP_SAMPLES:-/lib/modules/$(uname -r)/kernel/samples/livepatch}
 
+# Scripts read the output of commands as files.  udev, or an initial RAM disk, makes the
+# link.
+[[ -e /dev/fd/0 ]] ||
+	skip "there is no /dev/fd; make it with: ln -s /proc/self/fd /dev/fd"
+
 # Each case prints a line of KTAP beside that of functions.sh.  The functions here
 # replace those of functions.sh, and call them under these names.
 . "$(dirname "$0")/../kselftest/ktap_helpers.sh"
