@@ -28,7 +28,7 @@ make package      klpctl as .deb and .rpm, for every distribution
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2
-                  SERIES=fixes: three fixes for the core in C, which FIXES=1 builds in
+                  SERIES=fixes: fixes for the core in C and for powerpc, which FIXES=1 builds in
 make series-check  what its recipients' tools say of it; BISECT=1 builds every commit
 make toolchain    install what is missing
 make tree         compose the kernel tree; prints its path
