@@ -33,6 +33,19 @@ an_old_compiler() {
 	quietly "${klpctl[@]}" usable
 }
 
+# commands ARGUMENT...: print what make would run.
+commands() {
+	"${klpctl[@]}" --dry-run --always-make "$@"
+}
+for_another_machine() {
+	local target=--target=s390x-unknown-linux-gnu
+	commands ARCH=s390 CROSS_COMPILE=s390x-linux-gnu- | grep -F -e "$target -C linker=s390x-linux-gnu-gcc " >/dev/null ||
+		echo "gcc does not link for another machine"
+	commands ARCH=s390 LLVM=-19 | grep -F -e "$target -C linker=clang-19 -C link-arg=$target " >/dev/null ||
+		echo "clang does not link for another machine"
+	! commands ARCH=x86 LLVM=1 | grep -e --target || echo "this machine is taken for another one"
+}
+
 # Root installs a built program, and needs no compiler for that.
 install_without_a_compiler() {
 	rm -rf "$out/installed"
@@ -51,6 +64,7 @@ flags_of_the_builder() {
 
 check "build" quietly "${klpctl[@]}"
 check "build with an old compiler" an_old_compiler
+check "build for another machine" for_another_machine
 check "install without a compiler" install_without_a_compiler
 check "build with other flags" flags_of_the_builder
 # The units, as they are installed above: systemd looks for the programs in them.
