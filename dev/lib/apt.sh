@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
+# shellcheck disable=SC2034 # its variables are for the scripts that source it
 # shellcheck disable=SC2154 # lib.sh and arch.sh set cache and debian
 #
 # Use apt with separate state: it fetches packages of other suites and other
@@ -8,6 +9,9 @@
 # signatures.  Scripts source this file after lib.sh.
 
 apt_state=$cache/apt
+
+# The suites that may have a base, in the order in which they are asked.
+base_suites=(trixie-backports forky sid)
 
 # archives: print address, suite and keyring of each archive with a plain "main" index
 # that this machine installs from.
@@ -29,7 +33,7 @@ places() {
 suites_with_bases() {
 	local site keyring suite
 	while read -r site keyring; do
-		for suite in trixie-backports forky sid; do
+		for suite in "${base_suites[@]}"; do
 			printf '%s %s %s\n' "$site" "$keyring" "$suite"
 		done
 	done < <(places)
@@ -44,20 +48,21 @@ use_suite() {
 	apt-get -q "${apt_options[@]}" update >>"$4" 2>&1 </dev/null
 }
 
-# apt_options NAME [DEBIAN_ARCH]: set the array apt_options for the archives in the file
-# NAME.list, and for an architecture, as if no package of it were installed.
+# apt_options NAME [DEBIAN_ARCH [DIRECTORY]]: set the array apt_options for the archives in
+# the file NAME.list, and for an architecture, as if no package of it were installed.  The
+# state for an architecture is in a directory of that name, or in DIRECTORY.
 apt_options() {
-	local lists=$apt_state/lists
-	[ -z "${2:-}" ] || lists=$apt_state/$2/lists
+	local lists=$apt_state/lists own=$apt_state/${3:-${2:-}}
+	[ -z "${2:-}" ] || lists=$own/lists
 	apt_options=(-o "Dir::Etc::sourcelist=$apt_state/$1.list" -o Dir::Etc::sourceparts=-
 		-o "Dir::State::lists=$lists" -o "Dir::Cache=$apt_state/cache"
 		-o APT::Sandbox::User=root -o Acquire::Retries=3)
 	mkdir -p "$lists/partial" "$apt_state/cache/archives/partial"
 	if [ -n "${2:-}" ]; then
-		: >"$apt_state/$2/status"
+		: >"$own/status"
 		apt_options+=(-o "APT::Architecture=$2" -o "APT::Architectures=$2"
-			-o "Dir::State::status=$apt_state/$2/status" -o "Dir::Cache=$apt_state/$2/cache")
-		mkdir -p "$apt_state/$2/cache/archives/partial"
+			-o "Dir::State::status=$own/status" -o "Dir::Cache=$own/cache")
+		mkdir -p "$own/cache/archives/partial"
 	fi
 }
 
@@ -71,4 +76,38 @@ foreign_archives() {
 	[ -s "$apt_state/$debian.list" ] || return 1
 	apt_options "$debian" "$debian"
 	apt-get -q "${apt_options[@]}" update >>"$1" 2>&1 || true
+}
+
+# suite_archives SUITE DEBIAN_ARCH LOG: set apt_options for a whole suite, with current lists,
+# as if no package were installed.  Packages of backports depend on those of the suite that
+# they are for.  Fails if no archive has the suite.
+suite_archives() {
+	local suite=$1 site keyring
+	mkdir -p "$apt_state" "$(dirname "$3")"
+	while read -r site keyring; do
+		printf "deb [signed-by=$keyring] $site %s main\n" "$suite" "${suite%-backports}" |
+			sort -u >"$apt_state/root-$suite.list"
+		apt_options "root-$suite" "$2" "root-$suite"
+		! apt-get -q "${apt_options[@]}" update >>"$3" 2>&1 || return 0
+	done < <(places)
+	return 1
+}
+
+# suite_of_base SERIES: print the suite whose kernel package is of one of these series.
+suite_of_base() {
+	local suite series log=$cache/log/suites
+	mkdir -p "$cache/log"
+	: >"$log"
+	for suite in "${base_suites[@]}"; do
+		suite_archives "$suite" amd64 "$log" || continue
+		for series in $1; do
+			if apt-cache "${apt_options[@]}" madison linux-image-cloud-amd64 2>>"$log" |
+				grep -F "| $series." | grep -q " $suite/"; then
+				printf '%s\n' "$suite"
+				return 0
+			fi
+		done
+	done
+	die "no suite has a linux-image-cloud-amd64 of $1" "these were asked: ${base_suites[*]}" \
+		"name one: make distribution SUITES=trixie" "the log: $log"
 }
