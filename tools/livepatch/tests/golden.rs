@@ -111,4 +111,16 @@ trees! {
     free
     held
     held_and_free
+    debian_5_10_forced
+    debian_5_10_held
+    debian_5_10_waiting
+    debian_6_1_forced
+    debian_6_1_held
+    debian_6_1_waiting
+    debian_6_12_forced
+    debian_6_12_held
+    debian_6_12_waiting
+    debian_7_3_forced
+    debian_7_3_held
+    debian_7_3_waiting
 }

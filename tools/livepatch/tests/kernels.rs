@@ -2,10 +2,14 @@
 
 //! Older kernels, which lack some of the files in sysfs.
 //!
-//! Documentation/ABI/testing/sysfs-kernel-livepatch has the version in which each file came. These
-//! trees are those of `trees/` without the files that a version does not have.
+//! Documentation/ABI/testing/sysfs-kernel-livepatch has the version in which each file came. The
+//! trees of `trees/` whose names begin with a distribution's were captured on its kernels, by `make
+//! distribution CAPTURE=1` in the repository that klpctl comes from. For all other versions, the
+//! files that a version does not have are left out of every tree.
 
 use std::fs;
+
+use crate::exit::Exit;
 
 use super::{klpctl_in, read_source, source, Answer, Scratch};
 
@@ -58,6 +62,20 @@ fn trees() -> Vec<String> {
         .collect()
 }
 
+/// The version of the kernel that a tree was captured on: `debian-6-12-waiting`.
+fn captured_on(name: &str) -> Option<(u32, u32)> {
+    let mut words = name.strip_prefix("debian-")?.split('-');
+    let mut number = || words.next()?.parse().ok();
+    Some((number()?, number()?))
+}
+
+/// The trees that were captured in one state, each with the version of its kernel.
+fn captured(state: &str) -> Vec<((u32, u32), String)> {
+    let names = trees().into_iter().filter(|name| name.ends_with(state));
+    let kernels = names.filter_map(|name| Some((captured_on(&name)?, name)));
+    kernels.collect()
+}
+
 /// The answer of each kernel, with the newest one's.
 fn each(arguments: &[&str], check: impl Fn((u32, u32), &str, &Answer, &Answer)) {
     for name in trees() {
@@ -66,6 +84,71 @@ fn each(arguments: &[&str], check: impl Fn((u32, u32), &str, &Answer, &Answer)) 
             let answer = klpctl_in(&on(kernel, &name), arguments);
             check(kernel, &name, &answer, &newest);
         }
+    }
+}
+
+/// The table above agrees with the kernels.
+#[test]
+fn captured_kernels_have_the_files_of_their_version() {
+    for state in ["-waiting", "-forced"] {
+        let trees = captured(state);
+        assert!(trees.len() >= 4, "{state}: {trees:?}");
+        for (kernel, name) in trees {
+            let text = read_source(&format!("tests/trees/{name}.tree"));
+            let mut paths = text.lines().filter(|line| line.starts_with('/'));
+            for (file, since) in SINCE {
+                let there = paths
+                    .clone()
+                    .any(|path| path.ends_with(&format!("/{file}")));
+                assert_eq!(there, since <= kernel, "{name}: {file}");
+            }
+            assert!(paths.any(|path| path.ends_with("/transition")), "{name}");
+        }
+    }
+}
+
+/// The same was done on each of these kernels, so klpctl has to give the same answers.
+#[test]
+fn captured_kernels_agree() {
+    for (state, word, exit) in [
+        ("-waiting", "applying", Exit::Transition),
+        ("-forced", "forced", Exit::Forced),
+        ("-held", "none", Exit::Nothing),
+    ] {
+        for (_, name) in captured(state) {
+            let tree = Scratch::tree(&name);
+            for command in ["status", "list", "why"] {
+                let answer = klpctl_in(&tree, &[command, "--json"]);
+                assert_eq!(answer.exit, exit, "{name}: {command}: {}", answer.out);
+                let system = format!("\"system\": \"{word}\"");
+                assert!(answer.out.contains(&system), "{name}: {command}");
+            }
+        }
+    }
+    for (_, name) in captured("-waiting") {
+        let tree = Scratch::tree(&name);
+        let why = klpctl_in(&tree, &["why"]).out;
+        assert!(why.contains("\ncat ("), "{name}: {why}");
+        assert!(
+            why.contains("  on function test_klp_sleep_show of test_klp_sleep_target\n"),
+            "{name}: {why}"
+        );
+        assert!(why.contains("  > test_klp_sleep_show+"), "{name}: {why}");
+        let status = klpctl_in(&tree, &["status"]).out;
+        let rows = [
+            "test_klp_atomic_replace  applied ",
+            "test_klp_sleep_patch     applying ",
+        ];
+        let places: Vec<_> = rows.iter().map(|row| status.find(row)).collect();
+        assert!(
+            places[0].is_some() && places[0] < places[1],
+            "{name}: {status}"
+        );
+        assert!(status.contains("disabled, free"), "{name}: {status}");
+    }
+    for (_, name) in captured("-held") {
+        let why = klpctl_in(&Scratch::tree(&name), &["why"]).out;
+        assert!(why.contains("1 task is in its code"), "{name}: {why}");
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! A tree is kept as text, because git knows neither empty folders nor the times of files. A line
 //! that begins with a slash is a path, one that ends with a slash a folder; indented lines are a
-//! file's content, with `\xNN` for bytes that have no place in text. Those that are here were made
-//! by hand; `capture.sh` makes one of a report.
+//! file's content, with `\xNN` for bytes that have no place in text. `capture.sh`
+//! makes one of a report, as those of a distribution's kernels were; the others were made by hand.
 
 mod boot;
 mod changes;
