@@ -54,9 +54,28 @@ function klpctl() {
 	[[ "$expected" != "3" ]] ||
 		set -- "$@" --stuck-after 3600
 	log "% klpctl $*"
+	echo "$*" >> "$SCRATCH/commands"
 	"$KLPCTL" "$@" > "$SCRATCH/output" 2>&1 < /dev/null || status=$?
 	[[ $status -eq $expected ]] ||
 		fail "klpctl $* exits with $status, not $expected"
+}
+
+# klpctl_commands() - the commands that klpctl's help names
+function klpctl_commands() {
+	"$KLPCTL" help | awk '/^commands:/ { inside = 1; next } !NF { inside = 0 } inside { print $1 }'
+}
+
+# untested() - the commands and options of klpctl's help that this script has not run
+function untested() {
+	local name
+
+	for name in $(klpctl_commands); do
+		grep -qE "^$name( |$)" "$SCRATCH/commands" || echo "$name"
+	done
+	# An option may have a short name, too: "-v, --verbose".
+	"$KLPCTL" help | sed -nE 's/^  *((-., )?--[a-z-]+) .*/\1/p' | while IFS= read -r name; do
+		grep -qE -e " (${name/, /|})( |$)" <(sed 's/^/ /' "$SCRATCH/commands") || echo "$name"
+	done
 }
 
 # interrupted_load(status, signal, args...) - load $MOD_DEMO, which a task holds up,

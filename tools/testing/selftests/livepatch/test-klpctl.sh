@@ -144,6 +144,8 @@ if [[ ! -e /var/lib/klpctl ]]; then
 	klpctl 0 allow $MOD_REPLACE
 	klpctl 0 load --all
 	klpctl 0 unload --all
+	klpctl 5 uninstall --kernel 0.1 $MOD_LIVEPATCH
+	says "$MOD_LIVEPATCH is not installed for 0.1"
 	klpctl 0 load ${MOD_LIVEPATCH//_/-}
 	klpctl 0 unload $MOD_LIVEPATCH
 	klpctl 0 uninstall $MOD_LIVEPATCH $MOD_REPLACE
@@ -426,6 +428,11 @@ klpctl 2 disable $MOD_SLEEP --root "$SCRATCH/klpctl-report"
 klpctl 0 disable $MOD_SLEEP --root "$SCRATCH/klpctl-report" --dry-run
 klpctl 3 watch --count 2 --interval 0.1
 says "($SLEEPER): on function test_klp_sleep_show"
+klpctl 3 why --all
+says "  > test_klp_sleep_show+"
+klpctl 3 why --limit 0
+! grep -qF "($SLEEPER)" "$SCRATCH/output" ||
+	fail "klpctl why --limit 0 shows a task"
 
 if command -v setpriv > /dev/null; then
 	chmod 755 "$SCRATCH"
@@ -448,5 +455,48 @@ klpctl 0 wait
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET
 pass_clean
+
+
+start_test "klpctl help, and answers to programs"
+
+klpctl 0 --version
+says "(klpctl/1)"
+klpctl 0 check --json test_modules/$MOD_LIVEPATCH.ko
+says '"command": "check"'
+klpctl 0 load --json test_modules/$MOD_LIVEPATCH.ko
+says '"event":"done"'
+for COMMAND in status list why; do
+	klpctl 0 $COMMAND --json
+	says "\"command\": \"$COMMAND\""
+	says "\"exit\": 0"
+done
+klpctl 0 list --all $MOD_LIVEPATCH
+says cmdline_proc_show
+klpctl 0 watch --until-done
+says "livepatch: applied"
+klpctl 0 metrics --output "$SCRATCH/klpctl.prom"
+grep -qF "klp_patch_state{patch=\"$MOD_LIVEPATCH\",state=\"applied\"} 1" "$SCRATCH/klpctl.prom" ||
+	fail "there is no state of $MOD_LIVEPATCH in the metrics"
+klpctl 0 unload --json $MOD_LIVEPATCH
+says '"state":"unloaded"'
+klpctl 0 status -h
+says "usage: klpctl status"
+for COMMAND in $(klpctl_commands); do
+	klpctl 0 help $COMMAND
+	says "usage: klpctl $COMMAND"
+done
+pass_clean
+
+
+if [[ ! -e /var/lib/klpctl ]]; then
+	start_test "klpctl: each command and option has run"
+
+	[[ $(klpctl_commands | wc -l) -gt 10 ]] ||
+		fail "the commands of klpctl are not known"
+	untested > "$SCRATCH/output"
+	[[ ! -s "$SCRATCH/output" ]] ||
+		fail "not every command and option is tested"
+	pass_clean
+fi
 
 finish
