@@ -9,7 +9,7 @@
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export BASE KDIR O N ARCH CORE DEBUG FIXES SERIES MATRIX PATCH NAME REPLACE LOAD SHOW CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT LEAKS TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS COUNT ONLY BEYOND PARSERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
+export BASE KDIR O N ARCH CORE DEBUG FIXES SERIES MATRIX PATCH NAME REPLACE LOAD SHOW CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT LEAKS TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS SUITES CAPTURE COUNT ONLY BEYOND PARSERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
 	@dev/help.sh
@@ -48,6 +48,9 @@ fuzz:
 boot:
 	@dev/kernel.sh >/dev/null
 	@dev/boot.sh
+
+distribution: toolchain
+	@dev/distribution.sh
 
 machine:
 	@dev/kernel.sh >/dev/null
@@ -98,4 +101,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot machine parity test-klp-build test-livepatches upstream litmus matrix randconfig style userland mutants series series-check bench
+.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot distribution machine parity test-klp-build test-livepatches upstream litmus matrix randconfig style userland mutants series series-check bench

@@ -24,6 +24,7 @@ make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
 make boot         machines with systemd, one of which crashes: klpctl loads at boot
 make randconfig   the livepatch folders in N=20 random configurations, SEED=n; 3 min each
+make distribution  klpctl on the distribution's own kernels, SUITES='..' CAPTURE=1
 make package      klpctl as .deb and .rpm, for every distribution
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)

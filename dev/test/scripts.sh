@@ -118,6 +118,11 @@ expect "apt without an archive: a foreign root" 1 "no archive configured" \
 expect "apt without an archive: no half of a root is left" 1 "" test -e "$scratch/fresh/root/arm64"
 expect "apt without an archive: a library for klpctl" 1 "no standard library of Rust for s390x-unknown-linux-gnu" \
 	fresh env ARCH=s390 APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/rust-std.sh"
+expect "apt without an archive: a suite's root" 1 "has the suite bookworm" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/root.sh" bookworm
+expect "apt without an archive: the suite of the base" 1 "no suite has a linux-image-cloud-amd64 of 7.3" \
+	fresh env APT_CONFIG="$scratch/apt.conf" bash -c '. "$1/dev/lib/lib.sh"; . "$1/dev/lib/apt.sh"; suite_of_base 7.3' \
+	"$repo/dev/scripts" "$repo"
 without apt-get
 expect "no apt: a foreign root" 1 "ARCH=arm64 needs the packages of Debian's architecture arm64" \
 	fresh env ARCH=arm64 "$repo/dev/lib/root.sh"
@@ -209,7 +214,7 @@ expect "architectures are named" 1 "use one of: x86_64 arm64 s390" env ARCH=aarc
 expect "a foreign vm without a kernel" 1 "make kernel ARCH=arm64" env ARCH=arm64 O="$scratch/build" "$repo/dev/vm.sh" true
 expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug" \
 	env ARCH=s390 O="$scratch/build" "$repo/dev/vm.sh" true
-for script in bench livepatch parity test test-klp-build test-livepatches upstream; do
+for script in bench distribution livepatch parity test test-klp-build test-livepatches upstream; do
 	expect "$script: on x86_64 alone" 1 "$script.sh is for x86_64 alone" env ARCH=arm64 "$repo/dev/$script.sh"
 done
 # facts ARCH CODE: run CODE in a shell that has sourced lib.sh for ARCH.
@@ -226,6 +231,8 @@ for arch in $(facts "" 'echo $architectures'); do
 done
 expect "x86_64: make sees no ARCH" 1 "" facts x86_64 'env | grep ^ARCH='
 expect "arm64: scripts that a script starts see ARCH" 0 "ARCH=arm64" facts arm64 'env | grep ^ARCH='
+expect "distribution: what to keep is not clear" 1 "CAPTURE=yes: not understood" \
+	env CAPTURE=yes "$repo/dev/distribution.sh"
 expect "x86_64: no root file system is made" 1 "has this machine's own files" "$repo/dev/lib/root.sh"
 expect "x86_64: no other rustc is needed" 1 "any rustc compiles" "$repo/dev/lib/rust-std.sh"
 expect "KUnit on an unknown architecture" 1 "use KUNIT_ARCH=um" env KUNIT_ARCH=vax "$repo/dev/kunit.sh"
