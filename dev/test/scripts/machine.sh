@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# shellcheck disable=SC2154 # scripts.sh, and the parts before this one, set them
+#
+# A part of dev/test/scripts.sh: machines without some of their commands, archives, and rights.
+
+# A machine without some of its commands.
+without() {
+	local bin=$scratch/bin
+	rm -rf "$bin"
+	mkdir "$bin"
+	ln -s /usr/sbin/* /sbin/* /usr/bin/* /bin/* "$bin/" 2>/dev/null || true
+	(cd "$bin" && rm -f "$@")
+}
+fresh() {
+	env -u KDIR PATH="$scratch/bin" LIVEPATCH_RUST_CACHE="$scratch/fresh" "$@"
+}
+without apt-get
+expect "no apt, no KDIR: the package" 1 "linux-source-${supported[0]} " fresh "$repo/dev/lib/base.sh"
+expect "no apt, no KDIR: a tree" 1 "make KDIR=path" fresh "$repo/dev/lib/base.sh"
+without
+printf 'Dir::Etc::sourcelist "/dev/null";\nDir::Etc::sourceparts "/dev/null";\n' >"$scratch/apt.conf"
+expect "apt without an archive" 1 "no archive configured" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/base.sh"
+expect "apt without an archive: a tree" 1 "make KDIR=path" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/base.sh"
+expect "apt without an archive: a foreign root" 1 "no archive configured" \
+	fresh env ARCH=arm64 APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/root.sh"
+expect "apt without an archive: no half of a root is left" 1 "" test -e "$scratch/fresh/root/arm64"
+expect "apt without an archive: a library for klpctl" 1 "no standard library of Rust for s390x-unknown-linux-gnu" \
+	fresh env ARCH=s390 APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/rust-std.sh"
+expect "apt without an archive: a suite's root" 1 "has the suite bookworm" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/root.sh" bookworm
+expect "apt without an archive: the suite of the base" 1 "no suite has a linux-image-cloud-amd64 of 7.3" \
+	fresh env APT_CONFIG="$scratch/apt.conf" bash -c '. "$1/dev/lib/lib.sh"; . "$1/dev/lib/apt.sh"; suite_of_base 7.3' \
+	"$repo/dev/scripts" "$repo"
+without apt-get
+expect "no apt: a foreign root" 1 "ARCH=arm64 needs the packages of Debian's architecture arm64" \
+	fresh env ARCH=arm64 "$repo/dev/lib/root.sh"
+
+# An archive that has some series of the kernel: a program that answers as apt-get does.
+without apt-get
+archive=$scratch/archive
+cat >"$scratch/bin/apt-get" <<end
+#!/bin/bash
+deb=\$(compgen -G "$archive/\${!#}_*.deb")
+case "\$*" in
+indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
+*" update") ;;
+*" --print-uris download "*) [ -n "\$deb" ] ;;
+*" download "*) [ -s "\$deb" ] && cp "\$deb" . ;;
+*) exit 100 ;;
+esac
+end
+chmod +x "$scratch/bin/apt-get"
+# archive_has VERSION...: put the packages of these versions into the archive, and no others.
+archive_has() {
+	local version package numbers
+	rm -rf "$archive" "$scratch/fresh"
+	mkdir "$archive"
+	for version in "$@"; do
+		package=linux-source-${version%.*}
+		mkdir -p "$archive/linux" "$archive/$package"/{DEBIAN,usr/src}
+		IFS=. read -ra numbers <<<"$version"
+		printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = %s\n' "${numbers[@]}" >"$archive/linux/Makefile"
+		tar -cJf "$archive/$package/usr/src/$package.tar.xz" -C "$archive" linux
+		printf 'Package: %s\nVersion: %s-1\nArchitecture: all\nMaintainer: x\nDescription: x\n' \
+			"$package" "$version" >"$archive/$package/DEBIAN/control"
+		dpkg-deb --root-owner-group -b "$archive/$package" "$archive/${package}_$version-1_all.deb" >/dev/null
+	done
+}
+archive_has "${supported[@]/%/.9}"
+expect "an archive with all series: the newest is taken" 0 "base: Linux ${supported[0]}.9" fresh "$repo/dev/lib/base.sh"
+expect "an archive with all series: BASE selects" 0 "base: Linux ${supported[-1]}.9" \
+	fresh env BASE="${supported[-1]}" "$repo/dev/lib/base.sh"
+expect "they do not replace each other" 0 "${supported[0]}.9" fresh bash -c '. "$0/dev/lib/lib.sh"; kernel_version "$(base_dir)"' "$repo"
+archive_has "${supported[@]/%/.9}"
+: >"$(compgen -G "$archive/linux-source-${supported[0]}_*.deb")"
+expect "a download that fails: no other series is taken" 1 "no base could be fetched" fresh "$repo/dev/lib/base.sh"
+archive_has "${supported[-1]}.9"
+expect "the newest series has left the archive: the next is taken" 0 "base: Linux ${supported[-1]}.9" fresh "$repo/dev/lib/base.sh"
+expect "then it is the base" 0 "$scratch/fresh/base/linux" fresh "$repo/dev/lib/base.sh"
+archive_has "${supported[-1]}.9"
+expect "the series that BASE names has left the archive" 1 "linux-source-${supported[0]} " \
+	fresh env BASE="${supported[0]}" "$repo/dev/lib/base.sh"
+
+without
+if [ "$(id -u)" = 0 ]; then
+	without flex bison
+	rm -rf "$scratch/fresh"
+	install -d -o nobody "$scratch/fresh"
+	chmod 755 "$scratch"
+	expect "not root: names what is missing and why" 1 "missing: flex (Kconfig parser)" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	expect "not root: says what to run" 1 "sudo apt-get install" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without recountdiff
+	expect "not root: names what klp-build needs" 1 "missing: patchutils (klp-build" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" klp-build
+	without aarch64-linux-gnu-gcc
+	expect "not root: names what another architecture needs" 1 "missing: gcc-aarch64-linux-gnu (compiles the kernel)" \
+		fresh env ARCH=arm64 setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without qemu-system-s390x
+	expect "not root: names what another machine needs" 1 "missing: qemu-system-misc (the virtual machine)" \
+		fresh env ARCH=s390 setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without rpmbuild
+	expect "not root: names what the packages of klpctl need" 1 "missing: rpm (makes the .rpm)" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" package
+	without pahole
+	expect "not root: names what upstream's tests need" 1 "missing: pahole (" \
+		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" upstream
+fi
