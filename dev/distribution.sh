@@ -63,8 +63,8 @@ copy_tests() {
 	printf 'obj-m := %s livepatch-sample.o\n' "${modules[*]/%/.o}" >"$selftests/test_modules/Kbuild"
 }
 
-# make_initrd FILE: write the initial RAM disk: the suite's files, without those that only
-# developers and readers need, and klpctl, the tests and the first process.
+# make_initrd FILE: write the initial RAM disk, with the suite's files, klpctl, the tests and
+# the first process.  Headers, compilers and documentation are left out.
 make_initrd() {
 	mkdir -p "$initrd/mnt"
 	cp -a "$cache/packages/files/." "$initrd/"
@@ -73,7 +73,7 @@ make_initrd() {
 	: >"$initrd/mnt/mounts"
 	cat >"$initrd/mnt/run" <<-end
 		#!/bin/bash
-		# These lines carry no more than the tests write.
+		# The terminals must not add carriage returns to the output of the tests.
 		stty -F /dev/ttyS1 -opost
 		stty -F /dev/ttyS2 -opost
 		mount -t debugfs debugfs /sys/kernel/debug
@@ -100,7 +100,7 @@ make_initrd() {
 	} >"$1"
 }
 
-# boot: boot the machine, and keep what its lines say.
+# boot: boot the machine, and keep the output of its serial lines.
 boot() {
 	local command
 	command=(qemu-system-x86_64 -kernel "$kernel" -initrd "$out/initrd.cpio" -m "${MEM:-2G}"
@@ -117,6 +117,7 @@ boot() {
 take_captures() {
 	local report name trees=$repo/tools/livepatch/tests
 	for report in "$out/reports"/*/; do
+		[ -d "$report" ] || die "the machine has sent no reports" "its log: $out/console"
 		name=debian-$(cut -d . -f 1,2 <<<"$version" | tr . -)-$(basename "$report")
 		"$trees/capture.sh" "$report" >"$trees/trees/$name.tree"
 	done

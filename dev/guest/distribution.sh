@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# klpctl on a distribution's own kernel: with a livepatch from its headers package, among its
-# modules, and for captured trees of what it shows.  dev/distribution.sh starts it beside the
-# livepatch selftests, in whose notation its output is.
+# Test klpctl on a distribution's own kernel, with a livepatch from its headers package and
+# among its modules, and take reports for the trees of klpctl's tests.  dev/distribution.sh
+# starts this script beside the livepatch selftests.  The output is in their notation.
 #
 # CAPTURES is a directory for reports, one in each.
 
@@ -39,7 +39,7 @@ grep -qi debian /proc/version ||
 pass
 
 
-# Its file is installed as an administrator would, beside the modules of the kernel.
+# Administrators install the file of a livepatch beside the modules of the kernel.
 start_test "a livepatch from the headers package"
 
 INSTALLED=/lib/modules/$(uname -r)/updates/livepatch-sample.ko

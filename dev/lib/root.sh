@@ -75,7 +75,8 @@ say "looking for packages of $what (log: $log)"
 if [ -n "$suite" ]; then
 	archives=$apt_state/root-$suite/cache/archives
 	suite_archives "$suite" "$debian" "$log" ||
-		no_root "no archive that apt on this machine has configured has the suite $suite" "the whole log: $log"
+		no_root "no archive that apt on this machine has configured has the suite $suite" \
+			"the whole log: $log"
 else
 	archives=$apt_state/$debian/cache/archives
 	foreign_archives "$log" ||

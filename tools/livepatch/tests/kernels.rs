@@ -4,8 +4,8 @@
 //!
 //! Documentation/ABI/testing/sysfs-kernel-livepatch has the version in which each file came. The
 //! trees of `trees/` whose names begin with a distribution's were captured on its kernels, by `make
-//! distribution CAPTURE=1` in the repository that klpctl comes from. For all other versions, the
-//! files that a version does not have are left out of every tree.
+//! distribution CAPTURE=1` in the repository that klpctl comes from. To stand for another version,
+//! every tree is also taken without the files that this version does not have.
 
 use std::fs;
 
