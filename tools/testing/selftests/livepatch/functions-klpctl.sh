@@ -62,7 +62,8 @@ function klpctl() {
 
 # klpctl_commands() - the commands that klpctl's help names
 function klpctl_commands() {
-	"$KLPCTL" help | awk '/^commands:/ { inside = 1; next } !NF { inside = 0 } inside { print $1 }'
+	"$KLPCTL" help |
+		awk '/^commands:/ { inside = 1; next } !NF { inside = 0 } inside { print $1 }'
 }
 
 # untested() - the commands and options of klpctl's help that this script has not run
@@ -74,7 +75,8 @@ function untested() {
 	done
 	# An option may have a short name, too: "-v, --verbose".
 	"$KLPCTL" help | sed -nE 's/^  *((-., )?--[a-z-]+) .*/\1/p' | while IFS= read -r name; do
-		grep -qE -e " (${name/, /|})( |$)" <(sed 's/^/ /' "$SCRATCH/commands") || echo "$name"
+		grep -qE -e " (${name/, /|})( |$)" <(sed 's/^/ /' "$SCRATCH/commands") ||
+			echo "$name"
 	done
 }
 
