@@ -153,6 +153,7 @@ function quiet_unload_lp() {
 }
 
 # The end of a transition that a task has held up
+# shellcheck disable=SC2034 # for the scripts
 LATER=klp_transition_work_fn
 
 # each_allocation(title, functions, case) - one test
