@@ -94,8 +94,8 @@
 //!   list. The walk holds `klp_exiting_lock` for one task at a time.
 //! - A task's `pi_lock` or runqueue lock, inside these, keeps the task still while its stack is
 //!   checked.
-//! - `klp_shadow_lock`, with interrupts disabled, protects shadow variables and their table.
-//!   Readers find a variable under RCU, without the lock.
+//! - `klp_shadow_spinlock`, which `spin_lock_irqsave()` takes, protects shadow variables and their
+//!   table. Readers find a variable under RCU, without the lock.
 //!
 //! The ftrace handler (`redirect()`) does not hold `klp_mutex`. Neither does a task that runs the
 //! rules on itself: on its way out of the kernel and in the idle loop (`update()`), in

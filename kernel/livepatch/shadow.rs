@@ -2,13 +2,13 @@
 
 //! Shadow variables: data that patches attach to structures of the kernel.
 //!
-//! [`model::shadow`] decides which variable is kept, and what callers get if there is none. The
-//! livepatches that use a variable are responsible for its data.
+//! [`model::shadow`] decides which variable is kept, and which result callers get. The livepatches
+//! that use a variable are responsible for its data.
 //!
-//! Readers find a variable under RCU. Writers hold `klp_shadow_lock` with interrupts disabled, and
-//! run constructors and destructors under it. A work item grows and shrinks the table with the
-//! number of variables. Until it has done so, or if it has no memory, searches take longer, and
-//! nothing else changes.
+//! Readers find a variable under RCU. Writers hold `klp_shadow_spinlock`, which
+//! `spin_lock_irqsave()` takes, and run constructors and destructors under it. A work item grows
+//! and shrinks the table with the number of variables. Until it has done so, or if it has no
+//! memory, searches take longer, and nothing else changes.
 
 use crate::{
     edge::shadow_table::{

@@ -26,7 +26,7 @@ use kernel::{
     types::NotThreadSafe, //
 };
 
-/// The state that goes with the table. `klp_shadow_lock` protects all of it.
+/// The state that goes with the table. `klp_shadow_spinlock` protects all of it.
 #[derive(Clone, Copy)]
 pub(super) struct State {
     /// As long as the number of variables stays within these limits, an insertion or a removal has
@@ -75,7 +75,7 @@ static STATE: StateCell = StateCell(Cell::new(State {
     done: 0,
 }));
 
-/// `klp_shadow_lock`, held with interrupts disabled until this is dropped.
+/// `klp_shadow_spinlock`, which `spin_lock_irqsave()` has taken, held until this is dropped.
 ///
 /// # Invariants
 ///
@@ -85,7 +85,7 @@ pub(crate) struct ShadowLocked {
     _not_send: NotThreadSafe,
 }
 
-/// Takes `klp_shadow_lock`.
+/// Takes `klp_shadow_spinlock`.
 #[inline]
 pub(crate) fn lock() -> ShadowLocked {
     // INVARIANT: The lock is taken here, and released by `drop()`.
@@ -105,7 +105,7 @@ impl Drop for ShadowLocked {
     }
 }
 
-/// Shows that `klp_shadow_lock` is held.
+/// Shows that `klp_shadow_spinlock` is held.
 ///
 /// Functions get references to this, which has no size, and not to [`ShadowLocked`], so that the
 /// compiler can keep that in a register.

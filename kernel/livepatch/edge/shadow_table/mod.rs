@@ -4,8 +4,8 @@
 //!
 //! This is a hash table. The *head* of a bucket is the beginning of its chain of variables. Readers
 //! follow the chains under RCU, in any context. They take no lock, and never retry. All other users
-//! hold `klp_shadow_lock`. The smallest table is static, so that it is there before anything else
-//! is, and a variable that has been made always has a place.
+//! hold `klp_shadow_spinlock`. The smallest table is static, so that it is there before anything
+//! else is, and a variable that has been made always has a place.
 //!
 //! Each variable has two links. A table uses one of them, and the table that takes its place uses
 //! the other. So the work resizes a table in small steps, head by head, while readers use the old
@@ -53,11 +53,11 @@ use variable::Variable;
 
 /// A head, or the link from a variable to the next one: a pointer to a variable, or null.
 ///
-/// Writers hold `klp_shadow_lock`. Readers use RCU.
+/// Writers hold `klp_shadow_spinlock`. Readers use RCU.
 #[repr(transparent)]
 struct Link(UnsafeCell<*mut klp_shadow>);
 
-// SAFETY: The word is written under `klp_shadow_lock`, and always loaded and stored whole.
+// SAFETY: The word is written under `klp_shadow_spinlock`, and always loaded and stored whole.
 unsafe impl Sync for Link {}
 
 impl Link {
@@ -117,8 +117,8 @@ static SMALLEST_HEADS: [Link; 1 << SMALLEST_ORDER] = [const { Link::null() }; 1 
 /// 2. A head, and the link on `side` of a variable in the table, is null or leads to a variable in
 ///    the table.
 /// 3. A variable in the table lives until it has been taken out and RCU's readers are done. That
-///    goes for holders of `klp_shadow_lock`, too: they have preemption disabled, or the lock itself
-///    is a read side critical section of RCU.
+///    goes for holders of `klp_shadow_spinlock`, too: they have preemption disabled, or the lock
+///    itself is a read side critical section of RCU.
 ///
 /// The last two hold while the table is in use, or takes over from the one that is.
 struct Table {
@@ -140,7 +140,7 @@ static FIRST_TABLE: Table = Table {
     _owned: None,
 };
 
-/// The table that is in use. The work that resizes it sets the pointer under `klp_shadow_lock`.
+/// The table that is in use. The work that resizes it sets the pointer under `klp_shadow_spinlock`.
 /// Readers load it under RCU.
 ///
 /// The table that it points to lives until it has been replaced and RCU's readers are done.
