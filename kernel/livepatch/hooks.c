@@ -10,10 +10,12 @@
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/livepatch.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/moduleloader.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
+#include <linux/sched/task.h>
 #include "rust.h"
 
 /*
@@ -152,8 +154,9 @@ EXPORT_SYMBOL_GPL(klp_get_prev_state);
 void klp_update_patch_state(struct task_struct *task)
 {
 	/*
-	 * klp_synchronize_transition() waits for sections without preemption.
-	 * These two are not traced, because RCU may not be watching here.
+	 * klp_synchronize_transition() waits for this section without
+	 * preemption.  The variants that are not traced are needed, because RCU
+	 * may not be watching here.
 	 */
 	preempt_disable_notrace();
 	klp_rust_update_patch_state(task);
@@ -183,6 +186,8 @@ void __klp_sched_try_switch(void)
  */
 void klp_copy_process(struct task_struct *child)
 {
+	lockdep_assert_held_write(&tasklist_lock);
+
 	klp_rust_copy_process(child);
 }
 
