@@ -40,7 +40,8 @@ static DEFINE_PER_CPU(unsigned long[MAX_STACK_ENTRIES], klp_stack_entries);
 
 /*
  * Tasks on these CPUs are not disturbed.  They switch when they sleep, or leave
- * the kernel.
+ * the kernel.  The mask is read without a lock: a pass that runs while the
+ * administrator changes it may find each CPU in either state.
  */
 static struct cpumask klp_undisturbed_cpus;
 
