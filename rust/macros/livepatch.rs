@@ -53,8 +53,8 @@ impl Parse for Func {
         let position = position(&input.call(Attribute::parse_outer)?)?;
         if !input.peek(Token![unsafe]) {
             return Err(input.error(
-                "nobody checks that the original has this type: \
-                 answer for it with `unsafe fn` and a `// SAFETY:` comment",
+                "the compiler cannot check that the original has this type: \
+                 vouch for it with `unsafe fn` and a `// SAFETY:` comment",
             ));
         }
         input.parse::<Token![unsafe]>()?;
@@ -218,7 +218,7 @@ impl Parse for Object {
 }
 
 pub(crate) struct Livepatch {
-    /// What [`module!`](crate::module) understands.
+    /// The fields for [`module!`](crate::module).
     module: TokenStream,
     replace: Option<LitBool>,
     states: Punctuated<Path, Token![,]>,
@@ -376,7 +376,8 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
 
         #module
 
-        // What the livepatch names is looked up from in here: its tables have names of their own.
+        // The paths that the livepatch gives are resolved in here. No name of a table hides one of
+        // them, because these names begin with underscores.
         const _: () = {
             /// Without this mark, the core refuses the module.
             #[cfg(MODULE)]
@@ -410,8 +411,8 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
             static __PASSED: ::kernel::sync::atomic::AtomicFlag =
                 ::kernel::sync::atomic::AtomicFlag::new(false);
 
-            // SAFETY: All of it is static, and nobody else can name it. Each table ends with zeros.
-            // There is one more state than in `STATES`.
+            // SAFETY: All of it is static, and no other code can name it. Each table ends with
+            // zeros. There is one more state than in `STATES`.
             unsafe impl ::kernel::livepatch::Livepatch for __Livepatch {
                 const STATES: &'static [&'static dyn ::kernel::livepatch::DeclaredState] =
                     &[#(&#states),*];
@@ -433,8 +434,7 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                 fn init(_module: &'static ::kernel::ThisModule) -> ::kernel::error::Result<Self> {
                     Ok(Self {
                         // SAFETY: The kernel calls this before any other code of the module runs,
-                        // and drops the result when the module exits. Whoever else calls it, comes
-                        // later.
+                        // and drops the result when the module exits. Any other call comes later.
                         _enabled: unsafe { ::kernel::livepatch::Enabled::new() }?,
                     })
                 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A function declared without `unsafe`, although the compiler cannot check its type.
-//~ nobody checks that the original has this type: answer for it with `unsafe fn`
+//~ the compiler cannot check that the original has this type: vouch for it with `unsafe fn`
 
 use kernel::livepatch::module_livepatch;
 use kernel::prelude::*;
