@@ -45,10 +45,11 @@ impl fmt::Display for Text<'_> {
 /// Warns with a backtrace, the first time that the condition is true; evaluates to the condition.
 macro_rules! warn_on_once {
     ($condition:expr) => {{
-        static WARNED: ::kernel::sync::atomic::Atomic<i32> = ::kernel::sync::atomic::Atomic::new(0);
         let condition: bool = $condition;
-        if condition && WARNED.xchg(1, ::kernel::sync::atomic::Relaxed) == 0 {
-            ::kernel::warn_on!(true);
+        if condition {
+            ::kernel::do_once_lite! {
+                ::kernel::warn_on!(true);
+            }
         }
         condition
     }};
