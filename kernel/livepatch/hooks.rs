@@ -85,7 +85,7 @@ unsafe extern "C" fn klp_rust_enable_patch(patch: *mut bindings::klp_patch) -> c
 ///
 /// # Safety
 ///
-/// `patch` points to a patch whose work `work::queue_free()` has queued.
+/// `patch` points to a patch, and `work::queue_free()` has queued its work.
 #[export]
 unsafe extern "C" fn klp_rust_free_patch_work(patch: *mut bindings::klp_patch) {
     // SAFETY: `patch` points to a patch by the safety requirement. The patch lives until
@@ -111,7 +111,7 @@ unsafe extern "C" fn klp_rust_module_coming(module: *mut bindings::module) -> c_
 ///
 /// # Safety
 ///
-/// `module` points to a module that is being unloaded, or whose loading has failed.
+/// `module` points to a module that is being unloaded, or that could not be loaded.
 #[export]
 unsafe extern "C" fn klp_rust_module_going(module: *mut bindings::module) {
     // SAFETY: `module` points to a module by the safety requirement. The module loader waits for
@@ -183,9 +183,9 @@ unsafe extern "C" fn klp_rust_apply_relocs(
 ///
 /// # Safety
 ///
-/// `patch` points to a patch, whose `states` is null or points to an array that ends with a state
-/// whose identifier is zero. The states live as long as the result is used. The rest of the patch
-/// need not be complete.
+/// `patch` points to a patch. Its `states` is null or points to an array that ends with a state of
+/// identifier zero. The states live as long as the result is used. The rest of the patch need not
+/// be complete.
 #[export]
 unsafe extern "C" fn klp_rust_get_state(
     patch: *mut bindings::klp_patch,
@@ -194,7 +194,7 @@ unsafe extern "C" fn klp_rust_get_state(
     // SAFETY: `patch` points to a patch by the safety requirement, and its states do not change.
     let states = unsafe { (*patch).states };
     // SAFETY: By the safety requirement `states` is null or points to an array that ends with a
-    // state whose identifier is zero.
+    // state of identifier zero.
     let states = unsafe { State::all(states) };
     state::get(states, id).map_or(ptr::null_mut(), State::as_ptr)
 }

@@ -19,7 +19,7 @@ use kernel::{
 ///
 /// 1. `sections` points to the section headers of `module`, of which there are at least `count`.
 /// 2. `section_names` points to the section names: a header's `sh_name` is the offset of a string.
-/// 3. `symbols` is the index of a section header whose `sh_addr` is the symbol table.
+/// 3. `symbols` is the index of a section header. Its `sh_addr` is the symbol table.
 /// 4. `symbol_names` points to the symbol names: a symbol's `st_name` is the offset of a string.
 pub(crate) struct Image<'a> {
     module: &'a Module,
@@ -207,7 +207,7 @@ impl<'a> Relocations<'a> {
         })
     }
 
-    /// Writes the relocations, whose symbols are resolved. Sleeps.
+    /// Writes the relocations. Their symbols have been resolved. Sleeps.
     ///
     /// If one cannot be written, those before it in the section are.
     pub(crate) fn write(self) -> Result {
@@ -222,7 +222,7 @@ impl<'a> Relocations<'a> {
         })
     }
 
-    /// Clears the relocations, whose symbols have the addresses with which [`Relocations::write`]
+    /// Clears the relocations. Their symbols have the addresses with which [`Relocations::write`]
     /// has written them. Sleeps.
     ///
     /// x86 compares each relocation with the value that it would write, and stops at the first

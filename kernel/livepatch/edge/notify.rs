@@ -25,7 +25,7 @@ pub(crate) fn wake_pollers(shown: Shown<&Patch, &Object>) {
         Shown::Enabled(patch) => unsafe { bindings::klp_notify_enabled(patch.as_ptr()) },
         // SAFETY: As for the file `enabled`.
         Shown::Transition(patch) => unsafe { bindings::klp_notify_transition(patch.as_ptr()) },
-        // SAFETY: The pointer is to an object that lives, and whose kobject is initialized, by the
+        // SAFETY: The pointer is to an object that lives and has an initialized kobject, by the
         // invariants of `Object`.
         Shown::Patched(object) => unsafe { bindings::klp_notify_patched(object.as_ptr()) },
     }

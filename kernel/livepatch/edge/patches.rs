@@ -40,8 +40,8 @@ pub(crate) static DEPARTING: PatchList = PatchList(&raw mut bindings::klp_depart
 impl PatchList {
     /// The patches on the list, in order. Each lives until it is taken off the list.
     pub(crate) fn iter<'a>(&self, _: &'a Locked) -> impl Iterator<Item = &'a Patch> {
-        // SAFETY: By the type invariants this is the head of an initialized list, whose nodes are
-        // the `list` of patches. `Locked` keeps others from changing it.
+        // SAFETY: By the type invariants this is the head of an initialized list. Its nodes are the
+        // `list` of patches. `Locked` keeps others from changing it.
         unsafe { clist_create!(self.0, Patch, bindings::klp_patch, list) }.iter()
     }
 

@@ -13,7 +13,7 @@ use crate::{
     }, //
 };
 
-/// A type whose values may outlive the module that has made them, as those in
+/// A type of values that may outlive the module that has made them, as those in
 /// [`Shadow`](super::Shadow) variables and [`State`](super::State)s do.
 ///
 /// A livepatch implements this trait for its own types.

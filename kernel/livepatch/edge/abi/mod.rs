@@ -12,7 +12,7 @@
 //! lists are protected by `klp_mutex`: the methods that use them take a
 //! [`Locked`](super::mutex::Locked) to prove it. The ftrace handler and sysfs read some fields
 //! without it. These fields are stored and loaded as volatile, as `WRITE_ONCE()` and `READ_ONCE()`
-//! do.
+//! do: see [`func_stacks`](super::func_stacks) for the reason.
 
 mod func;
 mod module;
@@ -158,14 +158,14 @@ impl State {
     ///
     /// # Safety
     ///
-    /// `states` is null or points to an array that ends with an entry whose identifier is zero, and
-    /// that lives and does not change as long as `'a`.
+    /// `states` is null or points to an array that ends with an entry of identifier zero, and that
+    /// lives and does not change as long as `'a`.
     pub(crate) unsafe fn all<'a>(
         states: *mut bindings::klp_state,
     ) -> impl Iterator<Item = &'a Self> {
         // INVARIANT: The states live and do not change as long as `'a`.
-        // SAFETY: `states` is null or points to an array that ends with an entry whose identifier
-        // is zero, by the safety requirement. The view is transparent.
+        // SAFETY: `states` is null or points to an array that ends with an entry of identifier
+        // zero, by the safety requirement. The view is transparent.
         unsafe { entries(states.cast(), |state: &Self| state.id() == 0) }
     }
 

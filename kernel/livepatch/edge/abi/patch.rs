@@ -35,7 +35,7 @@ use kernel::{
 /// 1. The structure, and all that its external fields point to, live as long as the view.
 /// 2. The external fields do not change. `mod` points to the livepatch module. `objs` points to an
 ///    array that ends with an object without funcs and without a name. `states` is null, or points
-///    to an array that ends with a state whose identifier is zero.
+///    to an array that ends with a state of identifier zero.
 /// 3. From [`Patch::init`] on, `kobj`, `free_work`, `list` and `obj_list` are initialized. `list`
 ///    is on a [`PatchList`](crate::edge::patches::PatchList), or on no list.
 /// 4. The nodes of `obj_list` are the `node` of the patch's objects, which live as long as they are
@@ -167,7 +167,7 @@ impl Patch {
         // SAFETY: The structure lives, and `states` does not change, by the first two invariants.
         let states = unsafe { (*self.as_ptr()).states };
         // SAFETY: By the second invariant `states` is null or points to an array that ends with a
-        // state whose identifier is zero.
+        // state of identifier zero.
         unsafe { State::all(states) }
     }
 
@@ -202,8 +202,8 @@ impl Patch {
 
     /// Creates the patch's directory and files in sysfs. May sleep.
     pub(crate) fn publish(&self) -> Result {
-        // SAFETY: `init()` has initialized the patch's kobject. `mod`, whose name it gets, points
-        // to a module by the second invariant.
+        // SAFETY: `init()` has initialized the patch's kobject. It gets the name of `mod`, which
+        // points to a module by the second invariant.
         to_result(unsafe { bindings::klp_kobj_add_patch(self.as_ptr()) })
     }
 
