@@ -44,7 +44,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         name: "status",
         operands: "[PATCH]",
         count: (0, 1),
-        about: "what state the patches are in (the default)",
+        about: "the state of the patches (the default)",
         more: "\
 applied     all tasks run the new code
 forced      the same, but the transition was forced
@@ -112,7 +112,7 @@ If the time is up before that, the answer is that of why (3, or 4 if it is stuck
         name: "check",
         operands: "FILE...",
         count: (1, ANY),
-        about: "what stands against loading livepatch modules",
+        about: "obstacles to loading livepatch modules",
         more: "\
 refused     the kernel would refuse the module
 never       a kernel thread would never switch
@@ -166,7 +166,7 @@ other kernel    it is for another version of the kernel
         name: "allow",
         operands: "PATCH...",
         count: (1, ANY),
-        about: "load at boot again what was loaded in a crash",
+        about: "load patches at boot again after a crash",
         more: "",
     },
     CommandSpec {
@@ -234,7 +234,7 @@ are named, and the exit status is 1.
         name: "help",
         operands: "[COMMAND]",
         count: (0, 1),
-        about: "what there is to know of a command",
+        about: "the description of a command",
         more: "",
     },
 ];

@@ -249,7 +249,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         short: None,
         value: Value::Flag(|options| &mut options.dry_run),
         commands: CHANGES,
-        about: "only say what would be done",
+        about: "print the actions and take none",
     },
     OptionSpec {
         long: "interval",

@@ -84,7 +84,7 @@ impl Write for Slow {
     }
 }
 
-/// Output whose reader has gone.
+/// Output after its reader has gone.
 struct Closed;
 
 impl Write for Closed {
