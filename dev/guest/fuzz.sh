@@ -9,7 +9,7 @@
 repo=$PWD
 cd "$KBUILD/selftests/livepatch/test_modules" || exit 1
 echo "# fuzz.sh"
-# Each case is in the log before it is tried, whatever was written in the last second.
+# Each case has to be in the log before it is tried: do not limit the rate of writes to it.
 echo on >/proc/sys/kernel/printk_devkmsg
 # A machine that goes on after a warning may fail later, in another case.  One that hangs
 # would go on until its time is up.  Not every kernel looks for hung tasks.

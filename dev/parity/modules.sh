@@ -7,8 +7,8 @@
 #   dev/parity/modules.sh BUILD AMBIGUOUS
 #
 # AMBIGUOUS is the name of a function that vmlinux has twice.  The modules go to
-# BUILD/parity/modules.  For each edited module, a file in this directory with the
-# suffix .what describes the edit.  The script removes the results of an earlier tour.
+# BUILD/parity/modules.  For each edited module, a file with the suffix .what in
+# this directory describes the edit.  The script removes the results of an earlier tour.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A replacement whose argument would have to live for ever.
+//! A replacement with an argument that would have to live for ever.
 //~ error[E0308]: mismatched types
 //~ one type is more general than the other
 

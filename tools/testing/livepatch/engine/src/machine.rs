@@ -86,7 +86,7 @@ pub(crate) struct Size {
     /// Func stacks settle. Otherwise the handler decides about all calls, and there is less to
     /// explore.
     pub(crate) settles: bool,
-    /// Functions whose func stacks are settled jump past the handler.
+    /// Functions with settled func stacks jump past the handler.
     pub(crate) jumps: bool,
     /// Passes count from 2, so that even the first pass preempts a running task to look at it.
     pub(crate) insists: bool,
@@ -122,7 +122,7 @@ pub(crate) struct Books {
     pub(crate) no_index: bool,
     pub(crate) enabled: Vec<bool>,
     pub(crate) replaces: bool,
-    /// Released patches whose modules are still loaded, in order.
+    /// Released patches with modules that are still loaded, in order.
     pub(crate) departing: Vec<usize>,
     pub(crate) forced: Vec<bool>,
     /// A task has begun to exit. Before that, walks do not visit the list of exiting tasks.
@@ -141,7 +141,7 @@ pub(crate) struct Machine {
     /// The number of tasks that a pass found not to have switched, less those that have switched
     /// since. A thread that sees a task subtracted must also see the new state of that task.
     stragglers: AtomicI32,
-    /// The patch whose changing code is in the index, or [`NO_INDEX`]. The type is not loom's,
+    /// The patch with the changing code that is in the index, or [`NO_INDEX`]. The type is not loom's,
     /// because `interleavings::edge` explores the publication of an index separately.
     index: atomic::AtomicUsize,
     tasks: Vec<Task>,
@@ -193,7 +193,7 @@ impl Machine {
         self.books.lock().unwrap()
     }
 
-    /// The patch whose changing code tasks look for on their stacks.
+    /// The patch with the changing code that tasks look for on their stacks.
     fn index(&self) -> Option<usize> {
         Some(self.index.load(atomic::Ordering::SeqCst)).filter(|&patch| patch != NO_INDEX)
     }

@@ -165,7 +165,7 @@ impl Run {
     }
 
     fn write_file(&mut self, livepatch: &Path, file: &Path, value: &[u8]) -> Result<(), String> {
-        // The administrator who forces a transition is responsible for the consequences. The core
+        // An administrator that forces a transition is responsible for the consequences. The core
         // refuses the write if there is no transition.
         let moves = kernel::flag(livepatch, "transition") != Some(false);
         if file.ends_with("force") && moves && !settle(livepatch) {

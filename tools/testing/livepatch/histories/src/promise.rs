@@ -128,9 +128,9 @@ pub(crate) struct Promise {
     pub(crate) tasks: BTreeMap<Who, Task>,
     pub(crate) present: [bool; MODULES],
     pub(crate) online: [bool; CPUS],
-    /// Patches whose transition was forced.
+    /// Patches with a transition that was forced.
     pub(crate) forced: BTreeSet<usize>,
-    /// Patches that are over and whose modules are still held, in order.
+    /// Patches that are over and have modules that are still held, in order.
     pub(crate) departing: Vec<usize>,
     transitions: usize,
     /// The number of passes since the transition was started or reversed.

@@ -52,7 +52,7 @@ impl Drop for Noisy {
     }
 }
 
-// SAFETY: The type is a number, which only this module uses, and whose destructor logs a message.
+// SAFETY: The type is a number that only this module uses. Its destructor logs a message.
 unsafe impl Lasting for Noisy {}
 
 static NOISY: Shadow<Noisy> = Shadow::new::<LocalModule>(1);

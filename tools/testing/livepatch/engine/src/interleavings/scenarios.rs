@@ -365,7 +365,7 @@ pub(super) fn replace_and_visits(machine: &Arc<Machine>) {
     stack_second(machine, visit_twice, true);
 }
 
-/// A patch whose funcs are all nops replaces another patch.
+/// A patch that has only nops replaces another patch.
 pub(super) fn replace_by_nops_and_exits(machine: &Arc<Machine>) {
     for func in machine.stacks.of_patch(1) {
         machine.stacks.make_nop(func);

@@ -107,7 +107,7 @@ impl World {
         self.said(&said, |expected| expected.put = gone)
     }
 
-    /// Checks that no task is in a patch whose module is gone.
+    /// Checks that no task is in a patch after its module has gone.
     pub(super) fn check_texts(&self) -> Checked {
         let (machine, promise) = (&self.machine, &self.promise);
         ensure(machine.count_departing() == promise.departing.len(), || {
