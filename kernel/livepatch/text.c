@@ -34,7 +34,9 @@ static unsigned long klp_stack_pointer(struct task_struct *task)
 
 /*
  * The number of words at the beginning of struct thread_struct in which
- * switch_to() saves registers.  Other architectures save them on the stack.
+ * switch_to() saves registers.  x86, s390 and powerpc save them on the stack.
+ * On an architecture that is not named here, all of the structure is searched:
+ * at worst, the module stays for longer.
  */
 #if defined(CONFIG_ARM64)
 #define KLP_SAVED_REGISTERS	(sizeof(struct cpu_context) / sizeof(long))
@@ -43,7 +45,7 @@ static unsigned long klp_stack_pointer(struct task_struct *task)
 #elif defined(CONFIG_X86) || defined(CONFIG_S390) || defined(CONFIG_PPC)
 #define KLP_SAVED_REGISTERS	0
 #else
-#error "Where does this architecture save the registers of a task that sleeps?"
+#define KLP_SAVED_REGISTERS	(sizeof(struct thread_struct) / sizeof(long))
 #endif
 
 /* Some CPUs sign return addresses.  A signature is in bits that addresses do not use. */
