@@ -31,8 +31,9 @@ static void notrace klp_ftrace_handler(unsigned long ip,
 	 * not do: functions can be patched where RCU is not watching.
 	 *
 	 * No function that is called in between can be traced, so there is no
-	 * recursion to guard against.  The exception is one warning, which is
-	 * printed once.
+	 * recursion to guard against: ftrace does not reach Rust, and Rust's
+	 * helpers in C are inline functions, which are notrace.  The exception
+	 * is one warning, which is printed once.
 	 *
 	 * On every architecture, @ip is the ftrace_location() of the function,
 	 * by which the table finds the function's stack.

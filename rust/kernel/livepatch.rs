@@ -115,6 +115,7 @@ use crate::{
     prelude::*,
     sync::{
         atomic::{
+            atomic_load,
             AtomicFlag,
             Relaxed, //
         },
@@ -222,7 +223,7 @@ impl<'a> Object<'a> {
         }
         // SAFETY: `module` is not null, and so points to a module, which the core's lock keeps. Its
         // loader may change the state at the same time, in one store.
-        let state = unsafe { (&raw const (*module).state).read_volatile() };
+        let state = unsafe { atomic_load(&raw mut (*module).state, Relaxed) };
         Some(match state {
             bindings::module_state_MODULE_STATE_LIVE => ModuleState::Live,
             bindings::module_state_MODULE_STATE_COMING => ModuleState::Coming,

@@ -9,7 +9,9 @@
 //!
 //! This file loads and stores shared words as volatile, as `READ_ONCE()` and `WRITE_ONCE()` do. An
 //! atomic load would call a helper in C for each of the words that the handler reads, unless the
-//! kernel is built with `RUST_INLINE_HELPERS=y`.
+//! kernel is built with `RUST_INLINE_HELPERS=y`. On arm64 with LTO, C's `READ_ONCE()` is a
+//! load-acquire, so that the compiler keeps dependent loads in order. Rust code takes no part in
+//! LTO (`-Clto=n`).
 //!
 //! [`tasks::synchronize()`]: tasks::synchronize
 
@@ -50,6 +52,7 @@ use kernel::{
     bindings,
     prelude::*,
     sync::{
+        atomic::Relaxed,
         barrier::{
             smp_mb,
             Read,
@@ -452,8 +455,7 @@ impl<'a> redirect::Stack for View<'a> {
     #[cold]
     fn target_of_idle(&self) -> TaskState {
         warn_on_once!(!self.task.is_exiting());
-        // SAFETY: `TARGET` is static, and writers store it whole.
-        TaskState::from_raw(unsafe { tasks::TARGET.as_ptr().read_volatile() })
+        TaskState::from_raw(tasks::TARGET.load(Relaxed))
     }
 }
 

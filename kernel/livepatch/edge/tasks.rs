@@ -21,7 +21,12 @@ use kernel::{
         c_void, //
     },
     prelude::*,
-    sync::atomic::Atomic,
+    sync::atomic::{
+        atomic_load,
+        atomic_store,
+        Atomic,
+        Relaxed, //
+    },
     task::Task, //
 };
 
@@ -77,13 +82,14 @@ impl TaskRef<'_> {
     /// Whether the task is an idle task, or acts as one.
     pub(crate) fn is_idle(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants, which stores its flags whole.
-        unsafe { (&raw const (*self.0).flags).read_volatile() & bindings::PF_IDLE != 0 }
+        let flags = unsafe { atomic_load(&raw mut (*self.0).flags, Relaxed) };
+        flags & bindings::PF_IDLE != 0
     }
 
     /// Whether the task has come so far in `do_exit()` that it can be off the task list.
     pub(crate) fn is_exiting(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants. The field is stored whole.
-        unsafe { (&raw const (*self.0).exit_state).read_volatile() != 0 }
+        unsafe { atomic_load(&raw mut (*self.0).exit_state, Relaxed) != 0 }
     }
 
     /// The function that a kernel thread was created to run.
@@ -101,14 +107,14 @@ impl TaskRef<'_> {
     pub(crate) fn look(self) -> usize {
         // SAFETY: The pointer is to a task by the type invariants, and one work item alone uses the
         // field.
-        unsafe { (&raw const (*self.0).klp_look).read_volatile() }
+        unsafe { atomic_load(&raw mut (*self.0).klp_look, Relaxed) }
     }
 
     /// Sets the number that [`TaskRef::look`] returns.
     pub(crate) fn set_look(self, look: usize) {
         // SAFETY: The pointer is to a task by the type invariants, and one work item alone uses the
         // field.
-        unsafe { (&raw mut (*self.0).klp_look).write_volatile(look) };
+        unsafe { atomic_store(&raw mut (*self.0).klp_look, look, Relaxed) };
     }
 
     /// The word `patch_state`.
@@ -119,7 +125,8 @@ impl TaskRef<'_> {
     }
 
     /// The state in `patch_state`. The task itself, a task that checks it while it is still, and
-    /// the ftrace handler use the word without a common lock.
+    /// the ftrace handler use the word without a common lock. It is loaded as volatile, for the
+    /// reason in [`func_stacks`](super::func_stacks).
     #[inline(always)]
     pub(crate) fn state(self) -> TaskState {
         // SAFETY: The word is a field of the task, which lives. It is always stored whole.
@@ -160,7 +167,8 @@ impl TaskRef<'_> {
     /// Whether the task is the caller or waits for a CPU. Any other task sleeps. The caller keeps
     /// the task still.
     pub(crate) fn is_runnable(self) -> bool {
-        // SAFETY: The pointer is to a task by the type invariants. The field is stored whole.
+        // SAFETY: The pointer is to a task by the type invariants. The field is stored whole. It is
+        // a `u8`, for which the kernel crate has no atomic.
         self.is_current() || unsafe { (&raw const (*self.0).on_rq).read_volatile() } != 0
     }
 

@@ -11,8 +11,8 @@
 //! allocated. The external fields do not change from then on, and need no lock. Internal fields and
 //! lists are protected by `klp_mutex`: the methods that use them take a
 //! [`Locked`](super::mutex::Locked) to prove it. The ftrace handler and sysfs read some fields
-//! without it. These fields are stored and loaded as volatile, as `WRITE_ONCE()` and `READ_ONCE()`
-//! do: see [`func_stacks`](super::func_stacks) for the reason.
+//! without it. The fields for sysfs are stored and loaded by `atomic_store()` and `atomic_load()`,
+//! those for the handler as volatile: see [`func_stacks`](super::func_stacks) for the reason.
 
 mod func;
 mod module;

@@ -10,7 +10,13 @@ use core::{
 use kernel::{
     bindings,
     prelude::*,
-    sync::rcu,
+    sync::{
+        atomic::{
+            atomic_load,
+            Relaxed, //
+        },
+        rcu, //
+    },
     types::Opaque, //
 };
 
@@ -89,15 +95,15 @@ impl Module {
         const COUNT: usize = bindings::mod_mem_type_MOD_MEM_NUM_TYPES as usize;
 
         // SAFETY: The structure, and so the field, lives by the type invariants. Nothing is loaded.
-        let parts: *const [_; COUNT] = unsafe { &raw const (*self.as_ptr()).mem };
-        let parts: *const bindings::module_memory = parts.cast();
+        let parts: *mut [_; COUNT] = unsafe { &raw mut (*self.as_ptr()).mem };
+        let parts: *mut bindings::module_memory = parts.cast();
         (0..COUNT).map(move |index| {
             // SAFETY: `parts` points to an array of `COUNT` elements.
             let part = unsafe { parts.add(index) };
             // SAFETY: `part` points to an element of `mem`, and the field is stored whole.
-            let base = unsafe { (&raw const (*part).base).read_volatile() } as usize;
+            let base = unsafe { atomic_load(&raw mut (*part).base, Relaxed) } as usize;
             // SAFETY: `part` points to an element of `mem`, and the field is stored whole.
-            let size = unsafe { (&raw const (*part).size).read_volatile() } as usize;
+            let size = unsafe { atomic_load(&raw mut (*part).size, Relaxed) } as usize;
             base..base.saturating_add(size)
         })
     }
@@ -120,7 +126,7 @@ impl Module {
     fn state(&self) -> bindings::module_state {
         // SAFETY: The structure lives by the type invariants, and the loader stores the state
         // whole.
-        unsafe { (&raw const (*self.as_ptr()).state).read_volatile() }
+        unsafe { atomic_load(&raw mut (*self.as_ptr()).state, Relaxed) }
     }
 
     /// Takes a reference to the module, unless it is on its way out.

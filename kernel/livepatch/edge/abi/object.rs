@@ -28,6 +28,10 @@ use kernel::{
     error::to_result,
     interop::list::clist_create,
     prelude::*,
+    sync::atomic::{
+        atomic_store,
+        Relaxed, //
+    },
     types::Opaque, //
 };
 
@@ -216,7 +220,7 @@ impl Object {
     pub(crate) fn set_patched(&self, patched: bool, _: &Locked) {
         // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
         // readers without the mutex load the field whole.
-        unsafe { (&raw mut (*self.as_ptr()).patched).write_volatile(patched) };
+        unsafe { atomic_store(&raw mut (*self.as_ptr()).patched, patched, Relaxed) };
     }
 
     /// Whether the object was allocated for nops.

@@ -25,6 +25,11 @@ use kernel::{
     error::to_result,
     interop::list::clist_create,
     prelude::*,
+    sync::atomic::{
+        atomic_load,
+        atomic_store,
+        Relaxed, //
+    },
     types::Opaque, //
 };
 
@@ -102,14 +107,14 @@ impl Patch {
     /// Sysfs reads it without `klp_mutex`.
     pub(crate) fn enabled(&self) -> bool {
         // SAFETY: The structure lives by the first invariant, and the field is stored whole.
-        unsafe { (&raw const (*self.as_ptr()).enabled).read_volatile() }
+        unsafe { atomic_load(&raw mut (*self.as_ptr()).enabled, Relaxed) }
     }
 
     /// Sets the value that [`Patch::enabled`] returns.
     pub(crate) fn set_enabled(&self, enabled: bool, _: &Locked) {
         // SAFETY: The structure lives by the first invariant. `Locked` excludes other writers, and
         // readers without the mutex load the field whole.
-        unsafe { (&raw mut (*self.as_ptr()).enabled).write_volatile(enabled) };
+        unsafe { atomic_store(&raw mut (*self.as_ptr()).enabled, enabled, Relaxed) };
     }
 
     /// Whether a forced transition may have left a task in the patch's code. If stacks are not
