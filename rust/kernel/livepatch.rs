@@ -6,8 +6,9 @@
 //!
 //! A livepatch is a module that replaces functions of the running kernel, and of its modules. It
 //! declares them with [`module_livepatch!`], as they are declared in C, each with its replacement.
-//! It can also have [`Callbacks`] that run when an object changes, attach [`Shadow`] variables to
-//! structures of the kernel, and keep track of the system [`State`]s that it modifies.
+//! It can call the originals, and use functions and variables that are not exported. It can also
+//! have [`Callbacks`] that run when an object changes, attach [`Shadow`] variables to structures of
+//! the kernel, and keep track of the system [`State`]s that it modifies.
 //!
 //! A livepatch in Rust loads with either core of live patching, and looks like one in C from
 //! outside: it uses the same interface. This module exports nothing, because all of it is compiled
@@ -56,9 +57,43 @@
 //! # The checks of the compiler, and their limits
 //!
 //! The replacement must be an `extern "C"` function of the type that the livepatch declares for the
-//! original. The compiler checks that. It cannot check that the original has that type in C: the
-//! author vouches for it with `unsafe fn`. The kernel looks the original up when the livepatch, or
-//! the module that has the original, is loaded. Loading fails if there is none.
+//! original. The compiler checks that. It also compares the declared type with that of
+//! [`bindings`], if the original is in there: each type must be the same, or stand for it, as `&T`
+//! does for a pointer to `C` if `T` is [`Represents<C>`](Represents). For other functions it cannot
+//! check that the original has that type in C: the author vouches for it with `unsafe fn`. The
+//! kernel looks the original up when the livepatch, or the module that has the original, is loaded.
+//! Loading fails if there is none.
+//!
+//! The same holds for `symbols`, the functions and variables that the livepatch uses although they
+//! are not exported:
+//!
+//! ```ignore
+//! module_livepatch! {
+//!     // ...
+//!     objects: {
+//!         vmlinux: {
+//!             symbols: {
+//!                 // SAFETY: It is `static int (struct seq_file *m, void *v)`, and `m` is valid
+//!                 // during the call.
+//!                 unsafe fn version_proc_show as version(m: &SeqFile, v: *mut c_void) -> c_int,
+//!                 // SAFETY: It is `unsigned int`.
+//!                 unsafe static sysctl_sched_features: c_uint,
+//!             },
+//!             // ...
+//!         },
+//!     },
+//! }
+//!
+//! fn features() -> c_uint {
+//!     // SAFETY: The variable is always valid, and writers change it in one store.
+//!     unsafe { sysctl_sched_features().read_volatile() }
+//! }
+//! ```
+//!
+//! A variable becomes a function that returns a pointer to it. For a variable of a module, the
+//! pointer is null while the livepatch does not change the module. It is valid from the call of
+//! `pre_patch()` for the module to the return of `post_unpatch()`, and in the functions that replace
+//! functions of the module. A function of a module may be called at the same times.
 //!
 //! For a pointer, the declaration can say more than C does, so that the replacement needs no
 //! `unsafe` to use it:
@@ -87,15 +122,17 @@
 //!
 //! [`SeqFile`]: crate::seq_file::SeqFile
 
+#[doc(hidden)]
+pub mod declared;
 mod identity;
 mod lasting;
 mod shadow;
 mod state;
+mod symbols;
 pub mod table;
 
-#[doc(hidden)]
-pub use self::state::Declared as DeclaredState;
 pub use self::{
+    declared::Represents,
     lasting::Lasting,
     shadow::{
         Shadow,
@@ -105,6 +142,11 @@ pub use self::{
         Previous,
         State, //
     }, //
+};
+#[doc(hidden)]
+pub use self::{
+    state::Declared as DeclaredState,
+    symbols::Variable, //
 };
 pub use macros::module_livepatch;
 

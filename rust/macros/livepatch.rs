@@ -2,6 +2,23 @@
 
 //! [`module_livepatch!`](crate::module_livepatch).
 
+mod names;
+mod symbols;
+mod types;
+
+use self::{
+    names::{
+        name,
+        position,
+        symbol,
+        Name, //
+    },
+    symbols::{
+        Signature,
+        Symbol,
+        Symbols, //
+    }, //
+};
 use std::ffi::CString;
 
 use proc_macro2::{
@@ -18,7 +35,6 @@ use syn::{
     braced,
     bracketed,
     ext::IdentExt,
-    parenthesized,
     parse::{
         Parse,
         ParseStream, //
@@ -26,25 +42,22 @@ use syn::{
     punctuated::Punctuated,
     spanned::Spanned,
     Attribute,
-    BareFnArg,
     Error,
     Ident,
     LitBool,
-    LitInt,
     LitStr,
     Path,
     Result,
-    ReturnType,
     Token, //
 };
 
 /// A function that is replaced.
 struct Func {
-    name: CString,
-    name_span: Span,
+    name: Name,
     position: usize,
-    args: Punctuated<BareFnArg, Token![,]>,
-    output: ReturnType,
+    /// The name by which the livepatch calls the original.
+    original: Option<Ident>,
+    signature: Signature,
     new: Path,
 }
 
@@ -59,69 +72,18 @@ impl Parse for Func {
         }
         input.parse::<Token![unsafe]>()?;
         input.parse::<Token![fn]>()?;
-        // Names that the compiler has made up are not identifiers.
-        let (name, name_span) = if input.peek(LitStr) {
-            let name: LitStr = input.parse()?;
-            (name.value(), name.span())
-        } else if input.peek(syn::token::Paren) {
-            return Err(input.error("the function that is replaced needs a name"));
-        } else {
-            let name = input.call(Ident::parse_any)?;
-            (name.unraw().to_string(), name.span())
-        };
-        let args;
-        parenthesized!(args in input);
-        let args = Punctuated::parse_terminated(&args)?;
-        let output = input.parse()?;
+        let name = name(input)?;
+        let original = symbols::alias(input)?;
+        let signature = input.parse()?;
         input.parse::<Token![=]>()?;
         Ok(Func {
-            name: symbol(&name, name_span)?,
-            name_span,
+            name,
             position,
-            args,
-            output,
+            original,
+            signature,
             new: input.parse()?,
         })
     }
-}
-
-/// The value of `#[sympos(...)]`: 0, if there is none, for a name that is unique.
-fn position(attributes: &[Attribute]) -> Result<usize> {
-    let mut position = 0;
-    for attribute in attributes {
-        if !attribute.path().is_ident("sympos") {
-            return Err(Error::new_spanned(
-                attribute,
-                "only `#[sympos(number)]` is known here",
-            ));
-        }
-        if position != 0 {
-            return Err(Error::new_spanned(
-                attribute,
-                "this function has a position already",
-            ));
-        }
-        let number: LitInt = attribute.parse_args()?;
-        position = number.base10_parse()?;
-        if position == 0 {
-            return Err(Error::new_spanned(number, "positions count from 1"));
-        }
-    }
-    Ok(position)
-}
-
-/// The name of a symbol or a module.
-fn symbol(name: &str, span: Span) -> Result<CString> {
-    if name.is_empty() {
-        return Err(Error::new(span, "a name must not be empty"));
-    }
-    if let Some(bad) = name
-        .chars()
-        .find(|c| !c.is_ascii_graphic() || matches!(c, '/' | '-'))
-    {
-        return Err(Error::new(span, format!("{bad:?} cannot be in a name")));
-    }
-    CString::new(name).map_err(|error| Error::new(span, error))
 }
 
 fn check_duplicate(key: &Ident, duplicate: bool) -> Result<()> {
@@ -137,6 +99,7 @@ struct Object {
     name_span: Span,
     callbacks: Option<Path>,
     funcs: Vec<Func>,
+    symbols: Vec<Symbol>,
 }
 
 impl Parse for Object {
@@ -167,6 +130,7 @@ impl Parse for Object {
 
         let mut callbacks = None;
         let mut funcs = None;
+        let mut symbols = None;
         while !fields.is_empty() {
             let key: Ident = fields.parse()?;
             fields.parse::<Token![:]>()?;
@@ -179,10 +143,17 @@ impl Parse for Object {
                         .replace(Punctuated::<Func, Token![,]>::parse_terminated(&list)?)
                         .is_some()
                 }
+                "symbols" => {
+                    let list;
+                    braced!(list in fields);
+                    symbols
+                        .replace(Punctuated::<Symbol, Token![,]>::parse_terminated(&list)?)
+                        .is_some()
+                }
                 _ => {
                     return Err(Error::new_spanned(
                         key,
-                        "an object has `callbacks` and `funcs`",
+                        "an object has `callbacks`, `funcs` and `symbols`",
                     ));
                 }
             };
@@ -193,17 +164,30 @@ impl Parse for Object {
         }
 
         let funcs: Vec<Func> = funcs.into_iter().flatten().collect();
+        let symbols: Vec<Symbol> = symbols.into_iter().flatten().collect();
         if funcs.is_empty() && callbacks.is_none() {
-            return Err(Error::new(
-                name_span,
-                "nothing is done to this object: give it `funcs`, `callbacks`, or both",
-            ));
+            // The symbols of the kernel are always there, and those of a module from when the
+            // livepatch changes it.
+            if symbols.is_empty() {
+                return Err(Error::new(
+                    name_span,
+                    "nothing is done to this object: give it `funcs`, `callbacks`, or both",
+                ));
+            }
+            if name.is_some() {
+                return Err(Error::new(
+                    name_span,
+                    "the symbols of a module are there while the livepatch changes the module: \
+                     give it `funcs`, `callbacks`, or both",
+                ));
+            }
         }
         for (index, func) in funcs.iter().enumerate() {
-            let same = |other: &Func| other.name == func.name && other.position == func.position;
+            let same =
+                |other: &Func| other.name.text == func.name.text && other.position == func.position;
             if funcs.iter().take(index).any(same) {
                 return Err(Error::new(
-                    func.name_span,
+                    func.name.span,
                     "this function is replaced already",
                 ));
             }
@@ -213,7 +197,15 @@ impl Parse for Object {
             name_span,
             callbacks,
             funcs,
+            symbols,
         })
+    }
+}
+
+impl Object {
+    /// Whether the livepatch changes it, and does not only use its symbols.
+    fn changes(&self) -> bool {
+        !self.funcs.is_empty() || self.callbacks.is_some()
     }
 }
 
@@ -274,7 +266,7 @@ impl Parse for Livepatch {
         }
 
         let objects: Vec<Object> = objects.into_iter().flatten().collect();
-        if objects.is_empty() {
+        if !objects.iter().any(Object::changes) {
             return Err(Error::new(
                 span,
                 "this livepatch changes nothing: give it `objects`",
@@ -301,11 +293,11 @@ fn funcs_table(object: &Object, table: &Ident) -> TokenStream {
         let Func {
             name,
             position,
-            args,
-            output,
+            signature: Signature { args, output },
             new,
             ..
         } = func;
+        let name = &name.text;
         // The type is checked here. With the span of the replacement, that is where errors are.
         let new = quote_spanned! { new.span() =>
             {
@@ -351,6 +343,44 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
         #module
     })?)?;
 
+    let mut symbols = Symbols::default();
+    let mut checks = TokenStream::new();
+    for object in &objects {
+        let object_text = symbols::object_text(object.name.as_ref());
+        for func in &object.funcs {
+            checks.extend(types::check_function(
+                &func.name,
+                func.position,
+                &func.signature,
+            ));
+            if let Some(original) = &func.original {
+                symbols.add_original(
+                    object_text,
+                    &func.name.text,
+                    func.position,
+                    original,
+                    &func.signature,
+                );
+            }
+        }
+        for symbol in &object.symbols {
+            checks.extend(types::check_symbol(symbol));
+            symbols.add(object_text, symbol);
+        }
+    }
+    let (symbols, linked) = symbols.finish();
+    let refuse = linked.map(|linked| {
+        quote! {
+            if !#linked {
+                ::kernel::pr_err!(
+                    "`objtool klp post-link` has not made the relocations of this module\n"
+                );
+                return Err(::kernel::error::code::ENOEXEC);
+            }
+        }
+    });
+
+    let objects: Vec<Object> = objects.into_iter().filter(Object::changes).collect();
     let tables: Vec<Ident> = (0..objects.len())
         .map(|index| format_ident!("__FUNCS_{index}"))
         .collect();
@@ -375,6 +405,10 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
         }
 
         #module
+
+        #symbols
+
+        #checks
 
         // The paths that the livepatch gives are resolved in here. No name of a table hides one of
         // them, because these names begin with underscores.
@@ -432,6 +466,7 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
 
             impl ::kernel::Module for __Livepatch {
                 fn init(_module: &'static ::kernel::ThisModule) -> ::kernel::error::Result<Self> {
+                    #refuse
                     Ok(Self {
                         // SAFETY: The kernel calls this before any other code of the module runs,
                         // and drops the result when the module exits. Any other call comes later.

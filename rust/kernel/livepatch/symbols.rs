@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The places in which the kernel writes the addresses of variables that a livepatch uses although
+//! they are not exported.
+
+use core::cell::UnsafeCell;
+
+/// A pointer to a variable of the kernel or of a module.
+///
+/// [`module_livepatch!`](super::module_livepatch) defines one for each variable among the symbols
+/// of a livepatch. The kernel writes the pointer when it loads the livepatch, or a module that the
+/// livepatch changes.
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct Variable<T>(UnsafeCell<*mut T>);
+
+// SAFETY: The only method reads a pointer that the kernel writes in one store, and does not use it.
+unsafe impl<T> Sync for Variable<T> {}
+
+impl<T> Variable<T> {
+    /// The variable.
+    ///
+    /// For a variable of a module, the pointer is null while the livepatch does not change the
+    /// module.
+    #[inline]
+    pub fn get(&self) -> *mut T {
+        // SAFETY: The field is valid. The kernel writes it in one store, as a relocation.
+        unsafe { self.0.get().read_volatile() }
+    }
+}

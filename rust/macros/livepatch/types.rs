@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The comparison of a declared type with the one in `kernel::bindings`, where there is one.
+//!
+//! `bindings` declares the functions and variables of many headers. A macro cannot know whether
+//! a given one is among them. So the compiler looks the name up from in a block that has imported
+//! all of `bindings`. If it is not in there, the compiler continues outside of the block, and finds
+//! a function or variable that has the declared type.
+
+use super::{
+    names::Name,
+    symbols::{
+        Kind,
+        Signature,
+        Symbol, //
+    }, //
+};
+use proc_macro2::TokenStream;
+use quote::{
+    format_ident,
+    quote,
+    quote_spanned, //
+};
+use syn::{
+    spanned::Spanned,
+    Ident,
+    ReturnType,
+    Type, //
+};
+
+/// The comparison for a function.
+///
+/// There is none for a name in quotation marks, or if there are several of that name: the one in
+/// `bindings` may be another one.
+pub(super) fn check_function(name: &Name, position: usize, signature: &Signature) -> TokenStream {
+    let Some(ident) = name.ident.as_ref().filter(|_| position == 0) else {
+        return TokenStream::new();
+    };
+    let Signature { args, output } = signature;
+    let types: Vec<&Type> = args.iter().map(|arg| &arg.ty).collect();
+    let names: Vec<Ident> = (0..types.len())
+        .map(|index| format_ident!("__arg{index}"))
+        .collect();
+    // Errors are shown at the type that is wrong.
+    let passed = types.iter().zip(&names).map(|(ty, name)| {
+        quote_spanned! { ty.span() => ::kernel::livepatch::declared::argument(#name) }
+    });
+    let call = quote_spanned! { ident.span() =>
+        ({
+            use ::kernel::bindings::*;
+            #ident
+        })(#(#passed),*)
+    };
+    let result = match output {
+        ReturnType::Default => {
+            quote_spanned! { ident.span() => ::kernel::livepatch::declared::result(#call) }
+        }
+        ReturnType::Type(_, ty) => {
+            quote_spanned! { ty.span() => ::kernel::livepatch::declared::result(#call) }
+        }
+    };
+    quote! {
+        #[allow(dead_code, unused_imports, unused_unsafe, unreachable_code, improper_ctypes)]
+        #[allow(clippy::too_many_arguments, clippy::diverging_sub_expression)]
+        const _: () = {
+            unsafe extern "C" {
+                fn #ident(#(_: #types),*) #output;
+            }
+            unsafe fn check(#(#names: #types),*) #output {
+                // SAFETY: This is never called.
+                unsafe { #result }
+            }
+        };
+    }
+}
+
+/// The comparison for a symbol that the livepatch uses.
+pub(super) fn check_symbol(symbol: &Symbol) -> TokenStream {
+    let ty = match &symbol.kind {
+        Kind::Function(signature) => {
+            return check_function(&symbol.name, symbol.position, signature);
+        }
+        Kind::Variable(ty) => ty,
+    };
+    let Some(ident) = symbol.name.ident.as_ref().filter(|_| symbol.position == 0) else {
+        return TokenStream::new();
+    };
+    let call = quote_spanned! { ty.span() => ::kernel::livepatch::declared::variable(place) };
+    quote! {
+        #[allow(dead_code, unused_imports, unused_unsafe, improper_ctypes)]
+        const _: () = {
+            unsafe extern "C" {
+                static #ident: #ty;
+            }
+            fn check() -> *const #ty {
+                // SAFETY: This is never called.
+                let place = unsafe {
+                    use ::kernel::bindings::*;
+                    &raw const #ident
+                };
+                #call
+            }
+        };
+    }
+}
