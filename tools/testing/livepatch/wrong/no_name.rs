@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A function without a name.
-//~ the function that is replaced needs a name
+//~ the function needs a name
 
 use kernel::livepatch::module_livepatch;
 use kernel::prelude::*;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A function with two positions.
-//~ this function has a position already
+//~ there is a position already
 
 use kernel::livepatch::module_livepatch;
 use kernel::prelude::*;

@@ -11,6 +11,7 @@ use kernel::livepatch::{
     State, //
 };
 use kernel::prelude::*;
+use kernel::task::Task;
 
 module_livepatch! {
     name: "right",
@@ -30,6 +31,11 @@ module_livepatch! {
                 unsafe fn by_pointer(value: *mut c_void) = unsafe_function,
                 // SAFETY: This is never loaded.
                 unsafe fn nothing() = nothing,
+                // SAFETY: This is never loaded.
+                unsafe fn wake_up_process(task: &Task) -> c_int = wake_up,
+                // In quotation marks, it is not compared with the declaration of C.
+                // SAFETY: This is never loaded.
+                unsafe fn "wake_up_state"(value: c_int) -> c_int = new_function,
             },
         },
         "8021q": {
@@ -68,3 +74,7 @@ extern "C" fn new_function(value: c_int) -> c_int {
 unsafe extern "C" fn unsafe_function(_value: *mut c_void) {}
 
 extern "C" fn nothing() {}
+
+extern "C" fn wake_up(_task: &Task) -> c_int {
+    0
+}

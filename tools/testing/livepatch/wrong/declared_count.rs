@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function that C declares with more arguments.
+//~ error[E0061]: this function takes 2 arguments but 1 argument was supplied
+
+use kernel::livepatch::module_livepatch;
+use kernel::prelude::*;
+
+module_livepatch! {
+    name: "wrong",
+    license: "GPL",
+    objects: {
+        vmlinux: {
+            funcs: {
+                // SAFETY: This is never loaded.
+                unsafe fn wake_up_state(task: *mut kernel::bindings::task_struct) -> c_int = new_function,
+            },
+        },
+    },
+}
+
+extern "C" fn new_function(_task: *mut kernel::bindings::task_struct) -> c_int {
+    0
+}
