@@ -30,6 +30,7 @@ arch_needs='' arch_left_out=''
 no_jumps='test-jump.sh|functions jump to their replacements on x86_64 alone
 test-jump-oom.sh|the same
 test-jump-users.sh|the same'
+no_symbols='test-rust-symbols.sh|objtool makes livepatch relocations for x86_64 alone'
 
 : "${ARCH:=x86_64}"
 case $ARCH in
@@ -56,6 +57,7 @@ qemu-system-aarch64|qemu-system-arm|the virtual machine
 	arch_left_out="
 test-kprobe.sh|arm64 has no kprobes that use ftrace
 $no_jumps
+$no_symbols
 "
 	;;
 s390)
@@ -75,6 +77,7 @@ qemu-system-s390x|qemu-system-misc|the virtual machine
 '
 	arch_left_out="
 $no_jumps
+$no_symbols
 "
 	;;
 *) die "ARCH=$ARCH: no such architecture here" "use one of: $architectures" ;;
