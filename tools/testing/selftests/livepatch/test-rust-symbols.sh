@@ -11,6 +11,8 @@ LP_SYMBOLS=test_klp_rust_symbols
 LP_NO_SYMBOL=test_klp_rust_no_symbol
 LP_TWO_SYMBOLS=test_klp_rust_two_symbols
 MOD_TARGET=test_klp_symbols_target
+LP_TRACED=test_klp_rust_traced_patch
+MOD_TRACED=test_klp_rust_traced
 
 PROC=/proc/test_klp_symbols
 
@@ -135,6 +137,7 @@ check_clean
 expect /proc/cmdline "$cmdline"
 
 AMBIGUOUS="unresolvable ambiguity for symbol 'test_klp_symbols_helper' in object '$MOD_TARGET'"
+REFUSED="failed for module '$MOD_TARGET', refusing to load module '$MOD_TARGET'"
 INVALID="Invalid parameters"
 check_result "% insmod test_modules/$LP_NO_SYMBOL.ko
 livepatch: symbol 'test_klp_no_such_function' not found in symbol table
@@ -153,7 +156,7 @@ livepatch: '$LP_TWO_SYMBOLS': patching complete
 % insmod test_modules/$MOD_TARGET.ko
 livepatch: $AMBIGUOUS
 livepatch: failed to initialize patch '$LP_TWO_SYMBOLS' for module '$MOD_TARGET' (-22)
-livepatch: patch '$LP_TWO_SYMBOLS' failed for module '$MOD_TARGET', refusing to load module '$MOD_TARGET'
+livepatch: patch '$LP_TWO_SYMBOLS' $REFUSED
 insmod: ERROR: could not insert module test_modules/$MOD_TARGET.ko: $INVALID
 % echo 0 > $SYSFS_KLP_DIR/$LP_TWO_SYMBOLS/enabled
 livepatch: '$LP_TWO_SYMBOLS': initializing unpatching transition
@@ -161,5 +164,43 @@ livepatch: '$LP_TWO_SYMBOLS': starting unpatching transition
 livepatch: '$LP_TWO_SYMBOLS': completing unpatching transition
 livepatch: '$LP_TWO_SYMBOLS': unpatching complete
 % rmmod $LP_TWO_SYMBOLS"
+
+
+# - ftrace reaches a function in Rust, if its module is built for that
+# - a livepatch replaces the function, and calls the original
+
+if [[ -e "test_modules/$LP_TRACED.ko" ]]; then
+
+ANSWER=$SYSFS_DEBUG_DIR/$MOD_TRACED/answer
+
+start_test "Rust function that ftrace reaches"
+
+load_mod $MOD_TRACED
+expect $ANSWER 42
+grep -q "^${MOD_TRACED}_answer " $SYSFS_DEBUG_DIR/tracing/available_filter_functions ||
+	die "ftrace does not know ${MOD_TRACED}_answer"
+load_lp $LP_TRACED
+expect $ANSWER 4200
+disable_lp $LP_TRACED
+expect $ANSWER 42
+unload_lp $LP_TRACED
+unload_mod $MOD_TRACED
+
+check_result "% insmod test_modules/$MOD_TRACED.ko
+% insmod test_modules/$LP_TRACED.ko
+livepatch: enabling patch '$LP_TRACED'
+livepatch: '$LP_TRACED': initializing patching transition
+livepatch: '$LP_TRACED': starting patching transition
+livepatch: '$LP_TRACED': completing patching transition
+livepatch: '$LP_TRACED': patching complete
+% echo 0 > $SYSFS_KLP_DIR/$LP_TRACED/enabled
+livepatch: '$LP_TRACED': initializing unpatching transition
+livepatch: '$LP_TRACED': starting unpatching transition
+livepatch: '$LP_TRACED': completing unpatching transition
+livepatch: '$LP_TRACED': unpatching complete
+% rmmod $LP_TRACED
+% rmmod $MOD_TRACED"
+
+fi
 
 finish
