@@ -177,7 +177,7 @@ start_test "Rust function that ftrace reaches"
 
 load_mod $MOD_TRACED
 expect $ANSWER 42
-grep -q "^${MOD_TRACED}_answer " $SYSFS_DEBUG_DIR/tracing/available_filter_functions ||
+grep -q "^${MOD_TRACED}_answer " $SYSFS_TRACING_DIR/available_filter_functions ||
 	die "ftrace does not know ${MOD_TRACED}_answer"
 load_lp $LP_TRACED
 expect $ANSWER 4200
