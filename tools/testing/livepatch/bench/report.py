@@ -27,6 +27,7 @@ TASKS = (50, 1000, 5000)
 THREADS = 10_000  # in measure.sh
 VARIABLES = (10, 10_000, 100_000)
 MEMORY = ("slab", "vmalloc", "trampolines")
+KLPCTL = ("status", "why")
 LOADS = (
     ("idle", "nothing"),
     ("user", "a loop in user space on each CPU, nohz_full"),
@@ -40,9 +41,10 @@ MANY_TASKS = (
     ("still", "5,000 tasks that sleep, a minute without a transition"),
     ("transitions", "5,000 tasks that sleep, 100 transitions"),
 )
-BY_THE_CLOCK = (
+# A trial of these alone has no calibration.
+NOT_CALIBRATED = (
     "selftests",
-    "why",
+    *(f"klpctl_{command}" for command in KLPCTL),
     *(f"{what}_{load}" for load, _ in LOADS for what in ("load", "fork", "timer")),
     *(f"{what}_{load}" for load, _ in MANY_TASKS for what in ("fork", "timer")),
 )
@@ -260,14 +262,17 @@ def table(c, rust):
     t.row("mean", "ms", lambda f: combine(lambda v: sum(v) / len(v), f.all("end", TARGET, 2) or None))
     t.row("longest", "ms", longest_end)
 
+    t.head("klpctl among 10,000 kernel threads")
+    for command in KLPCTL:
+        for waiting in (1, 10_000):
+            t.row(
+                f"{command}, {waiting:,} waited for",
+                "M",
+                lambda f, command=command, waiting=waiting: f.one(f"klpctl_{command}", "-", waiting, 10_000),
+            )
+
     t.head("by the clock, on both cores at the same time")
     t.row(f"the {cases(c)} existing selftests", "s", selftests)
-    for waiting in (1, 10_000):
-        t.row(
-            f"klpctl why, 10,000 tasks, {waiting:,} waited for",
-            "s",
-            lambda f, waiting=waiting: f.one("why", "-", waiting, 10_000),
-        )
 
     for what, title in (
         ("load", "enable to complete on a busy machine of 4 CPUs, emulated in turns"),
@@ -338,7 +343,7 @@ def check(c, rust):
         sys.exit("the functions of vmlinux that were patched differ")
     for figures, core in ((c, "C"), (rust, "Rust")):
         ticks = figures.one("calibration")
-        if figures.values and all(key[0] in BY_THE_CLOCK for key in figures.values):
+        if figures.values and all(key[0] in NOT_CALIBRATED for key in figures.values):
             continue
         if ticks is None:
             sys.exit(f"{core}: there is no calibration")
@@ -353,7 +358,7 @@ def write_csv(path, meta, c, rust):
     with open(path, "w", encoding="utf-8", newline="") as file:
         for line in meta:
             file.write(f"# {line}\n")
-        file.write("# values: ticks of a clock that counts instructions; memory: bytes; selftests, why: nanoseconds\n")
+        file.write("# values: ticks of a clock that counts instructions; memory: bytes; selftests: nanoseconds\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("figure", "object", "functions", "tasks", "c", "rust"))
         for key in keys:
