@@ -92,8 +92,8 @@
 //!
 //! A variable becomes a function that returns a pointer to it. For a variable of a module, the
 //! pointer is null while the livepatch does not change the module. It is valid from the call of
-//! `pre_patch()` for the module to the return of `post_unpatch()`, and in the functions that replace
-//! functions of the module. A function of a module may be called at the same times.
+//! `pre_patch()` for the module to the return of `post_unpatch()`, and in the functions that
+//! replace functions of the module. A function of a module may be called at the same times.
 //!
 //! For a pointer, the declaration can say more than C does, so that the replacement needs no
 //! `unsafe` to use it:

@@ -3,6 +3,7 @@
 //! A function that C declares with more arguments.
 //~ error[E0061]: this function takes 2 arguments but 1 argument was supplied
 
+use kernel::bindings;
 use kernel::livepatch::module_livepatch;
 use kernel::prelude::*;
 
@@ -13,12 +14,12 @@ module_livepatch! {
         vmlinux: {
             funcs: {
                 // SAFETY: This is never loaded.
-                unsafe fn wake_up_state(task: *mut kernel::bindings::task_struct) -> c_int = new_function,
+                unsafe fn wake_up_state(task: *mut bindings::task_struct) -> c_int = new_function,
             },
         },
     },
 }
 
-extern "C" fn new_function(_task: *mut kernel::bindings::task_struct) -> c_int {
+extern "C" fn new_function(_task: *mut bindings::task_struct) -> c_int {
     0
 }

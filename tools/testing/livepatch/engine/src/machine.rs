@@ -141,8 +141,8 @@ pub(crate) struct Machine {
     /// The number of tasks that a pass found not to have switched, less those that have switched
     /// since. A thread that sees a task subtracted must also see the new state of that task.
     stragglers: AtomicI32,
-    /// The patch with the changing code that is in the index, or [`NO_INDEX`]. The type is not loom's,
-    /// because `interleavings::edge` explores the publication of an index separately.
+    /// The patch with the changing code that is in the index, or [`NO_INDEX`]. The type is not
+    /// loom's, because `interleavings::edge` explores the publication of an index separately.
     index: atomic::AtomicUsize,
     tasks: Vec<Task>,
     /// `tasklist_lock`, and the tasks on the list.
