@@ -19,7 +19,7 @@ ln -sf /proc/self/fd /dev/fd
 ln -sf /proc/self/fd/0 /dev/stdin
 ln -sf /proc/self/fd/1 /dev/stdout
 ln -sf /proc/self/fd/2 /dev/stderr
-for directory in /run /tmp; do
+for directory in /run /tmp /var/lib; do
 	mount -t tmpfs tmpfs $directory
 done
 
