@@ -13,7 +13,7 @@ MOD_REPLACE=test_klp_atomic_replace
 MOD_TARGET=test_klp_sleep_target
 MOD_SLEEP=test_klp_sleep_patch
 # klpctl keeps livepatches that are installed here.
-STATE=/var/lib/klpctl
+STORE=/var/lib/klpctl
 
 
 start_test "klpctl without a livepatch"
@@ -124,12 +124,12 @@ pass_clean
 
 # An administrator's livepatches stay as they are, and /var may be read-only.
 installs=
-if [[ -e $STATE ]]; then
-	echo "SKIP: klpctl install, and load --all: there is a $STATE"
-elif ! mkdir $STATE 2> /dev/null; then
-	echo "SKIP: klpctl install, and load --all: $STATE cannot be made"
+if [[ -e $STORE ]]; then
+	echo "SKIP: klpctl install, and load --all: there is a $STORE"
+elif ! mkdir $STORE 2> /dev/null; then
+	echo "SKIP: klpctl install, and load --all: $STORE cannot be made"
 else
-	rmdir $STATE
+	rmdir $STORE
 	installs=y
 fi
 
@@ -148,10 +148,10 @@ if [[ -n "$installs" ]]; then
 	grep -q "$MOD_LIVEPATCH  *loaded" "$SCRATCH/output" ||
 		fail "$MOD_LIVEPATCH is not shown as loaded"
 	klpctl 0 unload --all
-	sed -i 1s/.*/another-boot/ $STATE/running
+	sed -i 1s/.*/another-boot/ $STORE/running
 	klpctl 0 load --all
 	klpctl 0 unload $MOD_LIVEPATCH
-	sed -i 1s/.*/another-boot/ $STATE/running
+	sed -i 1s/.*/another-boot/ $STORE/running
 	klpctl 1 load --all
 	says "the machine has crashed, or lost power, while $MOD_REPLACE was loaded"
 	says "not loaded: $MOD_REPLACE was loaded when the machine crashed"
@@ -166,7 +166,7 @@ if [[ -n "$installs" ]]; then
 	klpctl 0 unload $MOD_LIVEPATCH
 	klpctl 0 uninstall $MOD_LIVEPATCH $MOD_REPLACE
 	klpctl 5 installed
-	rm -r $STATE
+	rm -r $STORE
 	pass_clean
 fi
 
