@@ -78,7 +78,9 @@ for name in "${names[@]}"; do
 		result="does not build"
 		bad=$((bad + 1))
 	fi
-	[ "$result" = "${result% 0 failed}" ] || result+=" in $(((SECONDS - begin) / 60)) min"
+	skipped=$(grep -c '^skipped: ' "$work/$name") || true
+	[ "$skipped" = 0 ] || result+=", $skipped skipped"
+	[[ "$result" != *" 0 failed"* ]] || result+=" in $(((SECONDS - begin) / 60)) min"
 	# A part of the selftests says too little for the table.
 	[ -n "${TESTS:-}" ] || keep "$repo/series/matrix" "$name" "$(title "$name")|$result"
 	say "$name: $result"

@@ -24,12 +24,15 @@ architectures='x86_64 arm64 s390'
 # rust_target    rustc's name of it, for programs
 # arch_needs     the items that dev/toolchain.sh requires, in its notation
 # arch_left_out  selftests that cannot run there | the reason
+# arch_may_skip  reasons for which cases are skipped there, an extended regular expression
 foreign=1 cross='' machine=() virtio='' console='' debian='' rust_target=''
-arch_needs='' arch_left_out=''
+arch_needs='' arch_left_out='' arch_may_skip=''
 
 no_jumps='test-jump.sh|functions jump to their replacements on x86_64 alone
 test-jump-oom.sh|the same
 test-jump-users.sh|the same'
+# Only the unwinder ORC, of x86_64 and loongarch, can.
+no_interrupts='the unwinder cannot pass the frame of an interrupt'
 no_symbols='test-rust-symbols.sh|objtool makes livepatch relocations for x86_64 alone'
 
 : "${ARCH:=x86_64}"
@@ -59,6 +62,7 @@ test-kprobe.sh|arm64 has no kprobes that use ftrace
 $no_jumps
 $no_symbols
 "
+	arch_may_skip=$no_interrupts
 	;;
 s390)
 	image=arch/s390/boot/bzImage
@@ -79,6 +83,7 @@ qemu-system-s390x|qemu-system-misc|the virtual machine
 $no_jumps
 $no_symbols
 "
+	arch_may_skip=$no_interrupts
 	;;
 *) die "ARCH=$ARCH: no such architecture here" "use one of: $architectures" ;;
 esac

@@ -21,6 +21,15 @@ printf '# test-a.sh\nTEST: one ... not ok\n# test-a.sh: exit status 1\n' >"$scra
 expect "judge: a case and its script" 1 "0 passed, 2 failed" judge
 printf '# test-a.sh\nTEST: one ... ok\nSKIP: two\n# test-a.sh: exit status 0\n' >"$scratch/output"
 expect "judge: a case that was skipped" 1 "1 passed, 1 failed" judge
+expect "judge: a case that may be skipped" 0 "1 passed, 0 failed" env MAY_SKIP='t.o$' "$repo/dev/lib/judge.sh" \
+	"$scratch/output" "$scratch/dmesg"
+expect "judge: a case that may not be skipped" 1 "not run: SKIP: two" env MAY_SKIP=three "$repo/dev/lib/judge.sh" \
+	"$scratch/output" "$scratch/dmesg"
+printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n' >"$scratch/output"
+printf '# test-b.sh\nSKIP: no such CPU\n# test-b.sh: exit status 4\n' >>"$scratch/output"
+expect "judge: a script that is skipped" 1 "1 passed, 3 failed" judge
+expect "judge: a script that may be skipped" 0 "skipped: no such CPU" env MAY_SKIP=CPU "$repo/dev/lib/judge.sh" \
+	"$scratch/output" "$scratch/dmesg"
 printf '# test-a.sh\n# test-a.sh: exit status 0\n' >"$scratch/output"
 expect "judge: no case" 1 "no case ran" judge
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n# kmemleak: unreferenced\n' >"$scratch/output"

@@ -117,6 +117,14 @@ function is_rust() {
 	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
+# sees_preempted() - whether tasks switch while they are preempted by an interrupt
+#
+# Of the unwinders, ORC alone can pass the frame of an interrupt.  With the others, such a
+# task switches when it sleeps or leaves the kernel, with either core.
+function sees_preempted() {
+	grep -qw unwind_module_init /proc/kallsyms
+}
+
 # only_rust(case) - whether to run a case that the C core does not survive
 #	case - its name
 function only_rust() {

@@ -7,10 +7,6 @@
 # The Rust core looks at such tasks while a stopper thread has their CPU, and so a
 # transition ends soon.  The C core waits until it finds them off their CPUs by
 # chance.
-#
-# Only an interrupt takes a CPU from a task that never leaves the kernel.  Of the
-# unwinders, ORC alone can pass the frame of an interrupt.  With the others, such a task
-# never switches, with either core.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -30,11 +26,12 @@ hide_signaling
 setup_config
 share=
 
-grep -qw unwind_module_init /proc/kallsyms && orc=y || orc=
+# Only an interrupt takes a CPU from a task that never leaves the kernel.
+sees_preempted && preempted=y || preempted=
 
 # skip_case(test) - say that a case with tasks that never leave the kernel is skipped
 function skip_case() {
-	echo "SKIP: $1: the unwinder is not ORC, and cannot pass the frame of an interrupt"
+	echo "SKIP: $1: the unwinder cannot pass the frame of an interrupt"
 }
 
 function cleanup_busy() {
@@ -78,7 +75,7 @@ $(unpatching_messages $MOD_PATCH)
 % rmmod $MOD_TARGET"
 
 
-if [[ -z $orc ]]; then
+if [[ -z $preempted ]]; then
 	skip_case "kernel threads that never sleep"
 	skip_case "kernel threads that never sleep, in the function"
 else
@@ -161,7 +158,7 @@ $(unpatching_messages $MOD_LIVEPATCH)
 # stay runnable, no grace period of RCU Tasks ends, and ftrace needs one when a function
 # leaves it.  So the thread gives up its priority before the livepatch is disabled.
 
-if [[ -z $orc ]]; then
+if [[ -z $preempted ]]; then
 	skip_case "CPU that must not be disturbed"
 elif is_rust && [[ $(nproc) -gt 1 && -e $SHARE ]]; then
 

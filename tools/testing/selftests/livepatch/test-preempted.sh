@@ -14,6 +14,8 @@ setup_leave
 
 uname -v | grep -q PREEMPT ||
 	skip "this kernel does not preempt itself"
+sees_preempted ||
+	skip "the unwinder cannot pass the frame of an interrupt"
 
 # The last CPU is for tasks that do not sleep.
 LAST_CPU=$(($(getconf _NPROCESSORS_ONLN) - 1))
