@@ -29,6 +29,11 @@ function cleanup_klpctl() {
 }
 trap cleanup_klpctl EXIT INT TERM HUP
 
+# signed_only() - whether the kernel loads no module that was changed after it was signed
+function signed_only() {
+	[[ "$(cat /sys/module/module/parameters/sig_enforce 2> /dev/null)" == Y ]]
+}
+
 # fail(msg) - the case fails: show the last output of klpctl
 function fail() {
 	echo "not ok"

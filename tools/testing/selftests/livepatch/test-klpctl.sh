@@ -88,10 +88,17 @@ if [[ -e $NOTE ]]; then
 	printf '\0' | dd of="$SCRATCH/other.ko" bs=1 seek=$PLACE conv=notrunc status=none
 	klpctl 1 load "$SCRATCH/other.ko"
 	says "another build of $MOD_LIVEPATCH is loaded"
-	klpctl 0 load --replace "$SCRATCH/other.ko"
-	says "is unloaded first for build ID 00"
-	klpctl 0 status $MOD_LIVEPATCH
-	says "build ID: 00"
+	if signed_only; then
+		klpctl 1 load --replace "$SCRATCH/other.ko"
+		says "the kernel does not accept the module's signature"
+		check_gone $MOD_LIVEPATCH
+		klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
+	else
+		klpctl 0 load --replace "$SCRATCH/other.ko"
+		says "is unloaded first for build ID 00"
+		klpctl 0 status $MOD_LIVEPATCH
+		says "build ID: 00"
+	fi
 fi
 klpctl 0 unload $MOD_LIVEPATCH
 check_gone $MOD_LIVEPATCH
@@ -114,10 +121,14 @@ stop_busy
 sed 's/cmdline_proc_show/no_such_function_/g' test_modules/$MOD_LIVEPATCH.ko > "$SCRATCH/wrong.ko"
 klpctl 8 check "$SCRATCH/wrong.ko"
 says "refused: vmlinux has no function no_such_function_"
-# The kernel says the same, and klpctl repeats it.
 klpctl 1 load "$SCRATCH/wrong.ko"
-says "the kernel says: "
-says "symbol 'no_such_function_' not found in symbol table"
+if signed_only; then
+	says "the kernel does not accept the module's signature"
+else
+	# The kernel says the same, and klpctl repeats it.
+	says "the kernel says: "
+	says "symbol 'no_such_function_' not found in symbol table"
+fi
 check_gone $MOD_LIVEPATCH
 pass_clean
 
