@@ -24,6 +24,7 @@ check() {
 		echo "TEST: $name: $what ... not ok"
 		echo "  failed: $*"
 		printf "  %s\n" "${said//$'\n'/$'\n'  }"
+		return 1
 	fi
 }
 
@@ -74,14 +75,45 @@ is_applied() {
 # load MODULE: check it, load it, and wait for its transition.
 load() {
 	check "$1: klpctl finds no fault in it" "$klpctl" check "$modules/$1.ko"
-	check "$1: it is loaded" insmod "$modules/$1.ko"
+	check "$1: it is loaded" insmod "$modules/$1.ko" || return
 	check "$1: it replaces functions" eventually is_applied "$1"
 }
 
 # leave MODULE: wait until no task uses it, and unload it.
 leave() {
-	check "$1: it leaves sysfs" eventually gone "$sysfs/$(sysfs_name "$1")"
+	check "$1: it leaves sysfs" eventually gone "$sysfs/$(sysfs_name "$1")" || return
 	check "$1: it is unloaded" eventually rmmod "$1"
+}
+
+# disable MODULE: return to the functions below it, and unload it.
+disable() {
+	check "$1: it is disabled" put "$sysfs/$(sysfs_name "$1")/enabled" 0 || return
+	leave "$1"
+}
+
+# use_livepatches: use those of one fix.  If a livepatch cannot be loaded or does not leave,
+# the later checks would find nothing more: the status is 1.
+use_livepatches() {
+	check "the kernel as it was built" shows original
+	load "$name-bug" || return
+	check "with the bug" shows bug
+	load "$name-fix" || return
+	leave "$name-bug" || return
+	check "with the fix" shows fix
+	disable "$name-fix" || return
+	check "without a livepatch" shows original
+}
+
+# remove_all: disable and unload all livepatches, so that they do not disturb the next ones.
+remove_all() {
+	local livepatch
+	for livepatch in "$sysfs"/*/; do
+		put "${livepatch}enabled" 0 2>/dev/null
+	done
+	for livepatch in bug fix; do
+		livepatch=$name-$livepatch
+		[ ! -e "/sys/module/$(sysfs_name "$livepatch")" ] || eventually rmmod "$livepatch"
+	done
 }
 
 for name; do
@@ -90,15 +122,6 @@ for name; do
 	file=$(sed -n 's#^--- a/##p' "$fix/bug.patch")
 	target=$KBUILD/${file%.c}.ko
 	[ ! -f "$target" ] || check "the module to patch is loaded" insmod "$target"
-
-	check "the kernel as it was built" shows original
-	load "$name-bug"
-	check "with the bug" shows bug
-	load "$name-fix"
-	leave "$name-bug"
-	check "with the fix" shows fix
-	check "the livepatch is disabled" put "$sysfs/$(sysfs_name "$name-fix")/enabled" 0
-	leave "$name-fix"
-	check "without a livepatch" shows original
+	use_livepatches || remove_all
 	[ ! -f "$target" ] || check "the module that was patched is unloaded" rmmod "$(basename "$target" .ko)"
 done
