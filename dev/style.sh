@@ -108,7 +108,7 @@ dev_scripts() {
 
 rustfmt=$(dirname "$(find_rustc)")/rustfmt
 
-check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}"
+check "rustfmt" "$rustfmt" --check --edition 2021 --config-path .rustfmt.toml "${rust_files[@]}" "$repo"/dev/klp-build/fixes/*/fix.rs
 check "clippy" clippy
 check "rustdoc" documentation
 check "htmldocs" htmldocs

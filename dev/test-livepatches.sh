@@ -4,8 +4,9 @@
 # Show that livepatches which upstream's klp-build makes of source patches change the
 # behaviour of the kernel that CORE and DEBUG select.  dev/klp-build/fixes/ has a bug and
 # its fix for ten subsystems.  For each, one livepatch brings the bug in, and one with
-# both patches replaces that.  All are used in one boot of the machine.  Each check is one
-# test; the last line is "N passed, N failed".
+# both patches replaces that.  Where there is a fix.rs, a livepatch in Rust fixes the bug,
+# too.  All are used in one boot of the machine.  Each check is one test; the last line is
+# "N passed, N failed".
 #
 #   dev/test-livepatches.sh    TESTS='eventfd-id ...', by default all
 
@@ -37,12 +38,26 @@ make_livepatch() {
 	echo "TEST: $2 ... $result"
 }
 
+# compile_livepatch NAME: make the livepatch NAME-rust of fix.rs, against the build
+# directory of the kernel; one test.
+compile_livepatch() {
+	local module=${1//-/_}_rust directory=$klp_work/$1-rust result=ok
+	rm -rf "$directory"
+	mkdir "$directory"
+	cp "$fixes/$1/fix.rs" "$directory/$module.rs"
+	echo "obj-m := $module.o" >"$directory/Kbuild"
+	(run_logged "compiling $module" "$klp_work/log/$module" "${kmake[@]}" -C "$kernel_out" M="$directory" modules) &&
+		cp "$directory/$module.ko" "$modules/$1-rust.ko" || result="not ok"
+	echo "TEST: $1: rustc makes a livepatch of the fix ... $result"
+}
+
 {
 	echo "# livepatches.sh"
 	for name in "${names[@]}"; do
 		bug=$fixes/$name/bug.patch fix=$fixes/$name/fix.patch
 		make_livepatch "$name-bug" "$name: klp-build makes a livepatch of the bug" "$bug"
 		make_livepatch "$name-fix" "$name: klp-build makes a livepatch of the bug and the fix" "$bug" "$fix"
+		[ ! -f "$fixes/$name/fix.rs" ] || compile_livepatch "$name"
 	done
 	echo "# livepatches.sh: exit status 0"
 	DMESG=$klp_work/dmesg guest test-livepatches.sh "$modules" "${names[@]}"

@@ -6,8 +6,9 @@
 #
 #   dev/guest/test-livepatches.sh MODULES NAME...
 #
-# MODULES is the directory with NAME-bug.ko and NAME-fix.ko.  dev/klp-build/fixes/NAME has
-# the command that shows the behaviour, and the lines that it prints.
+# MODULES is the directory with NAME-bug.ko, NAME-fix.ko and, if there is a fix.rs,
+# NAME-rust.ko.  dev/klp-build/fixes/NAME has the command that shows the behaviour, and the
+# lines that it prints.
 
 modules=$1
 shift
@@ -72,6 +73,32 @@ is_applied() {
 		compgen -G "$directory/*/*,*" >/dev/null
 }
 
+# replaces_all MODULE: it has taken the place of the livepatches that were there before.
+replaces_all() {
+	[ "$(cat "$sysfs/$(sysfs_name "$1")/replace")" = 1 ]
+}
+
+# is_enabled MODULE: no livepatch has replaced it.
+is_enabled() {
+	[ "$(cat "$sysfs/$(sysfs_name "$1")/enabled")" = 1 ]
+}
+
+# lines_of MODULE: print the number of lines that it has logged.
+lines_of() {
+	dmesg | grep -c "\] $(sysfs_name "$1"): "
+}
+
+# shows_and_logs LINE MODULE: the module logs a line with the behaviour.  So its function
+# ran, and not the kernel's own, which may behave in the same way.
+shows_and_logs() {
+	local before
+	before=$(lines_of "$2")
+	shows "$1" || return
+	[ "$(lines_of "$2")" -gt "$before" ] && return
+	echo "the behaviour is right, and $(sysfs_name "$2") has logged nothing"
+	return 1
+}
+
 # load MODULE: check it, load it, and wait for its transition.
 load() {
 	check "$1: klpctl finds no fault in it" "$klpctl" check "$modules/$1.ko"
@@ -91,14 +118,33 @@ disable() {
 	leave "$1"
 }
 
+# use_rust: use the livepatch in Rust while that with the bug is loaded.  Sets loaded to the
+# one that is loaded afterwards.
+use_rust() {
+	load "$name-rust" || return
+	if replaces_all "$name-rust"; then
+		leave "$name-bug" || return
+		loaded=$name-rust
+		check "with the fix in Rust" shows_and_logs fix "$name-rust"
+	else
+		# The bug is still there.  Only the livepatch in Rust keeps it from being seen.
+		check "$name-bug: it stays" is_enabled "$name-bug" || return
+		check "with the fix in Rust" shows fix
+		disable "$name-rust" || return
+		check "without the fix in Rust" shows bug
+	fi
+}
+
 # use_livepatches: use those of one fix.  If a livepatch cannot be loaded or does not leave,
 # the later checks would find nothing more: the status is 1.
 use_livepatches() {
+	local loaded=$name-bug
 	check "the kernel as it was built" shows original
 	load "$name-bug" || return
 	check "with the bug" shows bug
+	[ ! -f "$fix/fix.rs" ] || use_rust || return
 	load "$name-fix" || return
-	leave "$name-bug" || return
+	leave "$loaded" || return
 	check "with the fix" shows fix
 	disable "$name-fix" || return
 	check "without a livepatch" shows original
@@ -110,7 +156,7 @@ remove_all() {
 	for livepatch in "$sysfs"/*/; do
 		put "${livepatch}enabled" 0 2>/dev/null
 	done
-	for livepatch in bug fix; do
+	for livepatch in bug rust fix; do
 		livepatch=$name-$livepatch
 		[ ! -e "/sys/module/$(sysfs_name "$livepatch")" ] || eventually rmmod "$livepatch"
 	done

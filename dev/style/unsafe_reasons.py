@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Check the reasons for unsafe code: dev/style/unsafe_reasons.py [PATH...].  Without a
-# path, the script checks the Rust files of the core and of the interface, except for the
-# user-space tests.  Each finding is one line that begins with FILE:LINE.  Without
-# findings, the script prints nothing and succeeds.
+# path, the script checks the Rust files of the core, of the interface, and of the fixes
+# in dev/, except for the user-space tests.  Each finding is one line that begins with
+# FILE:LINE.  Without findings, the script prints nothing and succeeds.
 #
 #   --count  print the amounts of unsafe code and of findings
 
@@ -13,7 +13,12 @@ import sys
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
-PLACES = ["kernel/livepatch", "rust/kernel/livepatch", "rust/kernel/livepatch.rs"]
+PLACES = [
+    "kernel/livepatch",
+    "rust/kernel/livepatch",
+    "rust/kernel/livepatch.rs",
+    "dev/klp-build/fixes",
+]
 
 # The limit for the lines between the braces of a block, without comments.
 LONGEST_BLOCK = 5
