@@ -88,6 +88,8 @@ pub(super) fn check_symbol(symbol: &Symbol) -> TokenStream {
     let call = quote_spanned! { ty.span() => ::kernel::livepatch::declared::variable(place) };
     quote! {
         #[allow(dead_code, unused_imports, unused_unsafe, improper_ctypes)]
+        // The reason for the declaration is above its type, and so above this call.
+        #[allow(clippy::unnecessary_safety_comment)]
         const _: () = {
             unsafe extern "C" {
                 static #ident: #ty;
