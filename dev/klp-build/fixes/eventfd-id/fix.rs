@@ -3,8 +3,8 @@
 //! Show the ids of eventfds, kept in shadow variables, by a livepatch in Rust.
 //!
 //! An eventfd gets its id when it is shown for the first time. It loses the id with its file,
-//! because only the file shows it: `eventfd_free()` is inlined into two functions, and the file is
-//! released once.
+//! because only the file shows it. `eventfd_free()` cannot be replaced: the compiler has inlined it
+//! into two functions.
 
 use kernel::{
     bindings::{
