@@ -56,8 +56,8 @@ for setting in COUNT=08 MINUTES=00 SEED=01 ONLY=05 ONLY=last; do
 done
 expect "fuzz: one case of none" 1 "no case is tried with COUNT=0" \
 	env COUNT=0 ONLY=5 "$repo/dev/fuzz.sh"
-expect "fuzz: a kernel that loads signed modules alone" 1 "MATRIX=module-sig: this kernel" \
-	env MATRIX=module-sig "$repo/dev/fuzz.sh"
+expect "fuzz: a kernel that loads signed modules alone" 1 "MATRIX=ibt-module-sig: this kernel" \
+	env MATRIX=ibt-module-sig "$repo/dev/fuzz.sh"
 expect "fuzz: a kernel that is not there" 1 "MATRIX names vax, which is not in dev/config/matrix" \
 	env MATRIX=vax "$repo/dev/fuzz.sh"
 expect "fuzz: a parser that is not there" 1 "PARSERS names poems" env PARSERS=poems "$repo/dev/fuzz.sh"
