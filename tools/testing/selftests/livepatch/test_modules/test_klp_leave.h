@@ -11,6 +11,7 @@
 
 int test_klp_leave_a(struct seq_file *m);
 int test_klp_leave_b(struct seq_file *m);
+int test_klp_leave_outer(struct seq_file *m);
 int test_klp_leave_walk(struct seq_file *m, int (*visit)(struct seq_file *m));
 
 /* Writes to the reader's file.  A task that exits has no file, and logs. */

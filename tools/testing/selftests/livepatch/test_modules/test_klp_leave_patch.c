@@ -8,6 +8,8 @@
  * jump		by a sibling call, so that the new function is not on the stack
  * callback	by a sibling call of test_klp_leave_walk(), which calls
  *		leave_patch_wait() twice
+ * inside	by a sibling call of leave_patch_inside(), which calls
+ *		test_klp_leave_walk(), which calls leave_patch_wait() twice
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -30,7 +32,7 @@ MODULE_PARM_DESC(spin, "they do not sleep there (default=false)");
 
 static char *reach = "call";
 module_param(reach, charp, 0444);
-MODULE_PARM_DESC(reach, "how they get there: call, jump or callback (default=call)");
+MODULE_PARM_DESC(reach, "how they get there: call, jump, callback or inside (default=call)");
 
 static noinline int leave_patch_wait(struct seq_file *m)
 {
@@ -71,6 +73,19 @@ static int leave_patch_callback(struct seq_file *m)
 	return test_klp_leave_walk(m, leave_patch_wait);
 }
 
+static noinline int leave_patch_inside(struct seq_file *m)
+{
+	int ret = test_klp_leave_walk(m, leave_patch_wait);
+
+	barrier();
+	return ret;
+}
+
+static int leave_patch_jump_inside(struct seq_file *m)
+{
+	return leave_patch_inside(m);
+}
+
 static int leave_patch_b(struct seq_file *m)
 {
 	test_klp_leave_say(m, "new b");
@@ -105,6 +120,8 @@ static int test_klp_leave_patch_init(void)
 		funcs[0].new_func = leave_patch_jump;
 	else if (!strcmp(reach, "callback"))
 		funcs[0].new_func = leave_patch_callback;
+	else if (!strcmp(reach, "inside"))
+		funcs[0].new_func = leave_patch_jump_inside;
 	else if (strcmp(reach, "call"))
 		return -EINVAL;
 

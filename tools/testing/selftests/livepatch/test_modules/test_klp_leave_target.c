@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Functions for livepatches that end while tasks are in their code.  Readers of
- * /proc/test_klp_leave_a call test_klp_leave_a(), and likewise for b.  The
- * livepatches' functions call test_klp_leave_walk(), which stands for a function
+ * /proc/test_klp_leave_a call test_klp_leave_a(), through test_klp_leave_outer(),
+ * and readers of b call test_klp_leave_b().  The livepatches' functions call test_klp_leave_walk(), which stands for a function
  * of the kernel that calls back.
  *
  * The parameters keep tasks asleep in these functions for as long as they are Y.
@@ -59,9 +59,20 @@ noinline int test_klp_leave_walk(struct seq_file *m,
 }
 EXPORT_SYMBOL_GPL(test_klp_leave_walk);
 
+/* Stays on the stack while its callee runs, for livepatches that change it. */
+noinline int test_klp_leave_outer(struct seq_file *m)
+{
+	int ret = test_klp_leave_a(m);
+
+	/* Code after the call keeps the compiler from making a sibling call. */
+	barrier();
+	return ret;
+}
+EXPORT_SYMBOL_GPL(test_klp_leave_outer);
+
 static int a_show(struct seq_file *m, void *v)
 {
-	return test_klp_leave_a(m);
+	return test_klp_leave_outer(m);
 }
 
 static int b_show(struct seq_file *m, void *v)
