@@ -8,7 +8,8 @@
 #   dev/toolchain.sh            for the kernel, of the architecture ARCH
 #   dev/toolchain.sh klp-build  for the kernel and upstream's klp-build
 #   dev/toolchain.sh upstream   for the kernel and upstream's tests of BPF and ftrace
-#   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19
+#   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19; or with the
+#                               newest that there is: LLVM=newest
 #   dev/toolchain.sh btf        for the kernel with BTF
 #   dev/toolchain.sh cargo      for the user-space tests alone
 #   dev/toolchain.sh package    for the packages of klpctl alone
@@ -100,7 +101,10 @@ needs+=$arch_needs
 
 case ${1:-} in
 '') kernel=1 ;;
-clang) kernel=1 needs+=$needs_of_clang ;;
+clang)
+	kernel=1
+	[ "${LLVM:-}" = newest ] || needs+=$needs_of_clang
+	;;
 btf) kernel=1 needs+=$needs_of_btf ;;
 klp-build) kernel=1 needs+=$needs_of_klp_build ;;
 upstream) kernel=1 needs+=$needs_of_upstream ;;
@@ -248,6 +252,11 @@ if [ -z "$foreign" ] && [ ! -x "$venv/bin/vng" ]; then
 		rm -rf "$venv"
 fi
 
+compiler=${cross}gcc
+if [ "${LLVM:-}" = newest ]; then
+	compiler=$("$repo/dev/lib/clang.sh")/bin/clang
+fi
+
 # Run bindgen: it may be installed and fail, because it loads libclang when it runs.
 header=$(mktemp --suffix=.h)
 trap 'rm -f "$header"' EXIT
@@ -257,4 +266,4 @@ grep -q 'struct probe' <<<"$probe" ||
 	die "$(find_bindgen) cannot read a C header" "$(head -n 5 <<<"$probe")" \
 		"it needs libclang: apt-get install libclang-19-dev, or set LIBCLANG_PATH to the folder that has it"
 
-say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $("${cross}gcc" --version | head -n 1)"
+say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $("$compiler" --version | head -n 1)"

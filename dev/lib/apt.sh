@@ -66,14 +66,28 @@ apt_options() {
 	fi
 }
 
+# list_archives NAME LOG: write the archives of this machine to the file NAME.list.  Fails if
+# it has none.
+list_archives() {
+	mkdir -p "$apt_state" "$(dirname "$2")"
+	archives | while read -r site suite keyring; do
+		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite"
+	done >"$apt_state/$1.list"
+	[ -s "$apt_state/$1.list" ]
+}
+
+# own_archives LOG: set apt_options for this machine's own architecture and packages, with
+# current lists.  Fails if this machine has no archives.
+own_archives() {
+	list_archives own "$1" || return 1
+	apt_options own
+	apt-get -q "${apt_options[@]}" update >>"$1" 2>&1
+}
+
 # foreign_archives LOG: set apt_options for the foreign architecture, with current lists.
 # Some archives may not have the architecture.  Fails if this machine has no archives.
 foreign_archives() {
-	mkdir -p "$apt_state" "$(dirname "$1")"
-	archives | while read -r site suite keyring; do
-		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite"
-	done >"$apt_state/$debian.list"
-	[ -s "$apt_state/$debian.list" ] || return 1
+	list_archives "$debian" "$1" || return 1
 	apt_options "$debian" "$debian"
 	apt-get -q "${apt_options[@]}" update >>"$1" 2>&1 || true
 }

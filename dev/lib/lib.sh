@@ -36,16 +36,6 @@ die() {
 	exit 1
 }
 
-# The changes to the base are this repository's directories and diffs; with SERIES=fixes,
-# the fixes for the C core alone; with FIXES=1, both.
-: "${SERIES:=main}" "${FIXES:=0}"
-case $SERIES in
-main) series_dir=series ;;
-fixes) series_dir=series/fixes ;;
-*) die "SERIES=$SERIES: no such series" "use SERIES=fixes, or leave it unset" ;;
-esac
-case $FIXES in 0 | 1) ;; *) die "FIXES=$FIXES: not understood" "use FIXES=1 or FIXES=0" ;; esac
-
 # The kernel to build: its core, and whether it has the kernel's own checks.
 : "${CORE:=rust}" "${DEBUG:=1}"
 case $CORE in rust | c) ;; *) die "CORE=$CORE: no such core" "use CORE=rust or CORE=c" ;; esac
@@ -58,6 +48,16 @@ case $DEBUG in 0 | 1) ;; *) die "DEBUG=$DEBUG: not understood" "use DEBUG=1 or D
 # The architecture of that kernel.
 # shellcheck source=dev/lib/arch.sh
 . "$repo/dev/lib/arch.sh"
+
+# The changes to the base are this repository's directories and diffs; with SERIES=fixes,
+# the fixes alone; with FIXES=1, both.  An architecture may need the fixes.
+: "${SERIES:=main}" "${FIXES:=${arch_fixes:-0}}"
+case $SERIES in
+main) series_dir=series ;;
+fixes) series_dir=series/fixes ;;
+*) die "SERIES=$SERIES: no such series" "use SERIES=fixes, or leave it unset" ;;
+esac
+case $FIXES in 0 | 1) ;; *) die "FIXES=$FIXES: not understood" "use FIXES=1 or FIXES=0" ;; esac
 
 # run_logged TITLE LOG COMMAND...: run a long command with its output in LOG, and print a
 # line of progress every 15 s.  If it fails, show the end of the log and fail.
@@ -162,13 +162,18 @@ find_cargo_fuzz() {
 
 # set_kmake: set the array kmake to the kernel's make with this tool chain.
 set_kmake() {
-	local rustc bindgen bin
+	local rustc bindgen bin clang
 	rustc=$(find_rustc) || die "no usable rustc" "run: make toolchain"
 	bindgen=$(find_bindgen) || die "no usable bindgen" "run: make toolchain"
 	bin=$(dirname "$rustc")
 	kmake=(make -j"$(nproc)" --no-print-directory RUSTC="$rustc" RUSTDOC="$bin/rustdoc"
 		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" BINDGEN="$bindgen")
 	[ -z "$foreign" ] || kmake+=(ARCH="$ARCH" CROSS_COMPILE="$cross")
+	# bindgen parses the compiler's options, and must know all of them.
+	if [ "${LLVM:-}" = newest ]; then
+		clang=$("$repo/dev/lib/clang.sh") || exit 1
+		kmake+=(LLVM="$clang/bin/" BINDGEN="$clang/bindgen")
+	fi
 }
 
 # build_parity_modules BUILD: build the modules of dev/parity/modules for the kernel in

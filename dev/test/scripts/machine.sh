@@ -35,7 +35,10 @@ expect "apt without an archive: a suite's root" 1 "has the suite bookworm" \
 expect "apt without an archive: the suite of the base" 1 "no suite has a linux-image-cloud-amd64 of 7.3" \
 	fresh env APT_CONFIG="$scratch/apt.conf" bash -c '. "$1/dev/lib/lib.sh"; . "$1/dev/lib/apt.sh"; suite_of_base 7.3' \
 	"$repo/dev/scripts" "$repo"
+expect "apt without an archive: clang" 1 "LLVM=newest needs a clang" \
+	fresh env APT_CONFIG="$scratch/apt.conf" "$repo/dev/lib/clang.sh"
 without apt-get
+expect "no apt: clang" 1 "there is no apt here" fresh "$repo/dev/lib/clang.sh"
 expect "no apt: a foreign root" 1 "ARCH=arm64 needs the packages of Debian's architecture arm64" \
 	fresh env ARCH=arm64 "$repo/dev/lib/root.sh"
 
@@ -84,6 +87,65 @@ expect "then it is the base" 0 "$scratch/fresh/base/linux" fresh "$repo/dev/lib/
 archive_has "${supported[-1]}.9"
 expect "the series that BASE names has left the archive" 1 "linux-source-${supported[0]} " \
 	fresh env BASE="${supported[0]}" "$repo/dev/lib/base.sh"
+
+# An archive that has some versions of clang.  Its programs print the version.
+without bindgen apt-get apt-cache
+cat >"$scratch/bin/apt-get" <<end
+#!/bin/bash
+case "\$*" in
+indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
+*" update" | *" clean") ;;
+*" install "*)
+	for option; do
+		case \$option in Dir::Cache::archives=*) cache=\${option#*=} ;; esac
+	done
+	cp "$archive/\${!#}"_*.deb "\$cache/" ;;
+*) exit 100 ;;
+esac
+end
+cat >"$scratch/bin/apt-cache" <<end
+#!/bin/bash
+cd "$archive" && printf '%s\n' *.deb | sed 's/^libclang1-\(.*\)_1_all.deb/clang-\1\nclang-\1-doc/'
+end
+printf '#!/bin/sh\necho "bindgen 0.72.1 with $LIBCLANG_PATH"\n' >"$scratch/bin/bindgen"
+chmod +x "$scratch/bin"/{apt-get,apt-cache,bindgen}
+# archive_has_clang VERSION...: put packages with the programs of these versions into the
+# archive.  One package has them all.
+archive_has_clang() {
+	local version package tool
+	rm -rf "$archive" "$scratch/fresh"
+	mkdir "$archive"
+	for version in "$@"; do
+		package=$archive/libclang1-$version
+		mkdir -p "$package"/{DEBIAN,"usr/lib/llvm-$version"/{bin,lib},usr/lib/x86_64-linux-gnu}
+		touch "$package/usr/lib/x86_64-linux-gnu/libclang-$version.so.$version"
+		for tool in clang ld.lld llvm-{ar,nm,objcopy,objdump,readelf,strip}; do
+			printf '#!/bin/sh\necho "%s version %s"\n' "$tool" "$version" >"$package/usr/lib/llvm-$version/bin/$tool"
+		done
+		chmod +x "$package/usr/lib/llvm-$version/bin"/*
+		printf 'Package: libclang1-%s\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n' \
+			"$version" >"$package/DEBIAN/control"
+		dpkg-deb --root-owner-group -b "$package" "${package}_1_all.deb" >/dev/null
+	done
+}
+clang=$scratch/fresh/clang
+archive_has_clang 9 22 14
+expect "an archive with some clangs: the newest is taken" 0 "clang version 22" fresh "$repo/dev/lib/clang.sh"
+expect "its programs are there" 0 "llvm-strip version 22" "$clang/bin/llvm-strip"
+expect "its libclang is there" 0 "" test -e "$clang/lib/libclang-22.so.22"
+expect "bindgen takes that" 0 "bindgen 0.72.1 with $clang/lib" "$clang/bindgen"
+archive_has_clang 9
+fresh "$repo/dev/lib/clang.sh" >/dev/null 2>&1
+expect "a clang that runs is not fetched again" 1 "" \
+	grep -q fetching <(fresh "$repo/dev/lib/clang.sh" 2>&1)
+rm "$clang/bin/ld.lld"
+expect "a clang that does not run is" 0 "fetching clang 9" fresh "$repo/dev/lib/clang.sh"
+archive_has_clang 9
+echo no archive >"$archive/libclang1-9_1_all.deb"
+expect "a package that cannot be unpacked" 1 "could not be unpacked" fresh "$repo/dev/lib/clang.sh"
+expect "no half of a clang is left" 1 "" test -e "$clang"
+archive_has_clang
+expect "an archive without a clang" 1 "the archives of this machine have no clang" fresh "$repo/dev/lib/clang.sh"
 
 without
 if [ "$(id -u)" = 0 ]; then
