@@ -5,7 +5,7 @@
 #   KDIR=path     a Linux 7.3 source tree or git clone to use as the base
 #   O=path        where to build
 #   CORE=rust|c   which core of live patching
-#   ARCH=name     which architecture: x86_64, arm64 or s390
+#   ARCH=name     which architecture: x86_64, arm64, s390 or powerpc
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory

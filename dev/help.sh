@@ -35,6 +35,7 @@ make toolchain    install what is missing
 make tree         compose the kernel tree; prints its path
 
 Variables: BASE=7.3|7.2 KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
-ARCH=x86_64|arm64|s390 selects the architecture for toolchain, kernel, vm, selftest, machine,
-kunit and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
+ARCH=x86_64|arm64|s390|powerpc selects the architecture for toolchain, kernel, vm, selftest,
+machine, kunit and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
+LLVM=-19|newest compiles the kernel with clang; newest is fetched, and what powerpc takes by itself
 end

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build the kernel that CORE=rust|c, DEBUG=1|0 and ARCH=x86_64|arm64|s390 select, with
-# its modules, those of upstream's selftests, and klpctl.  The last line is the build
+# Build the kernel that CORE=rust|c, DEBUG=1|0 and ARCH=x86_64|arm64|s390|powerpc select,
+# with its modules, those of upstream's selftests, and klpctl.  The last line is the build
 # directory.
 
 # shellcheck source=dev/lib/lib.sh

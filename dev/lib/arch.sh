@@ -12,7 +12,7 @@
 # All others are foreign: they need a cross-compiler, and a root file system for
 # the guest (dev/lib/root.sh).
 
-architectures='x86_64 arm64 s390'
+architectures='x86_64 arm64 s390 powerpc'
 
 # image          the kernel that QEMU boots, in the build directory
 # foreign        1 if this machine's programs do not run there
@@ -22,11 +22,13 @@ architectures='x86_64 arm64 s390'
 # console        the kernel's name of the first serial line
 # debian         Debian's name of the architecture
 # rust_target    rustc's name of it, for programs
+# arch_llvm      the value of LLVM, if gcc cannot compile kernels for it
+# arch_fixes     1 if the core in Rust needs a fix of series/fixes
 # arch_needs     the items that dev/toolchain.sh requires, in its notation
 # arch_left_out  selftests that cannot run there | the reason
 # arch_may_skip  reasons for which cases are skipped there, an extended regular expression
 foreign=1 cross='' machine=() virtio='' console='' debian='' rust_target=''
-arch_needs='' arch_left_out='' arch_may_skip=''
+arch_llvm='' arch_fixes='' arch_needs='' arch_left_out='' arch_may_skip=''
 
 no_jumps='test-jump.sh|functions jump to their replacements on x86_64 alone
 test-jump-oom.sh|the same
@@ -85,8 +87,38 @@ $no_symbols
 "
 	arch_may_skip=$no_interrupts
 	;;
+powerpc)
+	# Little-endian, 64 bits.
+	image=vmlinux
+	cross=powerpc64le-linux-gnu-
+	machine=(qemu-system-ppc64 -machine pseries -cpu power9)
+	virtio=pci
+	console=hvc0
+	debian=ppc64el
+	rust_target=powerpc64le-unknown-linux-gnu
+	# bindgen refuses what the headers have for gcc, and clang 19 has no
+	# -fpatchable-function-entry for powerpc.
+	arch_llvm=newest
+	# warn_on!() needs WARN_ON().
+	arch_fixes=1
+	arch_needs='
+powerpc64le-linux-gnu-gcc|gcc-powerpc64le-linux-gnu|compiles programs
+cross:|libc6-dev-ppc64el-cross|compiles test programs
+qemu-system-ppc64|qemu-system-ppc|the virtual machine
+'
+	arch_left_out="
+$no_jumps
+$no_symbols
+"
+	arch_may_skip=$no_interrupts
+	;;
 *) die "ARCH=$ARCH: no such architecture here" "use one of: $architectures" ;;
 esac
+
+# LLVM=newest is the clang of dev/lib/clang.sh.  The kernel's make knows other values.
+if [ -n "$arch_llvm" ]; then
+	export LLVM=${LLVM:-$arch_llvm}
+fi
 
 # arch_fragments CORE: print the fragments of the kernel's configuration for a core,
 # without the one that DEBUG selects.

@@ -15,7 +15,7 @@ for script in kernel vm selftest kunit toolchain; do
 	expect "$script: an architecture that is not there" 1 "ARCH=vax: no such architecture here" \
 		env ARCH=vax "$repo/dev/$script.sh" true
 done
-expect "architectures are named" 1 "use one of: x86_64 arm64 s390" env ARCH=aarch64 "$repo/dev/vm.sh" true
+expect "architectures are named" 1 "use one of: x86_64 arm64 s390 powerpc" env ARCH=aarch64 "$repo/dev/vm.sh" true
 expect "a foreign vm without a kernel" 1 "make kernel ARCH=arm64" env ARCH=arm64 O="$scratch/build" "$repo/dev/vm.sh" true
 expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug" \
 	env ARCH=s390 O="$scratch/build" "$repo/dev/vm.sh" true
@@ -36,6 +36,12 @@ for arch in $(facts "" 'echo $architectures'); do
 done
 expect "x86_64: make sees no ARCH" 1 "" facts x86_64 'env | grep ^ARCH='
 expect "arm64: scripts that a script starts see ARCH" 0 "ARCH=arm64" facts arm64 'env | grep ^ARCH='
+expect "powerpc: has the newest clang" 0 "LLVM=newest" facts powerpc 'env | grep ^LLVM='
+expect "powerpc: the caller has another clang" 0 "LLVM=-99" env LLVM=-99 ARCH=powerpc bash -c \
+	'. "$1/dev/lib/lib.sh"; env | grep ^LLVM=' "$repo/dev/facts" "$repo"
+expect "powerpc: builds with the fixes" 0 "packaged-fixed/tree" facts powerpc tree_dir
+expect "powerpc: the caller wants none" 0 "packaged/tree" env FIXES=0 ARCH=powerpc bash -c \
+	'. "$1/dev/lib/lib.sh"; tree_dir' "$repo/dev/facts" "$repo"
 expect "distribution: what to keep is not clear" 1 "CAPTURE=yes: not understood" \
 	env CAPTURE=yes "$repo/dev/distribution.sh"
 expect "x86_64: no root file system is made" 1 "has this machine's own files" "$repo/dev/lib/root.sh"

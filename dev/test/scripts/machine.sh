@@ -166,6 +166,9 @@ if [ "$(id -u)" = 0 ]; then
 	without qemu-system-s390x
 	expect "not root: names what another machine needs" 1 "missing: qemu-system-misc (the virtual machine)" \
 		fresh env ARCH=s390 setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
+	without powerpc64le-linux-gnu-gcc
+	expect "not root: names what powerpc needs" 1 "missing: gcc-powerpc64le-linux-gnu (compiles programs)" \
+		fresh env ARCH=powerpc setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh"
 	without rpmbuild
 	expect "not root: names what the packages of klpctl need" 1 "missing: rpm (makes the .rpm)" \
 		fresh setpriv --reuid=nobody --clear-groups "$repo/dev/toolchain.sh" package
