@@ -62,16 +62,9 @@ unload_mod $MOD_TARGET
 
 check_result "% insmod test_modules/$MOD_TARGET.ko limit=50
 % insmod test_modules/$LP_SYMBOLS.ko
-livepatch: enabling patch '$LP_SYMBOLS'
-livepatch: '$LP_SYMBOLS': initializing patching transition
-livepatch: '$LP_SYMBOLS': starting patching transition
-livepatch: '$LP_SYMBOLS': completing patching transition
-livepatch: '$LP_SYMBOLS': patching complete
+$(patching_messages $LP_SYMBOLS)
 % echo 0 > $SYSFS_KLP_DIR/$LP_SYMBOLS/enabled
-livepatch: '$LP_SYMBOLS': initializing unpatching transition
-livepatch: '$LP_SYMBOLS': starting unpatching transition
-livepatch: '$LP_SYMBOLS': completing unpatching transition
-livepatch: '$LP_SYMBOLS': unpatching complete
+$(unpatching_messages $LP_SYMBOLS)
 % rmmod $LP_SYMBOLS
 % rmmod $MOD_TARGET"
 
@@ -95,11 +88,7 @@ unload_lp $LP_SYMBOLS
 expect /proc/cmdline "$cmdline"
 
 check_result "% insmod test_modules/$LP_SYMBOLS.ko
-livepatch: enabling patch '$LP_SYMBOLS'
-livepatch: '$LP_SYMBOLS': initializing patching transition
-livepatch: '$LP_SYMBOLS': starting patching transition
-livepatch: '$LP_SYMBOLS': completing patching transition
-livepatch: '$LP_SYMBOLS': patching complete
+$(patching_messages $LP_SYMBOLS)
 % insmod test_modules/$MOD_TARGET.ko
 livepatch: applying patch '$LP_SYMBOLS' to loading module '$MOD_TARGET'
 % rmmod $MOD_TARGET
@@ -109,10 +98,7 @@ livepatch: applying patch '$LP_SYMBOLS' to loading module '$MOD_TARGET'
 % rmmod $MOD_TARGET
 livepatch: reverting patch '$LP_SYMBOLS' on unloading module '$MOD_TARGET'
 % echo 0 > $SYSFS_KLP_DIR/$LP_SYMBOLS/enabled
-livepatch: '$LP_SYMBOLS': initializing unpatching transition
-livepatch: '$LP_SYMBOLS': starting unpatching transition
-livepatch: '$LP_SYMBOLS': completing unpatching transition
-livepatch: '$LP_SYMBOLS': unpatching complete
+$(unpatching_messages $LP_SYMBOLS)
 % rmmod $LP_SYMBOLS"
 
 
@@ -148,21 +134,14 @@ livepatch: $AMBIGUOUS
 insmod: ERROR: could not insert module test_modules/$LP_TWO_SYMBOLS.ko: $INVALID
 % rmmod $MOD_TARGET
 % insmod test_modules/$LP_TWO_SYMBOLS.ko
-livepatch: enabling patch '$LP_TWO_SYMBOLS'
-livepatch: '$LP_TWO_SYMBOLS': initializing patching transition
-livepatch: '$LP_TWO_SYMBOLS': starting patching transition
-livepatch: '$LP_TWO_SYMBOLS': completing patching transition
-livepatch: '$LP_TWO_SYMBOLS': patching complete
+$(patching_messages $LP_TWO_SYMBOLS)
 % insmod test_modules/$MOD_TARGET.ko
 livepatch: $AMBIGUOUS
 livepatch: failed to initialize patch '$LP_TWO_SYMBOLS' for module '$MOD_TARGET' (-22)
 livepatch: patch '$LP_TWO_SYMBOLS' $REFUSED
 insmod: ERROR: could not insert module test_modules/$MOD_TARGET.ko: $INVALID
 % echo 0 > $SYSFS_KLP_DIR/$LP_TWO_SYMBOLS/enabled
-livepatch: '$LP_TWO_SYMBOLS': initializing unpatching transition
-livepatch: '$LP_TWO_SYMBOLS': starting unpatching transition
-livepatch: '$LP_TWO_SYMBOLS': completing unpatching transition
-livepatch: '$LP_TWO_SYMBOLS': unpatching complete
+$(unpatching_messages $LP_TWO_SYMBOLS)
 % rmmod $LP_TWO_SYMBOLS"
 
 
@@ -188,16 +167,9 @@ unload_mod $MOD_TRACED
 
 check_result "% insmod test_modules/$MOD_TRACED.ko
 % insmod test_modules/$LP_TRACED.ko
-livepatch: enabling patch '$LP_TRACED'
-livepatch: '$LP_TRACED': initializing patching transition
-livepatch: '$LP_TRACED': starting patching transition
-livepatch: '$LP_TRACED': completing patching transition
-livepatch: '$LP_TRACED': patching complete
+$(patching_messages $LP_TRACED)
 % echo 0 > $SYSFS_KLP_DIR/$LP_TRACED/enabled
-livepatch: '$LP_TRACED': initializing unpatching transition
-livepatch: '$LP_TRACED': starting unpatching transition
-livepatch: '$LP_TRACED': completing unpatching transition
-livepatch: '$LP_TRACED': unpatching complete
+$(unpatching_messages $LP_TRACED)
 % rmmod $LP_TRACED
 % rmmod $MOD_TRACED"
 
