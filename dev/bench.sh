@@ -84,11 +84,15 @@ finish() {
 
 begin=$SECONDS
 
+# counting COMMAND...: run it for a machine that counts instructions.
+counting() {
+	CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge "$@"
+}
+
 # The figures of a machine that counts instructions do not depend on other machines.
 # The C core takes most of the time, and gets two machines.
 count_on() {
-	[ -z "$2" ] || CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge \
-		start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"
+	[ -z "$2" ] || counting start "$1" "$2" "BENCH='$2' \$KBUILD/bench/measure.sh"
 }
 counted=$(tr ' ' '\n' <<<"$what" | grep -vxE 'klpctl|clock|load' | xargs) || true
 rest=$(tr ' ' '\n' <<<"$counted" | grep -vx functions | xargs) || true
@@ -104,11 +108,9 @@ fi
 # to this at different times.
 if [[ " $what " == *" klpctl "* ]]; then
 	say "measuring klpctl on both cores"
-	export CPUS=1 QEMU_OPTS='-icount shift=0,sleep=off' APPEND=slab_nomerge
-	start c klpctl dev/guest/bench-klpctl.sh
-	start rust klpctl dev/guest/bench-klpctl.sh
+	counting start c klpctl dev/guest/bench-klpctl.sh
+	counting start rust klpctl dev/guest/bench-klpctl.sh
 	finish
-	unset CPUS QEMU_OPTS APPEND
 fi
 
 # These figures are those of a real clock.  Both cores are measured at the same time,
