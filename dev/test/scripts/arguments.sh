@@ -22,9 +22,10 @@ expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug
 for script in bench distribution livepatch parity test test-klp-build test-livepatches upstream; do
 	expect "$script: on x86_64 alone" 1 "$script.sh is for x86_64 alone" env ARCH=arm64 "$repo/dev/$script.sh"
 done
-# facts ARCH CODE: run CODE in a shell that has sourced lib.sh for ARCH.
+# facts ARCH CODE: run CODE in a shell that has sourced lib.sh for ARCH.  The settings that
+# follow from ARCH must not come from the caller: make test exports FIXES.
 facts() {
-	ARCH=$1 bash -c '. "$1/dev/lib/lib.sh"; eval "$2"' "$repo/dev/facts" "$repo" "$2"
+	env -u FIXES -u LLVM ARCH="$1" bash -c '. "$1/dev/lib/lib.sh"; eval "$2"' "$repo/dev/facts" "$repo" "$2"
 }
 for arch in $(facts "" 'echo $architectures'); do
 	expect "$arch: all facts are there" 0 "" facts "$arch" \
