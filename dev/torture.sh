@@ -42,5 +42,5 @@ APPEND="log_buf_len=16M kmemleak=on ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES *
 	tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
 judge_run "$results/output" "$results/dmesg"
 # The last statistics say how much there was to judge.
-keep_run "$run" "$(sed -nE 's/^# the last min: (.*), allocations.*/\1/p' "$results/output")"
+keep_run "$run" "$(sed -nE 's/^# in all: (.*), allocations.*/\1/p' "$results/output")"
 totals

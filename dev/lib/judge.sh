@@ -7,8 +7,9 @@
 # A report of the kernel's own checks in DMESG is a failure, too.  Prints the
 # failures, then "N passed, N failed".
 #
-# A case or a script that is skipped is a failure, unless the reason matches MAY_SKIP, an
-# extended regular expression: a machine may lack what the case needs.
+# A case that is skipped has a line "ok N NAME # SKIP REASON", and a script has "SKIP: REASON".
+# Both are failures, unless the reason matches MAY_SKIP, an extended regular expression: a
+# machine may lack what the case needs.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,14 +20,25 @@ if [ ! -s "$output" ] || [ ! -s "$dmesg" ]; then
 fi
 
 count "$(grep -c '^TEST: .* \.\.\. ok$' "$output")" 0
-bad=$(
+verdict=$(
 	grep '^TEST: ' "$output" | grep -v ' \.\.\. ok$' | sed 's/^/case failed: /'
 	# A script without a case has tested nothing.  The status of one that is skipped is 4.
 	awk -v may="${MAY_SKIP:-}" '
 		/^# .*\.sh$/ { script = $2; cases = skipped = 0 }
 		/^TEST: / { cases++ }
-		/^SKIP/ && may != "" && $0 ~ may { skipped = 1; next }
-		/^SKIP/ { print "not run: " $0 }
+		/^SKIP/ || /^ok [0-9]+ .* # SKIP( |$)/ {
+			reason = $0
+			sub(/^SKIP:* *|^ok .* # SKIP */, "", reason)
+			sub(/^ok [0-9]+ /, "")
+			if (may == "" || reason !~ may) {
+				print "not run: " $0
+				next
+			}
+			skipped = 1
+			sub(/^SKIP:* */, "")
+			sub(/ # SKIP /, ": ")
+			print "skipped: " $0
+		}
 		/^# .*\.sh: exit status / {
 			if (skipped && !cases && $NF == 4)
 				next
@@ -41,9 +53,8 @@ bad=$(
 		sed 's/^/kernel: /'
 	:
 )
-if [ -n "${MAY_SKIP:-}" ]; then
-	grep '^SKIP' "$output" | grep -E "$MAY_SKIP" | sed 's/^SKIP:* */skipped: /' || true
-fi
+grep '^skipped: ' <<<"$verdict" || true
+bad=$(grep -v '^skipped: ' <<<"$verdict") || true
 if [ -n "$bad" ]; then
 	count 0 "$(wc -l <<<"$bad")"
 	printf '%s\n' "$bad"

@@ -25,6 +25,12 @@ expect "judge: a case that may be skipped" 0 "1 passed, 0 failed" env MAY_SKIP='
 	"$scratch/output" "$scratch/dmesg"
 expect "judge: a case that may not be skipped" 1 "not run: SKIP: two" env MAY_SKIP=three "$repo/dev/lib/judge.sh" \
 	"$scratch/output" "$scratch/dmesg"
+printf '# test-a.sh\nTEST: one ... ok\nok 1 one\nok 2 two # SKIP no CPU 1\n# test-a.sh: exit status 0\n' >"$scratch/output"
+expect "judge: a case that was skipped in KTAP" 1 "not run: two # SKIP no CPU 1" judge
+expect "judge: a case in KTAP that may be skipped" 0 "skipped: two: no CPU 1" env MAY_SKIP='^no.CPU' \
+	"$repo/dev/lib/judge.sh" "$scratch/output" "$scratch/dmesg"
+expect "judge: a case in KTAP with another reason" 1 "1 passed, 1 failed" env MAY_SKIP=two \
+	"$repo/dev/lib/judge.sh" "$scratch/output" "$scratch/dmesg"
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n' >"$scratch/output"
 printf '# test-b.sh\nSKIP: no such CPU\n# test-b.sh: exit status 4\n' >>"$scratch/output"
 expect "judge: a script that is skipped" 1 "1 passed, 3 failed" judge

@@ -8,8 +8,8 @@
 # KLP_SAMPLES is the directory of the built samples, if they are not among the running
 # kernel's installed modules.
 
-# Limits do not measure how fast a machine is: each one only ends a wait that would
-# last for ever.  loop_until() waits for at least 5 minutes, too.
+# A limit only ends a wait that would last for ever, so it is long enough for a slow
+# machine.  loop_until() waits for at least 5 minutes, too.
 MAX_WAIT=300	# seconds
 # shellcheck disable=SC2034 # of functions.sh
 MAX_RETRIES=$((MAX_WAIT * 10))
@@ -51,9 +51,20 @@ function pass() {
 	passed
 }
 
+# passed() - print the case's line of KTAP
 function passed() {
 	ktap_test_pass "$CASE"
 	CASE=
+}
+
+# skip_case(test, reason) - report a case that cannot run here
+#	test - its name
+#	reason - why it cannot run
+#
+# ktap_test_skip() takes no reason, which KTAP expects after the directive.
+function skip_case() {
+	__ktap_test "ok" "$1" "SKIP $2"
+	KTAP_CNT_SKIP=$((KTAP_CNT_SKIP + 1))
 }
 
 # die(msg) - end the script, and the case if there is one
@@ -68,7 +79,7 @@ function die() {
 	functions_die "$1"
 }
 
-# left_modules() - the modules of tests and samples that were loaded since the begin
+# left_modules() - the modules of tests and samples that were loaded since the script began
 function left_modules() {
 	awk '{ print $1 }' /proc/modules | grep -E '^(test_klp|livepatch)_' | \
 		grep -vxF -e "$MODULES_BEFORE"
@@ -91,17 +102,19 @@ function cleanup() {
 	functions_cleanup
 }
 
-# finish() - end the script, all cases of which have passed
+# finish() - end the script after its last case.  A case that fails ends the script
+#	before, by die().
 function finish() {
-	echo "1..$KTAP_CNT_PASS"
-	exit 0
+	echo "1..$((KTAP_TESTNO - 1))"
+	ktap_print_totals
+	exit "$KSFT_PASS"
 }
 
 # wait_until(cmd) - loop a command until it is successful, for at most $MAX_WAIT
 #	cmd - command and its arguments to run
 #
-# loop_until() limits the number of attempts instead.  One attempt that looks at all
-# tasks takes seconds on a slow machine.
+# loop_until() limits the number of attempts.  But an attempt that looks at all tasks
+# takes seconds on a slow machine.
 function wait_until() {
 	local cmd="$*"
 	local end=$((SECONDS + MAX_WAIT))
@@ -123,14 +136,6 @@ function is_rust() {
 # task switches when it sleeps or leaves the kernel, with either core.
 function sees_preempted() {
 	grep -qw unwind_module_init /proc/kallsyms
-}
-
-# only_rust(case) - whether to run a case that the C core does not survive
-#	case - its name
-function only_rust() {
-	is_rust && return
-	echo "# left out: $1: the C core does not survive it"
-	return 1
 }
 
 # hide_signaling() - hide the message that the remaining tasks are signaled: the
@@ -198,7 +203,7 @@ function find_worker() {
 function start_busy() {
 	load_mod test_klp_callbacks_busy block_transition=Y
 	wait_until find_worker ||
-		die "the busy kworker is not to be found"
+		die "no kworker sleeps in busymod_work_func()"
 }
 
 # start_sleeper(file, func) - start a process that sleeps in a function of the

@@ -15,7 +15,7 @@ MOD_FAIL=test_klp_fail_nth
 FAIL_DIR=/sys/module/$MOD_FAIL/parameters
 ENOMEM="Cannot allocate memory"
 
-# The original settings of fault injection, by their files
+# The settings of fault injection from before the test, by their files
 declare -A INJECTION
 
 # inject(path, value) - change a setting until the end of the test
@@ -28,6 +28,7 @@ function inject() {
 	echo "$1" > "$path"
 }
 
+# cleanup_injection() - restore the settings of fault injection, and the configuration
 function cleanup_injection() {
 	local path
 
@@ -38,7 +39,8 @@ function cleanup_injection() {
 	cleanup
 }
 
-# setup_injection() - count every allocation of a task, and let it fail silently
+# setup_injection() - configure fault injection: every allocation of a task counts, and
+#	fails without a message
 #
 # For each object that is allocated, kmemleak allocates one of its own.  These do not
 # count: they do not belong to live patching, and kmemleak switches itself off when
@@ -76,11 +78,13 @@ function setup_injection() {
 	inject fail_page_alloc/min-order 0
 }
 
-# state() - the state that must be the same before and after
+# state() - the state that must be the same before and after: files of live patching,
+#	modules with the numbers of their users, and functions with users in ftrace
 function state() {
 	list_state | sort
 }
 
+# list_state() - the same, in no order
 function list_state() {
 	local name references users state rest
 
@@ -115,10 +119,13 @@ function try() {
 	ERROR=$("$@" 2>&1)
 }
 
+# try_disable(modname) - disable a livepatch, which may fail; sets ERROR
 function try_disable() {
 	ERROR=$({ echo 0 > "$SYSFS_KLP_DIR/$1/enabled"; } 2>&1)
 }
 
+# quiet_load(modname, params), quiet_unload(modname) - load and unload a module without
+#	a message in the log
 function quiet_load() {
 	insmod "test_modules/$1.ko" "${@:2}" ||
 		die "cannot load $1"
@@ -131,6 +138,7 @@ function quiet_unload() {
 		die "cannot unload $mod"
 }
 
+# settled(modname) - wait until the transition of a livepatch is over
 function settled() {
 	local mod="$1"
 
@@ -138,6 +146,7 @@ function settled() {
 		die "transition of $mod does not complete"
 }
 
+# gone(modname) - wait until a livepatch has left sysfs, and unload its module
 function gone() {
 	local mod="$1"
 
@@ -146,17 +155,19 @@ function gone() {
 	quiet_unload "$mod"
 }
 
+# quiet_unload_lp(modname) - disable and unload a livepatch
 function quiet_unload_lp() {
 	try_disable "$1" ||
 		die "cannot disable $1: $ERROR"
 	gone "$1"
 }
 
-# The end of a transition that a task has held up
+# The function that completes a transition which a task has held up
 # shellcheck disable=SC2034 # for the scripts
 LATER=klp_transition_work_fn
 
-# each_allocation(title, functions, case) - one test
+# each_allocation(title, functions, case) - one test.  MIN_ALLOCATIONS is the number of
+#	allocations that must have failed at least, by default 1.
 #	title - title of the test
 #	functions - functions in which allocations fail, with a comma between them
 #	case - prefix of the test's functions: <case>_try does the operation,
@@ -174,7 +185,7 @@ function each_allocation() {
 
 	# The compiler may have inlined or renamed the function.
 	if ! try insmod test_modules/$MOD_FAIL.ko functions=$functions; then
-		echo "SKIP: $title: cannot probe $functions: $ERROR"
+		skip_case "$title" "cannot probe $functions: $ERROR"
 		return
 	fi
 	start_test "$title"
@@ -234,7 +245,7 @@ function each_removal() {
 	if is_rust; then
 		each_allocation "$@"
 	else
-		echo "# not run with the core in C, which warns and leaks: $1"
+		skip_case "$1" "the C core warns and leaks"
 	fi
 }
 

@@ -1,11 +1,11 @@
-#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Functions that the tests of klpctl share.
+# Functions that the tests of klpctl share.  Scripts source this file after
+# functions-extra.sh.
 #
-# make -C tools/livepatch builds klpctl.  The tests take $KLPCTL, the one in PATH, or
-# the one in the directory of the scripts.
+# make -C tools/livepatch builds klpctl.  The tests run $KLPCTL.  If it is not set, they
+# run the klpctl in PATH, or else the one in the directory of the scripts.
 
 MOD_BUSY=test_klp_callbacks_busy
 MOD_DEMO=test_klp_callbacks_demo
@@ -14,7 +14,7 @@ BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 
 KLPCTL=${KLPCTL:-$(command -v klpctl || realpath -e $(dirname $0)/klpctl 2> /dev/null)}
 [[ -x "$KLPCTL" ]] ||
-	skip "klpctl is not to be found; set KLPCTL, or make -C tools/livepatch install"
+	skip "there is no klpctl; set KLPCTL, or make -C tools/livepatch install"
 
 setup_config
 
@@ -22,9 +22,14 @@ setup_config
 	skip "no stack or patch_state in /proc/PID"
 
 SCRATCH=$(mktemp -d)
+# Where klpctl keeps installed livepatches, once a test has made klpctl create it
+INSTALLED=
+
+# cleanup_klpctl() - end the processes of the test, and remove its files
 function cleanup_klpctl() {
 	kill -KILL $(jobs -p) 2> /dev/null
 	rm -rf "$SCRATCH"
+	[[ -z "$INSTALLED" ]] || rm -rf "$INSTALLED"
 	cleanup
 }
 trap cleanup_klpctl EXIT INT TERM HUP
@@ -65,13 +70,14 @@ function klpctl() {
 		fail "klpctl $* exits with $status, not $expected"
 }
 
-# klpctl_commands() - the commands that klpctl's help names
+# klpctl_commands() - print the commands that klpctl's help names
 function klpctl_commands() {
 	"$KLPCTL" help |
 		awk '/^commands:/ { inside = 1; next } !NF { inside = 0 } inside { print $1 }'
 }
 
-# untested() - the commands and options of klpctl's help that this script has not run
+# untested() - print the commands and options of klpctl's help that this script has not
+#	run
 function untested() {
 	local name
 
@@ -104,14 +110,14 @@ function interrupted_load() {
 		fail "klpctl load exits with $status, not $expected"
 }
 
-# says(text) - klpctl has printed a line with this text
+# says(text) - die unless klpctl has printed a line with this text
 function says() {
 	grep -qF -e "$1" "$SCRATCH/output" ||
 		fail "klpctl did not say: $1"
 }
 
-# waits_for(kind, pid, reason) - klpctl why names this task with this reason, and no
-#	other task
+# waits_for(kind, pid, reason) - check that klpctl why names this task with this reason,
+#	and no other task
 function waits_for() {
 	local kind="$1" pid="$2" reason="$3"
 	local i count
@@ -138,15 +144,15 @@ function waits_for() {
 	says " 1 of "
 }
 
-# marked(frame) - in the stack that waits_for has seen, this frame is marked, and no
-#	other
+# marked(frame) - check that this frame is marked in the stack that waits_for has seen,
+#	and no other
 function marked() {
 	[[ "$(grep -c '^  > ' "$SCRATCH/why")" == "1" ]] &&
 		grep -qF -e "  > $1+" "$SCRATCH/why" ||
 		fail "the frame of $1 is not marked, or not alone"
 }
 
-# tasks_waiting() - the IDs of the tasks that a transition waits for
+# tasks_waiting() - print the IDs of the tasks that the transition waits for
 function tasks_waiting() {
 	local state
 

@@ -2,10 +2,10 @@
 # shellcheck shell=bash
 #
 # The parts of the torture: actions on livepatches, and loops that disturb them.
-# Sourced after functions-fail-nth.sh.
+# Scripts source this file after functions-fail-nth.sh.
 #
-# All choices are drawn before anything is looked at.  So a seed repeats the choices,
-# though not the times at which the kernel gets to them.
+# A step draws its random numbers before it looks at the system.  So a seed repeats the
+# choices, though not the times at which the kernel gets to them.
 
 MOD_TORTURE=test_klp_torture
 MOD_TARGET=test_klp_torture_target
@@ -17,11 +17,11 @@ STATS=/proc/test_klp_torture_stats
 FORCES=/sys/module/$MOD_TORTURE/parameters/forces
 TRACING=$SYSFS_TRACING_DIR
 
-# Loops in the background leave their counts in files there, and end when there is
-# a file "stop".
+# The directory in which loops in the background leave their counts.  The loops end when
+# it has a file "stop".
 SCRATCH=
 
-# How often which action succeeded, and how often it was refused
+# How often each action succeeded, and how often it was refused
 declare -A SUCCEEDED REFUSED
 
 # The livepatches in the order in which they were enabled, the newest last
@@ -123,8 +123,8 @@ function load() {
 	[[ $status -ne 0 ]] || ENABLED+=("$mod")
 }
 
-# turn_round() - reverse the transition that is under way
-function turn_round() {
+# reverse() - reverse the transition that is under way
+function reverse() {
 	local enabled
 
 	in_transition || return
@@ -138,8 +138,8 @@ function turn_round() {
 	did reverse $?
 }
 
-# force() - end the transition that is under way.  Visits that it meets are not
-#	judged.
+# force() - force the transition that is under way.  test_klp_torture does not judge
+#	visits in the meantime: see the parameter "forces".
 function force() {
 	local status
 
@@ -174,9 +174,9 @@ function step() {
 		sleep $time
 	fi
 
-	# Transitions are short: meet them at once.
+	# Transitions are short, so reverse or force one without a pause.
 	if [[ $next -lt 4 ]]; then
-		turn_round
+		reverse
 	elif [[ $next -lt 5 ]]; then
 		force
 	elif [[ $next -lt 8 ]]; then
@@ -184,13 +184,13 @@ function step() {
 	fi
 }
 
-# goes_on(name, count) - note a loop's count, and whether it is to go on
+# goes_on(name, count) - write down a loop's count; fails if the loop has to end
 function goes_on() {
 	echo "$2" > "$SCRATCH/$1"
 	[[ ! -e $SCRATCH/stop ]]
 }
 
-# nap(deciseconds) - sleep for at most so long
+# nap(deciseconds) - sleep for a random time below this limit
 function nap() {
 	local time=$((RANDOM % $1))
 
@@ -267,9 +267,10 @@ function trace() {
 	done
 }
 
-# report(minute) - print the statistics
+# report(when) - print the statistics
+#	when - the time that they cover
 function report() {
-	local name text="# $1 min:"
+	local name text="# $1:"
 
 	for name in load disable reverse force unload; do
 		text+=" $name $((SUCCEEDED[$name]))/$((SUCCEEDED[$name] + REFUSED[$name])),"

@@ -133,7 +133,8 @@ if [[ "$AMBIGUOUS" != "-" ]]; then
 		"livepatch: symbol position $POSITION for $SYMBOL not found" \
 		what=symbol symbol=$AMBIGUOUS sympos=$POSITION
 else
-	echo "SKIP: ambiguous symbols: there are none"
+	skip_case "ambiguous symbol" "each name is unique"
+	skip_case "position of an ambiguous symbol out of range" "each name is unique"
 fi
 
 SYMBOL="symbol 'cmdline_proc_show' in object 'vmlinux'"
@@ -217,7 +218,7 @@ livepatch: '$MOD_BAD': unpatching complete" \
 			what=$what symbol=$UNTRACEABLE
 	done
 else
-	echo "SKIP: function that is not traceable: there is none"
+	skip_case "function that is not traceable" "ftrace can patch each function"
 fi
 
 

@@ -28,11 +28,7 @@ share=
 
 # Only an interrupt takes a CPU from a task that never leaves the kernel.
 sees_preempted && preempted=y || preempted=
-
-# skip_case(test) - say that a case with tasks that never leave the kernel is skipped
-function skip_case() {
-	echo "SKIP: $1: the unwinder cannot pass the frame of an interrupt"
-}
+UNWINDER="the unwinder cannot pass the frame of an interrupt"
 
 function cleanup_busy() {
 	local pids
@@ -76,8 +72,8 @@ $(unpatching_messages $MOD_PATCH)
 
 
 if [[ -z $preempted ]]; then
-	skip_case "kernel threads that never sleep"
-	skip_case "kernel threads that never sleep, in the function"
+	skip_case "kernel threads that never sleep" "$UNWINDER"
+	skip_case "kernel threads that never sleep, in the function" "$UNWINDER"
 else
 
 # - every CPU has a kernel thread that never sleeps, and is in no function that
@@ -159,7 +155,7 @@ $(unpatching_messages $MOD_LIVEPATCH)
 # leaves it.  So the thread gives up its priority before the livepatch is disabled.
 
 if [[ -z $preempted ]]; then
-	skip_case "CPU that must not be disturbed"
+	skip_case "CPU that must not be disturbed" "$UNWINDER"
 elif is_rust && [[ $(nproc) -gt 1 && -e $SHARE ]]; then
 
 start_test "CPU that must not be disturbed"

@@ -27,7 +27,7 @@ setup_config
 echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 
 # expect(text, paths) - die if a file does not begin with this text
-#	text - the begin of the only line of each file
+#	text - the beginning of the only line of each file
 #	paths - files
 function expect() {
 	local text="$1"; shift
@@ -306,6 +306,8 @@ function shadow_undo() {
 }
 
 function group_shadow() {
+	local title
+
 	start_test "make a shadow variable"
 	quiet_load test_klp_shadow_scale what=short count=5000
 	quiet_unload test_klp_shadow_scale
@@ -313,9 +315,11 @@ function group_shadow() {
 		die "no shadow variable failed to be made"
 	pass
 
-	# The table of the C core has a fixed size.
+	title="the table of shadow variables grows"
 	if is_rust; then
-		each_allocation "the table of shadow variables grows" klp_shadow_resize_fn shadow
+		each_allocation "$title" klp_shadow_resize_fn shadow
+	else
+		skip_case "$title" "the C core has a table of a fixed size"
 	fi
 }
 
@@ -357,14 +361,16 @@ function rust_state_undo() {
 }
 
 function group_rust() {
+	local shadow="shadow variables of a livepatch in Rust"
+	local state="system states of a livepatch in Rust"
+
 	if [[ ! -e test_modules/test_klp_rust_shadow.ko ]]; then
-		echo "# not run without livepatches in Rust: group rust"
+		skip_case "$shadow" "this kernel has no livepatches in Rust"
+		skip_case "$state" "this kernel has no livepatches in Rust"
 		return
 	fi
-	MIN_ALLOCATIONS=14 each_allocation "shadow variables of a livepatch in Rust" \
-		klp_enable_patch rust_shadow
-	MIN_ALLOCATIONS=10 each_allocation "system states of a livepatch in Rust" \
-		klp_enable_patch rust_state
+	MIN_ALLOCATIONS=14 each_allocation "$shadow" klp_enable_patch rust_shadow
+	MIN_ALLOCATIONS=10 each_allocation "$state" klp_enable_patch rust_state
 }
 
 
@@ -372,7 +378,7 @@ function group_rust() {
 
 function group_leaks() {
 	if [[ -z "$LEAKS" ]]; then
-		echo "SKIP: all memory is accounted for: no kmemleak"
+		skip_case "all memory is accounted for" "no kmemleak"
 		return
 	fi
 	start_test "all memory is accounted for"

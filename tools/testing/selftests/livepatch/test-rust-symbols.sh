@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches in Rust that use functions and variables which are not exported, and call
-# the functions that they replace.
+# Livepatches in Rust that use functions and variables which are not exported, and
+# livepatches that call the functions which they replace.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -69,8 +69,8 @@ $(unpatching_messages $LP_SYMBOLS)
 % rmmod $MOD_TARGET"
 
 
-# - the module is loaded after the livepatch, goes, and comes again, at another address or
-#   with another value
+# - the module is loaded after the livepatch, is unloaded, and is loaded again, with
+#   another value and perhaps at another address
 
 start_test "Rust symbols of a module that comes later"
 
@@ -103,8 +103,9 @@ $(unpatching_messages $LP_SYMBOLS)
 
 
 # - a livepatch is refused if the kernel does not have the function
-# - so is one that does not say which function of that name it uses, if the module is
-#   loaded; if the module comes later, the module is refused
+# - a livepatch is refused if the module that it names is loaded, has two functions of
+#   the name, and the livepatch selects neither; if the module is loaded later, the
+#   module is refused
 
 start_test "Rust symbols that cannot be found"
 
@@ -148,31 +149,32 @@ $(unpatching_messages $LP_TWO_SYMBOLS)
 # - ftrace reaches a function in Rust, if its module is built for that
 # - a livepatch replaces the function, and calls the original
 
-if [[ -e "test_modules/$LP_TRACED.ko" ]]; then
-
 ANSWER=$SYSFS_DEBUG_DIR/$MOD_TRACED/answer
 
-start_test "Rust function that ftrace reaches"
+title="Rust function that ftrace reaches"
+if [[ -e "test_modules/$LP_TRACED.ko" ]]; then
+	start_test "$title"
 
-load_mod $MOD_TRACED
-expect $ANSWER 42
-grep -q "^${MOD_TRACED}_answer " $SYSFS_TRACING_DIR/available_filter_functions ||
-	die "ftrace does not know ${MOD_TRACED}_answer"
-load_lp $LP_TRACED
-expect $ANSWER 4200
-disable_lp $LP_TRACED
-expect $ANSWER 42
-unload_lp $LP_TRACED
-unload_mod $MOD_TRACED
+	load_mod $MOD_TRACED
+	expect $ANSWER 42
+	grep -q "^${MOD_TRACED}_answer " $SYSFS_TRACING_DIR/available_filter_functions ||
+		die "ftrace does not know ${MOD_TRACED}_answer"
+	load_lp $LP_TRACED
+	expect $ANSWER 4200
+	disable_lp $LP_TRACED
+	expect $ANSWER 42
+	unload_lp $LP_TRACED
+	unload_mod $MOD_TRACED
 
-check_result "% insmod test_modules/$MOD_TRACED.ko
+	check_result "% insmod test_modules/$MOD_TRACED.ko
 % insmod test_modules/$LP_TRACED.ko
 $(patching_messages $LP_TRACED)
 % echo 0 > $SYSFS_KLP_DIR/$LP_TRACED/enabled
 $(unpatching_messages $LP_TRACED)
 % rmmod $LP_TRACED
 % rmmod $MOD_TRACED"
-
+else
+	skip_case "$title" "this kernel has no $LP_TRACED.ko"
 fi
 
 finish

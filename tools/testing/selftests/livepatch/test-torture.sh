@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Torture: livepatches of all the functions that visitors reach come and go at
-# random, while threads, interrupts, processes in system calls, and tasks that exit
-# visit them, modules come and go, CPUs go offline, tracers, probes and trampolines
-# attach, and allocations fail.  No visit may see two versions, and no code or data
-# may be used after it is gone.
+# Torture: visitors call functions, and livepatches of all these functions come and go
+# at random.  The visitors are threads, interrupts, processes in system calls, and tasks
+# that exit.  Meanwhile modules come and go, CPUs go offline, tracers, probes and
+# trampolines attach, and allocations fail.  No visit may see two versions, and no code
+# or data may be used after it is gone.
 #
 #   MINUTES=1	how long
-#   SEED=	repeats the choices of a run, by default another one each time
+#   SEED=	repeats the choices of a run; by default, each run has its own
 #   SLEEPERS=200	threads that sleep most of the time
 
 # shellcheck disable=SC2034 # functions-extra.sh and functions-torture.sh read variables
@@ -46,20 +46,26 @@ trap cleanup_torture EXIT INT TERM HUP
 # The messages of some thousand transitions would drown the others.
 echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 
-# The parts that the C core does not survive
-LEAVES=N EXITING=N FORCE=N BELOW=N
-only_rust "tasks in code that their stacks do not show" && LEAVES=Y
-only_rust "tasks that have left the task list" && EXITING=Y
-only_rust "forced transitions, and modules that go after them" && FORCE=Y
-only_rust "a disabled livepatch below another is enabled again" && BELOW=Y
+# The C core does not survive these parts.
+LEAVES=N	# tasks in code that their stacks do not show
+EXITING=N	# tasks that have left the task list
+FORCE=N		# forced transitions, and modules that go after them
+BELOW=N		# a disabled livepatch below another is enabled again
+if is_rust; then
+	LEAVES=Y EXITING=Y FORCE=Y BELOW=Y
+else
+	ktap_print_msg "left out, because the C core does not survive it:" \
+		"hidden and exiting tasks, forced transitions, livepatches enabled below another"
+fi
 
 
 # - a livepatch returns a wrong version now and then, or has the canary of a module
-#   that is gone: this is noticed
+#   that is gone: the torture notices it
 
-# notices(title, param, count) - such a case
-#	param - of the livepatch
-#	count - which of $STATS it is to be found in
+# notices(title, param, count) - run such a case
+#	title - its name
+#	param - the livepatch's parameter for this error
+#	count - the number in $STATS that counts the error
 function notices() {
 	local title="$1"; shift
 	local param="$1"; shift
@@ -101,7 +107,7 @@ function start_all() {
 		trap cleanup_torture EXIT INT TERM HUP
 		quiet_load $MOD_FAIL functions=klp_enable_patch
 	else
-		echo "# left out: allocations that fail: the kernel is not configured for it"
+		ktap_print_msg "left out: allocations that fail: the kernel cannot fail them"
 	fi
 	quiet_load $MOD_TORTURE seed=$SEED leaves=$LEAVES
 	./test_klp-torture $SEED $SLEEPERS &
@@ -112,11 +118,12 @@ function start_all() {
 		CPU1_TAKEN=1
 		hotplug &
 	else
-		echo "# left out: CPUs that go offline: CPU 1 cannot"
+		ktap_print_msg "left out: CPUs that go offline: CPU 1 cannot"
 	fi
 }
 
-# end_all() - the opposite, and no transition, livepatch or module may stay
+# end_all() - end the tasks and the loops, and unload the modules.  No transition,
+#	livepatch or module may stay.
 function end_all() {
 	local version mod
 
@@ -140,7 +147,7 @@ function end_all() {
 	check_clean
 }
 
-# missing() - print the events that have to have happened, and have not
+# missing() - print the kinds of events that have not happened often enough
 function missing() {
 	local name
 	local needed=(threads works timers readers in_transition far)
@@ -156,7 +163,7 @@ function missing() {
 	done
 }
 
-# judge() - die if there was an error, or too little to judge
+# judge() - die if there was an error, or if too little has happened
 function judge() {
 	local name
 
@@ -165,9 +172,9 @@ function judge() {
 		[[ $VALUE -eq 0 ]] || die "$name: $VALUE, with SEED=$SEED"
 	done
 	[[ -z "$(missing)" ]] ||
-		die "too few: $(missing)"
+		die "too few with SEED=$SEED: $(missing)"
 	! new_messages | grep -E 'BUG:|WARNING:|Oops|Call Trace:' ||
-		die "the kernel complains"
+		die "the kernel has reported an error, with SEED=$SEED"
 }
 
 # The statistics come before the line of the case.
@@ -180,7 +187,7 @@ for ((minute = 1; minute <= MINUTES; minute++)); do
 	while [[ $SECONDS -lt $end ]]; do
 		step
 	done
-	report $minute
+	report "minute $minute"
 	read_stat mixes
 	[[ $VALUE -eq 0 ]] || break
 done
@@ -190,7 +197,7 @@ while [[ -n "$(missing)" && $SECONDS -lt $end ]]; do
 	step
 done
 end_all
-report "the last"
+report "in all"
 judge
 quiet_unload $MOD_TORTURE
 echo -n "TEST: torture ... "
