@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A livepatch in Rust is unloaded while an RCU callback has yet to drop a shadow
-# variable, with code of the livepatch's module.
+# A livepatch in Rust is unloaded before RCU has dropped one of its shadow variables.
+# The RCU callback that drops it runs code of the livepatch's module.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -16,6 +16,7 @@ setup_config
 [[ -e "test_modules/$LP_SHADOW.ko" ]] ||
 	skip "no livepatches in Rust"
 
+# cleanup_rcu() - unload the module, and remove the trace instance
 function cleanup_rcu() {
 	rmmod $MOD_SLOW 2> /dev/null
 	rmdir $TRACE 2> /dev/null
@@ -33,11 +34,11 @@ function trace_exit() {
 		echo 1 > $TRACE/events/printk/console/enable
 }
 
-# unload_in_a_hurry() - disable the livepatch and unload it.  Print when RCU has dropped
-#	the variable: after the module's exit function ("late"), between the last try
-#	to unload the module and the end of its exit function ("waited"), or before
-#	that try ("early").
-function unload_in_a_hurry() (
+# unload_at_once() - disable the livepatch, and try to unload it until it is unloaded.
+#	Print when RCU has dropped the variable: after the module's exit function
+#	("late"), between the last try and the end of the exit function ("waited"),
+#	or before that try ("early").
+function unload_at_once() (
 	attempt=0
 	echo > $TRACE/trace
 	echo 0 > $SYSFS_KLP_DIR/$LP_SHADOW/enabled
@@ -78,9 +79,9 @@ else
 	readers="2000 4000 8000 16000"
 fi
 for reads_ms in $readers; do
-	load_lp $LP_SHADOW hurry=1
+	load_lp $LP_SHADOW no_wait=1
 	load_mod $MOD_SLOW reads_ms=$reads_ms
-	when=$(unload_in_a_hurry) ||
+	when=$(unload_at_once) ||
 		die "the livepatch cannot be unloaded, or is not traced"
 	unload_mod $MOD_SLOW
 	[[ "$when" == "early" ]] || break

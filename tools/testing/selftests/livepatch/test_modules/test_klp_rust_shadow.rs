@@ -31,9 +31,9 @@ module_livepatch! {
             default: 0,
             description: "What the pre-patch callback returns (default: 0)",
         },
-        hurry: bool {
+        no_wait: bool {
             default: false,
-            description: "Let the module go while RCU has yet to drop variables (default: false)",
+            description: "Do not wait until RCU has dropped the variables (default: false)",
         },
     },
     objects: {
@@ -56,16 +56,17 @@ impl Drop for Noisy {
 unsafe impl Lasting for Noisy {}
 
 static NOISY: Shadow<Noisy> = Shadow::new::<LocalModule>(1);
-/// Shadow variables with the same id and another type.
+/// The shadow variables of another type. They have the same id.
 static NUMBER: Shadow<Atomic<i32>> = Shadow::new::<LocalModule>(1);
 
 /// The objects to which the variables are attached.
 static ANCHORS: [u8; 3] = [0; 3];
 
-fn say(what: &str, anchor: &u8) {
+/// Logs the value of an object's variable after a step.
+fn log(step: &str, anchor: &u8) {
     match NOISY.get(anchor) {
-        Some(variable) => pr_info!("{what}: {}\n", variable.0),
-        None => pr_info!("{what}: none\n"),
+        Some(variable) => pr_info!("{step}: {}\n", variable.0),
+        None => pr_info!("{step}: none\n"),
     }
 }
 
@@ -73,9 +74,9 @@ fn say(what: &str, anchor: &u8) {
 fn use_variables(flags: Flags) -> Result {
     let [first, second, third] = &ANCHORS;
 
-    say("at first", first);
+    log("at first", first);
     NOISY.alloc(first, flags, || Ok(Noisy(1)))?;
-    say("allocated", first);
+    log("allocated", first);
     let same = NOISY.get_or_alloc(first, flags, || Ok(Noisy(2)))?.0;
     pr_info!("got or allocated: {same}\n");
     let new = NOISY.get_or_alloc(second, flags, || Ok(Noisy(3)))?.0;
@@ -87,7 +88,7 @@ fn use_variables(flags: Flags) -> Result {
         }
         pr_info!("the constructor has failed\n");
     }
-    say("not constructed", third);
+    log("not constructed", third);
 
     let number = NUMBER.get_or_alloc(first, flags, || Ok(Atomic::new(4)))?;
     number.fetch_add(1, Relaxed);
@@ -98,7 +99,7 @@ fn use_variables(flags: Flags) -> Result {
 
     if let Some(variable) = NOISY.remove(first) {
         // Readers do not find the variable any more, but its data still exists.
-        say("removed", first);
+        log("removed", first);
         pr_info!("still there: {}\n", variable.0);
     }
     pr_info!("removed again: {}\n", NOISY.remove(first).is_some());
@@ -109,7 +110,7 @@ fn use_variables(flags: Flags) -> Result {
 fn remove_all() {
     NOISY.remove_all();
     NUMBER.remove_all();
-    if !module_parameters::hurry.value() {
+    if !module_parameters::no_wait.value() {
         rcu_barrier();
     }
 }
@@ -126,6 +127,6 @@ impl Callbacks for Test {
     fn post_unpatch(_object: &Object<'_>) {
         pr_info!("removing all\n");
         remove_all();
-        say("all removed", &ANCHORS[1]);
+        log("all removed", &ANCHORS[1]);
     }
 }

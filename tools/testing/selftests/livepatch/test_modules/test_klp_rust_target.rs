@@ -2,10 +2,10 @@
 
 //! A module in Rust with a function that livepatches can replace.
 //!
-//! The compiler does not emit the call of `__fentry__` that ftrace needs. So callers call a
-//! function of a few instructions, which calls `__fentry__` and then the function that is written
-//! in Rust. It does not jump to the latter: the stack of a task in the latter must show the
-//! function that livepatches replace.
+//! The compiler does not emit the call of `__fentry__` that ftrace needs. So livepatches replace
+//! `test_klp_rust_answer()`, a few instructions of assembly, which call `__fentry__` and then the
+//! function in Rust. They do not jump to it, so that the stack of a task in it shows
+//! `test_klp_rust_answer()`.
 
 use kernel::{
     debugfs::{
@@ -27,7 +27,7 @@ module! {
 #[cfg(not(CONFIG_FTRACE_MCOUNT_USE_OBJTOOL))]
 macro_rules! record {
     () => {
-        ".pushsection __mcount_loc, \"a\", @progbits\n.quad 1f\n.popsection\n"
+        ".pushsection __mcount_loc, \"a\", @progbits\n.balign 8\n.quad 1f\n.popsection\n"
     };
 }
 #[cfg(CONFIG_FTRACE_MCOUNT_USE_OBJTOOL)]

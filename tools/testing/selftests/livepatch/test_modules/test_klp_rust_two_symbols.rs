@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A livepatch in Rust that uses a function of whose name its module has two, and does not select
-//! one of them.
+//! A livepatch in Rust that uses a function by an ambiguous name: its module has two functions of
+//! that name, and the livepatch gives no position.
 
 use kernel::{
     livepatch::module_livepatch,
@@ -11,7 +11,7 @@ use kernel::{
 module_livepatch! {
     name: "test_klp_rust_two_symbols",
     authors: ["Rust for Linux Contributors"],
-    description: "Livepatch test: a symbol of whose name there are two",
+    description: "Livepatch test: an ambiguous symbol",
     license: "GPL",
     objects: {
         "test_klp_symbols_target": {
