@@ -18,33 +18,41 @@ MOD_LIVEPATCH=test_klp_livepatch
 INSIDE=/sys/module/$MOD_TARGET/parameters/inside
 UNDISTURBED=/sys/module/livepatch/parameters/undisturbed_cpus
 # The part of CPU 1's time that real-time tasks leave for other tasks.
-SHARE=/sys/kernel/debug/sched/fair_server/cpu1/runtime
+SHARE=$SYSFS_DEBUG_DIR/sched/fair_server/cpu1/runtime
 
 # Only the C core signals tasks here, after 15 seconds.
 hide_signaling
 
 setup_config
 share=
+[[ ! -e $UNDISTURBED ]] || undisturbed=$(cat $UNDISTURBED)
 
 # Only an interrupt takes a CPU from a task that never leaves the kernel.
 sees_preempted && preempted=y || preempted=
 UNWINDER="the unwinder cannot pass the frame of an interrupt"
 
+# Restore the settings, and let the threads leave the function, even after a failure.
 function cleanup_busy() {
 	local pids
 
 	pids=$(jobs -p)
 	[[ -z "$pids" ]] || kill $pids 2> /dev/null
-	[[ ! -e $UNDISTURBED ]] || echo > $UNDISTURBED
+	[[ ! -e $UNDISTURBED ]] || echo "$undisturbed" > $UNDISTURBED
 	[[ -z "$share" ]] || echo $share > $SHARE
 	[[ ! -e $INSIDE ]] || echo N > $INSIDE
 	cleanup
 }
 trap cleanup_busy EXIT INT TERM HUP
 
+# signaled() - whether the core has signaled tasks since start_test
+function signaled() (
+	unset -f dmesg
+	new_messages | grep -q 'livepatch: signaling remaining tasks'
+)
+
 # check_soon() - die if the Rust core has waited for so long that it has signaled tasks
 function check_soon() {
-	! is_rust || ! command dmesg | grep -q 'livepatch: signaling remaining tasks' ||
+	! is_rust || ! signaled ||
 		die "tasks were signaled"
 }
 
@@ -53,13 +61,13 @@ function is_over() {
 	[[ "$(cat $SYSFS_KLP_DIR/$1/transition)" == 0 ]]
 }
 
-# stays(modname) - die if a transition ends within two seconds
-function stays() {
+# check_waits(modname) - die if a transition ends within two seconds
+function check_waits() {
 	local end=$((SECONDS + 2))
 
 	while [[ $SECONDS -lt $end ]]; do
 		! is_over $1 || die "the transition of $1 is over"
-		sleep 0.1
+		sleep $RETRY_INTERVAL
 	done
 }
 
@@ -76,8 +84,7 @@ if [[ -z $preempted ]]; then
 	skip_case "kernel threads that never sleep, in the function" "$UNWINDER"
 else
 
-# - every CPU has a kernel thread that never sleeps, and is in no function that
-#   changes
+# - every CPU has a kernel thread that never sleeps, in no function that changes
 
 start_test "kernel threads that never sleep"
 
@@ -94,13 +101,14 @@ $PATCHED
 $UNPATCHED"
 
 
-# - they are in the function, and the transition ends when they have left it
+# - the threads are in a function that changes, and the transition ends when they have
+#   left it
 
 start_test "kernel threads that never sleep, in the function"
 
 load_mod $MOD_TARGET inside=1
 load_lp_nowait $MOD_PATCH
-stays $MOD_PATCH
+check_waits $MOD_PATCH
 log "% echo N > $INSIDE"
 echo N > $INSIDE
 wait_until is_over $MOD_PATCH ||
@@ -145,43 +153,42 @@ $(unpatching_messages $MOD_LIVEPATCH)
 % rmmod $MOD_LIVEPATCH"
 
 
-# - a real-time thread never leaves its CPU, which the administrator has excluded from
-#   being disturbed: the transition waits
-# - the administrator allows it again: the transition ends
+# - a real-time thread never leaves CPU 1, which the core must not disturb, as the
+#   administrator has set undisturbed_cpus: the transition waits
+# - the administrator takes the setting back: the transition ends
+
+# undisturbed(title) - run this case
+#	title - its name
 #
 # With PREEMPT_RT, threads serve the timers of each CPU, and get no time beside the
-# real-time thread.  So this script, which sleeps, goes to another CPU.  As these threads
+# real-time thread.  So this script, which sleeps, moves to CPU 0.  As these threads
 # stay runnable, no grace period of RCU Tasks ends, and ftrace needs one when a function
 # leaves it.  So the thread gives up its priority before the livepatch is disabled.
+function undisturbed() {
+	start_test "$1"
 
-if [[ -z $preempted ]]; then
-	skip_case "CPU that must not be disturbed" "$UNWINDER"
-elif is_rust && [[ $(nproc) -gt 1 && -e $SHARE ]]; then
+	taskset -pc 0 $$ > /dev/null
+	load_mod $MOD_TARGET fifo_cpu=1
+	echo 1 > $UNDISTURBED
+	[[ "$(cat $UNDISTURBED)" == 1 ]] ||
+		die "undisturbed_cpus is $(cat $UNDISTURBED)"
+	share=$(cat $SHARE)
+	echo 0 > $SHARE
+	load_lp_nowait $MOD_PATCH
+	check_waits $MOD_PATCH
+	echo > $UNDISTURBED
+	echo $share > $SHARE
+	wait_until is_over $MOD_PATCH ||
+		die "the transition is not over"
+	check_soon
+	chrt --other -p 0 $(pgrep -x klp_spin/1) ||
+		die "the thread keeps its priority"
+	disable_lp $MOD_PATCH
+	unload_lp $MOD_PATCH
+	unload_mod $MOD_TARGET
+	check_clean
 
-start_test "CPU that must not be disturbed"
-
-taskset -pc 0 $$ > /dev/null
-load_mod $MOD_TARGET fifo_cpu=1
-echo 1 > $UNDISTURBED
-[[ "$(cat $UNDISTURBED)" == 1 ]] ||
-	die "undisturbed_cpus is $(cat $UNDISTURBED)"
-share=$(cat $SHARE)
-echo 0 > $SHARE
-load_lp_nowait $MOD_PATCH
-stays $MOD_PATCH
-echo > $UNDISTURBED
-echo $share > $SHARE
-wait_until is_over $MOD_PATCH ||
-	die "the transition is not over"
-check_soon
-chrt --other -p 0 $(pgrep -x klp_spin/1) ||
-	die "the thread keeps its priority"
-disable_lp $MOD_PATCH
-unload_lp $MOD_PATCH
-unload_mod $MOD_TARGET
-check_clean
-
-check_result "% insmod test_modules/$MOD_TARGET.ko fifo_cpu=1
+	check_result "% insmod test_modules/$MOD_TARGET.ko fifo_cpu=1
 % insmod test_modules/$MOD_PATCH.ko
 livepatch: enabling patch '$MOD_PATCH'
 livepatch: '$MOD_PATCH': initializing patching transition
@@ -189,8 +196,19 @@ livepatch: '$MOD_PATCH': starting patching transition
 livepatch: '$MOD_PATCH': completing patching transition
 livepatch: '$MOD_PATCH': patching complete
 $UNPATCHED"
+}
 
+title="CPU that must not be disturbed"
+if [[ -z $preempted ]]; then
+	skip_case "$title" "$UNWINDER"
+elif ! is_rust; then
+	skip_case "$title" "the C core disturbs no CPU"
+elif [[ $(nproc) -eq 1 ]]; then
+	skip_case "$title" "this machine has one CPU"
+elif [[ ! -e $SHARE ]]; then
+	skip_case "$title" "this kernel has no $SHARE"
+else
+	undisturbed "$title"
 fi
-
 
 finish
