@@ -18,13 +18,15 @@ BLOCK_PARAM=/sys/module/$MOD_BUSY/parameters/block_transition
 
 is_root
 is_rust ||
-	skip "the C core notifies nobody"
+	skip "the C core sends no notifications"
 [[ -e /proc/self/stack && -e /proc/self/patch_state ]] ||
 	skip "no stack or patch_state in /proc/PID"
 
 setup_config
 
 SCRATCH=$(mktemp -d)
+
+# cleanup_notify() - end the processes of the test, even after a failure
 function cleanup_notify() {
 	kill -KILL $(jobs -p) 2> /dev/null
 	rm -rf "$SCRATCH"
@@ -44,8 +46,8 @@ function start_listener() {
 	local name="$1"; shift
 
 	./test_klp-notify "$@" > "$SCRATCH/$name" 2>&1 &
-	wait_until '[[ -s "$SCRATCH/'$name'" ]]' ||
-		fail "$name: nothing to listen to"
+	wait_until '[[ -s "$SCRATCH/$name" ]]' ||
+		fail "the listener $name is not ready"
 }
 
 # poll_file(name, path) - start to poll a file of a livepatch
@@ -58,17 +60,23 @@ function heard() {
 	paste -s -d ' ' "$SCRATCH/$1"
 }
 
-# hears(name, values) - a listener has printed these values, sooner or later
+# hears(name, values) - wait until a listener has printed these values
 function hears() {
-	wait_until '[[ "$(heard '$1')" == "'"$2"'" ]]' ||
-		fail "$1: '$(heard $1)', not '$2'"
+	local name="$1"; shift
+	local values="$1"
+
+	wait_until '[[ "$(heard "$name")" == "$values" ]]' ||
+		fail "$name: '$(heard "$name")', not '$values'"
 }
 
-# ends(name, values) - the same, and then the file is gone.  The poller may have missed
-#	the last value, 0, before that.
+# ends(name, values) - wait until a listener has printed these values, and then 0 or that
+#	the file is gone, or both.  The file may go before the listener reads the 0.
 function ends() {
-	wait_until '[[ "$(heard '$1')" =~ ^"'"$2"'"(" 0")?(" gone")?$ ]]' ||
-		fail "$1: '$(heard $1)', not '$2 0' or '$2 gone'"
+	local name="$1"; shift
+	local values="$1"
+
+	wait_until '[[ "$(heard "$name")" =~ ^"$values"(" 0"|" gone"|" 0 gone")$ ]]' ||
+		fail "$name: '$(heard "$name")', not '$values 0' or '$values gone'"
 }
 
 # stop_listeners() - end all listeners
@@ -85,10 +93,15 @@ function uevent() {
 # heard_uevents(uevents) - the kernel has sent these uevents in this order, and no
 #	others
 function heard_uevents() {
-	wait_until '[[ "$(wc -l < "$SCRATCH/messages")" -ge '"$(wc -l <<< "ready
-$1")"' ]]'
-	diff -u --label expected --label result <(echo "ready
-$1") "$SCRATCH/messages" || fail "other uevents"
+	local expected="ready
+$1"
+	local lines
+
+	lines=$(wc -l <<< "$expected")
+	wait_until "[[ \$(wc -l < \$SCRATCH/messages) -ge $lines ]]" ||
+		fail "too few uevents: $(cat "$SCRATCH/messages")"
+	diff -u --label expected --label result <(echo "$expected") "$SCRATCH/messages" ||
+		fail "the kernel has sent other uevents"
 }
 
 
@@ -232,8 +245,8 @@ check_clean
 pass
 
 
-# The transition of a refused patch does not start, and so sends no uevents.  The core
-# sends none either for a module that it refuses.
+# The transition of a refused patch does not start, so the core sends no uevents for it.
+# Nor does the core send a uevent for a module that it refuses.
 start_test "no uevents of a patch that is refused"
 
 start_listener messages uevents
