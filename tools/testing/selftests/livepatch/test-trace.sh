@@ -33,6 +33,8 @@ setup_config
 # The test has its own trace instance, so that other users of tracing do not matter.
 TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
 SLEEPER=
+
+# cleanup_trace() - remove the instance, end the process, and bring CPU 1 back
 function cleanup_trace() {
 	[[ -z "$SLEEPER" ]] || kill -KILL $SLEEPER 2> /dev/null
 	rmdir $TRACE 2> /dev/null
@@ -63,13 +65,13 @@ function fail() {
 	die "$1"
 }
 
-# saw(regex) - an event matches
+# saw(regex) - die unless an event matches
 function saw() {
 	traced | grep -qxE -e "$1" ||
 		fail "not traced: $1"
 }
 
-# saw_in_order(regex...) - events match these patterns, in this order
+# saw_in_order(regex...) - die unless events match these patterns, in this order
 function saw_in_order() {
 	local lines line
 
@@ -82,13 +84,13 @@ function saw_in_order() {
 		fail "not traced, or not in this order: $1"
 }
 
-# never_saw(regex) - no event matches
+# never_saw(regex) - die if an event matches
 function never_saw() {
 	! traced | grep -qxE -e "$1" ||
 		fail "traced: $1"
 }
 
-# fields(event, field...) - there is such an event, and it has these fields
+# fields(event, field...) - die unless the event exists and has these fields
 function fields() {
 	local event="$1"; shift
 	local field found
@@ -99,30 +101,29 @@ function fields() {
 		[[ " $found " == *" $field "* ]] ||
 			fail "$event has no field $field, but these: $found"
 	done
-	grep -q '^print fmt: "'$1= $EVENTS/$event/format ||
+	grep -q "^print fmt: \"$1=" $EVENTS/$event/format ||
 		fail "the text of $event does not begin with $1"
 }
 
-# switched_each_once(start) - between the latest event that matches and the next
-#	klp_transition_complete, each task switches once.  Idle tasks do not count,
-#	because all of them have the same PID.
+# switched_each_once(start) - die if a task has switched more than once since the latest
+#	event that matches.  Idle tasks do not count, because all of them have PID 0.
 function switched_each_once() {
 	local twice
 
 	twice=$(traced | awk -v start="$1" '
 		$0 ~ start { split("", seen); twice = "" }
-		/^klp_transition_complete/ { over = 1 }
 		/^klp_task_switched/ && !/pid=0 / && seen[$2]++ { twice = twice " " $2 }
 		END { print twice }')
 	[[ -z "$twice" ]] ||
 		fail "switched more than once: $twice"
 }
 
-# check_tasks(target) - klp_transition_start has the number of tasks, about as many
-#	tasks switch one by one, and klp_transition_complete waits for no task
+# check_tasks(target) - check that klp_transition_start has the number of tasks, that
+#	about as many tasks have switched one by one, and that klp_transition_complete
+#	waits for no task.  Some tasks begin or end during the transition.
 function check_tasks() {
 	local target="$1"
-	local start tasks switched
+	local start tasks switched some
 
 	start="^klp_transition_start: .* target=$target"
 	tasks=$(traced | sed -n "s/$start waiting=\([0-9]*\) tasks=\1 elapsed_ms=0\$/\1/p")
@@ -130,7 +131,8 @@ function check_tasks() {
 		fail "klp_transition_start counts '$tasks' tasks"
 	switched=$(traced |
 		grep -c "^klp_task_switched: pid=[0-9]* target=$target way=[a-z_]* comm=")
-	[[ $((switched - tasks)) -le 5 && $((tasks - switched)) -le 5 ]] ||
+	some=$((5 + tasks / 20))
+	[[ $((switched - tasks)) -le $some && $((tasks - switched)) -le $some ]] ||
 		fail "$switched tasks of $tasks have switched"
 	switched_each_once "^klp_transition_start: "
 	saw "klp_task_switched: pid=1 target=$target way=[a-z_]+ comm=.*"
@@ -232,7 +234,7 @@ unload_mod $MOD_BUSY
 pass
 
 
-# A pass may switch the thread in the same moment, but not in each attempt.
+# A pass may find the thread just before it switches itself, but not in each attempt.
 start_case "trace a kernel thread that goes to sleep elsewhere"
 
 for attempt in {1..5}; do
@@ -287,8 +289,8 @@ SLEEPER=
 disable_lp $MOD_SLEEP
 unload_lp $MOD_SLEEP
 
-# The function has no ORC data, so that an unwinder that needs ORC data cannot unwind
-# the stack.  Unwinders that use frame pointers can.
+# The function has no ORC data, so the ORC unwinder cannot unwind the stack.  Unwinders
+# that use frame pointers can.
 start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
 echo > $TRACE/trace
 load_lp_nowait $MOD_SLEEP
