@@ -33,6 +33,7 @@ function end_jump() {
 	[[ ! -e $CODE_DIR ]] || rmmod $MOD_CODE
 }
 
+# cleanup_jump() - end the test's processes and modules, restore the configuration
 function cleanup_jump() {
 	end_jump
 	cleanup
@@ -105,10 +106,10 @@ function check_original() {
 	[[ "$CODE" == nop ]] ||
 		die "$func() is not as it was, but has '$CODE'"
 	[[ -z "$ENTRY" ]] ||
-		die "ftrace has somebody for $func(): '$ENTRY'"
+		die "$func() still has a user in ftrace: '$ENTRY'"
 }
 
-# check_patched(file, modname) - read a file some times, die if its text does not
+# check_patched(file, modname) - read a file several times, die if its text does not
 #	come from the new function
 #	file - file in /proc
 #	modname - the livepatch
@@ -135,8 +136,8 @@ function check_unpatched() {
 		die "/proc/$1 is still patched: '$line'"
 }
 
-# start_readers(lines) - start a process on each CPU that reads /proc/cmdline all the
-#	time.  It ends when the file's text is none of these lines.
+# start_readers(lines) - start a process on each CPU that reads /proc/cmdline again and
+#	again.  It ends when the file's text is none of these lines.
 function start_readers() {
 	local cpu line expected
 
@@ -157,7 +158,7 @@ function start_readers() {
 }
 
 # start_tracer(func) - start a process that attaches a tracer to this function and
-#	detaches it all the time
+#	detaches it again and again
 function start_tracer() {
 	echo "$1" > "$TRACING/set_ftrace_filter"
 	(

@@ -17,10 +17,7 @@ MOD_LIVEPATCH=test_klp_livepatch
 MOD_SEVERAL=test_klp_bad_input
 SHARED=/sys/module/$MOD_DIRECT/parameters/shared
 
-# The kernel signals tasks, and logs that, only on a slow machine.
-function dmesg() {
-	command dmesg | grep -v 'livepatch: signaling remaining tasks'
-}
+hide_signaling
 
 setup_config
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Tasks that exit and have left the task list, in functions that livepatches change.  A
-# thread, and the child of a process that ignores SIGCHLD, release themselves and then
-# go on.  A transition must treat them like other tasks until they are dead.
+# thread, and the child of a process that ignores SIGCHLD, release themselves: they leave
+# the task list and still run.  A transition must treat them like other tasks until they
+# are dead.
 #
 # test_klp_exit_patch.ko sends such a task to test_klp_leave_a(), where it sleeps,
 # and to test_klp_leave_b().
@@ -20,7 +21,7 @@ READERS_PARAM=/sys/module/$MOD_TARGET/parameters/hold_readers
 setup_leave
 
 is_rust ||
-	skip "the C core does not see these tasks, and does not survive that"
+	skip "the C core does not see these tasks, and frees code that they run"
 
 # await_message(text) - wait until a module has logged a message
 #	text - the message
@@ -31,9 +32,9 @@ function await_message() {
 		die "no message: $text"
 }
 
-# start_exiting(kind) - load the target, and the livepatch that sends exiting tasks
-#	into its functions; start a process, and wait until its task sleeps in one.
-#	Sets PARENT.
+# start_exiting(kind, params) - load the target, and the livepatch that sends exiting
+#	tasks into its functions; start a process, and wait until its task sleeps in
+#	one of them.  Sets PARENT to the process.
 #	kind   - thread or child
 #	params - of the target
 function start_exiting() {
@@ -59,8 +60,8 @@ function end_exiting() {
 	check_clean
 }
 
-# check_waits(modname, state) - check that a transition waits, but not for a task in
-#	the task list
+# check_waits(modname, state) - check that a transition waits although all tasks in the
+#	task list have switched
 #	modname - livepatch in transition
 #	state   - the patch_state of tasks that it waits for
 function check_waits() {
@@ -100,6 +101,7 @@ TARGET_GONE="% rmmod $MOD_TARGET"
 
 # - a task that exits sleeps under a function of the livepatch
 # - the livepatch is disabled; the transition waits for the task
+
 # waits_when_disabled(kind) - the case for a thread, or a child
 function waits_when_disabled() {
 	local kind="$1"
@@ -163,6 +165,7 @@ $TARGET_GONE"
 # - the transition waits for it
 # - the task goes on, and calls another function of the same livepatch: it reaches the
 #   original one
+
 # waits_when_enabled(kind) - the case for a thread, or a child
 function waits_when_enabled() {
 	local kind="$1"
@@ -199,8 +202,8 @@ waits_when_enabled thread
 waits_when_enabled child
 
 
-# - a reader, too, sleeps in the function that is to be patched
-# - the exiting task goes on meanwhile: the core must not warn
+# - a reader and an exiting task sleep in the function that is to be patched
+# - the exiting task goes on during the transition: the core must not warn
 # - the transition completes when the reader is gone
 
 start_test "exiting thread in a transition that a reader holds up"

@@ -112,7 +112,7 @@ function complete_undo() {
 	check_several
 	check_unpatched cmdline
 	wait_until 'look_at cmdline_proc_show; [[ -z "$ENTRY" ]]' ||
-		die "ftrace keeps a function that nobody has"
+		die "ftrace keeps a function that no livepatch changes"
 	check_original cmdline_proc_show
 	check_several
 	quiet_unload_lp $MOD_SEVERAL

@@ -20,9 +20,9 @@ WALK_PARAM=/sys/module/$MOD_TARGET/parameters/hold_walk
 setup_leave
 
 is_rust ||
-	skip "the C core does not survive this, and keeps what was forced for ever"
+	skip "the C core does not survive this, and never lets go of a forced livepatch"
 
-# release(param, text) - let the reader go on
+# release(param, text) - let the reader go on to its end
 #	param - the parameter that holds it
 #	text  - its output
 function release() {
@@ -61,6 +61,7 @@ $(unpatching_messages $MOD_LIVEPATCH)
 # - the livepatch is disabled, and leaves sysfs; its module stays
 # - meanwhile another livepatch comes and goes
 # - the reader goes on in the code; the module goes
+
 # asleep(title, way, present, absent, text) - run this case
 #	title   - its name
 #	way     - how the reader gets into the code
