@@ -2,8 +2,9 @@
 /*
  * Makes ftrace call a trampoline for a function of the kernel, as BPF does for
  * its fentry and fexit programs.  The parameter "share" selects whether
- * livepatches may change the function meanwhile.  "shared" is the number of
- * livepatches that ftrace has asked for and that have not gone.
+ * livepatches may change the function meanwhile.  The parameter "shared" is the
+ * number of users of ftrace that change the function: ftrace asks the module
+ * before one is added, and tells it when one is removed.
  *
  * The trampoline does nothing.  The module has one for arm64, s390 and x86-64.
  */
@@ -22,49 +23,57 @@ MODULE_PARM_DESC(share, "let livepatches change the function, too (default=false
 
 static int shared;
 module_param(shared, int, 0444);
-MODULE_PARM_DESC(shared, "how many ftrace_ops that change it there are");
+MODULE_PARM_DESC(shared, "number of users of ftrace that change the function (read only)");
 
 #ifdef CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS
 
-/* Returns to the address at which ftrace, or a livepatch, lets calls go on. */
+/*
+ * The trampoline returns to the address at which ftrace, or a livepatch, lets calls
+ * go on.  It keeps all registers that hold arguments, so it cannot be in C, which
+ * instrumentation such as KCOV may change.
+ */
 #if defined(CONFIG_X86_64)
-#define HAVE_TRAMPOLINE
-static noinline notrace void direct_trampoline(void)
-{
-}
+#include <asm/asm-offsets.h>
+#include <asm/ibt.h>
+#include <asm/nospec-branch.h>
+
+#define DIRECT_TRAMPOLINE		\
+	"	" ASM_ENDBR		\
+	CALL_DEPTH_ACCOUNT		\
+	"	" ASM_RET
 #elif defined(CONFIG_ARM64)
 /*
  * x30 holds that address, and x9 the return address in the function's caller.
  * "hint 34" is "bti c".
  */
-#define HAVE_TRAMPOLINE			\
+#define DIRECT_TRAMPOLINE		\
 "	hint	34\n"			\
 "	mov	x10, x30\n"		\
 "	mov	x30, x9\n"		\
 "	ret	x10\n"
 #elif defined(CONFIG_S390)
 /* r0 holds that address, and r14 the return address in the caller. */
-#define HAVE_TRAMPOLINE			\
+#define DIRECT_TRAMPOLINE		\
 "	lgr	%r1,%r0\n"		\
 "	br	%r1\n"
 #endif
 
-#if defined(HAVE_TRAMPOLINE) && !defined(CONFIG_X86_64)
+#ifdef DIRECT_TRAMPOLINE
 extern void direct_trampoline(void);
 
 asm("	.pushsection	.text, \"ax\", @progbits\n"
 "	.balign	8\n"
 "	.type	direct_trampoline, @function\n"
 "direct_trampoline:\n"
-	HAVE_TRAMPOLINE
+	DIRECT_TRAMPOLINE
 "	.size	direct_trampoline, .-direct_trampoline\n"
 "	.popsection\n"
 );
-#endif
+#endif /* DIRECT_TRAMPOLINE */
 
 #endif /* CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS */
 
-#ifdef HAVE_TRAMPOLINE
+#ifdef DIRECT_TRAMPOLINE
 
 static int direct_command(struct ftrace_ops *ops, unsigned long ip,
 			  enum ftrace_ops_cmd cmd)
@@ -104,7 +113,7 @@ static void test_klp_direct_exit(void)
 				 true);
 }
 
-#else
+#else /* !DIRECT_TRAMPOLINE */
 
 static int test_klp_direct_init(void)
 {
@@ -115,7 +124,7 @@ static void test_klp_direct_exit(void)
 {
 }
 
-#endif
+#endif /* DIRECT_TRAMPOLINE */
 
 module_init(test_klp_direct_init);
 module_exit(test_klp_direct_exit);
