@@ -10,8 +10,6 @@
  * "inside" threads in the first function, and "elsewhere" others.
  */
 
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
@@ -20,6 +18,7 @@
 #include <linux/module.h>
 #include <linux/objtool.h>
 #include <linux/proc_fs.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -60,8 +59,13 @@ static int thread_main(void *in_show)
 {
 	if (in_show)
 		test_klp_sleep_show(NULL, NULL);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop())
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
 	return 0;
 }
 
