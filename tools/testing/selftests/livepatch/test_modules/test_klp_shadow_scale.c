@@ -7,6 +7,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/irqflags.h>
@@ -33,7 +34,7 @@ MODULE_PARM_DESC(count, "number of shadow variables (default=100000)");
 
 static unsigned int max_ratio;
 module_param(max_ratio, uint, 0444);
-MODULE_PARM_DESC(max_ratio, "how many times slower may many variables be (default=any)");
+MODULE_PARM_DESC(max_ratio, "how many times longer gets among all variables may take (default=any)");
 
 static unsigned long few_us;
 module_param(few_us, ulong, 0444);
@@ -60,6 +61,8 @@ static struct object *objects;
 
 /* How often the variable of each object has been destroyed. */
 static u8 *destroyed;
+
+/* How many variables have been constructed, always under the lock of shadow variables. */
 static unsigned int constructed;
 
 struct data {
@@ -179,18 +182,21 @@ static int test_correct(void)
 	return expect(false, false) ?: expect_destroyed(true, true);
 }
 
+/* The number of variables among which gets are fast. */
 #define FEW	1000
 
+/* The number of different variables that a round of gets finds. */
+#define SAMPLE	32
+
 /*
- * Returns the shortest time of several rounds of finding some variables.
+ * Returns the shortest time of several rounds of gets, or 0 if a variable is
+ * missing.
  *
  * The rounds always look for the same few variables, so that these and the
  * heads of their chains stay in the caches and the TLB, real or emulated.
  * Then only the length of the chains makes a difference.  A round is so short
  * that in some of them no other task takes the CPU, even if it is busy.
  */
-#define SAMPLE	32
-
 static u64 time_gets(unsigned int first)
 {
 	const unsigned int gets = 1000;
@@ -257,8 +263,10 @@ static int test_scale(void)
 /* The number of variables that exist all the time, of the first objects. */
 #define STABLES 500
 
-static unsigned int problems;
-static unsigned long reads, found, interrupts;
+static atomic_t problems = ATOMIC_INIT(0);
+static atomic_long_t reads = ATOMIC_LONG_INIT(0);
+static atomic_long_t found = ATOMIC_LONG_INIT(0);
+static unsigned long interrupts;
 
 static int reader(void *unused)
 {
@@ -271,15 +279,15 @@ static int reader(void *unused)
 		rcu_read_lock();
 		data = klp_shadow_get(&objects[at], id_of(at));
 		if (data) {
-			found++;
+			atomic_long_inc(&found);
 			if (!is_right(data, at))
-				WRITE_ONCE(problems, problems + 1);
+				atomic_inc(&problems);
 		}
 		data = klp_shadow_get(&objects[at % STABLES], STABLE);
 		if (!data || !is_right(data, at % STABLES))
-			WRITE_ONCE(problems, problems + 1);
+			atomic_inc(&problems);
 		rcu_read_unlock();
-		if (!(++reads % 64))
+		if (!(atomic_long_inc_return(&reads) % 64))
 			cond_resched();
 	}
 	return 0;
@@ -291,17 +299,17 @@ static void interrupt_fn(struct irq_work *unused)
 	struct data *data = klp_shadow_get(&objects[1], STABLE);
 
 	if (!data || !is_right(data, 1))
-		WRITE_ONCE(problems, problems + 1);
+		atomic_inc(&problems);
 	data = klp_shadow_alloc(&objects[1], IN_IRQ, sizeof(*data), GFP_ATOMIC,
 				construct, NULL);
 	if (data && klp_shadow_get(&objects[1], IN_IRQ) != data)
-		WRITE_ONCE(problems, problems + 1);
+		atomic_inc(&problems);
 	if (++interrupts % 2)
 		klp_shadow_free(&objects[1], IN_IRQ, NULL);
 	else
 		klp_shadow_free_all(IN_IRQ, NULL);
 	if (klp_shadow_get(&objects[1], IN_IRQ))
-		WRITE_ONCE(problems, problems + 1);
+		atomic_inc(&problems);
 }
 
 static DEFINE_IRQ_WORK(interrupt, interrupt_fn);
@@ -349,28 +357,33 @@ static int test_concurrent(void)
 	}
 	timer_delete_sync(&timer);
 	irq_work_sync(&interrupt);
-	klp_shadow_free_all(STABLE, NULL);
-	if (!ret && (problems || !reads || !found || !interrupts)) {
-		pr_err("%u problems in %lu reads, %lu of which found one, and %lu interrupts\n",
-		       problems, reads, found, interrupts);
-		ret = -EINVAL;
+	if (ret)
+		return ret;
+	if (atomic_read(&problems) || !atomic_long_read(&reads) ||
+	    !atomic_long_read(&found) || !interrupts) {
+		pr_err("%d problems in %ld reads, %ld of which found one, and %lu interrupts\n",
+		       atomic_read(&problems), atomic_long_read(&reads),
+		       atomic_long_read(&found), interrupts);
+		return -EINVAL;
 	}
-	return ret;
+	return 0;
 }
 
 #ifdef CONFIG_FAULT_INJECTION
 static struct data *add_short(bool atomic, unsigned int nth, unsigned int *left)
 {
+	/* PREEMPT_RT allocates no memory with interrupts disabled. */
+	bool irqs_off = atomic && !IS_ENABLED(CONFIG_PREEMPT_RT);
 	unsigned long flags;
 	struct data *data;
 
-	if (atomic)
+	if (irqs_off)
 		local_irq_save(flags);
 	current->fail_nth = nth;
 	data = add(0, SHORT, atomic ? GFP_ATOMIC : GFP_KERNEL);
 	*left = current->fail_nth;
 	current->fail_nth = 0;
-	if (atomic)
+	if (irqs_off)
 		local_irq_restore(flags);
 	return data;
 }
@@ -435,9 +448,11 @@ static int test_klp_shadow_scale_init(void)
 	else
 		pr_err("no such test: '%s'\n", what);
 
-	/* A test that failed may have left variables. */
+	/* Remove the variables that the test has left. */
 	klp_shadow_free_all(EVEN, NULL);
 	klp_shadow_free_all(ODD, NULL);
+	klp_shadow_free_all(STABLE, NULL);
+	klp_shadow_free_all(IN_IRQ, NULL);
 	klp_shadow_free_all(SHORT, NULL);
 	vfree(objects);
 	vfree(destroyed);
