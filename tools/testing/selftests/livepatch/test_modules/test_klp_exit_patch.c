@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Patches a function that a task calls when it releases itself, after it has
- * left the task list.  In the new function, a task named klp_victim calls both
- * functions of test_klp_leave_target.ko, and sleeps in the first one.
+ * Patches add_device_randomness(), which a task that releases itself calls after
+ * it has left the task list.  In the new function, a task named klp_victim calls
+ * both functions of test_klp_leave_target.ko, and sleeps in the first one.
  *
  * The original function adds entropy, which the machine can do without.
  */

@@ -40,7 +40,7 @@ MODULE_PARM_DESC(returns, "returns from these calls");
 #ifdef CONFIG_FAULT_INJECTION
 static int enter(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	/* One task at a time: the task that takes the number returns it. */
+	/* Only the task that takes the number counts, until it returns the number. */
 	unsigned int taken = xchg(&nth, 0);
 
 	if (!taken)
@@ -99,4 +99,4 @@ static void test_klp_fail_nth_exit(void)
 module_init(test_klp_fail_nth_init);
 module_exit(test_klp_fail_nth_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Livepatch test: fault injection around one function");
+MODULE_DESCRIPTION("Livepatch test: fault injection inside functions");

@@ -14,7 +14,7 @@ int test_klp_leave_b(struct seq_file *m);
 int test_klp_leave_outer(struct seq_file *m);
 int test_klp_leave_walk(struct seq_file *m, int (*visit)(struct seq_file *m));
 
-/* Writes to the reader's file.  A task that exits has no file, and logs. */
+/* Writes to the reader's file, or to the log if @m is NULL, in a task that exits. */
 static inline void test_klp_leave_say(struct seq_file *m, const char *text)
 {
 	if (m)

@@ -28,11 +28,11 @@ MODULE_PARM_DESC(hold, "keep tasks in leave_patch_wait() (default=true)");
 
 static bool spin;
 module_param(spin, bool, 0444);
-MODULE_PARM_DESC(spin, "they do not sleep there (default=false)");
+MODULE_PARM_DESC(spin, "tasks do not sleep in leave_patch_wait() (default=false)");
 
 static char *reach = "call";
 module_param(reach, charp, 0444);
-MODULE_PARM_DESC(reach, "how they get there: call, jump, callback or inside (default=call)");
+MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback or inside (default=call)");
 
 static noinline int leave_patch_wait(struct seq_file *m)
 {
@@ -47,8 +47,8 @@ static noinline int leave_patch_wait(struct seq_file *m)
 	}
 	test_klp_leave_say(m, "done");
 	/*
-	 * A caller that knows the result returns it by itself, after a call,
-	 * and does not jump here: clang makes such callers.
+	 * If clang knew the result, it would let leave_patch_jump() call this
+	 * function and return the result itself, instead of jumping here.
 	 */
 	OPTIMIZER_HIDE_VAR(ret);
 	return ret;

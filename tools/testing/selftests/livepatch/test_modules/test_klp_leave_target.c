@@ -2,10 +2,11 @@
 /*
  * Functions for livepatches that end while tasks are in their code.  Readers of
  * /proc/test_klp_leave_a call test_klp_leave_a(), through test_klp_leave_outer(),
- * and readers of b call test_klp_leave_b().  The livepatches' functions call
- * test_klp_leave_walk(), which stands for a function of the kernel that calls back.
+ * and readers of /proc/test_klp_leave_b call test_klp_leave_b().  New functions of
+ * livepatches call test_klp_leave_walk(), which stands for a function of the kernel
+ * that calls back.
  *
- * The parameters keep tasks asleep in these functions for as long as they are Y.
+ * While a parameter is Y, tasks sleep in its function.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

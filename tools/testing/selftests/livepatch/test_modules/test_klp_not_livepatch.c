@@ -4,8 +4,6 @@
  * MODULE_INFO(livepatch, "Y") on purpose.
  */
 
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/kernel.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch with functions of each kind: several functions of vmlinux, with
- * the parameter "target" a function of a module that is loaded and unloaded,
- * and with "busy" a function in which a task sleeps, so that the transition
- * waits.
+ * A livepatch of several functions of vmlinux.  With the parameter "target", it
+ * also patches a function of a module that is loaded and unloaded.  With "busy",
+ * it also patches a function in which a task sleeps, so that the transition waits.
  */
-
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kernel.h>
 #include <linux/livepatch.h>
@@ -87,4 +84,4 @@ module_init(test_klp_oom_init);
 module_exit(test_klp_oom_exit);
 MODULE_LICENSE("GPL");
 MODULE_INFO(livepatch, "Y");
-MODULE_DESCRIPTION("Livepatch test: a patch to be enabled and disabled without memory");
+MODULE_DESCRIPTION("Livepatch test: patch that is enabled and disabled without memory");

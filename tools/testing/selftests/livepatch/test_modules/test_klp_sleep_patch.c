@@ -5,8 +5,6 @@
  * sleep in the new function as well, so that they also hold up the unpatching.
  */
 
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/completion.h>
 #include <linux/kernel.h>
 #include <linux/livepatch.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes every grace period of RCU long: a reader runs again and again, for as
- * many milliseconds as the parameter reads_ms.
+ * Makes every grace period of RCU long, by a reader that is in a critical section
+ * for most of the time, for reads_ms milliseconds each.
  */
 
 #include <linux/delay.h>
@@ -12,7 +12,7 @@
 
 static unsigned int reads_ms = 2000;
 module_param(reads_ms, uint, 0444);
-MODULE_PARM_DESC(reads_ms, "how long the reader takes (default=2000)");
+MODULE_PARM_DESC(reads_ms, "milliseconds that a critical section takes (default=2000)");
 
 static struct task_struct *reader;
 

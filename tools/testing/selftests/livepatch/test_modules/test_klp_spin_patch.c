@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-/* Replaces the function of test_klp_spin_target.ko.  The new one does nothing. */
-
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+/* Patches the function of test_klp_spin_target.ko.  The new function does nothing. */
 
 #include <linux/kernel.h>
 #include <linux/livepatch.h>

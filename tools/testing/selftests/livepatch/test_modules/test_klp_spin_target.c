@@ -6,8 +6,6 @@
  * is Y, they are in a function that test_klp_spin_patch.ko patches.
  */
 
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/cpu.h>
 #include <linux/err.h>
 #include <linux/kernel.h>
@@ -19,11 +17,11 @@
 
 static bool inside;
 module_param(inside, bool, 0644);
-MODULE_PARM_DESC(inside, "the threads are in the function that is patched (default=0)");
+MODULE_PARM_DESC(inside, "the threads are in the function that is patched (default=false)");
 
 static int fifo_cpu = -1;
 module_param(fifo_cpu, int, 0444);
-MODULE_PARM_DESC(fifo_cpu, "the CPU of the only thread, which is a real-time one (default=none)");
+MODULE_PARM_DESC(fifo_cpu, "start only one thread, a real-time one on this CPU (default=none)");
 
 static struct task_struct **threads;
 static unsigned int thread_count;
@@ -39,7 +37,7 @@ static int thread_main(void *unused)
 	while (!kthread_should_stop()) {
 		if (READ_ONCE(inside))
 			test_klp_spin();
-		/* Without this, a wait for RCU tasks would never end. */
+		/* Without this, no grace period of RCU Tasks would end. */
 		cond_resched_tasks_rcu_qs();
 	}
 	return 0;

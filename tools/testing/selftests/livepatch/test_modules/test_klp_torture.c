@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Visits functions that livepatches change meanwhile, from kernel threads, a
- * kworker, a timer, readers of /proc/test_klp_torture, and tasks that exit.  It is
- * an error if functions of one visit have different versions, or if the module of a
+ * Kernel threads, a kworker, a timer, readers of /proc/test_klp_torture, and tasks
+ * that exit call functions that livepatches change meanwhile.  A call of
+ * test_klp_torture_outer(), with all calls that it makes, is a visit.  It is an
+ * error if functions of one visit have different versions, or if the module of a
  * function is gone.  /proc/test_klp_torture_stats has the counts.
  */
 
@@ -32,15 +33,15 @@ MODULE_PARM_DESC(threads, "number of kernel threads (default=6)");
 
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
-MODULE_PARM_DESC(seed, "decides about the ways of all visits (default=1)");
+MODULE_PARM_DESC(seed, "start of the random numbers that all visits use (default=1)");
 
 static bool leaves;
 module_param(leaves, bool, 0444);
-MODULE_PARM_DESC(leaves, "call functions that hide that tasks are in them (default=false)");
+MODULE_PARM_DESC(leaves, "call functions that tasks' stacks do not show (default=false)");
 
 static unsigned int forces;
 module_param(forces, uint, 0644);
-MODULE_PARM_DESC(forces, "to be incremented before and after a transition is forced");
+MODULE_PARM_DESC(forces, "incremented by the script before and after it forces a transition");
 
 static const char * const callers[TORTURE_CALLERS] = {
 	[TORTURE_THREAD] = "threads",
@@ -65,12 +66,12 @@ static atomic_long_t stale;
 /* The first errors are enough to see the cause. */
 #define ERRORS_SHOWN	10
 
-/* Which livepatches have begun and not ended */
+/* Whether a version's module is loaded; see torture_module_begin(). */
 static bool alive[TORTURE_VERSIONS];
 
 static const struct torture_target __rcu *current_target;
 
-/* Keeps the compiler from knowing the results of original functions. */
+/* Always 0.  The compiler must not know the results of original functions. */
 static int original_version;
 
 static unsigned int draw(struct torture_visit *visit, unsigned int below)
@@ -78,7 +79,10 @@ static unsigned int draw(struct torture_visit *visit, unsigned int below)
 	return prandom_u32_state(visit->random) % below;
 }
 
-/* Whether a transition has been forced since the visit began, or is being forced */
+/*
+ * Returns whether a transition has been forced since the visit began, or was being
+ * forced when it began.  The number is odd while one is being forced.
+ */
 static bool is_forced(const struct torture_visit *visit)
 {
 	return visit->forces & 1 || visit->forces != READ_ONCE(forces);
@@ -99,12 +103,12 @@ static void judge(struct torture_visit *visit, int version, const char *where)
 /**
  * torture_check() - check that a livepatch's code may run
  * @version: number of the livepatch
- * @canary: that of its module
+ * @canary: canary of the livepatch's module
  * @where: name of the function that runs
  */
 void torture_check(int version, const unsigned long *canary, const char *where)
 {
-	/* The table is read first: without the module, there is no canary. */
+	/* Check the table first: the canary is in the module, which may be gone. */
 	if (READ_ONCE(alive[version]) && READ_ONCE(*canary) == TORTURE_ALIVE)
 		return;
 	if (atomic_long_inc_return(&stale) <= ERRORS_SHOWN)
@@ -114,8 +118,8 @@ void torture_check(int version, const unsigned long *canary, const char *where)
 EXPORT_SYMBOL_GPL(torture_check);
 
 /**
- * torture_pause() - give other tasks, or transitions, time to go on
- * @visit: the visit, which decides how
+ * torture_pause() - give other tasks and transitions time to go on
+ * @visit: the visit; its random numbers decide how long and how
  */
 void torture_pause(struct torture_visit *visit)
 {
@@ -140,7 +144,7 @@ noinline int test_klp_torture_outer(struct torture_visit *visit)
 {
 	int ret = torture_walk(visit, READ_ONCE(original_version));
 
-	/* No sibling call: this function stays on the stack. */
+	/* Without a sibling call, this function stays on the stack. */
 	barrier();
 	return ret;
 }
@@ -153,7 +157,7 @@ noinline int test_klp_torture_near(struct torture_visit *visit)
 }
 EXPORT_SYMBOL_GPL(test_klp_torture_near);
 
-/* If its body was that of another function, the compiler could make one of both. */
+/* Pauses twice, so that the compiler does not merge it with test_klp_torture_near(). */
 noinline int test_klp_torture_leaf(struct torture_visit *visit)
 {
 	torture_pause(visit);
@@ -167,8 +171,8 @@ EXPORT_SYMBOL_GPL(test_klp_torture_leaf);
  * @visit: the visit
  * @call: the function
  *
- * No livepatch changes this, and their functions reach it by a sibling call: between
- * the two calls there is nothing of them on the stack.
+ * No livepatch changes this function.  New functions reach it by a sibling call, so
+ * that between the two calls the stack shows no function of a livepatch.
  *
  * Return: the result of the second call
  */
@@ -187,7 +191,7 @@ EXPORT_SYMBOL_GPL(test_klp_torture_twice);
  */
 void torture_set_target(const struct torture_target *target)
 {
-	rcu_assign_pointer(current_target, (const struct torture_target __rcu *)target);
+	rcu_assign_pointer(current_target, target);
 	synchronize_rcu();
 }
 EXPORT_SYMBOL_GPL(torture_set_target);
@@ -263,7 +267,7 @@ static void make_visit(enum torture_caller caller, struct rnd_state *random)
 	int version;
 
 	if (leaves && caller != TORTURE_TIMER && !draw(&visit, 4)) {
-		/* Tasks may switch in this one. */
+		/* A task may switch in this function, so its version is not judged. */
 		test_klp_torture_leaf(&visit);
 		atomic_long_inc(&leaf_calls);
 		return;
@@ -278,13 +282,13 @@ static void make_visit(enum torture_caller caller, struct rnd_state *random)
 		atomic_long_inc(&in_transition);
 }
 
-/* A sequence of its own for each caller */
+/* Each caller has a sequence of its own. */
 static void seed_random(struct rnd_state *random, unsigned int caller)
 {
 	prandom_seed_state(random, (u64)seed << 32 | caller);
 }
 
-/* Tasks that exit and processes in system calls come and go: they share a sequence. */
+/* Makes a visit in a task that may make no other, with a sequence for this visit. */
 static void make_short_visit(enum torture_caller caller)
 {
 	static atomic_t count;
@@ -304,8 +308,8 @@ void torture_exiting(void)
 EXPORT_SYMBOL_GPL(torture_exiting);
 
 /**
- * torture_module_begin() - a livepatch begins
- * @version: its number
+ * torture_module_begin() - allow the use of a module's code
+ * @version: number of the livepatch, or 0 for the module that comes and goes
  */
 void torture_module_begin(int version)
 {
@@ -314,8 +318,8 @@ void torture_module_begin(int version)
 EXPORT_SYMBOL_GPL(torture_module_begin);
 
 /**
- * torture_module_end() - a livepatch's module is about to go
- * @version: its number
+ * torture_module_end() - forbid the use of a module's code, before it is freed
+ * @version: number of the livepatch, or 0 for the module that comes and goes
  */
 void torture_module_end(int version)
 {
@@ -383,7 +387,7 @@ static int thread_main(void *number)
 	while (!kthread_should_stop()) {
 		make_visit(TORTURE_THREAD, &random);
 		if (prandom_u32_state(&random) % 4) {
-			/* Tasks in this state switch in __schedule(). */
+			/* A task in this state can switch in __schedule(). */
 			set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 			schedule_timeout(1 + prandom_u32_state(&random) % (HZ / 25));
 		} else {

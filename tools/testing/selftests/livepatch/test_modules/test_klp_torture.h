@@ -16,12 +16,12 @@
 #include <linux/prandom.h>
 #include <linux/types.h>
 
-/* Livepatches have the numbers from 1. */
+/* The original functions have version 0, and the livepatches 1 to 4. */
 #define TORTURE_VERSIONS	5
 
 /*
- * A canary says whether the text and data of its module may be in use.  The
- * module's exit function poisons it.
+ * Each module has a canary, which shows that its text and data may be used.  The
+ * module's exit function poisons the canary.
  */
 #define TORTURE_ALIVE		0x616c697665UL
 #define TORTURE_POISON		0x64656164UL
@@ -29,7 +29,7 @@
 enum torture_caller {
 	TORTURE_THREAD,		/* a kernel thread */
 	TORTURE_WORK,		/* a kworker */
-	TORTURE_TIMER,		/* an interrupt, in whichever task */
+	TORTURE_TIMER,		/* an interrupt, in any task */
 	TORTURE_READER,		/* a process in a system call */
 	TORTURE_EXITING,	/* a task that has left the task list */
 	TORTURE_CALLERS
@@ -38,14 +38,14 @@ enum torture_caller {
 /**
  * struct torture_visit - one call of test_klp_torture_outer()
  * @caller: the kind of task
- * @depth: calls of test_klp_torture_outer() that it is in
+ * @depth: number of nested calls of test_klp_torture_outer()
  * @version: version of the outermost test_klp_torture_outer()
- * @forces: number of forced transitions at the begin
- * @random: decides about its way
+ * @forces: the parameter "forces" when the visit began
+ * @random: the random numbers that decide what the visit does
  *
- * All livepatches change the outer function and those that it reaches.  The outer
- * function stays on the stack, so that no task switches in a visit: all functions
- * have the same version, except if a transition is forced meanwhile.
+ * All livepatches change test_klp_torture_outer() and the functions that it calls.
+ * It stays on the stack, so a task cannot switch during a visit.  Therefore all
+ * functions have the same version, unless a transition is forced meanwhile.
  */
 struct torture_visit {
 	enum torture_caller caller;
@@ -56,8 +56,8 @@ struct torture_visit {
 };
 
 /*
- * Functions of vmlinux have callers that are not of the torture.  With these
- * arguments, int_pow() and int_sqrt() return TORTURE_ROOT plus the version.
+ * Functions of vmlinux also have other callers.  Only with these arguments,
+ * int_pow() and int_sqrt() return TORTURE_ROOT plus the version.
  */
 #define TORTURE_ROOT		0x6b6c70UL
 #define TORTURE_SQUARE		(TORTURE_ROOT * TORTURE_ROOT)
@@ -78,8 +78,8 @@ void torture_exiting(void);
 /**
  * struct torture_target - functions of the module that comes and goes
  * @owner: the module
- * @far: one that livepatches change
- * @far_too: another one
+ * @far: a function that livepatches change
+ * @far_too: another function that livepatches change
  */
 struct torture_target {
 	struct module *owner;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A livepatch of the torture: see test_klp_torture.h.  It has the number that its
- * name ends with.  It patches all functions that a visit reaches, and
- * test_klp_torture_leaf(): its new function hides that tasks are in it.
+ * A livepatch of the torture: see test_klp_torture.h.  Its version is the last digit
+ * of its name.  It patches all functions that a visit reaches, and
+ * test_klp_torture_leaf(), whose new function leaves by a sibling call, so that
+ * stacks do not show it.
  */
 
 #include <linux/kernel.h>
@@ -21,7 +22,7 @@ MODULE_PARM_DESC(replace, "replace all other livepatches (default=false)");
 
 static bool exiting;
 module_param(exiting, bool, 0444);
-MODULE_PARM_DESC(exiting, "send tasks that exit on a visit (default=false)");
+MODULE_PARM_DESC(exiting, "let tasks that exit make a visit (default=false)");
 
 static bool lie;
 module_param(lie, bool, 0444);
@@ -78,7 +79,7 @@ static noinline int torture_patch_wait(struct torture_visit *visit)
 	return VERSION;
 }
 
-/* Both ways are sibling calls. */
+/* The compiler makes both calls sibling calls. */
 static int torture_patch_leaf(struct torture_visit *visit)
 {
 	if (prandom_u32_state(visit->random) % 2)
@@ -111,7 +112,7 @@ static unsigned long torture_patch_int_sqrt(unsigned long x)
 	return root;
 }
 
-/* The original function makes the random numbers better, which no task waits for. */
+/* The original function adds entropy, which the machine can do without. */
 static void torture_patch_add_device_randomness(const void *buf, size_t len)
 {
 	if (strcmp(current->comm, TORTURE_EXITING_NAME))

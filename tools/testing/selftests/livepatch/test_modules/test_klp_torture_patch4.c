@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
 
-/* Differs in its name alone, and so in its number. */
+/* The same livepatch under another name, and so with another version. */
 #include "test_klp_torture_patch1.c"

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Has functions for test_klp_torture.ko, which calls them as long as this module is
- * loaded.
- */
+/* Functions that test_klp_torture.ko calls while this module is loaded. */
 
 #include <linux/module.h>
 #include "test_klp_torture.h"
 
 static unsigned long canary = TORTURE_ALIVE;
 
-/* It is no livepatch, but its end is to be noticed, too. */
+/* torture_check() also checks this module, under the version of original functions. */
 #define ORIGINAL	0
 
 static noinline int test_klp_torture_far(struct torture_visit *visit)
