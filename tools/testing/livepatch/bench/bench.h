@@ -10,12 +10,13 @@
 #define _KLP_BENCH_H
 
 #include <linux/jiffies.h>
+#include <linux/kthread.h>
 #include <linux/sched.h>
 #include <asm/tsc.h>
 
 struct klp_bench_span {
 	u64 ticks;
-	/* Those of the ticks that the CPU was idle. */
+	/* The part of the ticks in which the CPU was idle. */
 	u64 idle;
 };
 
@@ -32,9 +33,9 @@ static inline u64 klp_bench_now(void)
 
 /*
  * Begins a span, after at least one and a half seconds in which deferred work
- * of earlier operations ends.  The span begins right after a timer tick, half a
- * second away from timers that are rounded to seconds, so that it is the same
- * in each run.  Sleeps.
+ * of earlier operations ends.  The span begins right after a timer tick, and half
+ * a second away from timers that are rounded to seconds.  So each run is the same.
+ * Sleeps.
  */
 static inline void klp_bench_begin(struct klp_bench_span *span)
 {
@@ -43,7 +44,7 @@ static inline void klp_bench_begin(struct klp_bench_span *span)
 	span->ticks = klp_bench_now();
 }
 
-/* Returns the ticks since the begin of a span. */
+/* Returns the ticks since a span began. */
 static inline struct klp_bench_span
 klp_bench_passed(const struct klp_bench_span *begin)
 {
@@ -52,6 +53,18 @@ klp_bench_passed(const struct klp_bench_span *begin)
 	span.ticks = klp_bench_now() - begin->ticks;
 	span.idle = klp_bench_idle() - begin->idle;
 	return span;
+}
+
+/* Lets a kernel thread sleep until it is asked to stop. */
+static inline void klp_bench_sleep_until_stop(void)
+{
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kthread_should_stop())
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
 }
 
 #endif /* _KLP_BENCH_H */

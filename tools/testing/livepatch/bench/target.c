@@ -6,7 +6,7 @@
  *
  *   calls      read: the instructions of CALLS calls of the first function, and
  *              the version that they reach
- *   versions   read: the number of functions of each version, from 0
+ *   versions   read: the numbers of functions that have version 0, 1, and 2
  *   block      write 1: a task enters klp_bench_wait() and stays there;
  *              write 0: the task returns; read: the time of its last return
  *   calls_blocked
@@ -74,7 +74,7 @@ static int versions_get(char *buffer, const struct kernel_param *kp)
 static const struct kernel_param_ops versions_ops = { .get = versions_get };
 module_param_cb(versions, &versions_ops, NULL, 0400);
 
-/* The lock of the parameters serialises the uses of all of this. */
+/* The lock of the module's parameters protects all of this. */
 static struct task_struct *blocker;
 static DECLARE_COMPLETION(entered);
 static DECLARE_COMPLETION(asked);
@@ -102,8 +102,7 @@ static int blocker_main(void *unused)
 {
 	klp_bench_wait();
 	complete(&answered);
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	klp_bench_sleep_until_stop();
 	return 0;
 }
 

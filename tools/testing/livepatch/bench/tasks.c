@@ -10,17 +10,16 @@
  *   threads    write N: creates and ends N kernel threads, one after the other;
  *              read: the ticks that this took, without those in idle
  *
- * With one CPU, a real-time task waits only for code that disables preemption.
- * A task that holds tasklist_lock for reading does.  So with many tasks, the
- * longest wait during a transition is the longest time for which it holds the lock.
- * The figure is too small by less than one PERIOD, for which the watcher
- * sleeps.
+ * With one CPU, a real-time task waits only for code that disables preemption, as
+ * a task does while it holds tasklist_lock for reading.  So with many tasks, the
+ * longest wait during a transition is the longest time for which the transition
+ * holds the lock.  The watcher sleeps for one PERIOD between two looks at the
+ * clock, so the figure is too small by less than one PERIOD.
  *
  * Live patching has hooks in copy_process() and in do_exit(), which kernel
- * threads go through like the threads of a process.  Kernel threads do the
- * least beside that: they have no memory, files or signals to give back, and
- * read no program from the disk.  So the hooks are as large a part of the
- * figure as they can be.
+ * threads call like the threads of a process.  Kernel threads do little beside
+ * that: they have no memory, files or signals to give back, and read no program
+ * from the disk.  So the hooks are as large a part of the figure as they can be.
  */
 
 #include <linux/hrtimer.h>
@@ -41,8 +40,7 @@ static unsigned int sleeping;
 
 static int sleeper_main(void *unused)
 {
-	while (!kthread_should_stop())
-		schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	klp_bench_sleep_until_stop();
 	return 0;
 }
 
