@@ -14,9 +14,12 @@
 
 modules=$(dirname "$0")
 target=klp_bench_target
-names=/tmp/bench
 sysfs=/sys/kernel/livepatch
+scratch=$(mktemp -d) || exit
+# The files with the names of functions to patch
+names=$scratch/names
 
+# figure NAME OBJECT FUNCTIONS TASKS VALUE: print a figure.
 figure() {
 	printf 'figure %s %s %s %s %s\n' "$@"
 }
@@ -31,6 +34,7 @@ fail() {
 	exit 1
 }
 trap 'exit 1' TERM
+trap 'rm -rf "$scratch"' EXIT
 
 # put MODULE PARAMETER VALUE, get MODULE PARAMETER: see the modules' sources.
 #
@@ -76,7 +80,7 @@ settled() {
 		! patch_is "$1" transition 0 || ! patch_is "$1" enabled 1 || return 0
 		pause 0.02
 	done
-	fail "$1 is not settled, attempt $attempt"
+	fail "$1 is not settled after $attempt attempts"
 }
 
 # versions VERSION N: N functions have that version, the others are original.
@@ -104,9 +108,9 @@ went() {
 	figure "$1_free" "$2" "$3" - "$free"
 }
 
-# phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: split the last operation by
-# the times of its messages in the log, into patching and the transition.  The rest
-# of the CALL's time is that of preparing.
+# phases NAME OBJECT N TASKS MODULE DIRECTION [CALL]: split the last operation into
+# patching and the transition, by the times of its messages in the log.  The rest of
+# CALL, the time that the call took, is the preparation.
 phases() {
 	dmesg | awk -v name="$1" -v place="$2 $3 $4" -v patch="'$5'" \
 		-v direction="$6" -v call="${7:-0}" '
@@ -132,8 +136,8 @@ phases() {
 		}'
 }
 
-# Print the memory in use: slab objects of the caches that patches use, vmalloc
-# areas except those for code, and trampolines, each of which has a page.
+# memory: print the bytes in use by slab objects of the caches that patches use, by
+# vmalloc areas except those for code, and by trampolines, each of which has a page.
 memory() {
 	local slab vmalloc trampolines cache
 	# Free objects that a cache keeps would count as in use.
@@ -188,9 +192,9 @@ measure_calls() {
 	unload $target
 }
 
-# Measure the time between two moments: a task leaves the function that a
-# transition waits for, and the transition is complete.  The first moment moves
-# through a second, so that the figures cover retries at whole seconds as well.
+# Measure the time from the moment when a task leaves the function that a transition
+# waits for, until the transition is complete.  That moment moves through a second, so
+# that the figures also cover retries at whole seconds.
 measure_end() {
 	local ms
 	load $target
@@ -285,8 +289,8 @@ measure_jumps() {
 
 # Measure passes.  A patch replaces one of the same functions, which are in ftrace
 # already, so that nearly all of its transition is a pass.  Two modules take turns.
-# A first transition counts instructions.  In a second one, a real-time task watches
-# for how long it has to wait; its own instructions would count as well.
+# The first transition counts instructions.  In the second one, a real-time task
+# measures how long it has to wait.  Its own instructions would change the count.
 measure_tasks() {
 	local n tasks there watch version=1 patches=(- klp_bench_patch klp_bench_patch2)
 	# The second time counts.  The first time also allocates memory that is kept.
@@ -361,7 +365,7 @@ measure_shadow() {
 	done
 }
 
-# profiled TITLE MODULE PARAMETER VALUE: put the value, and show the functions that
+# profiled TITLE MODULE PARAMETER VALUE: put the value, and print the functions that
 # take more than one in a hundred of the instructions.
 profiled() {
 	put klp_bench profile 1
@@ -429,5 +433,5 @@ for what in ${BENCH:-calls functions jumps tasks coming end shadow}; do
 	"measure_$what"
 done
 unload klp_bench
-! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel complains, above"
+! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel has reported the errors above"
 echo "measured"
