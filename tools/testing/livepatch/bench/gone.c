@@ -27,7 +27,7 @@
 #define LIMIT (600ULL * NSEC_PER_SEC)
 #define PATH_SIZE (64 + MODULE_NAME_LEN)
 
-/* The times that the last patch took, from the begin of the operation. */
+/* The times that the last patch took, from the beginning of the operation. */
 static struct klp_bench_span until_gone, until_free;
 
 /* Returns 1 if the patch is gone from sysfs, and 0 if it is there. */
@@ -67,7 +67,7 @@ static int is_free(const char *name)
 	return err ?: !references;
 }
 
-/* Waits until @done returns 1.  @passed is the time since @begin then. */
+/* Waits until @done returns 1, and sets @passed to the time since @begin. */
 static int await(int (*done)(const char *name), const char *name,
 		 const struct klp_bench_span *begin,
 		 struct klp_bench_span *passed)
@@ -83,8 +83,9 @@ static int await(int (*done)(const char *name), const char *name,
 		if (passed->ticks > LIMIT)
 			return -ETIMEDOUT;
 		/*
-		 * The error is 1/400 of the figure, and the checks are too few
-		 * to change it.
+		 * Each pause is 1/400 of the time until now.  So the figure is
+		 * too large by 1/400 at most, and the checks are too few to
+		 * change it.
 		 */
 		pause = passed->ticks / 400 / NSEC_PER_USEC;
 		pause = max(pause, 20);

@@ -2,9 +2,10 @@
 /*
  * The ticks in which the first CPU is idle
  *
- * The kernel's own figure is not exact enough.  As long as the timer ticks in
- * idle, the kernel counts a whole tick where it was idle for the rest of one.
- * An operation of a minute that only waits had more idle time than time.
+ * The kernel's own figure is not exact enough.  While the timer ticks in idle,
+ * the kernel counts a whole tick of idle time where it was idle for a part of the
+ * tick.  For an operation that only waited for a minute, the kernel's idle time
+ * was longer than the operation.
  */
 
 #include <linux/errno.h>
@@ -16,6 +17,7 @@
 #include "bench.h"
 #include "main.h"
 
+/* The idle time until now, and when the idle task began to run. */
 static u64 idle, since;
 static struct tracepoint *sched_switch;
 
@@ -39,7 +41,7 @@ static void find(struct tracepoint *tracepoint, void *unused)
 		sched_switch = tracepoint;
 }
 
-/* The ticks in which the idle task has run on the first CPU. */
+/* Returns the ticks in which the idle task has run on the first CPU. */
 u64 klp_bench_idle(void)
 {
 	return idle;

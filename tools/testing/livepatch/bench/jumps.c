@@ -7,7 +7,7 @@
  *              klp_ftrace_jump() has taken since counting began
  *
  * The Rust core calls klp_ftrace_jump() for both, once for all functions of an
- * object.  Figures include the entry and the exit of the return probe, some
+ * object.  Figures include the entry and the exit of the return probe: a few
  * hundred instructions.
  */
 

@@ -8,8 +8,9 @@
  *   load forks N       N processes, each of which forks children that exit at once
  *   load watch         forks children that exit at once, one after the other; a
  *                      SCHED_FIFO thread wakes up each millisecond.  On SIGTERM
- *                      it prints two times in nanoseconds and ends: of the
- *                      longest fork, and of the latest wake-up
+ *                      it prints two numbers of nanoseconds and ends: how long
+ *                      the longest fork took, and how late the latest wake-up
+ *                      was
  *
  * All but the last run until they are killed.
  */
@@ -49,9 +50,9 @@ static void become_fifo(int priority)
 }
 
 /*
- * An emulator that has one thread for all CPUs takes this for the moment to go
- * on to another CPU.  Without it, QEMU emulates one CPU for a tenth of a second
- * at a time, and that would be all that is measured.
+ * At this instruction, an emulator that has one thread for all CPUs goes on to
+ * another CPU.  Without it, QEMU emulates one CPU for a tenth of a second at a
+ * time, and the figures would show only that.
  */
 static void relax(void)
 {
@@ -197,7 +198,7 @@ int main(int argc, char **argv)
 		for (i = 0; i < atoi(argv[2]); i++)
 			start(loop_forks, -1);
 	} else {
-		errx(2, "what to do? user, calls, fifo, forks N, or watch");
+		errx(2, "usage: load user|calls|fifo|forks N|watch");
 	}
 	for (;;)
 		pause();

@@ -5,7 +5,7 @@
  * Parameters, to be read and written in sysfs:
  *
  *   calibrate  read: the ticks that 2,000,000 instructions take
- *   align      write N: returns N ms after the begin of a second
+ *   align      write N: returns N ms after the beginning of a second
  *   busy, disable, gone, jumps, shadow, profile
  *              see busy.c, gone.c, jumps.c, shadow.c, and profile.c
  *   tasks, held, threads
@@ -44,7 +44,7 @@ static int align_set(const char *value, const struct kernel_param *kp)
 	err = kstrtouint(value, 0, &ms);
 	if (err)
 		return err;
-	/* Seconds begin where round_jiffies() rounds to. */
+	/* A second begins at a value to which round_jiffies() rounds. */
 	schedule_timeout_uninterruptible(HZ - jiffies % HZ +
 					 msecs_to_jiffies(ms));
 	return 0;
@@ -69,5 +69,5 @@ static void __exit main_exit(void)
 
 module_init(main_init);
 module_exit(main_exit);
-MODULE_DESCRIPTION("Tasks, holds and shadow variables for the live patching benchmark");
+MODULE_DESCRIPTION("Clock, tasks and shadow variables for the live patching benchmark");
 MODULE_LICENSE("GPL");

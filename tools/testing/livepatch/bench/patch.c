@@ -52,10 +52,10 @@ module_param(watch, bool, 0400);
 static u64 settled;
 module_param(settled, ullong, 0400);
 
-/* The number of the function of vmlinux that was called last, or 0. */
+/* The number of the new function for vmlinux that was called last, or 0. */
 static atomic_t called = ATOMIC_INIT(0);
 
-/* New functions: these for a module, the ones that note calls for vmlinux. */
+/* The new functions for a module, and below those for vmlinux, which note calls. */
 #define F(number) \
 	static noinline int klp_bench_new_##number(int x) \
 	{ \
@@ -168,7 +168,7 @@ module_param_cb(called, &called_ops, NULL, 0400);
 
 static void *text;
 
-/* Points the funcs at the first n lines of the text. */
+/* Reads the file with the names, and fills the funcs with its first n lines. */
 static int __init read_names(struct klp_func *funcs)
 {
 	char *line, *rest;
@@ -217,7 +217,7 @@ static int __init patch_init(void)
 	return 0;
 }
 
-/* Called when the patch is gone, or if it was never enabled. */
+/* Runs when the patch is gone, or if it was never enabled, so nothing uses the funcs. */
 static void __exit patch_exit(void)
 {
 	kvfree(objects[0].funcs);

@@ -5,8 +5,8 @@
  *   profile    write 1: begins to take samples; write 0: stops
  *
  * The samples are the addresses, outside of idle, that a timer has interrupted.
- * They are unsigned longs in the file klp_bench of debugfs.  Code that runs
- * with interrupts disabled counts for the place where they are enabled again.
+ * They are unsigned longs in the file klp_bench of debugfs.  Time that is spent
+ * with interrupts disabled counts for the place that enables them again.
  */
 
 #include <linux/debugfs.h>

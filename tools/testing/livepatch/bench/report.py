@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tell what measure.sh has measured on the C core and on the Rust core.
+"""Compare the figures that measure.sh has printed on the C core and on the Rust core.
 
-Prints one table: C, Rust, and how many times the one is the other.  With
---write FOLDER, also writes bench.csv, which holds all figures, table.txt, which
-is what it prints, summary.md, which README.md shows, and plots.
+Prints one table: C, Rust, and the ratio of C to Rust.  With --write DIRECTORY, also
+writes bench.csv with all figures, table.txt with this table, summary.md for
+README.md, and plots.
 """
 
 import argparse
@@ -410,10 +410,10 @@ def plots_of(c, rust):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("c", help="what was measured on the C core")
-    parser.add_argument("rust", help="what was measured on the Rust core")
-    parser.add_argument("--write", metavar="FOLDER", help="where to write bench.csv and plots")
-    parser.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE", help="what bench.csv is to record")
+    parser.add_argument("c", help="the output of measure.sh on the C core")
+    parser.add_argument("rust", help="the output of measure.sh on the Rust core")
+    parser.add_argument("--write", metavar="DIRECTORY", help="the directory to write bench.csv and plots to")
+    parser.add_argument("--meta", action="append", default=[], metavar="KEY=VALUE", help="a setting for bench.csv to record")
     arguments = parser.parse_args()
 
     both = Figures(arguments.c), Figures(arguments.rust)

@@ -22,7 +22,7 @@
 #define MOST_VARIABLES 1000000
 #define ID 1
 
-/* Objects for variables, as large as usual ones so that addresses are apart. */
+/* An object with a variable.  It has a usual size, which decides about addresses. */
 struct attached {
 	char bytes[192];
 };
