@@ -163,11 +163,11 @@ measure_calls() {
 	echo "calls"
 	load $target
 	calls call_unpatched - 0 calls
-	load_patch klp_bench_patch $target $names.module 1
+	load_patch klp_bench_patch $target "$names.module" 1
 	put klp_bench_patch enable 1
 	settled klp_bench_patch
 	calls call_patched 1 1 calls
-	load_patch klp_bench_patch2 $target $names.module 1
+	load_patch klp_bench_patch2 $target "$names.module" 1
 	put klp_bench_patch2 enable 1
 	settled klp_bench_patch2
 	calls call_twice 1 2 calls
@@ -179,7 +179,7 @@ measure_calls() {
 
 	echo "calls in a transition"
 	put $target block 1
-	load_patch klp_bench_patch $target $names.wait 2
+	load_patch klp_bench_patch $target "$names.wait" 2
 	put klp_bench_patch enable 1
 	patch_is klp_bench_patch transition 1 || fail "the transition does not wait"
 	calls call_switched 1 1 calls
@@ -201,7 +201,7 @@ measure_end() {
 	for ms in 50 150 250 350 450 550 650 750 850 950; do
 		echo "the end of a transition, $ms ms into a second"
 		put $target block 1
-		load_patch klp_bench_patch $target $names.wait 2
+		load_patch klp_bench_patch $target "$names.wait" 2
 		put klp_bench_patch enable 1
 		put klp_bench align $ms
 		patch_is klp_bench_patch transition 1 || fail "the transition does not wait"
@@ -222,8 +222,8 @@ measure_functions() {
 			list=$names.module
 			[ "$object" = $target ] || list=$names.vmlinux
 			echo "enabling $n functions in $object"
-			load_patch klp_bench_patch "$object" $list $n
-			load_patch klp_bench_patch2 "$object" $list $n replace=1
+			load_patch klp_bench_patch "$object" "$list" $n
+			load_patch klp_bench_patch2 "$object" "$list" $n replace=1
 			read -ra before <<<"$(memory)"
 			put klp_bench_patch enable 1
 			settled klp_bench_patch
@@ -273,7 +273,7 @@ measure_jumps() {
 			[ "$object" = $target ] || list=$names.vmlinux
 			echo "jumps of $n functions in $object"
 			put klp_bench jumps 1
-			load_patch klp_bench_patch "$object" $list $n
+			load_patch klp_bench_patch "$object" "$list" $n
 			put klp_bench_patch enable 1
 			settled klp_bench_patch
 			jump=$(get klp_bench jumps)
@@ -303,7 +303,7 @@ measure_tasks() {
 	load $target
 	for n in 1 100 1000; do
 		put klp_bench tasks 0
-		load_patch "${patches[version]}" $target $names.module $n
+		load_patch "${patches[version]}" $target "$names.module" $n
 		put "${patches[version]}" enable 1
 		settled "${patches[version]}"
 		for tasks in 50 1000 5000; do
@@ -313,7 +313,7 @@ measure_tasks() {
 			for watch in 0 1; do
 				echo "a pass over $there tasks with $n functions, watch $watch"
 				version=$((3 - version))
-				load_patch "${patches[version]}" $target $names.module $n \
+				load_patch "${patches[version]}" $target "$names.module" $n \
 					replace=1 watch=$watch
 				put "${patches[version]}" enable_and_replace \
 					"${patches[3 - version]}"
@@ -339,7 +339,7 @@ measure_coming() {
 	for n in 0 1000; do
 		echo "a module comes that has $n functions to patch"
 		if [ $n != 0 ]; then
-			load_patch klp_bench_patch $target $names.module $n
+			load_patch klp_bench_patch $target "$names.module" $n
 			put klp_bench_patch enable 1
 			settled klp_bench_patch
 		fi
@@ -405,7 +405,7 @@ measure_profile() {
 		unload klp_bench_patch2
 	done
 	put klp_bench tasks 1000
-	load_patch klp_bench_patch $target $names.module 1
+	load_patch klp_bench_patch $target "$names.module" 1
 	profiled "enabling 1 function, 1000 tasks" klp_bench_patch enable 1
 	settled klp_bench_patch
 	put klp_bench disable klp_bench_patch
@@ -415,20 +415,20 @@ measure_profile() {
 
 # Printing to the console must not be measured.
 dmesg -n 1
-seq -f klp_bench_%g 1000 2999 >$names.module
-printf '%s\n' klp_bench_1000 klp_bench_wait >$names.wait
+seq -f klp_bench_%g 1000 2999 >"$names.module"
+printf '%s\n' klp_bench_1000 klp_bench_wait >"$names.wait"
 # Functions of vmlinux with unique names, of parts that no task uses here.
 awk 'NR == FNR { count[$3]++; next }
      count[$1] == 1 && /^(acpi|bpf|fuse|input|pci|pnp|quirk|xdp)_/ && NF == 1 { print $1 }' \
 	/proc/kallsyms /sys/kernel/tracing/available_filter_functions |
-	sort -u | head -n 2000 >$names.vmlinux
-[ "$(wc -l <$names.vmlinux)" = 2000 ] ||
-	fail "only $(wc -l <$names.vmlinux) functions of vmlinux are free to be patched"
+	sort -u | head -n 2000 >"$names.vmlinux"
+[ "$(wc -l <"$names.vmlinux")" = 2000 ] ||
+	fail "only $(wc -l <"$names.vmlinux") functions of vmlinux are free to be patched"
 
 load klp_bench
 echo "calibrating"
 figure calibration - - - "$(get klp_bench calibrate)"
-figure names vmlinux - - "$(cksum <$names.vmlinux | cut -d ' ' -f 1)"
+figure names vmlinux - - "$(cksum <"$names.vmlinux" | cut -d ' ' -f 1)"
 for what in ${BENCH:-calls functions jumps tasks coming end shadow}; do
 	"measure_$what"
 done
