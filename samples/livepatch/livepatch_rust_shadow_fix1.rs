@@ -43,7 +43,8 @@ module_livepatch! {
     },
 }
 
-/// The memory that the module forgets, attached to its dummy. The next version has the same kind.
+/// The memory that the module forgets, attached to its dummy. The next version of the livepatch
+/// finds it under the same id and type.
 static LEAK: Shadow<KBox<c_int>> = Shadow::new::<LocalModule>(1);
 
 /// The time until a dummy expires, in milliseconds.
@@ -66,7 +67,7 @@ fn alloc() -> Result<KBox<Dummy>> {
     )?;
     let leak = KBox::new(0, GFP_KERNEL)?;
     LEAK.alloc(&*dummy, GFP_KERNEL, || Ok(leak))?;
-    pr_info!("dummy_alloc: a dummy, and what would be forgotten\n");
+    pr_info!("dummy_alloc: attached the memory that would leak\n");
     Ok(dummy)
 }
 

@@ -49,8 +49,8 @@ module_livepatch! {
     },
 }
 
-/// The memory that the module forgets, attached to its dummy. It is the same kind as in the first
-/// version.
+/// The memory that the module forgets, attached to its dummy. The first version of the livepatch
+/// has the same id and type.
 static LEAK: Shadow<KBox<c_int>> = Shadow::new::<LocalModule>(1);
 
 /// How often a dummy has been checked.
@@ -76,7 +76,7 @@ fn alloc() -> Result<KBox<Dummy>> {
     )?;
     let leak = KBox::new(0, GFP_KERNEL)?;
     LEAK.alloc(&*dummy, GFP_KERNEL, || Ok(leak))?;
-    pr_info!("dummy_alloc: a dummy, and what would be forgotten\n");
+    pr_info!("dummy_alloc: attached the memory that would leak\n");
     Ok(dummy)
 }
 
@@ -89,7 +89,7 @@ extern "C" fn patched_dummy_check(d: &Dummy, jiffies: c_ulong) -> bool {
     if let Ok(counter) = COUNTER.get_or_alloc(d, GFP_NOWAIT, || Ok(Atomic::new(0))) {
         counter.fetch_add(1, Relaxed);
     }
-    // As time_after() does it.
+    // This is `time_after(jiffies, d->jiffies_expire)`.
     (d.jiffies_expire.wrapping_sub(jiffies) as isize) < 0
 }
 

@@ -1,18 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches in Rust that must not compile, against a built kernel: KDIR=path
-# ./run.sh [MAKE ARGUMENT...].  Each file but right*.rs is one, and has the text
-# of the compiler's message after //~.  The last line is "N passed, N failed".
+# Check that wrong livepatches in Rust do not compile, and that right*.rs do:
+#
+#	KDIR=<the kernel's build directory> ./run.sh [MAKE ARGUMENT...]
+#
+# Each wrong file has parts of the compiler's message after //~.  The last line is
+# "N passed, N failed".
 
 here=$(cd "$(dirname "$0")" && pwd)
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
+if [ ! -e "$KDIR/rust/libkernel.rmeta" ]; then
+	echo "run.sh: $KDIR has no kernel crate; set KDIR to a kernel built with CONFIG_RUST" >&2
+	exit 1
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
 
-# bad NAME TEXT: count and report a file that the compiler did not treat as it
-# must.
+# bad NAME TEXT: count and report a file for which the compiler did something else.
 bad() {
 	failed=$((failed + 1))
 	printf 'not ok: %s: %s\n' "$1" "$2"

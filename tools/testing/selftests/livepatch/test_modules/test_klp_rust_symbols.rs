@@ -9,6 +9,10 @@ use kernel::{
     seq_file::{
         seq_print,
         SeqFile, //
+    },
+    sync::atomic::{
+        atomic_load,
+        Relaxed, //
     }, //
 };
 
@@ -69,9 +73,9 @@ extern "C" fn show_cmdline(m: &SeqFile, v: *mut c_void) -> c_int {
 }
 
 extern "C" fn show(m: &SeqFile, v: *mut c_void) -> c_int {
-    // SAFETY: This replaces a function of the variable's module, so that the variable is valid.
-    // Writers change it in one store.
-    let limit = unsafe { limit().read_volatile() };
+    // SAFETY: This replaces a function of the variable's module, so that the pointer is valid and
+    // aligned. The kernel always stores the variable whole.
+    let limit = unsafe { atomic_load(limit(), Relaxed) };
     // SAFETY: This replaces a function of the same module. The functions take any number.
     let (first, second) = unsafe { (first(limit), second(limit)) };
     seq_print!(m, "patched: {first} {second}\n");
