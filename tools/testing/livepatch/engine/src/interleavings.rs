@@ -37,12 +37,12 @@ use std::{
     }, //
 };
 
-/// How many of the interleavings loom explores.
+/// The interleavings that loom explores.
 #[derive(Clone, Copy)]
 enum Depth {
-    /// All of it.
+    /// All interleavings.
     Unbounded,
-    /// Those with at most so many preemptions: switches from a thread that could go on.
+    /// Those with at most this number of preemptions: switches from a thread that could go on.
     Preemptions(usize),
 }
 
@@ -52,7 +52,8 @@ struct Explored {
     violation: Option<String>,
 }
 
-/// Explores the histories of a scenario on a machine of some size, with some faults.
+/// Explores the histories of a scenario on a machine of some size, with some faults. Only
+/// violations that contain `wanted` count.
 fn explore(
     depth: Depth,
     size: Size,

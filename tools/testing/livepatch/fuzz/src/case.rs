@@ -34,12 +34,12 @@ pub struct Case {
     pub modules: Vec<Module>,
     pub target: Target,
     pub then: Then,
-    /// The values that are written to files depend on it and on the paths. They do not depend on
-    /// the set of files, because that set depends on the time.
+    /// Decides, with the path of a file, which value is written to the file. The value does not
+    /// depend on the set of files, because that set depends on the time.
     pub salt: u64,
-    /// The kernel has no reason to refuse any of it.
+    /// The kernel has no reason to refuse any of the modules.
     pub is_good: bool,
-    /// A line that tells the case.
+    /// A line that describes the case.
     pub text: String,
 }
 
@@ -102,9 +102,10 @@ impl From<Draft> for Module {
     }
 }
 
-/// Lets nothing replace if an object has the name by which sysfs shows the kernel proper. A
-/// livepatch that replaces takes over the objects of others under their names, and could have
-/// two directories of this one: sysfs would show a stack, as after some of [`Scope::Beyond`].
+/// Makes no livepatch replace others if an object is named `vmlinux`, as sysfs names the kernel
+/// proper. A livepatch that replaces others takes over their objects by their names, and so could
+/// have two directories of that name. The kernel would warn about these, as it does about some
+/// mutations of [`Scope::Beyond`].
 fn show_the_kernel_once(all: &mut [&mut Tables]) {
     let mut objects = all
         .iter()
@@ -116,8 +117,9 @@ fn show_the_kernel_once(all: &mut [&mut Tables]) {
     }
 }
 
-/// Whether the core has no reason to refuse any of the livepatches for the states of those
-/// before. It wants one that replaces to have them all, and no state to become older.
+/// Whether the states of all livepatches fit together, so that the core has no reason to refuse any
+/// of them. A livepatch that replaces others must have all of their states, and no state may become
+/// older.
 fn fit_together(all: &[&mut Tables]) -> bool {
     let has_states = |tables: &&mut Tables| !tables.states.is_empty();
     let Some(first) = all.iter().position(has_states) else {

@@ -35,13 +35,14 @@ fn result(value: c_long) -> io::Result<()> {
 /// Loads a module without parameters.
 pub fn load(file: &[u8]) -> io::Result<()> {
     let parameters: *const c_char = c"".as_ptr();
-    // SAFETY: The kernel reads so many bytes at the place, and a text, and writes to neither.
+    // SAFETY: `file` is valid for reads of its length, and `parameters` is a string that ends with a
+    // zero. The kernel reads both during the call, and writes to neither.
     result(unsafe { syscall(INIT_MODULE, file.as_ptr(), file.len(), parameters) })
 }
 
 pub fn unload(name: &[u8]) -> io::Result<()> {
     let name = CString::new(name)?;
-    // SAFETY: The kernel reads a text.
+    // SAFETY: `name` is a string that ends with a zero. The kernel reads it during the call.
     result(unsafe { syscall(DELETE_MODULE, name.as_ptr(), NONBLOCK) })
 }
 
@@ -52,7 +53,7 @@ pub fn livepatches() -> Vec<PathBuf> {
     folders(Path::new(LIVEPATCHES))
 }
 
-/// The folder of the livepatch that a module has.
+/// The directory of the livepatch that a module has.
 pub fn livepatch(name: &[u8]) -> PathBuf {
     Path::new(LIVEPATCHES).join(shown_by_sysfs(name))
 }

@@ -7,17 +7,16 @@
 //! livepatch-fuzz --target TARGET.ko [--seed S] [--count N | --only N] [--beyond] LIVEPATCH.ko...
 //! ```
 //!
-//! It is run by root in a virtual machine that nothing else uses: dev/fuzz.sh of the repository
-//! does that. The livepatches are upstream's selftests, see [`base`]; TARGET is the module
-//! `test_klp_mod_target`. A seed and a number make the same case again. Each case is written to
-//! the kernel log before it is tried, and so is each write to a file in sysfs. So the log of a
-//! kernel that dies names them.
+//! Run it as root, in a virtual machine that nothing else uses. The livepatches are those of the
+//! selftests, see [`base`], and TARGET is the module `test_klp_mod_target`. A seed and a number
+//! make the same case again. The fuzzer writes each case, and each write to a file in sysfs, to the
+//! kernel log before it tries it. So if the kernel dies, the log names the cause.
 //!
-//! [`draft`] makes livepatches at random that are good, with sections of relocations that the core
+//! [`draft`] makes random livepatches that are good, with sections of relocations that the core
 //! writes, and [`mutate`] spoils them. The documentation of [`mutate`] lists the mutations, and
-//! those that are left out with the reasons. One case in twenty is left good, and must be accepted.
-//! All others may be refused with the errors that [`run`] lists, and with no other, and nothing may
-//! stay. The log must have no report of the kernel's own checks.
+//! gives reasons for those that it leaves out. One case in twenty stays good, and the kernel must
+//! accept it. It may refuse all others, but only with the errors that [`run`] lists, and nothing of
+//! them may stay. The log must have no report of the kernel's own checks.
 
 #![deny(unsafe_code)]
 

@@ -2,8 +2,8 @@
 
 //! The mutations. Each changes one thing of a [`Draft`], and describes it.
 //!
-//! Root may load any code, so the loader and the core trust a module in much. The fuzzer does
-//! not change the trusted parts, because a crash would be no mistake of the kernel. It changes:
+//! Root may load any code, so the loader and the core trust many parts of a module. The fuzzer does
+//! not change these parts, because a crash would be no mistake of the kernel. It changes:
 //!
 //! - the header of the file, and its length;
 //! - all members of the headers of sections with relocations that the core writes, and the mark of
@@ -15,7 +15,7 @@
 //! - the tables of a livepatch: null pointers, names, positions, numbers of entries, `replace`, and
 //!   states.
 //!
-//! These are out, because memory is overwritten or garbage runs, whichever core there is:
+//! It does not make these mutations, after which both cores overwrite memory or run garbage:
 //!
 //! - relocations of the module's own code and data, unless the loader refuses their kind;
 //! - relocations outside of their section, and symbols outside of the table: the loader checks
@@ -26,9 +26,9 @@
 //!   members of the structures that belong to the core;
 //! - functions that run while the fuzzer does.
 //!
-//! A few are [`Scope::Beyond`]: the kernel answers them with an error, but not with a clean one, or
-//! trusts the file in something that a check of a few instructions would find. They are left out
-//! unless they are asked for.
+//! A few mutations are [`Scope::Beyond`]: the kernel refuses them, but also warns, or it trusts a
+//! part of the file that it could check in a few instructions. The fuzzer makes them only with
+//! `--beyond`.
 
 mod sections;
 mod symbols;
@@ -40,7 +40,7 @@ use crate::random::Random;
 /// Which mutations to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Those after which the kernel owes a clean error.
+    /// Those after which the kernel must return a clean error.
     Clean,
     /// Others as well.
     Beyond,

@@ -15,8 +15,8 @@ use crate::kernel::{self, Log};
 use crate::mutate::{shown, Scope};
 use crate::random::Random;
 
-/// The limit for a livepatch to settle, and for a module to be free. It ends a wait that would
-/// last for ever.
+/// The longest time to wait until a livepatch is settled or a module is free. It only ends a wait
+/// that would last for ever.
 const LONGEST: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(2);
 
@@ -37,7 +37,7 @@ pub struct Run {
     pub counts: Counts,
 }
 
-/// The outcomes of the cases, by the kind of an attempt and its error, 0 being none.
+/// The outcomes of the attempts, by kind and error, which is 0 for success.
 #[derive(Debug, Default)]
 pub struct Counts(BTreeMap<(&'static str, i32), u64>);
 
@@ -165,8 +165,8 @@ impl Run {
     }
 
     fn write_file(&mut self, livepatch: &Path, file: &Path, value: &[u8]) -> Result<(), String> {
-        // An administrator that forces a transition is responsible for the consequences. The core
-        // refuses the write if there is no transition.
+        // An administrator who forces a transition is responsible for the consequences, so this
+        // waits for its end. The core refuses the write when there is no transition.
         let moves = kernel::flag(livepatch, "transition") != Some(false);
         if file.ends_with("force") && moves && !settle(livepatch) {
             return Ok(());

@@ -282,8 +282,8 @@ impl Promise {
         // From the third pass on, a stopper thread preempts running threads to look at them.
         let preempts = self.passes >= 2;
         self.passes += 1;
-        let everybody: Vec<Who> = self.tasks.keys().copied().collect();
-        for who in everybody {
+        let all: Vec<Who> = self.tasks.keys().copied().collect();
+        for who in all {
             if !self.has_to_switch(who) {
                 continue;
             }
@@ -330,8 +330,8 @@ impl Promise {
         let Some(t) = self.transition else {
             return;
         };
-        let everybody: Vec<Who> = self.tasks.keys().copied().collect();
-        for who in everybody {
+        let all: Vec<Who> = self.tasks.keys().copied().collect();
+        for who in all {
             if self.has_to_switch(who) {
                 let mut frames = self.tasks[&who].frames.clone();
                 for frame in &mut frames {

@@ -295,7 +295,7 @@ impl World {
             attaches: false,
         })?;
         ensure(self.promise.transition.is_none(), || {
-            "nobody is in the way, and the transition is not over".into()
+            "every task has left the kernel, and the transition is not over".into()
         })?;
         let patches: Vec<usize> = self.promise.installed.iter().map(|i| i.patch).collect();
         for patch in patches {

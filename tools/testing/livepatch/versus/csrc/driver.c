@@ -28,7 +28,10 @@ void driver_note(const char *format, ...)
 	va_start(arguments, format);
 	written += vsnprintf(journal + written, sizeof(journal) - written, format, arguments);
 	va_end(arguments);
-	written += snprintf(journal + written, sizeof(journal) - written, "\n");
+	/* The lines of one operation need a small part of the journal. */
+	if (written + 2 > sizeof(journal))
+		abort();
+	journal[written++] = '\n';
 }
 
 const char *driver_journal(void)
@@ -128,13 +131,13 @@ static int write_file(unsigned int patch, const char *name, const char *text)
 	struct kobject *kobj = &slots[patch].patch.kobj;
 	struct attribute **attr = kobj->ktype->default_groups[0]->attrs;
 	struct kobj_attribute *file;
-	ssize_t written;
+	ssize_t stored;
 
 	while (strcmp((*attr)->name, name))
 		attr++;
 	file = container_of(*attr, struct kobj_attribute, attr);
-	written = file->store(kobj, file, text, strlen(text));
-	return written < 0 ? written : 0;
+	stored = file->store(kobj, file, text, strlen(text));
+	return stored < 0 ? stored : 0;
 }
 
 int driver_write_enabled(unsigned int patch, bool enabled)
@@ -182,26 +185,26 @@ void driver_set_unwilling(int module)
 
 int driver_module_coming(unsigned int module)
 {
-	struct module *it = &machine_modules[module];
+	struct module *mod = &machine_modules[module];
 	int err;
 
-	it->loaded = true;
-	it->state = MODULE_STATE_COMING;
-	err = klp_module_coming(it);
+	mod->loaded = true;
+	mod->state = MODULE_STATE_COMING;
+	err = klp_module_coming(mod);
 	if (err)
-		it->loaded = false;
+		mod->loaded = false;
 	else
-		it->state = MODULE_STATE_LIVE;
+		mod->state = MODULE_STATE_LIVE;
 	return err;
 }
 
 void driver_module_going(unsigned int module)
 {
-	struct module *it = &machine_modules[module];
+	struct module *mod = &machine_modules[module];
 
-	it->state = MODULE_STATE_GOING;
-	klp_module_going(it);
-	it->loaded = false;
+	mod->state = MODULE_STATE_GOING;
+	klp_module_going(mod);
+	mod->loaded = false;
 }
 
 /* ---- tasks */
@@ -236,10 +239,10 @@ void driver_clear(unsigned int task)
 
 void driver_push(unsigned int task, unsigned int function, int patch)
 {
-	struct task_struct *it = task_of(task);
+	struct task_struct *p = task_of(task);
 
-	it->stack[it->depth++] = patch < 0 ? driver_original(function) :
-					     driver_replacement(patch, function);
+	p->stack[p->depth++] = patch < 0 ? driver_original(function) :
+					   driver_replacement(patch, function);
 }
 
 void driver_set_running(unsigned int task, bool running, bool unreliable)
@@ -257,12 +260,12 @@ void driver_schedule(unsigned int task)
 
 void driver_leave(unsigned int task)
 {
-	struct task_struct *it = task_of(task);
+	struct task_struct *p = task_of(task);
 
-	it->depth = 0;
-	it->running = false;
-	it->unreliable = false;
-	klp_update_patch_state(it);
+	p->depth = 0;
+	p->running = false;
+	p->unreliable = false;
+	klp_update_patch_state(p);
 }
 
 void driver_copy(unsigned int child, unsigned int parent)
@@ -302,7 +305,7 @@ bool driver_task_pending(unsigned int task)
 	return task_of(task)->pending;
 }
 
-/* ---- the beginning */
+/* ---- the initial state */
 
 static void new_task(struct task_struct *task, unsigned int number)
 {

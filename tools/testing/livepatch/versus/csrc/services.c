@@ -142,6 +142,8 @@ struct kobject *kobject_create_and_add(const char *name, struct kobject *parent)
 	struct kobject *kobj = calloc(1, sizeof(*kobj));
 
 	(void)name;
+	if (!kobj)
+		return NULL;
 	kobj->parent = parent;
 	kobj->references = 1;
 	return kobj;

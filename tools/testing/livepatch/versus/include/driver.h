@@ -41,8 +41,9 @@ void driver_second(void);
 /* Runs all work but delayed work. */
 void driver_work(void);
 
-/* Tasks: numbers from DRIVER_TASKS on are the idle tasks of the CPUs. */
 /*
+ * Tasks.  Numbers from DRIVER_TASKS on are the idle tasks of the CPUs.
+ *
  * driver_clear() takes the task out of all functions.  driver_push() puts it
  * into one more: the version of the patch, or the original if patch is -1.
  */

@@ -33,19 +33,21 @@ pub(crate) struct Core {
 macro_rules! calls {
     ($($name:ident as $c:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
         $(pub(crate) fn $name(&self $(, $argument: $kind)*) -> $result {
-            // SAFETY: One thread at a time uses the core, as the lock is held. The arguments are
-            // numbers.
+            // SAFETY: The lock is held, so that no other thread uses the core. The arguments are
+            // numbers of patches, tasks and so on. They are below the limits of `driver.h`, because
+            // the generator of histories makes no others.
             unsafe { driver::$c($($argument as _),*) }
         })*
     };
 }
 
 impl Core {
-    /// Resets the machine to the state after booting, with so many tasks. The last user must have
-    /// undone its operations, because the core's own state is not reset.
+    /// Resets the machine to the state after booting, with this number of tasks. The last user must
+    /// have undone its operations, because the core's own state is not reset.
     pub(crate) fn new(tasks: usize) -> Self {
         let lock = CORE.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: The lock is held.
+        // SAFETY: The lock is held, so that no other thread uses the core. Callers pass at most
+        // `DRIVER_TASKS`.
         unsafe { driver::driver_reset(tasks as _) };
         Self {
             _lock: lock,
@@ -87,7 +89,8 @@ impl Core {
 
     /// The callbacks, the modules that were put and the warnings since the last call.
     pub(crate) fn journal(&self) -> Vec<String> {
-        // SAFETY: The lock is held, and the text is a string until the next call of the driver.
+        // SAFETY: The lock is held, so that no other thread calls the driver. The result points to a
+        // string that ends with a zero and does not change before the next call of the driver.
         let text = unsafe { CStr::from_ptr(driver::driver_journal()) };
         let lines = text.to_string_lossy();
         lines.lines().map(str::to_owned).collect()

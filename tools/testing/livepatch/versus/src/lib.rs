@@ -10,10 +10,10 @@
 //!
 //! The crate does not compare the cores where they are meant to differ:
 //!
-//! - When tasks are looked at. The rules do so once a second here, and disturb no running task, as
+//! - The times of passes. Here the rules do a pass once a second, and disturb no running task, as
 //!   with `CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND`.
-//! - When modules are let go.
-//! - How tasks that have left the task list take part.
+//! - The times at which modules are let go.
+//! - Tasks that have left the task list.
 //!
 //! Allocations do not fail, because the cores do not make the same ones. A disabled patch is not
 //! enabled again below a patch that changes the same functions: there the C core reads beyond the

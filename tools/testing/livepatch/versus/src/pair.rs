@@ -62,8 +62,9 @@ enum Doing {
     Runs,
 }
 
+/// A task, as the history sees it.
 #[derive(Clone, Debug)]
-struct It {
+struct Tracked {
     exists: bool,
     frames: Vec<Frame>,
     doing: Doing,
@@ -73,7 +74,7 @@ pub(crate) struct Pair {
     rust: Machine,
     c: Core,
     /// Threads, and then the idle tasks.
-    tasks: Vec<It>,
+    tasks: Vec<Tracked>,
     /// Children that are not yet on the task list, and their parents.
     children: Vec<(usize, usize)>,
     present: [bool; MODULES],
@@ -98,7 +99,7 @@ fn names(task: usize) -> (Task, usize) {
 
 impl Pair {
     pub(crate) fn new() -> Self {
-        let it = |exists| It {
+        let it = |exists| Tracked {
             exists,
             frames: Vec::new(),
             doing: Doing::Sleeps,
@@ -300,7 +301,7 @@ impl Pair {
         functions: &BTreeSet<usize>,
         others: &BTreeSet<usize>,
     ) -> Checked {
-        let inside = |it: &It| it.frames.iter().any(|frame| frame.patch == Some(patch));
+        let inside = |it: &Tracked| it.frames.iter().any(|frame| frame.patch == Some(patch));
         if self.installed(patch)
             || self.rust.is_held(Patch(patch)) && !self.modules[patch].is_empty()
             || self.tasks.iter().any(inside)
@@ -359,7 +360,7 @@ impl Pair {
             .map(|patch| patch.0)
     }
 
-    fn act(&mut self, task: usize, what: impl FnOnce(&mut It)) {
+    fn act(&mut self, task: usize, what: impl FnOnce(&mut Tracked)) {
         if self.acts(task) {
             what(&mut self.tasks[task]);
             self.put(task);
@@ -445,13 +446,13 @@ impl Pair {
 
     fn attach(&mut self, (child, parent): (usize, usize)) {
         if !self.acts(parent) {
-            // A parent that has exited cannot finish a fork: the child never was.
+            // A parent that has exited cannot finish a fork, so the child is discarded.
             self.rust.exit(Task::Thread(child));
             return;
         }
         self.rust.attach(Task::Thread(child), Task::Thread(parent));
         self.c.attach(child, parent);
-        self.tasks[child] = It {
+        self.tasks[child] = Tracked {
             exists: true,
             frames: Vec::new(),
             doing: Doing::Sleeps,

@@ -12,8 +12,8 @@ use crate::machine::{
             ForgottenExits,
             PreemptibleEnds,
             RelaxedPublication,
-            RelaxedTestAndClear, //
-            UnlockedWalks,
+            RelaxedTestAndClear,
+            UnlockedWalks, //
         }, //
     },
     SMALL, //
@@ -29,11 +29,11 @@ const PARENT: Size = Size {
 
 const MIX: &str = "mixes functions";
 const IDLE: &str = "is idle and meets a func in transition";
-const STUCK: &str = "which nobody asks it to leave";
+const STUCK: &str = "and is not asked to switch";
 const FREED: &str = "which is freed";
 const GONE: &str = "runs freed text";
 const LATE: &str = "comes after the last callback";
-const UNSEEN: &str = "nobody asks for a look";
+const UNSEEN: &str = "no pass is requested";
 
 /// Asserts that a history with one task has the violation.
 #[track_caller]

@@ -2,8 +2,8 @@
 
 //! The Rust edge publishes func stacks and the index, which handlers and tasks find without a lock.
 //!
-//! The edge, `func_stacks.rs` and `index.rs`, handles the kernel's memory and is not compiled here.
-//! These tests repeat its few stores and loads in the same order.
+//! The files of the edge, `func_stacks.rs` and `index.rs`, handle the kernel's memory, and this
+//! crate does not compile them. These tests repeat their few stores and loads in the same order.
 
 use super::explore_plain;
 use loom::sync::atomic::{

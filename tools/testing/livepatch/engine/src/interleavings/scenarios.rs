@@ -168,13 +168,12 @@ pub(super) fn end(machine: &Arc<Machine>, patch: &Transition) {
         // A task that died without switching has not asked for a pass.
         let all = machine.listed().into_iter().all(switched) && !machine.books().exits;
         if all && !machine.books().hurried {
-            machine.note(|| "all tasks have switched, and nobody asks for a look".into());
+            machine.note(|| "all tasks have switched, and no pass is requested".into());
         }
         for task in machine.listed() {
             let (state, pending) = machine.final_state(task);
             if state != target && !pending {
-                machine
-                    .note(|| format!("task {task} stays {state:?}, which nobody asks it to leave"));
+                machine.note(|| format!("task {task} stays {state:?}, and is not asked to switch"));
             }
         }
     }

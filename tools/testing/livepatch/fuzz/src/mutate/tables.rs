@@ -13,7 +13,7 @@ fn directory(object: &Object) -> Vec<u8> {
     slashes.collect()
 }
 
-/// One of the objects, if its name may become `name`: sysfs complains of two with one name.
+/// One of the objects, if there are any.
 fn some_object<'a>(draft: &'a mut Draft, random: &mut Random) -> Option<&'a mut Object> {
     let objects = draft.tables.objects.as_mut()?;
     let index = random.below(objects.len());
@@ -40,6 +40,7 @@ pub fn object(draft: &mut Draft, random: &mut Random) -> Option<String> {
         name: Some(name.clone()),
         ..objects.get(random.below(objects.len()))?.clone()
     };
+    // The kernel warns about two directories of one name: see `same_name()`.
     if objects.iter().any(|o| directory(o) == directory(&renamed)) {
         return None;
     }
@@ -68,6 +69,7 @@ pub fn function(draft: &mut Draft, random: &mut Random) -> Option<String> {
     };
     let funcs = some_object(draft, random)?.funcs.as_mut()?;
     let key = |func: &Func| (func.name.clone(), func.position.max(1));
+    // The same is true of functions.
     if funcs.iter().any(|f| key(f) == key(&func)) {
         return None;
     }

@@ -219,11 +219,11 @@ impl World {
         }
         let (retry, hurried) = (machine.retry.get(), machine.hurried.get());
         ensure(hurried || retry.is_some(), || {
-            "nobody goes on with it".into()
+            "no other pass is arranged".into()
         })?;
         let left = promise.tasks.keys().any(|&who| promise.has_to_switch(who));
         ensure(left || !self.counted || hurried || retry == Some(0), || {
-            format!("nobody is left, but the next pass is {retry:?} away")
+            format!("every task has switched, but the next pass is {retry:?} away")
         })
     }
 }

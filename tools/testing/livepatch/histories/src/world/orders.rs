@@ -179,9 +179,9 @@ impl World {
         }
         if self.promise.transition.is_some() {
             self.tally.note(if enabled {
-                "turned round while unpatching"
+                "reversed while unpatching"
             } else {
-                "turned round while patching"
+                "reversed while patching"
             });
             self.promise.reverse();
             self.restart();

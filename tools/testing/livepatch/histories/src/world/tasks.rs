@@ -250,7 +250,7 @@ impl World {
         let place = if newest { self.children.len() - 1 } else { 0 };
         let (child, parent) = self.children.remove(place);
         if !self.lives(parent) {
-            // A parent that has exited cannot finish a fork: the child never was.
+            // A parent that has exited cannot finish a fork, so the child is discarded.
             self.machine.exit(child);
             return None;
         }
