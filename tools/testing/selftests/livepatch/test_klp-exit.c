@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Creates a task named klp_victim, which ends at once and releases itself, and
- * then waits until it is killed.  The task is a "thread", or a "child" of a
- * parent that ignores SIGCHLD.
+ * Creates a task named klp_victim, which ends at once and releases itself.  The
+ * task is a "thread", or a "child" of a parent that ignores SIGCHLD.  Then the
+ * program waits until it is killed.
  */
 
 #include <pthread.h>
@@ -23,8 +23,10 @@ int main(int argc, char *argv[])
 	pthread_t thread;
 
 	if (argc == 2 && !strcmp(argv[1], "thread")) {
-		if (pthread_create(&thread, NULL, victim, NULL))
+		if (pthread_create(&thread, NULL, victim, NULL)) {
+			fprintf(stderr, "cannot create a thread\n");
 			return 1;
+		}
 	} else if (argc == 2 && !strcmp(argv[1], "child")) {
 		signal(SIGCHLD, SIG_IGN);
 		switch (fork()) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waits for notifications of livepatches, and prints one line for each.  There
- * is no timeout: without a notification, there is no line.
+ * Waits for notifications of livepatches, and prints one line for each.  It has
+ * no timeout, so that each line comes from a notification.
  *
- *   poll FILE	prints the value of a file in sysfs, at once and after each
- *		change, and "gone" when the file is gone
- *   uevents	prints "ready", and then the uevents of the subsystem livepatch:
- *		the action, and all variables but SEQNUM
+ *   poll FILE	prints the value of a file in sysfs at the beginning and after
+ *		each change, and "gone" when the file is gone
+ *   uevents	prints "ready", and then the action and all variables but
+ *		SEQNUM of each uevent of the subsystem livepatch
  */
 
 #include <errno.h>

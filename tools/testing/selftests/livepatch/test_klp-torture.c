@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tasks that read /proc/test_klp_torture, fork, sleep, spin and exit, until they are
- * killed.  They are a process group of their own.
+ * Starts tasks that read /proc/test_klp_torture, fork, sleep, spin and exit, until
+ * they are killed.  They are a process group of their own.
  *
  *   test_klp-torture SEED SLEEPERS
  *
