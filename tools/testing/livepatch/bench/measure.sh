@@ -433,5 +433,5 @@ for what in ${BENCH:-calls functions jumps tasks coming end shadow}; do
 	"measure_$what"
 done
 unload klp_bench
-! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel has reported the errors above"
+! dmesg | grep -E 'BUG:|WARNING:|Oops|rcu:.*stall' || fail "the kernel has reported these errors"
 echo "measured"
