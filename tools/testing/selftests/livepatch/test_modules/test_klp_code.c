@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shows the instruction of the kernel at "address".  "code" is "jmp SYMBOL",
- * "call SYMBOL", "nop", or the bytes of any other instruction.
+ * Shows the instruction of the kernel at the address in the parameter "address".
+ * The parameter "code" is "jmp SYMBOL", "call SYMBOL", "nop", or the bytes of any
+ * other instruction.
  *
- * The module can decode the instructions of x86-64 alone.
+ * The module decodes only instructions of x86-64.
  */
 
 #include <linux/module.h>
@@ -14,7 +15,7 @@
 
 static unsigned long address;
 module_param(address, ulong, 0644);
-MODULE_PARM_DESC(address, "where the instruction is");
+MODULE_PARM_DESC(address, "address of the instruction");
 
 #ifdef CONFIG_X86_64
 #include <asm/nops.h>
@@ -63,8 +64,8 @@ static int test_klp_code_init(void)
 static const struct kernel_param_ops code_ops = {
 	.get = code_get,
 };
-module_param_cb(code, &code_ops, NULL, 0444);
-MODULE_PARM_DESC(code, "where it leads");
+module_param_cb(code, &code_ops, NULL, 0400);
+MODULE_PARM_DESC(code, "the instruction, and the symbol that it leads to (read only)");
 
 static void test_klp_code_exit(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A livepatch with two functions.  The new function for cmdline_proc_show() is
- * at an odd address, where no compiler puts one.  The one for
- * version_proc_show() is not.
+ * at an odd address, where no compiler puts a function.  The new function for
+ * version_proc_show() is at an even one.
  *
  * The module is for x86-64 only: on other architectures, instructions cannot be
  * at odd addresses.
