@@ -94,8 +94,8 @@ pub fn wait(
         let rounded_up = timeout.as_nanos().div_ceil(1_000_000);
         c_int::try_from(rounded_up).unwrap_or(c_int::MAX)
     });
-    // SAFETY: The pointer is to as many structures as the count says. The kernel writes to no more
-    // than their `revents`.
+    // SAFETY: `fds` has `fds.len()` structures, and is valid for reads and writes until the call
+    // returns. The kernel writes to their `revents` alone, for which every value is valid.
     let result = unsafe { poll(fds.as_mut_ptr(), fds.len() as c_ulong, milliseconds) };
     if result < 0 {
         let error = io::Error::last_os_error();
@@ -115,7 +115,8 @@ pub fn terminal_size(file: BorrowedFd<'_>) -> Option<(usize, usize)> {
         columns: 0,
         pixels: [0; 2],
     };
-    // SAFETY: The pointer is to the structure that the request fills.
+    // SAFETY: `TIOCGWINSZ` fills in a `struct winsize`, which `size` has the layout of. `size` is
+    // valid for writes until the call returns.
     let result = unsafe { ioctl(file.as_raw_fd(), TIOCGWINSZ, &mut size) };
     (result == 0 && size.columns > 0 && size.rows > 0)
         .then(|| (size.columns.into(), size.rows.into()))
@@ -134,7 +135,7 @@ fn owned(fd: c_int) -> io::Result<OwnedFd> {
 /// Opens a socket that receives the kernel's uevents. Reading from it does not wait.
 pub fn uevents() -> io::Result<File> {
     let kind = SOCK_DGRAM | CLOEXEC | NONBLOCK;
-    // SAFETY: The function takes numbers alone.
+    // SAFETY: The function takes no pointers, and a wrong argument makes it return an error.
     let socket = owned(unsafe { socket(AF_NETLINK, kind, NETLINK_KOBJECT_UEVENT) })?;
     let kernel = SockaddrNl {
         family: AF_NETLINK as u16,
@@ -143,7 +144,8 @@ pub fn uevents() -> io::Result<File> {
         groups: 1,
     };
     let length = size_of::<SockaddrNl>() as c_uint;
-    // SAFETY: The pointer is to an address of that length, and of the family that the socket has.
+    // SAFETY: `kernel` has the layout of `struct sockaddr_nl`, is `length` bytes long, and is valid
+    // for reads until the call returns.
     if unsafe { bind(socket.as_raw_fd(), &kernel, length) } < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -154,15 +156,16 @@ pub fn uevents() -> io::Result<File> {
 /// them instead. Reading from it does not wait. Programs that this one runs get their signals.
 pub fn signals(wanted: &[c_int]) -> io::Result<File> {
     let mut set = SigSet([0; 1024 / c_ulong::BITS as usize]);
-    // SAFETY: The pointer is to a set.
+    // SAFETY: `set` is as large as a `sigset_t`, and is valid for writes.
     unsafe { sigemptyset(&mut set) };
     for &signal in wanted {
-        // SAFETY: The pointer is to a set that is initialized.
+        // SAFETY: `set` is valid for reads and writes, and `sigemptyset()` has initialized it.
         unsafe { sigaddset(&mut set, signal) };
     }
-    // SAFETY: The pointer is to a set that is initialized.
+    // SAFETY: `set` is valid for reads, and initialized. The descriptor -1 asks for a new one.
     let file = owned(unsafe { signalfd(-1, &set, CLOEXEC | NONBLOCK) })?;
-    // SAFETY: The pointer is to a set that is initialized. The null one asks for no answer.
+    // SAFETY: `set` is valid for reads, and initialized. With a null pointer, the function does not
+    // write the old mask.
     match unsafe { pthread_sigmask(SIG_BLOCK, &set, std::ptr::null_mut()) } {
         0 => Ok(file.into()),
         error => Err(io::Error::from_raw_os_error(error)),
@@ -181,14 +184,15 @@ pub mod tests {
 
     /// Sends a signal to this thread.
     pub fn send_signal(signal: c_int) {
-        // SAFETY: The function takes a number alone.
+        // SAFETY: The function takes no pointers.
         assert_eq!(unsafe { raise(signal) }, 0);
     }
 
     /// Makes the other end of a connection look changed, as a file in sysfs does.
     pub fn notify(stream: &TcpStream) {
         const MSG_OOB: c_int = 1;
-        // SAFETY: The pointer is to as many bytes as the length says.
+        // SAFETY: The array has one byte, as the length says, and is valid for reads until the call
+        // returns.
         let sent = unsafe { send(stream.as_raw_fd(), [0].as_ptr(), 1, MSG_OOB) };
         assert_eq!(sent, 1);
     }
