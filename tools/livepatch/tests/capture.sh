@@ -3,15 +3,15 @@
 #
 # Make a tree for the tests of a report: tests/capture.sh klpctl-report >NAME.tree
 #
-# Of the tasks that a transition does not wait for, three are kept.  Of the kernel log, the
-# records about the patches that are there are kept, and the first, which shows that the log is
-# not cut.
+# The tree has three of the tasks that a transition does not wait for.  Of the kernel log, it has
+# the records about the report's patches, and the first record, which shows that the log is not
+# cut.
 
 set -euo pipefail
 export LC_ALL=C
 cd "$1"
 
-# content FILE: print the content as lines of a tree.  A file that is no text becomes one line.
+# content FILE: print the content as lines of a tree.  A binary file becomes one line.
 content() {
 	if grep -qa '[^[:print:][:blank:]]' "$1"; then
 		printf '\t'
@@ -31,7 +31,7 @@ patches() {
 
 kept=$(mktemp)
 trap 'rm "$kept"' EXIT
-# The kernel does not name the patch that is forced.
+# The message about a forced transition does not name the patch.
 {
 	patches
 	printf '%s\n' '^.[0-9]*,0,' 'livepatch: forcing' 'livepatch: signaling'
@@ -50,7 +50,7 @@ while IFS= read -r path; do
 	./proc/version | ./proc/sys/* | *.json) continue ;;
 	esac
 	if [ -d "$path" ]; then
-		# Folders that hold something are made for it.
+		# A directory that is not empty needs no line: its files make it.
 		[ -n "$(ls -A "$path")" ] || printf '%s/\n' "${path#.}"
 	else
 		printf '%s\n' "${path#.}"

@@ -3,9 +3,9 @@
 //! Older kernels, which lack some of the files in sysfs.
 //!
 //! Documentation/ABI/testing/sysfs-kernel-livepatch has the version in which each file came. The
-//! trees of `trees/` whose names begin with a distribution's were captured on its kernels, by `make
-//! distribution CAPTURE=1` in the repository that klpctl comes from. To stand for another version,
-//! every tree is also taken without the files that this version does not have.
+//! trees in `trees/` that are named after a distribution were captured on its kernels: see
+//! `capture.sh`. The tests also remove from every tree the files that an older version lacks, so
+//! that the tree stands for that version.
 
 use std::fs;
 

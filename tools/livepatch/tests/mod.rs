@@ -3,10 +3,11 @@
 //! Tests on trees of files, in place of the running system's. They compare klpctl's report of a
 //! tree word by word.
 //!
-//! A tree is kept as text, because git knows neither empty folders nor the times of files. A line
-//! that begins with a slash is a path, one that ends with a slash a folder; indented lines are a
-//! file's content, with `\xNN` for bytes that have no place in text. `capture.sh`
-//! makes one of a report, as those of a distribution's kernels were; the others were made by hand.
+//! A tree is kept as text, because git keeps neither empty directories nor the times of files. A
+//! line that begins with a slash is a path. If it also ends with a slash, it is a directory.
+//! Indented lines are a file's content, with `\xNN` for bytes that have no place in text.
+//! `capture.sh` makes a tree of a report, as it did for those of a distribution's kernels. The
+//! others were made by hand.
 
 mod boot;
 mod changes;
