@@ -67,8 +67,7 @@ pub fn to_leave(task: &Task) -> Vec<String> {
 }
 
 /// A sleep that is killable looks like any other in /proc.
-const UNINTERRUPTIBLE: &str =
-    "no signal ends its sleep, unless the sleep is killable and the signal SIGKILL";
+const UNINTERRUPTIBLE: &str = "no signal ends its sleep, except SIGKILL if the sleep is killable";
 
 /// Returns the event that lets the task switch, or the way to learn the reason.
 fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
@@ -100,7 +99,7 @@ fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
         (Reason::Function { .. } | Reason::PatchCode { .. }, 'S') => interrupted(task, situation),
         // An idle kernel thread sleeps as uninterruptibly as one in D.
         (Reason::Function { .. } | Reason::PatchCode { .. }, _) => {
-            format!("wait for what it waits for: {UNINTERRUPTIBLE}")
+            format!("wait until its sleep ends: {UNINTERRUPTIBLE}")
         }
     }
 }
@@ -187,7 +186,7 @@ fn by_hand(task: &Task) -> Option<String> {
             unit.name,
             of_manager(&unit.manager)
         ),
-        None => format!("or restart what process {pid} belongs to"),
+        None => format!("or restart the program of process {pid}"),
     })
 }
 
@@ -274,7 +273,7 @@ mod tests {
     fn no_signal_reaches_a_task_in_d() {
         let text = on_function(&task(9, 'D', "0::/system.slice/x.service"), 1);
         assert!(!text.contains("restart"), "{text}");
-        assert!(text.contains("unless the sleep is killable"), "{text}");
+        assert!(text.contains("if the sleep is killable"), "{text}");
         let text = to_leave(&task(9, 'D', "0::/system.slice/x.service")).join("\n");
         assert!(!text.contains("restart"), "{text}");
     }

@@ -137,7 +137,7 @@ is up, the transition goes on (exit status 3, or 4 if it is stuck); with
         name: "install",
         operands: "FILE...",
         count: (1, ANY),
-        about: "have livepatches loaded at each boot",
+        about: "install livepatches, to be loaded at each boot",
         more: "",
     },
     CommandSpec {
@@ -145,7 +145,7 @@ is up, the transition goes on (exit status 3, or 4 if it is stuck); with
         name: "uninstall",
         operands: "PATCH...",
         count: (1, ANY),
-        about: "have them not loaded at boot any more",
+        about: "remove installed livepatches",
         more: "",
     },
     CommandSpec {
@@ -186,7 +186,7 @@ are named, and the exit status is 1.
         name: "enable",
         operands: "PATCH",
         count: (1, 1),
-        about: "turn a patch round that is being disabled",
+        about: "reverse the disabling of a patch",
         more: "",
     },
     CommandSpec {
@@ -194,7 +194,7 @@ are named, and the exit status is 1.
         name: "disable",
         operands: "PATCH",
         count: (1, 1),
-        about: "disable a patch, or turn it round",
+        about: "disable a patch, or reverse its transition",
         more: "",
     },
     CommandSpec {

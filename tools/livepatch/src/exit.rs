@@ -25,7 +25,8 @@ pub enum Exit {
     /// A signal has ended the command. These are 128 and the signal's number, as in a shell.
     Hangup = 129,
     Interrupted = 130,
-    /// The reader of the output has gone, as a shell shows it of a program that SIGPIPE has ended.
+    /// The reader of the output has ended first. A shell has this status for a program that SIGPIPE
+    /// has ended.
     Unread = 141,
     Terminated = 143,
 }

@@ -54,8 +54,8 @@ impl Signal {
 pub struct Signals(File);
 
 impl Signals {
-    /// Catches the signals from now on, but for those that the parent has had ignored: nohup does,
-    /// and a shell that starts a command in the background.
+    /// Catches the signals from now on, except those that the parent process has ignored, as nohup
+    /// does, and a shell that starts a command in the background.
     pub fn catch() -> io::Result<Self> {
         let ignored = ignored();
         let wanted: Vec<_> = Signal::ALL

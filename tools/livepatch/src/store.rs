@@ -5,11 +5,11 @@
 //! `/var/lib/klpctl` has a directory for each version of the kernel, with modules in it and a file
 //! `order`. Two more files protect the machine from a patch that crashes it:
 //!
-//! - `running` has the ID of a boot and the patches that were loaded in it. The systemd unit
-//!   `klpctl-clean` removes the file when the machine is shut down, if the ID of that boot is a
-//!   line of it. If the file is of another boot, that one has crashed.
-//! - `crashed` has the patches that were loaded then. They are not loaded at boot until an
-//!   administrator installs them again or allows them.
+//! - `running` has the ID of a boot and the patches that were loaded in it. When the machine is
+//!   shut down, the systemd unit `klpctl-clean` removes the file if it has the ID of that boot. So
+//!   if the file has the ID of another boot, that boot has crashed.
+//! - `crashed` has the patches that were loaded in boots that crashed. They are not loaded at boot
+//!   until an administrator installs them again or allows them.
 //!
 //! Both are on disk before the kernel gets a module.
 
@@ -190,7 +190,7 @@ impl<'a> Store<'a> {
                 fs::create_dir_all(&self.folder).and_then(|()| whole::write(path, content));
             result.map_err(|error| Self::wrong(path, &error))
         };
-        // The order counts: a crash in between forgets nothing.
+        // In this order, a crash between the two writes loses nothing.
         if !all.is_empty() {
             write(&self.folder.join(CRASHED), &text(&all))?;
         }
@@ -226,7 +226,7 @@ impl<'a> Store<'a> {
         whole::write(&path, &text(&after)).map_err(|error| Self::wrong(&path, &error))
     }
 
-    /// Has a patch loaded at boot again. Returns false if nothing was against that.
+    /// Lets a patch be loaded at boot again. Returns false if it was not loaded in a crash.
     pub fn allow(&self, patch: &Name) -> Result<bool, Failure> {
         let crashed = self.crashed();
         if !crashed.contains(patch) {

@@ -372,7 +372,7 @@ fn for_what_others_have_changed() {
         let failure = ends(tree, patch, goal).unwrap_err();
         assert_eq!(failure.exit, exit, "{failure}");
         assert!(failure.message.contains(text), "{failure}");
-        assert!(failure.message.contains("somebody else"), "{failure}");
+        assert!(failure.message.contains("another process"), "{failure}");
     }
 }
 

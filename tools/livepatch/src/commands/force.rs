@@ -87,7 +87,7 @@ fn risk(system: &System, moving: &PatchStatus) -> String {
     format!(
         "Forcing the transition of {patch} switches {} at once, whatever {}.\n\
          A task in the middle of a function that changes may then use old and new code\n\
-         together. Unless whoever made the patch says that this is safe, the kernel may\n\
+         together. Unless the author of the patch says that this is safe, the kernel may\n\
          crash or corrupt data. klpctl why names the tasks.{held}",
         term::count(waiting, "task"),
         if waiting == 1 {

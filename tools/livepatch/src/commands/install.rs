@@ -102,7 +102,7 @@ pub fn uninstall(context: &mut Context<'_>) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Has patches loaded at boot again that were loaded when the machine crashed.
+/// Lets patches be loaded at boot again that were loaded when the machine crashed.
 pub fn allow(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
     for patch in context.patch_names() {
@@ -110,7 +110,7 @@ pub fn allow(context: &mut Context<'_>) -> Outcome {
         if !store.crashed().contains(&patch) {
             return Err(Failure::new(
                 Exit::Nothing,
-                format!("nothing is against {patch}; see klpctl installed"),
+                format!("{patch} was not loaded in a crash; see klpctl installed"),
             ));
         }
         let members = vec![("patch", (&patch).into())];

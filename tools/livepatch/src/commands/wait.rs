@@ -156,7 +156,7 @@ pub fn until_settled(
     let (ended, shown) = thread::scope(|scope| {
         let signals = signals.as_ref();
         let waiter = scope.spawn(move || {
-            // The other end hears of the end of this thread.
+            // When this thread ends, it drops its end, and the other end is closed.
             let theirs = theirs;
             match settle(&root, patch, deadline, signals, &theirs)? {
                 Ended::Early(cause) if at_end == AtEnd::TurnBack => {
@@ -167,7 +167,7 @@ pub fn until_settled(
         });
         let shown = show_until(context, patch, &ours);
         if shown.is_err() && at_end == AtEnd::Leave {
-            // Without an output there is no reason to wait, unless there is something to do then.
+            // Without an output there is no reason to wait, unless the patch is turned back then.
             let _ = ours.shutdown(Shutdown::Both);
         }
         let ended = waiter.join();
@@ -356,7 +356,7 @@ pub fn until_free(
     let begin = Instant::now();
     let mut told = false;
     let references = sysfs::references_of(module);
-    // No kernel tells that a module is free.
+    // No kernel reports that a module is free.
     let mut notices = Notices::new();
 
     // The number is negative while a module is being removed.
@@ -470,7 +470,7 @@ pub fn reached(context: &Context<'_>, patch: &Name, goal: Goal) -> Result<&'stat
     };
     Err(Failure::new(
         exit,
-        format!("{patch} is {word}, not {wanted}: somebody else has changed it meanwhile"),
+        format!("{patch} is {word}, not {wanted}: another process has changed it meanwhile"),
     ))
 }
 

@@ -57,7 +57,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     }
 }
 
-/// Returns the files that change when a transition begins, turns round or ends.
+/// Returns the files that change when a transition begins, is reversed or ends.
 fn files(root: &Root) -> Vec<PathBuf> {
     let patches = root.folders(sysfs::FOLDER).unwrap_or_default();
     let folders = patches
