@@ -35,8 +35,8 @@ fn result(value: c_long) -> io::Result<()> {
 /// Loads a module without parameters.
 pub fn load(file: &[u8]) -> io::Result<()> {
     let parameters: *const c_char = c"".as_ptr();
-    // SAFETY: `file` is valid for reads of its length, and `parameters` is a string that ends with a
-    // zero. The kernel reads both during the call, and writes to neither.
+    // SAFETY: `file` is valid for reads of its length, and `parameters` is a string that ends with
+    // a zero. The kernel reads both during the call, and writes to neither.
     result(unsafe { syscall(INIT_MODULE, file.as_ptr(), file.len(), parameters) })
 }
 

@@ -89,8 +89,8 @@ impl Core {
 
     /// The callbacks, the modules that were put and the warnings since the last call.
     pub(crate) fn journal(&self) -> Vec<String> {
-        // SAFETY: The lock is held, so that no other thread calls the driver. The result points to a
-        // string that ends with a zero and does not change before the next call of the driver.
+        // SAFETY: The lock is held, so that no other thread calls the driver. The result points to
+        // a string that ends with a zero and does not change before the next call of the driver.
         let text = unsafe { CStr::from_ptr(driver::driver_journal()) };
         let lines = text.to_string_lossy();
         lines.lines().map(str::to_owned).collect()
