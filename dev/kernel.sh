@@ -55,6 +55,7 @@ if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 fi
 rm -f "$out/wanted.new"
 
+renew_objtool "$out"
 what="building $name"
 [ -f "$out/vmlinux" ] || what+=", from nothing (about 10 min on 2 cores)"
 run_logged "$what" "$out/log/build" "${kmake[@]}" -C "$tree" O="$out"

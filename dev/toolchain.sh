@@ -36,6 +36,7 @@ cpio|cpio|kernel headers archive
 depmod|kmod|loads modules in the virtual machine
 gawk|gawk|kernel scripts
 header:libelf.h|libelf-dev|objtool reads object files
+header:xxhash.h|libxxhash-dev|objtool has its commands for livepatches only with it
 header:openssl/opensslv.h|libssl-dev|certificate tool of the build
 libclang:|libclang-19-dev|bindgen reads the kernel headers with it
 python3|python3|kunit.py, virtme-ng
@@ -76,7 +77,6 @@ send-email:|git-email|tries to send the series
 needs_of_klp_build='
 patch|patch|klp-build applies source patches
 recountdiff|patchutils|klp-build counts the lines of its patches anew
-header:xxhash.h|libxxhash-dev|objtool tells changed functions by their checksums
 '
 
 needs_of_upstream='

@@ -14,21 +14,12 @@
 klp_work=$(build_dir klp-build)
 klp_tree=$klp_work/tree
 
-# renew_objtool BUILD: clean an objtool that was built without libxxhash-dev, so that the next
-# build makes another one.  klp-build refuses it, and livepatches in Rust need it, too.
-renew_objtool() {
-	[[ $("$1/tools/objtool/objtool" klp 2>&1) != *"not implemented"* ]] ||
-		run_logged "cleaning objtool" "$klp_work/log/objtool" "${kmake[@]}" -C "$1" objtool_clean
-}
-
 # klp_prepare: build the kernel, bring the copy up to date, and set kernel_out to the
 # kernel's build directory.
 klp_prepare() {
 	"$repo/dev/toolchain.sh" klp-build
 	mkdir -p "$klp_tree" "$klp_work/log"
 	set_kmake
-	# The subshell lets the lock go, for kernel.sh.
-	(take_turns "$(work_dir)" && renew_objtool "$(kernel_build)")
 	kernel_out=$("$repo/dev/kernel.sh")
 	take_turns "$(work_dir)"
 

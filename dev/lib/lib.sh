@@ -176,6 +176,14 @@ set_kmake() {
 	fi
 }
 
+# renew_objtool BUILD: clean an objtool that was built without libxxhash-dev, so that the next
+# build makes another one.  klp-build and livepatches in Rust need its commands for them.
+renew_objtool() {
+	local objtool=$1/tools/objtool/objtool
+	[ -x "$objtool" ] && [[ $("$objtool" klp 2>&1) = *"not implemented"* ]] || return 0
+	run_logged "cleaning objtool" "$1/log/objtool" "${kmake[@]}" -C "$1" objtool_clean
+}
+
 # build_parity_modules BUILD: build the modules of dev/parity/modules for the kernel in
 # BUILD, in BUILD/parity-modules.
 build_parity_modules() {
