@@ -179,6 +179,7 @@ if [[ -z "$left_out" ]]; then
 	klpctl 0 uninstall $MOD_LIVEPATCH $MOD_REPLACE
 	klpctl 5 installed
 	rm -r $STORE
+	# shellcheck disable=SC2034 # cleanup_klpctl() reads it
 	INSTALLED=
 	pass_clean
 else
