@@ -10,7 +10,7 @@
 #   dev/toolchain.sh upstream   for the kernel and upstream's tests of BPF and ftrace
 #   dev/toolchain.sh clang      for the kernel, compiled with clang: LLVM=-19; or with the
 #                               newest that there is: LLVM=newest
-#   dev/toolchain.sh btf        for the kernel with BTF
+#   dev/toolchain.sh btf        for the kernel with BTF, or versions of symbols by gendwarfksyms
 #   dev/toolchain.sh cargo      for the user-space tests alone
 #   dev/toolchain.sh package    for the packages of klpctl alone
 #   dev/toolchain.sh fuzz       for the user-space tests, and cargo-fuzz
@@ -96,6 +96,7 @@ llvm-nm-19|llvm-19|reads object files in the build
 
 needs_of_btf='
 pahole|pahole|writes the types of the kernel for BPF
+header:elfutils/libdw.h|libdw-dev|gendwarfksyms reads debug information
 '
 needs+=$arch_needs
 

@@ -50,7 +50,7 @@ select_kernel() {
 		DEFAULTS=$("$repo/dev/lib/distribution.sh" "$DISTRIBUTION") || return 1
 		export DEFAULTS
 	fi
-	if cat ${DEFAULTS:+"$DEFAULTS"} "$FRAGMENT" | grep -x CONFIG_DEBUG_INFO_BTF=y >/dev/null; then
+	if cat ${DEFAULTS:+"$DEFAULTS"} "$FRAGMENT" | grep -xE 'CONFIG_(DEBUG_INFO_BTF|GENDWARFKSYMS)=y' >/dev/null; then
 		"$repo/dev/toolchain.sh" btf
 	fi
 }
