@@ -132,6 +132,8 @@ void klp_synchronize_transition(void);
 
 /* text.c */
 void klp_synchronize_runnable_tasks(void);
+int klp_add_callers(struct task_struct *task, unsigned long *entries, int count,
+		    int max);
 bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,
 			  bool (*wanted)(unsigned long address, void *arg),

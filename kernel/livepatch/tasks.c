@@ -337,10 +337,16 @@ int klp_call_still(struct task_struct *task, task_call_f func, void *arg)
  */
 int klp_task_stack(struct task_struct *task, unsigned long **entries)
 {
+	int count;
+
 	lockdep_assert_preemption_disabled();
 
 	*entries = *this_cpu_ptr(&klp_stack_entries);
-	return stack_trace_save_tsk_reliable(task, *entries, MAX_STACK_ENTRIES);
+	count = stack_trace_save_tsk_reliable(task, *entries, MAX_STACK_ENTRIES);
+	if (IS_ENABLED(CONFIG_LIVEPATCH_64) && count >= 0)
+		count = klp_add_callers(task, *entries, count, MAX_STACK_ENTRIES);
+
+	return count;
 }
 
 void klp_task_wake_idle(struct task_struct *task)

@@ -59,6 +59,55 @@ static unsigned long klp_plain_address(unsigned long word)
 }
 
 /*
+ * On powerpc, a redirected function returns to livepatch_handler.  The handler
+ * keeps the return address in the function's caller on a stack of its own, which
+ * the unwinder does not read.  That stack grows from the lowest address of the
+ * task's.  An entry has three words, and the address is the second one.
+ *
+ * Returns the first entry, and the end of the last one in *@end.  The caller has
+ * a reference to the task's stack.
+ */
+#define KLP_CALLER_WORDS	3
+
+static const unsigned long *klp_callers(struct task_struct *task,
+					const unsigned long **end)
+{
+#ifdef CONFIG_LIVEPATCH_64
+	*end = task_thread_info(task)->livepatch_sp;
+	return end_of_stack(task) + 1;
+#else
+	*end = NULL;
+	return NULL;
+#endif
+}
+
+/*
+ * Adds these return addresses to the @count that are in @entries already.
+ * Returns how many there are then, or a negative error code if there are more
+ * than @max.
+ */
+int klp_add_callers(struct task_struct *task, unsigned long *entries, int count,
+		    int max)
+{
+	const unsigned long *caller, *end;
+
+	if (!try_get_task_stack(task))
+		return count;
+
+	for (caller = klp_callers(task, &end); caller < end;
+	     caller += KLP_CALLER_WORDS) {
+		if (count == max) {
+			count = -EINVAL;
+			break;
+		}
+		entries[count++] = READ_ONCE_NOCHECK(caller[1]);
+	}
+	put_task_stack(task);
+
+	return count;
+}
+
+/*
  * Whether one of these words is an address in [@start, @start + @size) that
  * @wanted accepts.
  */
@@ -88,7 +137,7 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  void *arg)
 {
 	const unsigned long *registers = (const unsigned long *)&task->thread;
-	const unsigned long *stack, *end;
+	const unsigned long *stack, *end, *callers, *callers_end;
 	bool found;
 
 	if (!try_get_task_stack(task))
@@ -99,10 +148,13 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 	end = task_stack_page(task) + THREAD_SIZE;
 	if (!(task->flags & PF_KTHREAD))
 		end = (const unsigned long *)task_pt_regs(task);
+	callers = klp_callers(task, &callers_end);
 	found = klp_words_point_into(stack, end, start, size, wanted, arg) ||
 		klp_words_point_into(registers,
 				     registers + KLP_SAVED_REGISTERS, start,
-				     size, wanted, arg);
+				     size, wanted, arg) ||
+		klp_words_point_into(callers, callers_end, start, size, wanted,
+				     arg);
 	put_task_stack(task);
 
 	return found;
