@@ -110,6 +110,7 @@ cross:|libc6-dev-ppc64el-cross|compiles test programs
 qemu-system-ppc64|qemu-system-ppc|the virtual machine
 '
 	arch_left_out="
+test-direct.sh|test_klp_direct has no trampoline for powerpc
 $no_jumps
 $no_symbols
 "
