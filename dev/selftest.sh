@@ -18,13 +18,13 @@
 # Take the scripts of the tree: the build directory may have some that were removed.
 available=$(tree_dir)/tools/testing/selftests/livepatch
 [ -d "$available" ] || die "there are no selftests in $available" "make kernel CORE=$CORE DEBUG=$DEBUG"
-core_may_skip=
+may_skip=${MAY_SKIP:-$arch_may_skip}
 if [ "$CORE" = c ]; then
 	# The C core has no tracepoints and sends no notifications, its functions do not jump
 	# past the handler, and it frees code while tasks are in it.
 	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-notify.sh test-jump.sh test-jump-oom.sh test-jump-users.sh"
 	LEAVE_OUT+=" test-exiting.sh test-leave.sh"
-	core_may_skip='the C core '
+	may_skip+="${may_skip:+|}the C core "
 fi
 for script in ${LEAVE_OUT:-}; do
 	[ -f "$available/$script" ] || die "LEAVE_OUT names $script, which is not in $available" "correct the name, or remove it"
@@ -107,6 +107,4 @@ wait
 cat "$results"/output-* | tee "$results/output"
 # Without a log no machine has run, and the judge says so.
 cat "$results"/dmesg-* >"$results/dmesg" || true
-may_skip=${MAY_SKIP:-$arch_may_skip}
-[ -z "$core_may_skip" ] || may_skip+=${may_skip:+|}$core_may_skip
 MAY_SKIP=$may_skip "$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg"
