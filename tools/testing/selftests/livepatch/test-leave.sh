@@ -103,35 +103,31 @@ asleep "tail call, asleep" jump leave_patch_wait leave_patch_jump \
 	"new a
 done"
 
-asleep "callback, asleep in it" callback leave_patch_wait leave_patch_callback \
-	"new a
-done
-new a
-done"
-
 
 # - a reader has returned from the callback, and sleeps in the function that is
 #   about to call it again: the reader's stack has no return address in the
 #   livepatch
 
-start_test "callback, asleep between two calls"
+# asleep_between() - run this case
+function asleep_between() {
+	start_test "$BETWEEN"
 
-load_mod $MOD_TARGET hold_walk=Y
-load_lp $MOD_PATCH reach=callback hold=N
-start_reader
-await_reader test_klp_leave_walk "leave_patch_[a-z]*"
-disable_lp $MOD_PATCH
-check_in_use $MOD_PATCH
-another_livepatch
-check_still_held
-release $WALK_PARAM "new a
+	load_mod $MOD_TARGET hold_walk=Y
+	load_lp $MOD_PATCH reach=callback hold=N
+	start_reader
+	await_reader test_klp_leave_walk "leave_patch_[a-z]*"
+	disable_lp $MOD_PATCH
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_still_held
+	release $WALK_PARAM "new a
 done
 new a
 done"
-unload_lp $MOD_PATCH
-check_ended
+	unload_lp $MOD_PATCH
+	check_ended
 
-check_result "$TARGET hold_walk=Y
+	check_result "$TARGET hold_walk=Y
 $(patch_messages reach=callback hold=N)
 $PATCH_GONE
 $IN_USE
@@ -139,6 +135,22 @@ $ANOTHER
 % echo N > $WALK_PARAM
 % rmmod $MOD_PATCH
 $TARGET_GONE"
+}
+
+CALLBACK="callback, asleep in it"
+BETWEEN="callback, asleep between two calls"
+# A caller of another module's function sets r2 back afterwards on powerpc.
+if [[ "$(uname -m)" == ppc64* ]]; then
+	skip_case "$CALLBACK" "powerpc has no sibling calls between modules"
+	skip_case "$BETWEEN" "powerpc has no sibling calls between modules"
+else
+	asleep "$CALLBACK" callback leave_patch_wait leave_patch_callback \
+		"new a
+done
+new a
+done"
+	asleep_between
+fi
 
 
 # - a reader sleeps in code of the livepatch, which is replaced by one that
