@@ -219,7 +219,7 @@ impl Task {
 
 fn stack(root: &Root, id: TaskId) -> Stack {
     match root.read(folder(root, id) + "/stack") {
-        Ok(content) => match parse_stack(&content) {
+        Ok(content) => match parse_stack(&without_addresses(&content)) {
             frames if frames.is_empty() => Stack::Unknown,
             frames => Stack::Frames(frames),
         },
@@ -275,6 +275,17 @@ pub fn parse_stat(content: &[u8]) -> Option<(Name, char, bool)> {
     let flags: u64 = fields.nth(5)?.parse().ok()?;
 
     Some((comm.into(), state, flags & PF_KTHREAD != 0))
+}
+
+/// Hides the values of return addresses that are in no function. The unwinder can take any word of
+/// the stack for one: on powerpc the first entry is such a word.
+pub fn without_addresses(stack: &[u8]) -> Vec<u8> {
+    let lines = stack.split_inclusive(|&b| b == b'\n');
+    let shown = lines.map(|line| match line.starts_with(b"[<0>] 0x") {
+        true => b"[<0>] 0x0\n",
+        false => line,
+    });
+    shown.collect::<Vec<_>>().concat()
 }
 
 /// Lines of `[<0>] function+0x1/0x2 [module]`.
@@ -346,5 +357,16 @@ mod tests {
         assert_eq!(frames[1].module, Some(name("mod")));
         assert_eq!(frames[2].function, name("0xffff"));
         assert!(parse_stack(b"").is_empty());
+    }
+
+    #[test]
+    fn addresses_in_no_function() {
+        let stack = b"[<0>] 0xfffffffffffffff4\n[<0>] __switch_to+0x334/0x500\n[<0>] 0xc000\n";
+        let hidden = without_addresses(stack);
+        assert_eq!(
+            hidden,
+            b"[<0>] 0x0\n[<0>] __switch_to+0x334/0x500\n[<0>] 0x0\n"
+        );
+        assert_eq!(without_addresses(&hidden), hidden);
     }
 }

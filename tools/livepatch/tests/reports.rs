@@ -73,7 +73,12 @@ fn it_holds_nothing_else() {
             let _ = fs::write(path.join("cmdline"), "SECRET");
             let _ = fs::write(path.join("environ"), "SECRET");
             for task in fs::read_dir(path.join("task")).into_iter().flatten() {
-                let stat = task.unwrap().path().join("stat");
+                let task = task.unwrap().path();
+                let stack = task.join("stack");
+                if let Ok(text) = fs::read_to_string(&stack) {
+                    fs::write(&stack, format!("[<0>] 0xffffffffc0567000\n{text}")).unwrap();
+                }
+                let stat = task.join("stat");
                 if let Ok(text) = fs::read_to_string(&stat) {
                     let more = " 0 0 18446744073709551615 94000000000000 140700000000000";
                     fs::write(&stat, format!("{}{more}\n", text.trim_end())).unwrap();

@@ -25,7 +25,7 @@ use crate::identity;
 use crate::json::Json;
 use crate::kmsg;
 use crate::name;
-use crate::proc::TaskId;
+use crate::proc::{self, TaskId};
 use crate::root::Root;
 use crate::sysfs;
 use crate::system::System;
@@ -298,6 +298,7 @@ impl<W: Write> Report<'_, W> {
                 let path = task_folder(id).join(file);
                 match file {
                     "stat" => self.stat(&path)?,
+                    "stack" => self.stack(&path)?,
                     _ => self.copy(&path)?,
                 }
             }
@@ -319,6 +320,14 @@ impl<W: Write> Report<'_, W> {
         let rest: Vec<&[u8]> = rest.take(FIELDS).collect();
         let kept = [&content[..=comm_end], b" ", &rest.join(&b' '), b"\n"].concat();
 
+        self.tar.file(&inside(path), &kept, self.now)
+    }
+
+    fn stack(&mut self, path: &Path) -> io::Result<()> {
+        let Ok(content) = self.root.read(path) else {
+            return Ok(());
+        };
+        let kept = proc::without_addresses(&content);
         self.tar.file(&inside(path), &kept, self.now)
     }
 }

@@ -452,7 +452,7 @@ wait_until '[[ "$(tasks_waiting)" == "$SLEEPER" ]]'
 klpctl 0 report --output "$SCRATCH/report.tar"
 tar -C "$SCRATCH" -xf "$SCRATCH/report.tar" ||
 	fail "the report is no tar file"
-! grep -rqE 'ffff[0-9a-f]{12}' "$SCRATCH/klpctl-report" ||
+! grep -rqE 'ffff[0-9a-f]{12}|0x[0-9a-f]{8}' "$SCRATCH/klpctl-report" ||
 	fail "there are addresses in the report"
 klpctl 3 why
 mv "$SCRATCH/output" "$SCRATCH/live"
