@@ -94,6 +94,7 @@ suite "userland" "$repo/dev/userland.sh"
 suite "klpctl" "$repo/dev/test/klpctl.sh"
 suite "KUnit on um" env KUNIT_ARCH=um "$repo/dev/kunit.sh"
 suite "KUnit on x86_64" env KUNIT_ARCH=x86_64 "$repo/dev/kunit.sh"
+suite "checksums of exports" "$repo/dev/test/crcs.sh"
 # kmemleak takes half of a machine's time.  It watches the scripts that make and free most.
 # test-oom.sh is left out: it lets every allocation fail once in turn, for a quarter of an
 # hour.

@@ -10,6 +10,7 @@
 native_only
 
 "$repo/dev/toolchain.sh"
+"$repo/dev/toolchain.sh" btf
 take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
 set_kmake
