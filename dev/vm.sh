@@ -25,8 +25,7 @@ out=$(kernel_build)
 [ -f "$out/$image" ] ||
 	die "there is no kernel in $out" "make kernel ARCH=$ARCH CORE=$CORE DEBUG=$DEBUG"
 if [ -n "$foreign" ]; then
-	command -v "${machine[0]}" >/dev/null ||
-		die "${machine[0]} is not installed" "make toolchain ARCH=$ARCH"
+	machine[0]=$("$repo/dev/lib/qemu.sh")
 	root=$("$repo/dev/lib/root.sh")
 else
 	[ -x "$venv/bin/vng" ] || die "virtme-ng is not installed" "make toolchain"

@@ -147,6 +147,50 @@ expect "no half of a clang is left" 1 "" test -e "$clang"
 archive_has_clang
 expect "an archive without a clang" 1 "the archives of this machine have no clang" fresh "$repo/dev/lib/clang.sh"
 
+# An installed QEMU, and an archive that has another one.
+without qemu-system-s390x apt-get
+cat >"$scratch/bin/apt-get" <<end
+#!/bin/bash
+case "\$*" in
+indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
+*" update") ;;
+*" download "*) cp "$archive"/*.deb . ;;
+*) exit 100 ;;
+esac
+end
+chmod +x "$scratch/bin/apt-get"
+# qemu FILE VERSION: write a program that prints this version of QEMU, and its arguments.
+qemu() {
+	printf '#!/bin/sh\necho "QEMU emulator version %s (a test)" "$@"\n' "$2" >"$1"
+	chmod +x "$1"
+}
+# archive_has_qemu VERSION: put a package with this version into the archive.
+archive_has_qemu() {
+	rm -rf "$archive" "$scratch/fresh"
+	mkdir -p "$archive/s390"/{DEBIAN,usr/bin}
+	qemu "$archive/s390/usr/bin/qemu-system-s390x" "$1"
+	printf 'Package: s390\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n' \
+		>"$archive/s390/DEBIAN/control"
+	dpkg-deb --root-owner-group -b "$archive/s390" "$archive/s390_1_all.deb" >/dev/null
+}
+for_s390() {
+	fresh env ARCH=s390 "$repo/dev/lib/qemu.sh"
+}
+archive_has_qemu 10.0.2
+qemu "$scratch/bin/qemu-system-s390x" 9.1.0
+expect "QEMU that is new enough: the installed one" 0 "$scratch/bin/qemu-system-s390x" for_s390
+qemu "$scratch/bin/qemu-system-s390x" 7.2.22
+expect "QEMU that is too old: that of the archive" 0 "$scratch/fresh/qemu/s390/qemu-system-s390x" for_s390
+expect "it finds its own files" 0 "10.0.2 (a test) -L $scratch/fresh/qemu/s390/usr/share/qemu -smp 2" \
+	"$scratch/fresh/qemu/s390/qemu-system-s390x" -smp 2
+expect "it is not fetched again" 1 "" grep -q fetching <(for_s390 2>&1)
+archive_has_qemu 8.1.5
+expect "an archive whose QEMU is too old, too" 1 "ARCH=s390 needs QEMU 8.2" for_s390
+expect "it is not kept" 1 "" test -e "$scratch/fresh/qemu/s390"
+archive_has_qemu 10.0.2
+rm "$archive"/*.deb
+expect "an archive without QEMU" 1 "no archive of this machine has qemu-system-s390x" for_s390
+
 without
 if [ "$(id -u)" = 0 ]; then
 	without flex bison
