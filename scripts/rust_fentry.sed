@@ -8,3 +8,6 @@ s/^\tnopl\t8(%rax,%rax)$/\t.pushsection __mcount_loc, "a", @progbits\
 \t.quad 771f\
 \t.popsection\
 771:\tcall __fentry__/
+# Before DWARF 5, gas takes a directory and a file in one string alone.  In DWARF 5 they are
+# followed by a checksum; file 0 has none.
+s/^\(\t\.file\t[1-9][0-9]* "[^"]*\)" "\([^"]*"\)$/\1\/\2/
