@@ -40,8 +40,7 @@ if new_enough "$dir/$program"; then
 fi
 
 no_qemu() {
-	die "$1" "ARCH=$ARCH needs QEMU $arch_qemu: install it, or name a release that has backports of it" \
-		"the log: $log"
+	die "$1" "ARCH=$ARCH needs QEMU $arch_qemu or later: install it" "the log: $log"
 }
 
 log=$cache/log/qemu
