@@ -24,7 +24,7 @@ architectures='x86_64 arm64 s390 powerpc'
 # rust_target    rustc's name of it, for programs
 # arch_llvm      the value of LLVM, if gcc cannot compile kernels for it
 # arch_qemu      the version of QEMU that it needs, if not any
-# arch_fixes     1 if the core in Rust needs a fix of series/fixes
+# arch_fixes     1 if live patching needs a fix of series/fixes there
 # arch_needs     the items that dev/toolchain.sh requires, in its notation
 # arch_left_out  selftests that cannot run there | the reason
 # arch_may_skip  reasons for which cases are skipped there, an extended regular expression
@@ -63,6 +63,7 @@ qemu-system-aarch64|qemu-system-arm|the virtual machine
 '
 	arch_left_out="
 test-kprobe.sh|arm64 has no kprobes that use ftrace
+test-probed.sh|the same
 $no_jumps
 $no_symbols
 "
@@ -80,6 +81,8 @@ s390)
 	# has put other code in its place: a module then runs code of another one that was
 	# unloaded.
 	arch_qemu=8.2
+	# kprobes undo livepatches that are newer.
+	arch_fixes=1
 	console=ttyS0
 	debian=s390x
 	rust_target=s390x-unknown-linux-gnu

@@ -41,6 +41,7 @@ expect "powerpc: has the newest clang" 0 "LLVM=newest" facts powerpc 'env | grep
 expect "powerpc: the caller has another clang" 0 "LLVM=-99" env LLVM=-99 ARCH=powerpc bash -c \
 	'. "$1/dev/lib/lib.sh"; env | grep ^LLVM=' "$repo/dev/facts" "$repo"
 expect "powerpc: builds with the fixes" 0 "packaged-fixed/tree" facts powerpc tree_dir
+expect "s390: builds with the fixes" 0 "packaged-fixed/tree" facts s390 tree_dir
 expect "powerpc: the caller wants none" 0 "packaged/tree" env FIXES=0 ARCH=powerpc bash -c \
 	'. "$1/dev/lib/lib.sh"; tree_dir' "$repo/dev/facts" "$repo"
 expect "distribution: what to keep is not clear" 1 "CAPTURE=yes: not understood" \

@@ -311,6 +311,11 @@ function load_lp_sample() {
 		die "failed to complete transition"
 }
 
+# is_patched() - whether test_klp_livepatch is in effect
+function is_patched() {
+	grep -q "this has been live patched" /proc/cmdline
+}
+
 # patching_messages(modname), unpatching_messages(modname) - the core's messages
 #	when a livepatch is enabled, and disabled, if no task holds it up
 function patching_messages() {

@@ -173,11 +173,6 @@ function check_gone() {
 		fail "$1 is still there"
 }
 
-# is_patched() - whether test_klp_livepatch is in effect
-function is_patched() {
-	grep -q "this has been live patched" /proc/cmdline
-}
-
 # pass_clean() - end a case, after which no livepatch may be left
 function pass_clean() {
 	[[ -z "$(ls $SYSFS_KLP_DIR)" ]] ||
