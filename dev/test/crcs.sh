@@ -9,7 +9,6 @@
 . "$(dirname "$0")/../lib/lib.sh"
 native_only
 
-"$repo/dev/toolchain.sh"
 "$repo/dev/toolchain.sh" btf
 take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
