@@ -34,25 +34,16 @@ herd7_here() {
 	fi
 }
 
+# fetch_herd7: unpack herd7 and the libraries that it needs, and write to the file $log.
 fetch_herd7() {
-	local site suite keyring
-	mkdir -p "$apt_state"
-	places | while read -r site keyring; do
-		for suite in forky sid; do
-			printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite" >"$apt_state/$suite.list"
-			apt_options "$suite"
-			rm -rf "$unpacked.new" && mkdir -p "$unpacked.new/packages"
-			apt-get -q "${apt_options[@]}" update || continue
-			(cd "$unpacked.new/packages" &&
-				apt-get -q "${apt_options[@]}" download herdtools7 libc6 libgmp10) || continue
-			for package in "$unpacked.new"/packages/*.deb; do
-				dpkg-deb -x "$package" "$unpacked.new"
-			done
-			mv "$unpacked.new" "$unpacked"
-			return
-		done
+	local package
+	rm -rf "$unpacked.new"
+	mkdir -p "$unpacked.new/packages"
+	download "$unpacked.new/packages" "$log" 'forky sid' herdtools7 libc6 libgmp10 || return 1
+	for package in "$unpacked.new"/packages/*.deb; do
+		dpkg-deb -x "$package" "$unpacked.new" || return 1
 	done
-	[ -d "$unpacked" ]
+	mv "$unpacked.new" "$unpacked"
 }
 
 have=$(herd7 -version 2>/dev/null | grep -oE '^[0-9.]+') || have=0
@@ -61,7 +52,8 @@ if [ ! -x "$unpacked/usr/bin/herd7" ] && ! at_least "$wanted" "${have:-0}"; then
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
 		die "there is no apt here to fetch herdtools7 with" "install herdtools7 $wanted or later"
 	fi
-	run_logged "fetching herdtools7" "$cache/log/herdtools7.log" fetch_herd7
+	log=$cache/log/herdtools7
+	run_logged "fetching herdtools7" "$log" fetch_herd7
 fi
 
 model=$("$repo/dev/lib/base.sh")/tools/memory-model

@@ -29,11 +29,11 @@ places() {
 	archives | awk '$2 !~ /security/ { print $1, $3 }' | sort -u
 }
 
-# suites_with_bases: print address, keyring and name of each suite that may have a base.
-suites_with_bases() {
+# places_of SUITE...: print address, keyring and name of each suite, in each archive.
+places_of() {
 	local site keyring suite
 	while read -r site keyring; do
-		for suite in "${base_suites[@]}"; do
+		for suite in "$@"; do
 			printf '%s %s %s\n' "$site" "$keyring" "$suite"
 		done
 	done < <(places)
@@ -46,6 +46,19 @@ use_suite() {
 	printf 'deb [signed-by=%s] %s %s main\n' "$2" "$1" "$3" >"$apt_state/$3.list"
 	apt_options "$3"
 	apt-get -q "${apt_options[@]}" update >>"$4" 2>&1 </dev/null
+}
+
+# download DIRECTORY LOG "SUITE ..." PACKAGE...: download packages into a directory, from the
+# first of the suites that has all of them.  Fails if no suite has.
+download() {
+	local directory=$1 log=$2 site keyring suite suites
+	read -ra suites <<<"$3"
+	shift 3
+	while read -r site keyring suite; do
+		use_suite "$site" "$keyring" "$suite" "$log" || continue
+		(cd "$directory" && apt-get -q "${apt_options[@]}" download "$@") >>"$log" 2>&1 </dev/null && return
+	done < <(places_of "${suites[@]}")
+	return 1
 }
 
 # apt_options NAME [DEBIAN_ARCH [DIRECTORY]]: set the array apt_options for the archives in

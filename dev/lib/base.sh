@@ -68,7 +68,7 @@ fetch() {
 		# the package's dependencies (binutils, xz) to be installed.
 		apt_here -y --no-install-recommends --download-only --reinstall install "$package" && return 0
 		(cd "$state/cache/archives" && apt_here download "$package") && return 0
-	done < <(suites_with_bases)
+	done < <(places_of "${base_suites[@]}")
 	return "$found"
 }
 

@@ -39,12 +39,9 @@ if [ ! -f "$config" ]; then
 	rm -rf "$directory.new"
 	mkdir -p "$directory.new"
 	say "looking for $package (log: $log)"
-	while read -r site keyring suite; do
-		use_suite "$site" "$keyring" "$suite" "$log" || continue
-		for choice in ${wanted:+"$package=$wanted"} "$package"; do
-			(cd "$directory.new" && apt-get -q "${apt_options[@]}" download "$choice") >>"$log" 2>&1 </dev/null && break 2
-		done
-	done < <(suites_with_bases)
+	for choice in ${wanted:+"$package=$wanted"} "$package"; do
+		! download "$directory.new" "$log" "${base_suites[*]}" "$choice" || break
+	done
 	deb=$(find "$directory.new" -name '*.deb')
 	[ -n "$deb" ] || no_config "$package could not be fetched" "the whole log: $log"
 	say "the distribution's configurations: $(basename "$deb" .deb)"

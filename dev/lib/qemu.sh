@@ -52,21 +52,10 @@ fi
 suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)-backports
 say "$program is older than $arch_qemu: fetching that of $suite (about 6 MB)"
 
-# fetch DIRECTORY: download the packages there, from the first archive that has the suite.
-fetch() {
-	local site keyring
-	while read -r site keyring; do
-		use_suite "$site" "$keyring" "$suite" "$log" || continue
-		(cd "$1" && apt-get -q "${apt_options[@]}" download "$program" qemu-system-{common,data} >>"$log" 2>&1) &&
-			return
-	done < <(places)
-	return 1
-}
-
 new=$dir.new
 rm -rf "$new"
 mkdir -p "$new/packages"
-fetch "$new/packages" || {
+download "$new/packages" "$log" "$suite" "$program" qemu-system-{common,data} || {
 	rm -rf "$new"
 	no_qemu "no archive of this machine has $program in $suite"
 }

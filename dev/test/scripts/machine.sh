@@ -42,21 +42,32 @@ expect "no apt: clang" 1 "there is no apt here" fresh "$repo/dev/lib/clang.sh"
 expect "no apt: a foreign root" 1 "ARCH=arm64 needs the packages of Debian's architecture arm64" \
 	fresh env ARCH=arm64 "$repo/dev/lib/root.sh"
 
-# An archive that has some series of the kernel: a program that answers as apt-get does.
-without apt-get
+# apt_get: install a program that answers as apt-get does, for an archive in the directory
+# $archive.  The input has what it answers beside the questions that are always the same,
+# as patterns of "case".
 archive=$scratch/archive
-cat >"$scratch/bin/apt-get" <<end
+apt_get() {
+	local answers
+	answers=$(cat)
+	rm -f "$scratch/bin/apt-get"
+	cat >"$scratch/bin/apt-get" <<end
 #!/bin/bash
-deb=\$(compgen -G "$archive/\${!#}_*.deb")
 case "\$*" in
 indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
-*" update") ;;
-*" --print-uris download "*) [ -n "\$deb" ] ;;
-*" download "*) [ -s "\$deb" ] && cp "\$deb" . ;;
+*" update" | *" clean") ;;
+$answers
 *) exit 100 ;;
 esac
 end
-chmod +x "$scratch/bin/apt-get"
+	chmod +x "$scratch/bin/apt-get"
+}
+
+# An archive that has some series of the kernel.
+without
+apt_get <<end
+*" --print-uris download "*) compgen -G "$archive/\${!#}_*.deb" ;;
+*" download "*) deb=\$(compgen -G "$archive/\${!#}_*.deb") && [ -s "\$deb" ] && cp "\$deb" . ;;
+end
 # archive_has VERSION...: put the packages of these versions into the archive, and no others.
 archive_has() {
 	local version package numbers
@@ -89,26 +100,20 @@ expect "the series that BASE names has left the archive" 1 "linux-source-${suppo
 	fresh env BASE="${supported[0]}" "$repo/dev/lib/base.sh"
 
 # An archive that has some versions of clang.  Its programs print the version.
-without bindgen apt-get apt-cache
-cat >"$scratch/bin/apt-get" <<end
-#!/bin/bash
-case "\$*" in
-indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
-*" update" | *" clean") ;;
+without bindgen apt-cache
+apt_get <<end
 *" install "*)
 	for option; do
 		case \$option in Dir::Cache::archives=*) cache=\${option#*=} ;; esac
 	done
 	cp "$archive/\${!#}"_*.deb "\$cache/" ;;
-*) exit 100 ;;
-esac
 end
 cat >"$scratch/bin/apt-cache" <<end
 #!/bin/bash
 cd "$archive" && printf '%s\n' *.deb | sed 's/^libclang1-\(.*\)_1_all.deb/clang-\1\nclang-\1-doc/'
 end
 printf '#!/bin/sh\necho "bindgen 0.72.1 with $LIBCLANG_PATH"\n' >"$scratch/bin/bindgen"
-chmod +x "$scratch/bin"/{apt-get,apt-cache,bindgen}
+chmod +x "$scratch/bin"/{apt-cache,bindgen}
 # archive_has_clang VERSION...: put packages with the programs of these versions into the
 # archive.  One package has them all.
 archive_has_clang() {
@@ -148,17 +153,10 @@ archive_has_clang
 expect "an archive without a clang" 1 "the archives of this machine have no clang" fresh "$repo/dev/lib/clang.sh"
 
 # An installed QEMU, and an archive that has another one.
-without qemu-system-s390x apt-get
-cat >"$scratch/bin/apt-get" <<end
-#!/bin/bash
-case "\$*" in
-indextargets*) echo http://archive.invalid/debian stable main Packages /usr/share/keyrings/archive.gpg ;;
-*" update") ;;
+without qemu-system-s390x
+apt_get <<end
 *" download "*) cp "$archive"/*.deb . ;;
-*) exit 100 ;;
-esac
 end
-chmod +x "$scratch/bin/apt-get"
 # qemu FILE VERSION: write a program that prints this version of QEMU, and its arguments.
 qemu() {
 	printf '#!/bin/sh\necho "QEMU emulator version %s (a test)" "$@"\n' "$2" >"$1"
