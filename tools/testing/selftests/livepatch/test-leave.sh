@@ -108,9 +108,12 @@ done"
 #   about to call it again: the reader's stack has no return address in the
 #   livepatch
 
-# asleep_between() - run this case
+# asleep_between(title) - run this case
+#	title - its name
 function asleep_between() {
-	start_test "$BETWEEN"
+	local title="$1"
+
+	start_test "$title"
 
 	load_mod $MOD_TARGET hold_walk=Y
 	load_lp $MOD_PATCH reach=callback hold=N
@@ -137,19 +140,20 @@ $ANOTHER
 $TARGET_GONE"
 }
 
-CALLBACK="callback, asleep in it"
-BETWEEN="callback, asleep between two calls"
-# A caller of another module's function sets r2 back afterwards on powerpc.
+ASLEEP_IN="callback, asleep in it"
+ASLEEP_BETWEEN="callback, asleep between two calls"
 if [[ "$(uname -m)" == ppc64* ]]; then
-	skip_case "$CALLBACK" "powerpc has no sibling calls between modules"
-	skip_case "$BETWEEN" "powerpc has no sibling calls between modules"
+	# The caller of another module's function sets r2 back afterwards.
+	for title in "$ASLEEP_IN" "$ASLEEP_BETWEEN"; do
+		skip_case "$title" "powerpc has no sibling calls between modules"
+	done
 else
-	asleep "$CALLBACK" callback leave_patch_wait leave_patch_callback \
+	asleep "$ASLEEP_IN" callback leave_patch_wait leave_patch_callback \
 		"new a
 done
 new a
 done"
-	asleep_between
+	asleep_between "$ASLEEP_BETWEEN"
 fi
 
 
