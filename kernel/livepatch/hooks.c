@@ -188,6 +188,11 @@ void klp_copy_process(struct task_struct *child)
 {
 	lockdep_assert_held_write(&tasklist_lock);
 
+	/*
+	 * With PREEMPT_RT, the lock leaves preemption on.  A scan could find the
+	 * parent off its CPU then, and switch it while its state is copied.
+	 */
+	guard(preempt)();
 	klp_rust_copy_process(child);
 }
 

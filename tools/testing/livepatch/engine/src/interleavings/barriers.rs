@@ -11,6 +11,7 @@ use crate::machine::{
         Fault::{
             ForgottenExits,
             PreemptibleEnds,
+            PreemptibleForks,
             RelaxedPublication,
             RelaxedTestAndClear,
             UnlockedWalks, //
@@ -286,6 +287,11 @@ fn without_the_count_a_child_of_a_task_that_was_missed_stays_behind() {
 #[test]
 fn without_the_lock_a_child_of_a_task_that_was_missed_stays_behind() {
     parent(&[UnlockedWalks], enable_and_fork, "task 1 ends in");
+}
+
+#[test]
+fn with_preemption_in_a_fork_a_child_stays_behind() {
+    parent(&[PreemptibleForks], enable_and_fork, STUCK);
 }
 
 #[test]

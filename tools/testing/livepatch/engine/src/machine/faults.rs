@@ -68,6 +68,8 @@ pub(crate) enum Fault {
     ForgottenExits,
     /// A task that has left all lists can be preempted.
     PreemptibleEnds,
+    /// A task can be preempted while it copies its state to its child.
+    PreemptibleForks,
     /// Walks over the tasks do not keep them from forking.
     UnlockedWalks,
 }
@@ -92,6 +94,7 @@ pub(crate) struct Faults {
     pub(crate) unawaited_calls: bool,
     pub(crate) forgotten_exits: bool,
     pub(crate) preemptible_ends: bool,
+    pub(crate) preemptible_forks: bool,
     pub(crate) unlocked_walks: bool,
     /// For each line, how often it was left out.
     hits: Vec<AtomicUsize>,
@@ -111,6 +114,7 @@ impl Faults {
                 Fault::UnawaitedCalls => new.unawaited_calls = true,
                 Fault::ForgottenExits => new.forgotten_exits = true,
                 Fault::PreemptibleEnds => new.preemptible_ends = true,
+                Fault::PreemptibleForks => new.preemptible_forks = true,
                 Fault::UnlockedWalks => new.unlocked_walks = true,
             }
         }

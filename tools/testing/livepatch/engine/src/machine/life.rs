@@ -237,7 +237,10 @@ impl Life {
         // The parent allocates memory here: it may sleep, and a pass may switch it.
         self.sleep();
         let machine = self.tasks.machine.clone();
+        let task = machine.task(self.me);
+        task.set_running(!machine.faults.preemptible_forks);
         machine.add_task(child, || transition::fork(&self.tasks, child));
+        task.set_running(true);
         Self::begin(&machine, child)
     }
 
