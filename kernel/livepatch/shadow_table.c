@@ -69,7 +69,9 @@ static void klp_shadow_resize_irq_fn(struct irq_work *irq_work)
 	queue_work(system_dfl_wq, &klp_shadow_resize_work);
 }
 
-static DEFINE_IRQ_WORK(klp_shadow_resize_irq_work, klp_shadow_resize_irq_fn);
+/* With PREEMPT_RT, this runs in the interrupt as well: see klp_hurry_work. */
+static struct irq_work klp_shadow_resize_irq_work =
+	IRQ_WORK_INIT_HARD(klp_shadow_resize_irq_fn);
 
 /*
  * This does not call queue_work() at once: that may wake up a worker, which

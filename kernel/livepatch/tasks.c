@@ -430,8 +430,12 @@ static void klp_hurry_work_fn(struct irq_work *work)
 	mod_delayed_work(system_dfl_wq, &klp_transition_work, 0);
 }
 
-/* An irq_work, because __schedule() cannot wake up a worker. */
-static DEFINE_IRQ_WORK(klp_hurry_work, klp_hurry_work_fn);
+/*
+ * An irq_work, because __schedule() cannot wake up a worker.  It runs in the
+ * interrupt with PREEMPT_RT, too: a real-time task can keep the thread for other
+ * irq_work from its CPU.
+ */
+static struct irq_work klp_hurry_work = IRQ_WORK_INIT_HARD(klp_hurry_work_fn);
 
 /*
  * A CPU that goes offline runs __schedule() and its idle loop once more, after
