@@ -151,8 +151,8 @@ const RETRY_DELAY: u32 = 1_000;
 /// gone to sleep or to user space. The caller can go on to free the things that only these tasks
 /// used.
 ///
-/// A function that cannot leave ftrace now, for lack of memory, runs its original code, and a work
-/// item tries again later. Returns `true` if there is no such function.
+/// A function that cannot leave ftrace now runs its original code, and a work item tries again
+/// later. Returns `true` if there is no such function.
 pub(crate) fn leave(locked: &Locked) -> bool {
     // The rules have unsettled these stacks already, except for those of functions that ftrace has
     // forgotten.
@@ -165,12 +165,18 @@ pub(crate) fn leave(locked: &Locked) -> bool {
     if !awaited {
         tasks::wait_for_runnable_tasks();
     }
-    let short = result == Err(ENOMEM);
-    if short {
+    let later = can_leave_later(result);
+    if later {
         ftrace::leave_later(RETRY_DELAY);
     }
-    warn_on_once!(result.is_err() && !short);
-    !short
+    warn_on_once!(result.is_err() && !later);
+    !later
+}
+
+/// Returns whether the functions can leave later: memory was short, or ftrace has just forgotten a
+/// function that was to stay.
+fn can_leave_later(result: Result) -> bool {
+    matches!(result, Err(ENOMEM | EINVAL))
 }
 
 /// Takes functions out of ftrace, those that have entered together in one step. That needs memory
@@ -205,7 +211,7 @@ fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
         };
         *awaited = all && left.is_ok();
         match left {
-            Err(ENOMEM) => return left,
+            Err(_) if can_leave_later(left) => return left,
             Err(_) => result = left,
             Ok(()) => {}
         }
