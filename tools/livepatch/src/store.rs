@@ -143,8 +143,12 @@ impl<'a> Store<'a> {
         }
         let order: Vec<Name> = others.into_iter().map(|patch| patch.name).collect();
         let result = match order.is_empty() {
-            // A directory with files of the administrator's own stays.
-            true => fs::remove_file(folder.join(ORDER)).and(fs::remove_dir(&folder).or(Ok(()))),
+            // A directory with files of the administrator's own stays. Modules that were copied by
+            // hand have no order.
+            true => match fs::remove_file(folder.join(ORDER)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => fs::remove_dir(&folder).or(Ok(())),
+            },
             false => whole::write(&folder.join(ORDER), &text(&order)),
         };
         result.map_err(|error| Self::wrong(&folder, &error))?;
@@ -364,5 +368,18 @@ pub mod tests {
         assert!(store.allow(&"a".into()).unwrap());
         store.begin().unwrap();
         assert_eq!(store.crashed(), ["b".into()].into());
+    }
+
+    /// An administrator may have copied a module by hand, so that there is no file `order`.
+    #[test]
+    fn a_module_without_an_order() {
+        let scratch = Scratch::new();
+        let root = Root::captured(scratch.path());
+        let store = Store::new(&root);
+        install(&store, &["name=a"]);
+        let folder = scratch.path().join("var/lib/klpctl/7.3.4");
+        fs::remove_file(folder.join("order")).unwrap();
+        assert!(store.uninstall(&"7.3.4".into(), &"a".into()).unwrap());
+        assert!(!folder.exists());
     }
 }
