@@ -19,7 +19,7 @@ use crate::store::tests::{install, set_boot};
 use crate::store::Store;
 
 /// The tree of a kernel 7.3.4 with these patches.
-fn machine(patches: &[&[&str]]) -> Scratch {
+pub fn machine(patches: &[&[&str]]) -> Scratch {
     let tree = Scratch::tree("none");
     set_boot(&tree, "1");
     fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
@@ -220,7 +220,7 @@ fn install_says_for_which_kernel() {
 
 /// Loads the installed patch `a` by the real function, not with --dry-run. insmod fails before the
 /// kernel is asked.
-fn load_a(tree: &Scratch, options: &Options) -> Outcome {
+pub fn load_a(tree: &Scratch, options: &Options) -> Outcome {
     let file = tree.path().join("var/lib/klpctl/7.3.4/a.ko");
     let content = ModuleFile::read(&file).unwrap();
     let mut out = Vec::new();

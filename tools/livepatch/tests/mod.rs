@@ -22,6 +22,7 @@ mod held;
 mod hostile;
 mod identity;
 mod kernels;
+mod loading;
 mod reports;
 mod scale;
 mod schema;

@@ -131,6 +131,9 @@ pub fn load(
         return Err(failure);
     }
     if let Some(status) = loaded {
+        if status.state == State::Unknown {
+            return Err(wait::unreadable(module));
+        }
         let loaded = &status.patch.identity.build;
         let unsure = match same {
             Some(true) => "",

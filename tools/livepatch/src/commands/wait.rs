@@ -131,7 +131,8 @@ fn at_rest(context: &mut Context<'_>, system: &System) -> Outcome {
     Ok(Exit::of(system))
 }
 
-fn unreadable(patch: &Name) -> Failure {
+/// The error for a patch of unknown state.
+pub fn unreadable(patch: &Name) -> Failure {
     Failure::error(format!(
         "the state of {patch} cannot be read; see klpctl status"
     ))
