@@ -283,3 +283,15 @@ fn the_plugin_of_supportconfig_is_executable() {
     let plugin = fs::metadata(source().join("contrib/supportconfig/klpctl")).unwrap();
     assert_eq!(plugin.permissions().mode() & 0o111, 0o111);
 }
+
+/// Without compression, the report of a system with many tasks is larger than sos keeps.
+#[test]
+fn reports_for_support_are_compressed() {
+    let mut count = 0;
+    for words in examples().iter().filter(|words| words[0] == "report") {
+        let file = words.last().unwrap();
+        assert!(file.ends_with(".tar.gz"), "{words:?}");
+        count += 1;
+    }
+    assert_eq!(count, 2);
+}

@@ -18,17 +18,14 @@ class Klpctl(Plugin, IndependentPlugin):
             "/var/lib/klpctl/running",
             "/var/lib/klpctl/crashed",
         ])
+        # The report has the files behind the other answers: klpctl --root reads it.
+        folder = self.get_cmd_output_path()
         self.add_cmd_output([
             "klpctl status",
             "klpctl list --verbose --all",
             "klpctl why",
             "klpctl installed",
             "klpctl --version",
+            f"klpctl report --output {folder}/klpctl-report.tar.gz",
         ])
-        # The report has the files behind these answers: klpctl --root reads it.
-        self.add_cmd_output(
-            "klpctl report --output -",
-            suggest_filename="klpctl-report.tar",
-            binary=True,
-        )
         self.add_journal(units="klpctl")
