@@ -295,3 +295,19 @@ fn reports_for_support_are_compressed() {
     }
     assert_eq!(count, 2);
 }
+
+/// The kernel log may lack the start of a revert. Then its age is not known, and it is never stuck.
+#[test]
+fn an_alert_for_a_transition_of_unknown_age() {
+    let tree = Scratch::tree("reverting");
+    fs::write(tree.path().join("dev/kmsg"), "6,503,1,-;usb: x\n").unwrap();
+    let text = metrics(&tree);
+    assert!(!text.contains("klp_transition_seconds{"), "{text}");
+    let line = "klp_patch_state{patch=\"test_klp_sleep_patch\",state=\"reverting\"} 1\n";
+    assert!(text.contains(line), "{text}");
+
+    let alerts = read_source("contrib/alerts.yml");
+    let rule = "        expr: klp_patch_state{state=~\"applying|reverting\"} == 1\n        \
+                for: 10m\n";
+    assert!(alerts.contains(rule), "{alerts}");
+}
