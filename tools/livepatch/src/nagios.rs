@@ -60,9 +60,13 @@ pub fn line(system: &System, named: Option<&Name>, patches: &[&PatchStatus]) -> 
             )
         }
         (_, Some(_), None) => {
-            let states = patches
-                .iter()
-                .map(|status| format!("{}: {}", status.patch.name, status.state.word()));
+            let states = patches.iter().map(|status| {
+                let unsure = match (status.state, status.forced) {
+                    (State::Applied, None) => " (not known whether forced)",
+                    _ => "",
+                };
+                format!("{}: {}{unsure}", status.patch.name, status.state.word())
+            });
             states.collect::<Vec<_>>().join(", ")
         }
     };

@@ -311,3 +311,27 @@ fn an_alert_for_a_transition_of_unknown_age() {
                 for: 10m\n";
     assert!(alerts.contains(rule), "{alerts}");
 }
+
+/// Returns a tree whose kernel log does not reach back to the transition of an applied patch.
+fn without_a_log() -> Scratch {
+    let tree = Scratch::tree("stacked");
+    fs::write(tree.path().join("dev/kmsg"), "6,503,1,-;usb: x\n").unwrap();
+    tree
+}
+
+#[test]
+fn whether_a_patch_was_forced() {
+    let forced = metrics(&Scratch::tree("forced"));
+    let line = "klp_patch_forced{patch=\"test_klp_callbacks_demo\"} 1\n";
+    assert!(forced.contains(line), "{forced}");
+    let stacked = metrics(&Scratch::tree("stacked"));
+    let line = "klp_patch_forced{patch=\"test_klp_livepatch\"} 0\n";
+    assert!(stacked.contains(line), "{stacked}");
+
+    let unknown = metrics(&without_a_log());
+    assert!(!unknown.contains("klp_patch_forced{"), "{unknown}");
+    let answer = klpctl_in(&without_a_log(), &["status", "--nagios"]);
+    let text = "LIVEPATCH OK - test_klp_livepatch: applied (not known whether forced), \
+                test_klp_atomic_replace: applied (not known whether forced) | ";
+    assert!(answer.out.starts_with(text), "{}", answer.out);
+}

@@ -106,6 +106,16 @@ impl Metrics {
                 self.add("klp_patch_state", &labels, u8::from(state == status.state));
             }
         }
+        self.family(
+            "klp_patch_forced",
+            "Whether an applied patch was forced, if that is known.",
+        );
+        for status in &system.patches {
+            if let Some(forced) = status.forced {
+                let patch = status.patch.name.to_string();
+                self.add("klp_patch_forced", &[("patch", &patch)], u8::from(forced));
+            }
+        }
         let name = "klp_patch_applied_timestamp_seconds";
         self.family(
             name,
