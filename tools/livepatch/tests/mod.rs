@@ -21,6 +21,7 @@ mod golden;
 mod held;
 mod hostile;
 mod identity;
+mod installed;
 mod kernels;
 mod loading;
 mod reports;

@@ -128,7 +128,9 @@ pub fn allow(context: &mut Context<'_>) -> Outcome {
 /// An installed patch, as the list shows it.
 pub struct Row {
     kernel: Name,
-    name: Name,
+    /// Whether that is the running kernel.
+    pub running: bool,
+    pub name: Name,
     pub state: &'static str,
     file: PathBuf,
 }
@@ -151,6 +153,7 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
             };
             rows.push(Row {
                 kernel: kernel.clone(),
+                running: ours,
                 name,
                 state,
                 file,

@@ -171,7 +171,7 @@ impl Metrics {
 
     fn installed(&mut self, context: &Context<'_>) -> Result<(), Failure> {
         let mut counts = BTreeMap::from([("crashed", 0), ("loaded", 0), ("not loaded", 0)]);
-        for row in install::rows(context)? {
+        for row in install::rows(context)?.iter().filter(|row| row.running) {
             if let Some(count) = counts.get_mut(row.state) {
                 *count += 1;
             }
