@@ -3,10 +3,11 @@
 //! `klpctl install`, `uninstall`, `installed` and `allow`
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome};
 use crate::exit::{Exit, Failure};
+use crate::identity::Identity;
 use crate::json::Json;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
@@ -147,6 +148,7 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
             let ours = running.as_ref() == Some(&kernel);
             let state = match (crashed.contains(&name), ours, loaded) {
                 (true, ..) => "crashed",
+                (_, true, true) if is_other_build(&context.root, &name, &file) => "another build",
                 (_, true, true) => "loaded",
                 (_, true, false) => "not loaded",
                 (_, false, _) => "other kernel",
@@ -161,6 +163,12 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
         }
     }
     Ok(rows)
+}
+
+/// Whether the loaded patch is known to be of another build than the installed file.
+fn is_other_build(root: &Root, patch: &Name, file: &Path) -> bool {
+    let loaded = Identity::read(root, patch).build;
+    ModuleFile::read(file).is_ok_and(|module| module.build.is_same(&loaded) == Some(false))
 }
 
 /// Lists the installed patches of all kernels.

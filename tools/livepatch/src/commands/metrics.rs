@@ -170,7 +170,8 @@ impl Metrics {
     }
 
     fn installed(&mut self, context: &Context<'_>) -> Result<(), Failure> {
-        let mut counts = BTreeMap::from([("crashed", 0), ("loaded", 0), ("not loaded", 0)]);
+        let states = ["another build", "crashed", "loaded", "not loaded"];
+        let mut counts = BTreeMap::from(states.map(|state| (state, 0)));
         for row in install::rows(context)?.iter().filter(|row| row.running) {
             if let Some(count) = counts.get_mut(row.state) {
                 *count += 1;
