@@ -2,6 +2,7 @@
 
 //! The answer that Nagios and its like expect of a check: one line, and an exit code from 0 to 3.
 
+use crate::commands::install::Row;
 use crate::describe;
 use crate::exit::Exit;
 use crate::name::Name;
@@ -18,6 +19,9 @@ pub fn code(exit: Exit) -> u8 {
     }
 }
 
+/// An exit status that has the code for a warning.
+const WARNING: Exit = Exit::Transition;
+
 fn word(exit: Exit) -> &'static str {
     match code(exit) {
         0 => "OK",
@@ -33,8 +37,13 @@ pub fn failure(exit: Exit, message: &str) -> String {
 }
 
 /// The line for the state of these patches, and the exit status. A system without a patch is as it
-/// should be, unless a patch is named.
-pub fn line(system: &System, named: Option<&Name>, patches: &[&PatchStatus]) -> (String, Exit) {
+/// should be, unless a patch is named, or one of the installed patches in `rows` is not in effect.
+pub fn line(
+    system: &System,
+    named: Option<&Name>,
+    patches: &[&PatchStatus],
+    rows: &[Row],
+) -> (String, Exit) {
     let worst = match named {
         Some(_) => patches.first().map(|status| status.state),
         None => system.state(),
@@ -42,6 +51,15 @@ pub fn line(system: &System, named: Option<&Name>, patches: &[&PatchStatus]) -> 
     let exit = match (named, worst) {
         (None, None | Some(State::Disabled)) => Exit::Done,
         (_, state) => Exit::of_state(state),
+    };
+    let missing: Vec<_> = rows
+        .iter()
+        .filter(|row| row.running && named.is_none_or(|name| name == &row.name))
+        .filter_map(missing)
+        .collect();
+    let exit = match exit {
+        Exit::Done if !missing.is_empty() => WARNING,
+        exit => exit,
     };
     let moving = patches.iter().find(|status| status.direction.is_some());
     let text = match (named, worst, moving) {
@@ -70,6 +88,7 @@ pub fn line(system: &System, named: Option<&Name>, patches: &[&PatchStatus]) -> 
             states.collect::<Vec<_>>().join(", ")
         }
     };
+    let text = [vec![text], missing].concat().join(", ");
     let waiting = system.progress.as_ref().map_or(0, |p| p.waiting.len());
     let seconds = moving
         .and_then(|status| status.age)
@@ -82,6 +101,17 @@ pub fn line(system: &System, named: Option<&Name>, patches: &[&PatchStatus]) -> 
         seconds.unwrap_or(0)
     );
     (line, exit)
+}
+
+/// The words for an installed patch that is not in effect, or `None` if it is.
+fn missing(row: &Row) -> Option<String> {
+    let name = &row.name;
+    match row.state {
+        "not loaded" => Some(format!("installed {name} is not loaded")),
+        "crashed" => Some(format!("installed {name} is held back after a crash")),
+        "another build" => Some(format!("another build than the installed {name} is loaded")),
+        _ => None,
+    }
 }
 
 /// A bar begins the figures, so the text has none.

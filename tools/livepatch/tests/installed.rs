@@ -6,6 +6,7 @@ use std::fs;
 
 use super::boot::machine;
 use super::{klpctl_in, Scratch};
+use crate::nagios;
 
 /// Has the kernel show an applied patch of this `srcversion`.
 fn applied(tree: &Scratch, patch: &str, srcversion: &str) {
@@ -55,4 +56,36 @@ fn metrics_are_of_the_running_kernel() {
         answer.out
     );
     assert_eq!(metric(&tree, "crashed"), "0");
+}
+
+fn check(tree: &Scratch, arguments: &[&str]) -> (u8, String) {
+    let answer = klpctl_in(tree, &[&["status", "--nagios"], arguments].concat());
+    assert_eq!(answer.out.lines().count(), 1, "{}", answer.out);
+    let (text, _) = answer.out.split_once(" | ").unwrap();
+    (nagios::code(answer.exit), text.to_owned())
+}
+
+#[test]
+fn nagios_warns_of_a_patch_that_is_not_in_effect() {
+    let tree = machine(&[&["name=a", "srcversion=A"], &["name=b"]]);
+    let text =
+        "LIVEPATCH WARNING - no livepatch is loaded, installed a is not loaded, installed b \
+                is not loaded";
+    assert_eq!(check(&tree, &[]), (1, text.to_owned()));
+
+    fs::write(tree.path().join("var/lib/klpctl/crashed"), "b\n").unwrap();
+    applied(&tree, "a", "B");
+    let text = "LIVEPATCH WARNING - a: applied (not known whether forced), another build than the \
+                installed a is loaded, installed b is held back after a crash";
+    assert_eq!(check(&tree, &[]), (1, text.to_owned()));
+    let text = "LIVEPATCH WARNING - a: applied (not known whether forced), another build than the \
+                installed a is loaded";
+    assert_eq!(check(&tree, &["a"]), (1, text.to_owned()));
+
+    fs::write(tree.path().join("sys/kernel/livepatch/a/transition"), "1\n").unwrap();
+    // The time of the look, which is later than that of the files.
+    fs::write(tree.path().join("captured"), "4000000000\n").unwrap();
+    let (code, text) = check(&tree, &["--stuck-after", "0"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.ends_with("held back after a crash"), "{text}");
 }

@@ -7,7 +7,7 @@ mod check;
 mod enabled;
 mod end;
 pub mod force;
-mod install;
+pub mod install;
 mod list;
 pub mod load;
 mod metrics;

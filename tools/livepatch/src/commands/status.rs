@@ -2,7 +2,7 @@
 
 //! `klpctl status`
 
-use super::{Context, Outcome};
+use super::{install, Context, Outcome};
 use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::identity::Identity;
@@ -29,7 +29,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     };
 
     if context.options.nagios {
-        let (line, exit) = nagios::line(&system, named.first(), &view.patches);
+        let rows = install::rows(context)?;
+        let (line, exit) = nagios::line(&system, named.first(), &view.patches, &rows);
         context.out.write_all(line.as_bytes())?;
         return Ok(exit);
     }
