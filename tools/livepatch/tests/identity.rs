@@ -57,7 +57,11 @@ fn since_when_it_is_applied() {
 
 fn load(tree: &Scratch, fields: &[&str], id: u8, options: &[&str]) -> (Answer, String) {
     let file = tree.path().join("x.ko");
-    let info = [&["livepatch=Y", "name=test_klp_livepatch"], fields].concat();
+    let info = [
+        &["livepatch=Y", "name=test_klp_livepatch", "vermagic=7.3.4 "],
+        fields,
+    ]
+    .concat();
     fs::write(&file, build(&info, &[id; 20])).unwrap();
     let file = file.to_str().unwrap().to_owned();
     let arguments = [&["load", "--dry-run", &file], options].concat();

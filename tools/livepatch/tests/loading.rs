@@ -5,8 +5,9 @@
 use std::fs;
 
 use super::boot::{load_a, machine};
-use super::Scratch;
+use super::{klpctl_in, Scratch};
 use crate::command::Command;
+use crate::elf::tests::module;
 use crate::exit::Exit;
 use crate::options::Options;
 
@@ -35,5 +36,35 @@ fn a_patch_of_unknown_state() {
             failure.message,
             "the state of a cannot be read; see klpctl status"
         );
+    }
+}
+
+/// The loaded build stays if the kernel would refuse the new one.
+#[test]
+fn in_place_of_a_loaded_build() {
+    let tree = machine(&[&["name=a"]]);
+    show(&tree, "a", "1", "0");
+    fs::write(tree.path().join("sys/module/a/srcversion"), "A\n").unwrap();
+    let file = tree.path().join("new.ko");
+    for (magic, exit, text) in [
+        (
+            "vermagic=7.3.5 SMP ",
+            Exit::Error,
+            "new.ko cannot take the place of the loaded build, which stays: it is built for \
+             another kernel: '7.3.5 SMP'; this one is 7.3.4",
+        ),
+        ("vermagic=7.3.4 SMP ", Exit::Done, ""),
+    ] {
+        fs::write(
+            &file,
+            module(&["livepatch=Y", "name=a", "srcversion=B", magic]),
+        )
+        .unwrap();
+        let path = file.to_str().unwrap();
+        let answer = klpctl_in(&tree, &["load", "--replace", "--dry-run", path]);
+        assert_eq!(answer.exit, exit, "{}{}", answer.out, answer.err);
+        assert!(answer.err.contains(text), "{}", answer.err);
+        let unloads = answer.out.contains("rmmod a");
+        assert_eq!(unloads, exit == Exit::Done, "{}", answer.out);
     }
 }

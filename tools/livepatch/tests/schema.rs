@@ -258,7 +258,12 @@ fn another_build() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("srcversion"), "A\n").unwrap();
     let file = tree.path().join("x.ko");
-    let fields = ["livepatch=Y", "name=test_klp_livepatch", "srcversion=B"];
+    let fields = [
+        "livepatch=Y",
+        "name=test_klp_livepatch",
+        "srcversion=B",
+        "vermagic=7.3.4 ",
+    ];
     std::fs::write(&file, build(&fields, &[1; 20])).unwrap();
     let arguments = [
         "load",

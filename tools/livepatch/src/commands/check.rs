@@ -54,6 +54,24 @@ struct Finding {
     text: String,
 }
 
+impl Finding {
+    /// Whether the file should not be loaded.
+    fn is_against(&self) -> bool {
+        matches!(self.kind, Kind::Refused | Kind::Never)
+    }
+}
+
+/// Returns the reasons for which a file could not take the place of a loaded build: the kernel would
+/// refuse it, or its transition would not end.
+pub fn against(root: &Root, file: &ModuleFile) -> Vec<String> {
+    let changed = file.elf.as_ref().map(functions::of).unwrap_or_default();
+    let findings = Check::of(root, None, file, &changed).into_iter();
+    findings
+        .filter(Finding::is_against)
+        .map(|finding| finding.text)
+        .collect()
+}
+
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
     let files: Vec<PathBuf> = context.options.operands.iter().map(PathBuf::from).collect();
@@ -63,9 +81,8 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     for path in files {
         let file = ModuleFile::read(&path)?;
         let changed = file.elf.as_ref().map(functions::of).unwrap_or_default();
-        let findings = Check::of(&context.root, &system, &file, &changed);
-        let bad = |f: &Finding| matches!(f.kind, Kind::Refused | Kind::Never);
-        if findings.iter().any(bad) {
+        let findings = Check::of(&context.root, Some(&system), &file, &changed);
+        if findings.iter().any(Finding::is_against) {
             exit = Exit::Refused;
         }
         match context.options.json {
@@ -88,9 +105,10 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
+    /// Without a `system`, the loaded patches and modules are left out.
     fn of(
         root: &'a Root,
-        system: &System,
+        system: Option<&System>,
         file: &'a ModuleFile,
         changed: &'a [Changed],
     ) -> Vec<Finding> {
@@ -102,7 +120,9 @@ impl<'a> Check<'a> {
         };
         check.kernel();
         check.signature();
-        check.name(system);
+        if let Some(system) = system {
+            check.name(system);
+        }
         check.targets();
         check.functions();
         check.tasks();
@@ -407,9 +427,7 @@ fn print(
     let term = context.term;
     let out = &mut context.out;
     let shown = name::escape(path.as_os_str().as_bytes());
-    let bad = findings
-        .iter()
-        .filter(|f| matches!(f.kind, Kind::Refused | Kind::Never));
+    let bad = findings.iter().filter(|f| f.is_against());
     let word = match bad.count() {
         0 => "nothing stands against it".to_owned(),
         bad => term.alarm(&format!("{} against it", term::count(bad, "reason"))),

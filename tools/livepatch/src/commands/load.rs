@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::wait::{self, AtEnd, Cause, Ended, Goal};
-use super::{boot, install, module_name, unload, Context, Outcome};
+use super::{boot, check, install, module_name, unload, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity::{self, Build};
@@ -158,6 +158,7 @@ pub fn load(
 
 /// Loads a build of a patch in place of one that is, or may be, another one. The kernel has one
 /// module of a name, so the old build goes first, and tasks run the original functions in between.
+/// The old build stays if the kernel would refuse the new one.
 fn replace(
     context: &mut Context<'_>,
     content: &ModuleFile,
@@ -175,6 +176,13 @@ fn replace(
             name::shell(file.as_os_str().as_bytes())
         )));
     }
+    let against = check::against(&context.root, content);
+    if !against.is_empty() {
+        return Err(Failure::error(format!(
+            "{shown} cannot take the place of the loaded build, which stays: {}",
+            against.join("; ")
+        )));
+    }
     let members = vec![
         ("patch", module.into()),
         ("old", old.as_str().into()),
@@ -187,9 +195,24 @@ fn replace(
     context.event("replace", members, &text)?;
     let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);
     match unload::unload(context, module, timeout)? {
-        Exit::Done => insert(context, content, file, parameters),
+        Exit::Done => insert(context, content, file, parameters)
+            .map_err(|failure| without_a_build(&context.root, module, failure)),
         exit => Ok(exit),
     }
+}
+
+/// Adds to the error that the old build is gone, unless the new one is loaded all the same.
+fn without_a_build(root: &Root, module: &Name, mut failure: Failure) -> Failure {
+    if !root.exists(Path::new("/sys/module").join(module.as_os_str())) {
+        if !failure.message.is_empty() {
+            failure.message += "; ";
+        }
+        failure.message += &format!(
+            "the other build is unloaded already, so no build of {module} is loaded and tasks run \
+             the original functions; load a build that the kernel takes: klpctl load FILE"
+        );
+    }
+    failure
 }
 
 fn insert(
@@ -282,6 +305,26 @@ fn take_back(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::Scratch;
+
+    #[test]
+    fn the_old_build_is_gone() {
+        let scratch = Scratch::new();
+        let root = Root::captured(scratch.path());
+        let text = |message: &str| {
+            let failure = Failure::error(message);
+            without_a_build(&root, &"a".into(), failure).message
+        };
+        let end = "the other build is unloaded already, so no build of a is loaded and tasks run \
+                   the original functions; load a build that the kernel takes: klpctl load FILE";
+        assert_eq!(
+            text("insmod x.ko: refused"),
+            format!("insmod x.ko: refused; {end}")
+        );
+        assert_eq!(text(""), end);
+        std::fs::create_dir_all(scratch.path().join("sys/module/a")).unwrap();
+        assert_eq!(text("too slow"), "too slow");
+    }
 
     #[test]
     fn parameters_follow_their_file() {

@@ -88,9 +88,16 @@ if [[ -e $NOTE ]]; then
 	printf '\0' | dd of="$SCRATCH/other.ko" bs=1 seek=$PLACE conv=notrunc status=none
 	klpctl 1 load "$SCRATCH/other.ko"
 	says "another build of $MOD_LIVEPATCH is loaded"
+	# The loaded build stays if klpctl knows that the kernel would refuse the file.
+	sed 's/cmdline_proc_show/no_such_function_/g' "$SCRATCH/other.ko" > "$SCRATCH/wrong.ko"
+	klpctl 1 load --replace "$SCRATCH/wrong.ko"
+	says "vmlinux has no function no_such_function_"
+	is_patched ||
+		fail "the loaded build is gone"
 	if signed_only; then
 		klpctl 1 load --replace "$SCRATCH/other.ko"
 		says "the kernel does not accept the module's signature"
+		says "no build of $MOD_LIVEPATCH is loaded"
 		check_gone $MOD_LIVEPATCH
 		klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
 	else
