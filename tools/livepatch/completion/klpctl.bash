@@ -48,8 +48,8 @@ _klpctl()
 	why) options+=" --limit --all" ;;
 	wait) options+=" --timeout" ;;
 	load) options+=" --timeout --revert-on-timeout --replace --all --dry-run" ;;
-	install | allow) options+=" --dry-run" ;;
-	uninstall) options+=" --kernel --dry-run" ;;
+	install) options+=" --dry-run" ;;
+	uninstall | allow) options+=" --kernel --dry-run" ;;
 	unload) options+=" --timeout --all --dry-run" ;;
 	enable | disable) options+=" --timeout --dry-run" ;;
 	force) options+=" --yes --dry-run" ;;

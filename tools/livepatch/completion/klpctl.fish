@@ -32,7 +32,7 @@ complete -c klpctl -n "$of wait load unload enable disable" -s t -l timeout -x -
 complete -c klpctl -n "$of load" -l revert-on-timeout -d 'take it back'
 complete -c klpctl -n "$of load" -l replace -d 'unload another build first'
 complete -c klpctl -n "$of load unload why list" -l all -d 'all'
-complete -c klpctl -n "$of uninstall" -l kernel -x -d 'for another kernel'
+complete -c klpctl -n "$of uninstall allow" -l kernel -x -d 'for another kernel'
 complete -c klpctl -n "$of force" -s y -l yes -d 'do not ask'
 complete -c klpctl -n "$of load install uninstall allow unload enable disable force" -l dry-run -d 'print the actions and take none'
 complete -c klpctl -n "$of watch" -s i -l interval -x -d 'look so often'

@@ -45,6 +45,7 @@ mod modfile;
 mod modinfo;
 mod nagios;
 mod name;
+mod note;
 mod notice;
 mod options;
 mod proc;

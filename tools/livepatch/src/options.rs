@@ -234,7 +234,7 @@ pub const OPTIONS: &[OptionSpec] = &[
         long: "kernel",
         short: None,
         value: Value::Version(|options| &mut options.kernel),
-        commands: &[Command::Uninstall],
+        commands: &[Command::Uninstall, Command::Allow],
         about: "for another kernel than the running one",
     },
     OptionSpec {

@@ -5,11 +5,13 @@
 //! `/var/lib/klpctl` has a directory for each version of the kernel, with modules in it and a file
 //! `order`. Two more files protect the machine from a patch that crashes it:
 //!
-//! - `running` has the ID of a boot and the patches that were loaded in it. When the machine is
+//! - `running` has the ID of a boot and the patches that were loaded in it, each behind the version
+//!   of the kernel. When the machine is
 //!   shut down, the systemd unit `klpctl-clean` removes the file if it has the ID of that boot. So
 //!   if the file has the ID of another boot, that boot has crashed.
-//! - `crashed` has the patches that were loaded in boots that crashed. They are not loaded at boot
-//!   until an administrator installs them again or allows them.
+//! - `crashed` has the patches that were loaded in boots that crashed, with the kernel as well. That
+//!   kernel does not load them at boot until an administrator installs them for it again or allows
+//!   them.
 //!
 //! Both are on disk before the kernel gets a module.
 
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use crate::exit::Failure;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
+use crate::note::Note;
 use crate::root::{ReadError, Root};
 use crate::whole;
 
@@ -124,7 +127,7 @@ impl<'a> Store<'a> {
             order.push(module.name.clone());
         }
         whole::write(&folder.join(ORDER), &text(&order)).map_err(all)?;
-        self.allow(&module.name)?;
+        self.allow(kernel, &module.name)?;
         Ok(file)
     }
 
@@ -160,24 +163,35 @@ impl<'a> Store<'a> {
         Some(id.trim_ascii().into())
     }
 
-    /// Returns the patches that are not loaded at boot, because the machine has crashed with them.
-    pub fn crashed(&self) -> BTreeSet<Name> {
-        let crashed = lines(&self.folder.join(CRASHED)).into_iter();
-        crashed.chain(self.crashed_now()).collect()
+    /// Returns the patches that are not loaded at boot of this version of the kernel, because the
+    /// machine has crashed with them.
+    pub fn crashed(&self, kernel: &Name) -> BTreeSet<Name> {
+        let notes = self.notes().into_iter();
+        let ours = notes.filter(|note| note.is_for(kernel));
+        ours.map(|note| note.patch).collect()
+    }
+
+    /// Returns the notes of all crashes.
+    fn notes(&self) -> BTreeSet<Note> {
+        let noted = lines(&self.folder.join(CRASHED)).into_iter();
+        let noted = noted.map(|line| Note::of(&line));
+        noted.chain(self.crashed_now()).collect()
     }
 
     /// Returns the patches that were loaded in the last boot, if that has crashed.
-    fn crashed_now(&self) -> Vec<Name> {
+    fn crashed_now(&self) -> Vec<Note> {
         let running = lines(&self.folder.join(RUNNING));
         match (running.split_first(), self.boot()) {
-            (Some((last, patches)), Some(boot)) if *last != boot => patches.to_vec(),
+            (Some((last, patches)), Some(boot)) if *last != boot => {
+                patches.iter().map(Note::of).collect()
+            }
             _ => Vec::new(),
         }
     }
 
     /// Notes that this boot loads patches. Returns those that were loaded when the last boot
     /// crashed.
-    pub fn begin(&self) -> Result<Vec<Name>, Failure> {
+    pub fn begin(&self) -> Result<Vec<Note>, Failure> {
         let running = self.folder.join(RUNNING);
         let Some(boot) = self.boot() else {
             return Err(Failure::error(
@@ -188,7 +202,7 @@ impl<'a> Store<'a> {
             return Ok(Vec::new());
         }
         let crashed = self.crashed_now();
-        let all: Vec<Name> = self.crashed().into_iter().collect();
+        let all: Vec<Name> = self.notes().iter().map(Note::line).collect();
         let write = |path: &Path, content: &[u8]| {
             let result =
                 fs::create_dir_all(&self.folder).and_then(|()| whole::write(path, content));
@@ -204,16 +218,27 @@ impl<'a> Store<'a> {
 
     /// Notes that a patch is about to be loaded, if this boot is watched.
     pub fn mark(&self, patch: &Name) -> Result<(), Failure> {
+        let line = self.note(patch).line();
         self.change_running(|running| {
-            if !running.contains(patch) {
-                running.push(patch.clone());
+            if !running.contains(&line) {
+                running.push(line);
             }
         })
     }
 
     /// Notes that a patch is unloaded.
     pub fn unmark(&self, patch: &Name) -> Result<(), Failure> {
-        self.change_running(|running| running.retain(|name| name != patch))
+        let line = self.note(patch).line();
+        self.change_running(|running| running.retain(|other| other != &line && other != patch))
+    }
+
+    /// Returns the note of a patch that is loaded in the running kernel.
+    fn note(&self, patch: &Name) -> Note {
+        let release = self.root.read("/proc/sys/kernel/osrelease").ok();
+        Note {
+            kernel: release.map(|release| release.trim_ascii().into()),
+            patch: patch.clone(),
+        }
     }
 
     fn change_running(&self, change: impl FnOnce(&mut Vec<Name>)) -> Result<(), Failure> {
@@ -230,14 +255,25 @@ impl<'a> Store<'a> {
         whole::write(&path, &text(&after)).map_err(|error| Self::wrong(&path, &error))
     }
 
-    /// Lets a patch be loaded at boot again. Returns false if it was not loaded in a crash.
-    pub fn allow(&self, patch: &Name) -> Result<bool, Failure> {
-        let crashed = self.crashed();
-        if !crashed.contains(patch) {
+    /// Lets a patch be loaded at boot of this version of the kernel again. Returns false if it was
+    /// not loaded in a crash.
+    pub fn allow(&self, kernel: &Name, patch: &Name) -> Result<bool, Failure> {
+        if !self.crashed(kernel).contains(patch) {
             return Ok(false);
         }
         self.begin()?;
-        let rest: Vec<Name> = crashed.into_iter().filter(|name| name != patch).collect();
+        let mut rest = BTreeSet::new();
+        for note in self.notes() {
+            match &note.kernel {
+                _ if &note.patch != patch || !note.is_for(kernel) => {
+                    rest.insert(note);
+                }
+                Some(_) => {}
+                // The other kernels do not load the patch.
+                None => rest.extend(self.notes_of_others(kernel, patch)?),
+            }
+        }
+        let rest: Vec<Name> = rest.iter().map(Note::line).collect();
         let path = self.folder.join(CRASHED);
         let result = match rest.is_empty() {
             true => fs::remove_file(&path),
@@ -245,6 +281,21 @@ impl<'a> Store<'a> {
         };
         result.map_err(|error| Self::wrong(&path, &error))?;
         Ok(true)
+    }
+
+    /// Returns a note for each other kernel that the patch is installed for.
+    fn notes_of_others(&self, kernel: &Name, patch: &Name) -> Result<Vec<Note>, Failure> {
+        let mut notes = Vec::new();
+        for other in self.kernels()? {
+            let installed = self.installed(&other)?;
+            if &other != kernel && installed.iter().any(|installed| &installed.name == patch) {
+                notes.push(Note {
+                    kernel: Some(other),
+                    patch: patch.clone(),
+                });
+            }
+        }
+        Ok(notes)
     }
 }
 
@@ -268,6 +319,16 @@ pub mod tests {
     use super::*;
     use crate::elf::tests::module;
     use crate::tests::Scratch;
+
+    fn kernel() -> Name {
+        "7.3.4".into()
+    }
+
+    /// Returns the names of the patches that the last boot has crashed with.
+    fn begin(store: &Store<'_>) -> Vec<Name> {
+        let notes = store.begin().unwrap().into_iter();
+        notes.map(|note| note.patch).collect()
+    }
 
     pub fn set_boot(scratch: &Scratch, id: &str) {
         let folder = scratch.path().join("proc/sys/kernel/random");
@@ -328,31 +389,31 @@ pub mod tests {
         store.mark(&b).unwrap();
         store.unmark(&b).unwrap();
         assert!(store.begin().unwrap().is_empty(), "it is the same boot");
-        assert!(store.crashed().is_empty());
+        assert!(store.crashed(&kernel()).is_empty());
 
         // Loaded patches alone are blamed, and stay so.
         set_boot(&scratch, "2");
         // A patch that is loaded by hand now has not crashed the boot before.
         store.mark(&b).unwrap();
-        assert_eq!(store.crashed(), [a.clone()].into());
-        assert_eq!(store.begin().unwrap(), std::slice::from_ref(&a));
+        assert_eq!(store.crashed(&kernel()), [a.clone()].into());
+        assert_eq!(begin(&store), std::slice::from_ref(&a));
         store.mark(&b).unwrap();
         set_boot(&scratch, "3");
-        assert_eq!(store.begin().unwrap(), std::slice::from_ref(&b));
-        assert_eq!(store.crashed(), [a.clone(), b.clone()].into());
+        assert_eq!(begin(&store), std::slice::from_ref(&b));
+        assert_eq!(store.crashed(&kernel()), [a.clone(), b.clone()].into());
 
         // The machine is shut down, as the unit has it.
         store.mark(&"c".into()).unwrap();
         fs::remove_file(&running).unwrap();
         set_boot(&scratch, "4");
         assert!(store.begin().unwrap().is_empty());
-        assert_eq!(store.crashed().len(), 2);
+        assert_eq!(store.crashed(&kernel()).len(), 2);
 
-        assert!(store.allow(&a).unwrap());
-        assert!(!store.allow(&a).unwrap());
-        assert_eq!(store.crashed(), [b.clone()].into());
+        assert!(store.allow(&kernel(), &a).unwrap());
+        assert!(!store.allow(&kernel(), &a).unwrap());
+        assert_eq!(store.crashed(&kernel()), [b.clone()].into());
         install(&store, &["name=b"]);
-        assert!(store.crashed().is_empty());
+        assert!(store.crashed(&kernel()).is_empty());
     }
 
     #[test]
@@ -365,9 +426,9 @@ pub mod tests {
         store.mark(&"a".into()).unwrap();
         store.mark(&"b".into()).unwrap();
         set_boot(&scratch, "2");
-        assert!(store.allow(&"a".into()).unwrap());
+        assert!(store.allow(&kernel(), &"a".into()).unwrap());
         store.begin().unwrap();
-        assert_eq!(store.crashed(), ["b".into()].into());
+        assert_eq!(store.crashed(&kernel()), ["b".into()].into());
     }
 
     /// An administrator may have copied a module by hand, so that there is no file `order`.

@@ -30,7 +30,7 @@ pub fn machine(patches: &[&[&str]]) -> Scratch {
     tree
 }
 
-fn load_all(tree: &Scratch) -> Answer {
+pub fn load_all(tree: &Scratch) -> Answer {
     let answer = klpctl_in(tree, &["load", "--all", "--dry-run"]);
     let out = answer.out.replace(tree.path().to_str().unwrap(), "");
     Answer { out, ..answer }
@@ -123,8 +123,8 @@ fn not_after_a_crash() {
         answer.out
     );
     let answer = klpctl_in(&tree, &["allow", "a", "--dry-run"]);
-    assert_eq!(answer.out, "would allow a\n");
-    store.allow(&"a".into()).unwrap();
+    assert_eq!(answer.out, "would allow a of 7.3.4\n");
+    store.allow(&"7.3.4".into(), &"a".into()).unwrap();
     assert_eq!(load_all(&tree).out.matches("insmod").count(), 3);
     assert_eq!(
         klpctl_in(&tree, &["allow", "a", "--dry-run"]).exit,
@@ -276,7 +276,7 @@ fn a_patch_that_is_loaded_already() {
 
     fs::write(module.join("srcversion"), "A\n").unwrap();
     assert_eq!(load_a(&tree, &options).unwrap(), Exit::Done);
-    assert_eq!(running(&tree), "1\na\n");
+    assert_eq!(running(&tree), "1\n7.3.4 a\n");
 
     // Tasks run its functions before the end of the transition.
     shut_down(&tree);
@@ -284,7 +284,7 @@ fn a_patch_that_is_loaded_already() {
     assert_eq!(running(&tree), "1\n");
     fs::write(folder.join("transition"), "1\n").unwrap();
     assert_eq!(load_a(&tree, &options).unwrap_err().exit, Exit::Transition);
-    assert_eq!(running(&tree), "1\na\n");
+    assert_eq!(running(&tree), "1\n7.3.4 a\n");
 }
 
 /// The files of a unit, as `Section.Name` and value.
@@ -382,7 +382,7 @@ fn a_boot_that_loads_nothing_does_not_hide_a_crash() {
     for rescue in ["1f5d1c0e-6d1c-4c5e-9d0a-1a2b3c4d5e6f", &CRASHED[1..]] {
         set_boot(&tree, rescue);
         shut_down(&tree);
-        assert_eq!(store.crashed(), ["a".into()].into());
+        assert_eq!(store.crashed(&"7.3.4".into()), ["a".into()].into());
     }
     set_boot(&tree, "3");
     let answer = load_all(&tree);

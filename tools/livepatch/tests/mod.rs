@@ -13,6 +13,7 @@ mod boot;
 mod changes;
 mod check;
 mod cost;
+mod crashes;
 mod deadlines;
 mod documents;
 mod fleets;

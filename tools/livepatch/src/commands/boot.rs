@@ -14,6 +14,7 @@ use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
+use crate::note::Note;
 use crate::root::Root;
 use crate::store::{Installed, Store};
 
@@ -28,16 +29,19 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     }
     let kernel = install::running_kernel(&context.root)?;
     let store = Store::new(&context.root);
-    let crashed = store.crashed();
+    let crashed = store.crashed(&kernel);
     let new = match context.options.dry_run {
         true => Vec::new(),
         false => store.begin()?,
     };
     let patches = in_order(store.installed(&kernel)?);
     let installed: BTreeSet<_> = patches.iter().map(|p| p.installed.name.clone()).collect();
-    for patch in new {
-        let members = vec![("patch", (&patch).into())];
-        let text = format!("the machine has crashed, or lost power, while {patch} was loaded");
+    for Note { kernel: on, patch } in new {
+        let members = vec![("patch", (&patch).into()), ("kernel", on.as_ref().into())];
+        let mut text = format!("the machine has crashed, or lost power, while {patch} was loaded");
+        if let Some(on) = on.filter(|on| on != &kernel) {
+            text += &format!(" in {on}");
+        }
         context.event("crashed", members, &text)?;
     }
 

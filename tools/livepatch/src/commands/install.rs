@@ -106,21 +106,26 @@ pub fn uninstall(context: &mut Context<'_>) -> Outcome {
 /// Lets patches be loaded at boot again that were loaded when the machine crashed.
 pub fn allow(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
+    let kernel = wanted_kernel(context)?;
     for patch in context.patch_names() {
         let store = Store::new(&context.root);
-        if !store.crashed().contains(&patch) {
+        if !store.crashed(&kernel).contains(&patch) {
             return Err(Failure::new(
                 Exit::Nothing,
-                format!("{patch} was not loaded in a crash; see klpctl installed"),
+                format!("{patch} was not loaded in a crash of {kernel}; see klpctl installed"),
             ));
         }
-        let members = vec![("patch", (&patch).into())];
+        let members = vec![("patch", (&patch).into()), ("kernel", (&kernel).into())];
         if context.options.dry_run {
-            context.event("would", members, &format!("would allow {patch}"))?;
+            context.event(
+                "would",
+                members,
+                &format!("would allow {patch} of {kernel}"),
+            )?;
             continue;
         }
-        store.allow(&patch)?;
-        let text = format!("{patch} is loaded at boot again");
+        store.allow(&kernel, &patch)?;
+        let text = format!("{patch} of {kernel} is loaded at boot again");
         context.event("allowed", members, &text)?;
     }
     Ok(Exit::Done)
@@ -139,10 +144,10 @@ pub struct Row {
 /// Returns the installed patches of all kernels.
 pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
     let store = Store::new(&context.root);
-    let crashed = store.crashed();
     let running = running_kernel(&context.root).ok();
     let mut rows = Vec::new();
     for kernel in store.kernels()? {
+        let crashed = store.crashed(&kernel);
         for Installed { name, file } in store.installed(&kernel)? {
             let loaded = context.root.exists(sysfs::folder_of(&name));
             let ours = running.as_ref() == Some(&kernel);

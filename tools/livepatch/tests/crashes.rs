@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A patch that was loaded when the machine crashed is held back, and others are not.
+
+use std::fs;
+
+use super::boot::{load_all, machine};
+use super::{klpctl_in, Scratch};
+use crate::elf::tests::module;
+use crate::exit::Exit;
+use crate::modfile::ModuleFile;
+use crate::root::Root;
+use crate::store::tests::set_boot;
+use crate::store::Store;
+
+/// Boots the tree's machine with this version of the kernel.
+fn boot(tree: &Scratch, id: &str, kernel: &str) {
+    set_boot(tree, id);
+    let file = tree.path().join("proc/sys/kernel/osrelease");
+    fs::write(file, format!("{kernel}\n")).unwrap();
+}
+
+fn install_for(tree: &Scratch, kernel: &str) {
+    let file = tree.path().join("made.ko");
+    fs::write(&file, module(&["livepatch=Y", "name=fix"])).unwrap();
+    let module = ModuleFile::read(&file).unwrap();
+    let root = Root::captured(tree.path());
+    Store::new(&root).install(&kernel.into(), &module).unwrap();
+}
+
+/// A machine that has crashed on 7.3.4 with the patch `fix` loaded.
+fn crashed_machine() -> Scratch {
+    let tree = machine(&[&["name=fix"]]);
+    let root = Root::captured(tree.path());
+    let store = Store::new(&root);
+    store.begin().unwrap();
+    store.mark(&"fix".into()).unwrap();
+    tree
+}
+
+fn loads(tree: &Scratch) -> bool {
+    let answer = load_all(tree);
+    let held_back = answer
+        .out
+        .contains("fix was loaded when the machine crashed");
+    assert_eq!(held_back, answer.exit == Exit::Error, "{}", answer.out);
+    assert_eq!(!held_back, answer.out.contains("insmod"), "{}", answer.out);
+    !held_back
+}
+
+#[test]
+fn a_new_file_for_a_new_kernel() {
+    let tree = crashed_machine();
+    boot(&tree, "2", "7.3.5");
+    install_for(&tree, "7.3.5");
+    assert!(loads(&tree));
+    boot(&tree, "3", "7.3.4");
+    assert!(!loads(&tree), "nobody has allowed the file that crashed");
+    install_for(&tree, "7.3.4");
+    assert!(loads(&tree));
+}
+
+#[test]
+fn the_file_of_another_kernel() {
+    let tree = crashed_machine();
+    install_for(&tree, "7.3.5");
+    boot(&tree, "2", "7.3.5");
+    assert!(loads(&tree));
+    let answer = klpctl_in(&tree, &["installed"]);
+    for row in ["7.3.4   fix    crashed  ", "7.3.5   fix    not loaded  "] {
+        assert!(answer.out.contains(row), "{}", answer.out);
+    }
+    let answer = klpctl_in(&tree, &["allow", "fix", "--dry-run"]);
+    assert_eq!(answer.exit, Exit::Nothing);
+    let text = "fix was not loaded in a crash of 7.3.5; see klpctl installed";
+    assert!(answer.err.contains(text), "{}", answer.err);
+    let allow = ["allow", "fix", "--kernel", "7.3.4", "--dry-run"];
+    assert_eq!(klpctl_in(&tree, &allow).out, "would allow fix of 7.3.4\n");
+}
+
+/// Earlier versions of klpctl wrote no kernel: such a note is for every kernel.
+#[test]
+fn a_note_without_a_kernel() {
+    let tree = machine(&[&["name=fix"]]);
+    install_for(&tree, "7.3.5");
+    let crashed = tree.path().join("var/lib/klpctl/crashed");
+    fs::write(&crashed, "fix\n").unwrap();
+    boot(&tree, "2", "7.3.4");
+    assert!(!loads(&tree));
+    boot(&tree, "3", "7.3.5");
+    assert!(!loads(&tree));
+
+    let root = Root::captured(tree.path());
+    let store = Store::new(&root);
+    assert!(store.allow(&"7.3.5".into(), &"fix".into()).unwrap());
+    assert_eq!(fs::read_to_string(&crashed).unwrap(), "7.3.4 fix\n");
+    assert!(loads(&tree));
+    boot(&tree, "4", "7.3.4");
+    assert!(!loads(&tree));
+}
