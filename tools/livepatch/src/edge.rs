@@ -22,6 +22,8 @@ const NETLINK_KOBJECT_UEVENT: c_int = 15;
 
 const SIG_BLOCK: c_int = 0;
 
+const LOCK_EX: c_int = 2;
+
 #[repr(C)]
 struct PollFd {
     fd: RawFd,
@@ -55,6 +57,7 @@ struct SigSet([c_ulong; 1024 / c_ulong::BITS as usize]);
 
 extern "C" {
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn flock(fd: c_int, operation: c_int) -> c_int;
     fn poll(fds: *mut PollFd, count: c_ulong, timeout: c_int) -> c_int;
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
     fn bind(fd: c_int, address: *const SockaddrNl, length: c_uint) -> c_int;
@@ -120,6 +123,16 @@ pub fn terminal_size(file: BorrowedFd<'_>) -> Option<(usize, usize)> {
     let result = unsafe { ioctl(file.as_raw_fd(), TIOCGWINSZ, &mut size) };
     (result == 0 && size.columns > 0 && size.rows > 0)
         .then(|| (size.columns.into(), size.rows.into()))
+}
+
+/// Waits until no other process has a lock on a file, and takes it. It lasts until the file is
+/// closed. `File::lock()` does the same, and is newer than the least compiler.
+pub fn lock(file: &File) -> io::Result<()> {
+    // SAFETY: The function takes no pointers, and `file` is open.
+    match unsafe { flock(file.as_raw_fd(), LOCK_EX) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Takes over a file descriptor that a system call has returned.

@@ -14,13 +14,17 @@
 //!   them.
 //!
 //! Both are on disk before the kernel gets a module.
+//!
+//! Several commands may run at once, so each takes a lock before it reads a file that it changes.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::edge;
 use crate::exit::Failure;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
@@ -29,6 +33,9 @@ use crate::root::{ReadError, Root};
 use crate::whole;
 
 pub const STORE: &str = "/var/lib/klpctl";
+
+/// The file with the lock. `/run` is local, where a lock on a file of a network may fail.
+const LOCK: &str = "/run/klpctl.lock";
 
 const ORDER: &str = "order";
 const RUNNING: &str = "running";
@@ -62,6 +69,19 @@ impl<'a> Store<'a> {
         };
         let shown = name::escape(path.as_os_str().as_bytes());
         Failure::error(format!("{shown}: {error}{hint}"))
+    }
+
+    /// Keeps other commands from changing the store until the caller drops the file.
+    fn lock(&self) -> Result<File, Failure> {
+        let path = self.root.path(LOCK);
+        // With this mode, other users cannot lock the file.
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let folder = path.parent().unwrap_or(&path);
+        let file = fs::create_dir_all(folder)
+            .and_then(|()| options.open(&path))
+            .and_then(|file| edge::lock(&file).map(|()| file));
+        file.map_err(|error| Self::wrong(&path, &error))
     }
 
     /// Returns the versions of the kernel that patches are installed for.
@@ -109,6 +129,7 @@ impl<'a> Store<'a> {
 
     /// Installs a patch behind the others. One that was installed keeps its place.
     pub fn install(&self, kernel: &Name, module: &ModuleFile) -> Result<PathBuf, Failure> {
+        let _lock = self.lock()?;
         let folder = self.folder_of(kernel);
         let before = self.installed(kernel)?;
         let file = folder.join(format!("{}.{}", module.name, module.ending));
@@ -127,12 +148,13 @@ impl<'a> Store<'a> {
             order.push(module.name.clone());
         }
         whole::write(&folder.join(ORDER), &text(&order)).map_err(all)?;
-        self.allow(kernel, &module.name)?;
+        self.allow_locked(kernel, &module.name)?;
         Ok(file)
     }
 
     /// Removes a patch. Returns false if it is not installed for this version of the kernel.
     pub fn uninstall(&self, kernel: &Name, patch: &Name) -> Result<bool, Failure> {
+        let _lock = self.lock()?;
         let (ours, others): (Vec<_>, Vec<_>) = self
             .installed(kernel)?
             .into_iter()
@@ -192,6 +214,11 @@ impl<'a> Store<'a> {
     /// Notes that this boot loads patches. Returns those that were loaded when the last boot
     /// crashed.
     pub fn begin(&self) -> Result<Vec<Note>, Failure> {
+        let _lock = self.lock()?;
+        self.begin_locked()
+    }
+
+    fn begin_locked(&self) -> Result<Vec<Note>, Failure> {
         let running = self.folder.join(RUNNING);
         let Some(boot) = self.boot() else {
             return Err(Failure::error(
@@ -243,6 +270,10 @@ impl<'a> Store<'a> {
 
     fn change_running(&self, change: impl FnOnce(&mut Vec<Name>)) -> Result<(), Failure> {
         let path = self.folder.join(RUNNING);
+        if !path.exists() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
         let before = lines(&path);
         if before.is_empty() || before.first() != self.boot().as_ref() {
             return Ok(());
@@ -258,10 +289,15 @@ impl<'a> Store<'a> {
     /// Lets a patch be loaded at boot of this version of the kernel again. Returns false if it was
     /// not loaded in a crash.
     pub fn allow(&self, kernel: &Name, patch: &Name) -> Result<bool, Failure> {
+        let _lock = self.lock()?;
+        self.allow_locked(kernel, patch)
+    }
+
+    fn allow_locked(&self, kernel: &Name, patch: &Name) -> Result<bool, Failure> {
         if !self.crashed(kernel).contains(patch) {
             return Ok(false);
         }
-        self.begin()?;
+        self.begin_locked()?;
         let mut rest = BTreeSet::new();
         for note in self.notes() {
             match &note.kernel {

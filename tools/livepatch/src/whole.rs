@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process;
 
 use crate::name::Name;
 
@@ -16,12 +17,41 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     let base = path.file_name().unwrap_or_default().as_bytes();
-    let temporary = Name::from(&[b".", base, b".new"].concat()[..]);
+    // Another process may write the same file at this time.
+    let end = format!(".{}.new", process::id());
+    let temporary = Name::from(&[b".", base, end.as_bytes()].concat()[..]);
     let temporary = folder.join(temporary.as_os_str());
 
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    if let Err(error) = create(&temporary, content).and_then(|()| fs::rename(&temporary, path)) {
+        // The error of the write matters more.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
+}
+
+fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::Scratch;
+
+    /// Two processes that write a file at once do not share a temporary file.
+    #[test]
+    fn a_temporary_file_of_its_own() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("x");
+        // This is in the way of a writer that uses a fixed name.
+        fs::create_dir(scratch.path().join(".x.new")).unwrap();
+        write(&path, b"text").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"text");
+        // A directory cannot be replaced, and no temporary file stays.
+        assert!(write(&scratch.path().join(".x.new"), b"text").is_err());
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+    }
 }

@@ -228,7 +228,7 @@ pub fn load_a(tree: &Scratch, options: &Options) -> Outcome {
     load(&mut context, &content, "/no/such.ko".into(), Vec::new())
 }
 
-fn running(tree: &Scratch) -> String {
+pub fn running(tree: &Scratch) -> String {
     fs::read_to_string(tree.path().join("var/lib/klpctl/running")).unwrap()
 }
 

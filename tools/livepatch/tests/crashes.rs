@@ -3,12 +3,14 @@
 //! A patch that was loaded when the machine crashed is held back, and others are not.
 
 use std::fs;
+use std::thread;
 
-use super::boot::{load_all, machine};
+use super::boot::{load_all, machine, running};
 use super::{klpctl_in, Scratch};
 use crate::elf::tests::module;
 use crate::exit::Exit;
 use crate::modfile::ModuleFile;
+use crate::name::Name;
 use crate::root::Root;
 use crate::store::tests::set_boot;
 use crate::store::Store;
@@ -97,4 +99,29 @@ fn a_note_without_a_kernel() {
     assert!(loads(&tree));
     boot(&tree, "4", "7.3.4");
     assert!(!loads(&tree));
+}
+
+/// Commands at the same time do not lose the notes of each other.
+#[test]
+fn notes_by_several_at_once() {
+    const COMMANDS: usize = 4;
+    const NOTES: usize = 5;
+
+    let tree = machine(&[]);
+    let root = Root::captured(tree.path());
+    Store::new(&root).begin().unwrap();
+    thread::scope(|scope| {
+        for command in 0..COMMANDS {
+            let root = &root;
+            scope.spawn(move || {
+                for note in 0..NOTES {
+                    let name = format!("p{command}_{note}");
+                    let name = Name::from(name.as_bytes());
+                    Store::new(root).mark(&name).unwrap();
+                }
+            });
+        }
+    });
+    let noted = running(&tree);
+    assert_eq!(noted.lines().count(), 1 + COMMANDS * NOTES, "{noted}");
 }
