@@ -3,10 +3,13 @@
 //! `load`, where a patch is loaded already.
 
 use std::fs;
+use std::io::{self, Write};
+use std::time::Duration;
 
 use super::boot::{load_a, machine};
 use super::{klpctl_in, Scratch};
 use crate::command::Command;
+use crate::commands::{boot, Outcome};
 use crate::elf::tests::module;
 use crate::exit::Exit;
 use crate::options::Options;
@@ -37,6 +40,72 @@ fn a_patch_of_unknown_state() {
             "the state of a cannot be read; see klpctl status"
         );
     }
+}
+
+/// Three patches that the kernel has already, the first of them in transition.
+fn three() -> Scratch {
+    let tree = machine(&[&["name=a"], &["name=b"], &["name=c"]]);
+    for (patch, transition) in [("a", "1"), ("b", "0"), ("c", "0")] {
+        show(&tree, patch, "1", transition);
+    }
+    tree
+}
+
+/// Output that changes something as soon as there is any: klpctl has looked by then.
+struct Meanwhile<F> {
+    text: Vec<u8>,
+    change: Option<F>,
+}
+
+impl<F: FnOnce()> Write for Meanwhile<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(change) = self.change.take() {
+            change();
+        }
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn load_all(tree: &Scratch, timeout: Duration, change: impl FnOnce()) -> (Outcome, String) {
+    let options = Options {
+        command: Command::Load,
+        all: true,
+        timeout: Some(timeout),
+        ..Options::default()
+    };
+    let mut out = Meanwhile {
+        text: Vec::new(),
+        change: Some(change),
+    };
+    let outcome = boot::run(&mut tree.context(&options, &mut out));
+    (outcome, String::from_utf8(out.text).unwrap())
+}
+
+#[test]
+fn at_boot_after_a_slow_transition() {
+    let tree = three();
+    let complete = || show(&tree, "a", "1", "0");
+    let (outcome, out) = load_all(&tree, Duration::from_secs(600), complete);
+    assert_eq!(outcome.ok(), Some(Exit::Done), "{out}");
+    for patch in ["a", "b", "c"] {
+        let text = format!("{patch} is loaded already: applied");
+        assert!(out.contains(&text), "{out}");
+    }
+}
+
+/// The wait is in vain for the first patch, and is not repeated for each of the others.
+#[test]
+fn at_boot_after_a_transition_that_does_not_end() {
+    let (outcome, out) = load_all(&three(), Duration::from_millis(100), || {});
+    let failure = outcome.unwrap_err();
+    assert_eq!(failure.exit, Exit::Transition);
+    assert_eq!(failure.message, "of 3 installed patches, 3 not applied");
+    let text = "not loaded: a is in transition";
+    assert_eq!(out.matches(text).count(), 3, "{out}");
 }
 
 /// The loaded build stays if the kernel would refuse the new one.

@@ -3,12 +3,13 @@
 //! `klpctl load --all`, which loads the installed patches at boot
 //!
 //! A patch that cannot be loaded does not keep the others from being loaded, but those that depend
-//! on it.
+//! on it. The kernel loads no patch during the transition of another, so each patch waits for that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::wait::{self, AtEnd, Cause, Ended};
 use super::{install, load, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
@@ -17,6 +18,7 @@ use crate::name::{self, Name};
 use crate::note::Note;
 use crate::root::Root;
 use crate::store::{Installed, Store};
+use crate::system::State;
 
 /// The parameter of the kernel that switches the loading at boot off.
 const OFF: &[u8] = b"klpctl.enable=0";
@@ -45,13 +47,20 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         context.event("crashed", members, &text)?;
     }
 
-    let mut missing = BTreeSet::new();
-    let mut worst = Exit::Done;
+    let mut missing = BTreeMap::new();
+    let mut late = Late::default();
     for patch in patches {
         let name = patch.installed.name.clone();
-        match load_one(context, &patch, &installed, &crashed, &missing) {
+        if !crashed.contains(&name) {
+            late.wait(context, &mut missing)?;
+        }
+        let exit = match load_one(context, &patch, &installed, &crashed, &missing) {
             Ok(Exit::Done) => continue,
-            Ok(exit) => worst = exit,
+            Ok(exit) if is_signal(exit) => return Ok(exit),
+            Ok(exit) => {
+                late.loaded = Some(name.clone());
+                exit
+            }
             Err(failure) if is_signal(failure.exit) => return Err(failure),
             Err(failure) => {
                 let members = vec![
@@ -63,11 +72,12 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
                     members,
                     &format!("not loaded: {}", failure.message),
                 )?;
-                worst = failure.exit;
+                failure.exit
             }
-        }
-        missing.insert(name);
+        };
+        missing.insert(name, exit);
     }
+    let worst = missing.values().copied().max_by_key(|exit| *exit as u8);
     match missing.len() {
         0 if installed.is_empty() => {
             let text = format!("no livepatch is installed for {kernel}");
@@ -76,12 +86,60 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         }
         0 => Ok(Exit::Done),
         count => Err(Failure::new(
-            worst,
+            worst.unwrap_or(Exit::Error),
             format!(
                 "of {} installed patches, {count} not applied",
                 installed.len()
             ),
         )),
+    }
+}
+
+/// The transitions that take longer than a command waits.
+#[derive(Default)]
+struct Late {
+    /// The last patch that was loaded, and whose transition had not ended in time.
+    loaded: Option<Name>,
+    /// The patch whose transition was waited for once more, in vain. The network waits for this
+    /// command at boot, so each of the other patches does not wait for the same transition again.
+    given_up: Option<Name>,
+}
+
+impl Late {
+    /// Waits for the running transition, so that the next patch can be loaded. A patch that is
+    /// applied by then is not missing any more.
+    fn wait(
+        &mut self,
+        context: &mut Context<'_>,
+        missing: &mut BTreeMap<Name, Exit>,
+    ) -> Result<(), Failure> {
+        let system = context.look()?;
+        let moving = system.moving().map(|status| status.patch.name.clone());
+        if let Some(moving) = moving.filter(|name| self.given_up.as_ref() != Some(name)) {
+            if context.options.dry_run {
+                return Ok(());
+            }
+            let deadline = wait::deadline(context.options.timeout.unwrap_or(wait::TIMEOUT));
+            match wait::until_settled(context, &moving, deadline, AtEnd::Leave)? {
+                Ended::Done => {}
+                Ended::Early(Cause::Signal(signal)) => {
+                    let name = signal.name();
+                    let text = format!("{name}: the transition of {moving} goes on");
+                    return Err(Failure::new(signal.exit(), text));
+                }
+                _ => self.given_up = Some(moving),
+            }
+        }
+        let Some(loaded) = &self.loaded else {
+            return Ok(());
+        };
+        let system = context.look()?;
+        let state = system.find(loaded).map(|status| status.state);
+        if matches!(state, Some(State::Applied | State::Forced)) {
+            missing.remove(loaded);
+            self.loaded = None;
+        }
+        Ok(())
     }
 }
 
@@ -141,7 +199,7 @@ fn load_one(
     patch: &Patch,
     installed: &BTreeSet<Name>,
     crashed: &BTreeSet<Name>,
-    missing: &BTreeSet<Name>,
+    missing: &BTreeMap<Name, Exit>,
 ) -> Outcome {
     let name = &patch.installed.name;
     if crashed.contains(name) {
@@ -150,7 +208,11 @@ fn load_one(
              {name}"
         )));
     }
-    if let Some(needed) = patch.needs.iter().find(|needed| missing.contains(needed)) {
+    if let Some(needed) = patch
+        .needs
+        .iter()
+        .find(|needed| missing.contains_key(needed))
+    {
         return Err(Failure::error(format!(
             "{name} needs {needed}, which is not applied"
         )));

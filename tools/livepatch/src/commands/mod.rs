@@ -2,7 +2,7 @@
 
 //! The commands, one module each, and their common functions.
 
-mod boot;
+pub mod boot;
 mod check;
 mod enabled;
 mod end;
