@@ -13,7 +13,8 @@ tree=$(tree_dir)
 work=$(work_dir)
 stage=$work/stage
 manifest=$work/composed
-mkdir -p "$work"
+# Builds compose the tree before they take turns.
+take_turns "$work/composing"
 
 # copy_base: copy the base in its present state, without the leftovers of builds.
 copy_base() {
