@@ -55,6 +55,7 @@ tree=$("$repo/dev/tree.sh")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 sources=()
+in_kernel=
 after=
 for i in "${!patches[@]}"; do
 	patch=${patches[i]}
@@ -63,8 +64,12 @@ for i in "${!patches[@]}"; do
 	[ ${#changed[@]} -gt 0 ] || die "$patch changes no file: it is no patch" "wanted: a unified diff, with a/ and b/ before the paths"
 	for file in "${changed[@]}"; do
 		[ "$file" != dev/null ] || continue
-		refuse "$file" "$patch"
-		[[ "$file" != *.c ]] || sources+=("$file")
+		# Nothing there is built into the kernel, so fixes may bring a selftest with them.
+		if [[ ! "$file" =~ ^(Documentation|tools)/ ]]; then
+			in_kernel=1
+			refuse "$file" "$patch"
+			[[ "$file" != *.c ]] || sources+=("$file")
+		fi
 		if [ -f "$tree/$file" ] && [ ! -f "$scratch/$file" ]; then
 			mkdir -p "$scratch/$(dirname "$file")"
 			cp "$tree/$file" "$scratch/$file"
@@ -72,8 +77,20 @@ for i in "${!patches[@]}"; do
 	done
 	said=$(patch -d "$scratch" -p1 --forward --no-backup-if-mismatch -r /dev/null <"$patch" 2>&1) ||
 		die "$patch does not apply to Linux $(kernel_version "$tree")$after" "$said"
+	# It applies where the lines look alike, which may be the wrong place.
+	if grep -qE 'fuzz|offset' <<<"$said"; then
+		say "$patch was not made for Linux $(kernel_version "$tree")$after; see that it changes the right lines:"
+		grep -E '^patching|fuzz|offset' <<<"$said" >&2
+	fi
 	after=" with the patches before it"
 	patches[i]=$(realpath "$patch")
+done
+[ -n "$in_kernel" ] || die "nothing of the kernel is changed: $PATCH" \
+	"the patches change documentation or programs alone"
+for file in "${sources[@]}"; do
+	[ -f "$tree/$file" ] || die "$file is new, and nothing builds it" \
+		"a livepatch cannot change a Makefile; put its functions into a file that the kernel has"
+	[ -f "$scratch/$file" ] || die "the patches remove $file" "a livepatch replaces functions, and removes none"
 done
 
 # shellcheck source=dev/lib/klp-build.sh
@@ -84,7 +101,7 @@ is_included() {
 	grep -qsF "/$1 " "$kernel_out/$(dirname "$1")"/.*.o.cmd
 }
 for file in "${sources[@]}"; do
-	[ -f "$kernel_out/${file%.c}.o" ] || [ ! -f "$tree/$file" ] || is_included "$file" ||
+	[ -f "$kernel_out/${file%.c}.o" ] || is_included "$file" ||
 		die "$file is not in this kernel: its configuration leaves it out" "the configuration: $kernel_out/.config"
 done
 
@@ -99,7 +116,7 @@ changed data|The patch changes the value with which a variable begins.  The vari
 unsupported static branch key|A static branch cannot be patched.  Use static_key_enabled() in the patch instead.
 unsupported static call key|A static call cannot be patched.  Use KLP_STATIC_CALL() in the patch instead.
 undeclared module dependency|The new code calls a function of a module that the old one does not depend on.
-unsupported section change|The patch changes a section that a livepatch does not have.  Is it code that runs only at boot (__init)?
+unexpected klp reloc for new symbol|The new code uses a symbol that is not exported, and that the old code does not use.  Call a function that uses it.
 kernel build failed|The patch does not compile.  The compiler's words are in the log.
 hints
 }

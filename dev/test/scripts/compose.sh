@@ -76,6 +76,23 @@ for file in mm/Kconfig arch/x86/entry/entry_64.S arch/x86/entry/vdso/vma.c lib/s
 	fix "$file"
 	expect "make livepatch: a patch to $file" 1 "changes $file: " livepatch
 done
+fix tools/testing/selftests/mm/Makefile
+sed -i '1s/.*/--- \/dev\/null/; 3s/.*/@@ -0,0 +1 @@/; 4d' "$scratch/fix.diff"
+expect "make livepatch: a patch to programs alone" 1 "nothing of the kernel is changed: $scratch/fix.diff" livepatch
+# new_file FILE: add a new FILE to fix.diff.
+new_file() {
+	printf -- '--- /dev/null\n+++ b/%s\n@@ -0,0 +1 @@\n+one\n' "$1" >>"$scratch/fix.diff"
+}
+new_file mm/new.c
+expect "make livepatch: a new file, and a program" 1 "mm/new.c is new, and nothing builds it" livepatch
+diff -u --label a/kernel/livepatch/hooks.c --label /dev/null "$copy/kernel/livepatch/hooks.c" /dev/null >"$scratch/fix.diff" || true
+expect "make livepatch: a file that is removed" 1 "the patches remove kernel/livepatch/hooks.c" livepatch
+{ echo && cat "$copy/kernel/livepatch/hooks.c"; } >"$scratch/moved.c"
+sed '20s/$/ other/' "$scratch/moved.c" |
+	diff -u --label a/kernel/livepatch/hooks.c --label b/kernel/livepatch/hooks.c "$scratch/moved.c" - >"$scratch/fix.diff" || true
+new_file mm/new.c
+expect "make livepatch: a patch for another version" 1 "see that it changes the right lines" livepatch
+expect "make livepatch: where that patch applies" 1 "offset -1 line" livepatch
 
 ftrace=$tree/tools/testing/selftests/ftrace/test.d
 upstream() {
