@@ -29,14 +29,30 @@ effect() {
 	bash -c "$show" || echo "(status $?)"
 }
 
-# Load the modules that it patches: klp-build names each in the relocations for it.
-readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^.]+)\..*/\1/p' | sort -u | grep -vx vmlinux |
-	while read -r target; do
-		find "$KBUILD" -name "${target//[-_]/[-_]}.ko" | head -n 1
-	done >/run/targets
-while read -r target; do
-	run insmod "$target"
-done </run/targets
+# load_module NAME: load a module of this kernel, after those that it depends on.
+load_module() {
+	local file needed
+	[ ! -e "/sys/module/${1//-/_}" ] || return 0
+	file=$(find "$KBUILD" -name "${1//[-_]/[-_]}.ko" | head -n 1)
+	[ -n "$file" ] || {
+		echo "the livepatch changes module $1, which is not in $KBUILD"
+		exit 1
+	}
+	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
+		load_module "$needed"
+	done
+	run insmod "$file"
+}
+
+# Load the modules that it patches: those of its functions, and those that its relocations
+# name.
+targets=$({
+	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^.]+)\..*/\1/p'
+	"$klpctl" check --json "$module" | grep -oE '"object": ?"[^"]+"' | cut -d '"' -f 4
+} | sort -u | grep -vx vmlinux)
+for target in $targets; do
+	load_module "$target"
+done
 run "$klpctl" check "$module"
 [ "$load" = 1 ] || exit 0
 
