@@ -36,16 +36,16 @@ fn crowd(count: u32, describe: impl Fn(u32) -> (u32, u32, String)) -> Scratch {
 
 #[test]
 fn thousands_of_tasks() {
-    let tree = crowd(4000, |number| {
-        let pid = 1000 + number / 1600;
-        let tid = if number % 1600 == 0 {
+    let tree = crowd(10_000, |number| {
+        let pid = 100_000 + number / 4000;
+        let tid = if number % 4000 == 0 {
             pid
         } else {
-            10_000 + number
+            200_000 + number
         };
         (pid, tid, "java.service".to_owned())
     });
-    let cmdline = tree.path().join("proc/1000/cmdline");
+    let cmdline = tree.path().join("proc/100000/cmdline");
     fs::write(cmdline, "java\0-jar\0a b.jar\0").unwrap();
 
     let begin = Instant::now();
@@ -55,8 +55,8 @@ fn thousands_of_tasks() {
     let lines = answer.out.lines().count();
     assert!(lines <= 60, "{lines} lines: {}", answer.out);
     for text in [
-        "worker 0 (1000) and 3999 more tasks, user processes, asleep\n",
-        "  3 processes of java.service: worker 0 (1000, 1600 threads), worker 1600 (1001, 1600 ",
+        "worker 0 (100000) and 9999 more tasks, user processes, asleep\n",
+        "  3 processes of java.service: worker 0 (100000, 4000 threads), worker 4000 (100001, ",
         "  command: java -jar 'a b.jar'\n",
         "  > test_klp_sleep_show+",
         "systemctl restart java.service",
@@ -162,6 +162,65 @@ fn a_long_stack() {
     assert!(answer.out.contains("cat (211)"), "{}", answer.out);
     let answer = klpctl_in(&tree, &["why", "--all"]);
     assert!(answer.out.lines().count() > 70, "{}", answer.out);
+}
+
+/// A single group may have a stack of 64 frames, which are as many as the kernel shows.
+#[test]
+fn one_group_with_a_long_stack() {
+    let tree = Scratch::tree("kernel-thread");
+    let file = tree.path().join("proc/43/task/43/stack");
+    let short = fs::read_to_string(&file).unwrap();
+    let more = "[<0>] do_something+0x1/0x2\n".repeat(64);
+    fs::write(&file, format!("{more}{short}")).unwrap();
+    let answer = klpctl_in(&tree, &["why"]);
+    let lines = answer.out.lines().count();
+    assert!(lines <= 60, "{lines} lines: {}", answer.out);
+    let text = "    ...\n  > busymod_work_func+";
+    assert!(answer.out.contains(text), "{}", answer.out);
+}
+
+/// A transition that waits for tasks of many services, and held modules with some in their code.
+#[test]
+fn a_transition_and_held_modules() {
+    for (held, tasks) in [(1, 10_000), (2, 200), (3, 200), (4, 200)] {
+        let tree = crowd(tasks, |number| {
+            let pid = 100_000 + number;
+            (pid, pid, format!("x{}.service", number % 50))
+        });
+        let modules = tree.path().join("proc/modules");
+        let mut text = fs::read_to_string(&modules).unwrap();
+        for module in 0..held {
+            text += &format!("lp_{module} 12288 1 - Live 0x0000000000000000 (K)\n");
+            for number in 0..30 {
+                let task = tree
+                    .path()
+                    .join(format!("proc/{0}/task/{0}", 100_000 + 30 * module + number));
+                let frame = format!("[<0>] f{number}+0x1/0x2 [lp_{module}]\n");
+                let stack = fs::read_to_string(task.join("stack")).unwrap();
+                fs::remove_file(task.join("stack")).unwrap();
+                fs::write(task.join("stack"), frame.repeat(60) + &stack).unwrap();
+            }
+        }
+        fs::write(modules, text).unwrap();
+
+        let answer = klpctl_in(&tree, &["why"]);
+        let lines = answer.out.lines().count();
+        assert!(
+            (50..=60).contains(&lines),
+            "{held}: {lines} lines: {}",
+            answer.out
+        );
+        for module in 0..held {
+            let line =
+                format!("\nlp_{module}: disabled, held (1 reference); 30 tasks are in its code\n");
+            assert!(answer.out.contains(&line), "{line}: {}", answer.out);
+        }
+        let more = answer
+            .out
+            .matches(" more tasks, which --all shows\n")
+            .count();
+        assert_eq!(more, 1 + held as usize, "{}", answer.out);
+    }
 }
 
 /// Adds functions to the two of the tree `stacked`.

@@ -23,13 +23,20 @@ const MOST_FRAMES: usize = 6;
 /// The number of characters of a command line.
 const MOST_CHARS: usize = 160;
 
-/// Prints tasks on `room` lines at most, if that is enough for one group. Returns the number of
-/// lines.
+/// The number of groups that are printed at least.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Least {
+    None,
+    One,
+}
+
+/// Prints tasks on `room` lines at most, if that is enough for the least number of groups.
 pub fn print(
     context: &mut Context<'_>,
     blockers: &[Blocker],
     room: usize,
-) -> Result<usize, Failure> {
+    least: Least,
+) -> Result<(), Failure> {
     let all = context.options.all;
     let limit = context.options.limit.unwrap_or(blockers.len());
     let shown = &blockers[..limit.min(blockers.len())];
@@ -37,17 +44,20 @@ pub fn print(
         true => groups::single(shown),
         false => groups::of(shown),
     };
-    let room = if all { usize::MAX } else { room };
+    // The number of tasks that are left out has two lines.
+    let room = match all {
+        true => usize::MAX,
+        false if shown.len() < blockers.len() => room.saturating_sub(2),
+        false => room,
+    };
 
-    let mut texts = fitting(context, &groups, room, usize::MAX);
-    if texts.len() < groups.len() {
+    let mut texts = fitting(context, &groups, room, usize::MAX, least);
+    if texts.len() < groups.len() || texts.iter().map(Vec::len).sum::<usize>() > room {
         // With shorter stacks there is room for more groups.
-        texts = fitting(context, &groups, room.saturating_sub(2), MOST_FRAMES);
+        texts = fitting(context, &groups, room.saturating_sub(2), MOST_FRAMES, least);
     }
-    let mut lines = 0;
     for line in texts.iter().flatten() {
         writeln!(context.out, "{line}")?;
-        lines += 1;
     }
     let (printed, rest) = groups.split_at(texts.len());
     let tasks = printed.iter().map(|group| group.tasks.len()).sum();
@@ -58,17 +68,17 @@ pub fn print(
             _ => ", which --all shows".to_owned(),
         };
         writeln!(context.out, "\nand {more}{hint}")?;
-        lines += 2;
     }
-    Ok(lines)
+    Ok(())
 }
 
-/// Returns the texts of the first groups, as many as fit, but at least one.
+/// Returns the texts of the first groups, as many as fit, but not less than `least`.
 fn fitting(
     context: &Context<'_>,
     groups: &[Group<'_>],
     room: usize,
     most_frames: usize,
+    least: Least,
 ) -> Vec<Vec<String>> {
     let mut commands = CommandLines::new(&context.root);
     let mut texts = Vec::new();
@@ -77,7 +87,7 @@ fn fitting(
     for group in groups {
         let text = text(&context.term, group, &mut commands, most_frames);
         used += text.len();
-        if used > room && !texts.is_empty() {
+        if used > room && (least == Least::None || !texts.is_empty()) {
             break;
         }
         texts.push(text);

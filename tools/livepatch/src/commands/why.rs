@@ -2,7 +2,8 @@
 
 //! `klpctl why`
 
-use super::{status, tasks, Context, Outcome};
+use super::tasks::{self, Least};
+use super::{status, Context, Outcome};
 use crate::blockers::{self, Blocker};
 use crate::cmdline::CommandLines;
 use crate::describe;
@@ -132,11 +133,12 @@ pub fn answer(
             _ => context.event("timeout", members, ""),
         };
     }
+    // The first line, that of a command that has waited in vain, and the notes.
+    const OTHERS: usize = 2;
+    let others = OTHERS + system.notes.len() + system.disabled.len() - answer.held.len();
+    let mut room = tasks::MOST_LINES.saturating_sub(others);
+    let held = held_texts(context, &answer, &mut room)?;
     if let Some(moving) = answer.moving {
-        // The other lines of the answer.
-        const OTHERS: usize = 2;
-        let notes = system.notes.len() + system.disabled.len();
-        let room = tasks::MOST_LINES.saturating_sub(OTHERS + notes);
         print(context, system, moving, &answer.blockers, room)?;
     } else if system.moving().is_none() {
         let unknown = system.patches.iter().any(|p| p.state == State::Unknown);
@@ -146,9 +148,8 @@ pub fn answer(
         };
         writeln!(context.out, "{line}")?;
     }
-    for held in &answer.held {
-        writeln!(context.out)?;
-        print_held(context, held)?;
+    for text in held {
+        write!(context.out, "{text}")?;
     }
     for module in &system.disabled {
         if !answer.held.iter().any(|h| h.module.name == module.name) {
@@ -185,7 +186,7 @@ fn print(
         None => writeln!(context.out)?,
     }
 
-    tasks::print(context, blockers, room)?;
+    tasks::print(context, blockers, room, Least::One)?;
     let progress = system.progress.as_ref();
     let all = progress.is_none_or(|p| p.denied == 0 && !p.hidden);
     if blockers.is_empty() && all {
@@ -198,8 +199,33 @@ fn print(
     Ok(())
 }
 
-/// Prints a held module, and the tasks in its code.
-fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure> {
+/// Returns the texts about the held modules, and takes their lines from `room`. Each has its share
+/// at most, and the transition has a share and the rest.
+fn held_texts(
+    context: &Context<'_>,
+    answer: &Answer<'_>,
+    room: &mut usize,
+) -> Result<Vec<String>, Failure> {
+    let mut sections = answer.held.len() + usize::from(answer.moving.is_some());
+    let mut texts = Vec::new();
+    for (i, held) in answer.held.iter().enumerate() {
+        let last = i + 1 == answer.held.len();
+        let share = *room / sections;
+        let text = context.text(|context| print_held(context, held, last, share))?;
+        *room = room.saturating_sub(text.lines().count());
+        sections -= 1;
+        texts.push(text);
+    }
+    Ok(texts)
+}
+
+/// Prints a held module, and the tasks in its code. After the last module, the text explains all.
+fn print_held(
+    context: &mut Context<'_>,
+    held: &Held<'_>,
+    last: bool,
+    room: usize,
+) -> Result<(), Failure> {
     let module = held.module;
     let tasks = match held.tasks.len() {
         0 => "no task is seen in its code".to_owned(),
@@ -209,14 +235,19 @@ fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure>
 
     writeln!(
         context.out,
-        "{}: {} ({}); {tasks}",
+        "\n{}: {} ({}); {tasks}",
         module.name,
         describe::disabled_state(module),
         describe::references(module)
     )?;
-    // This has about as many lines of its own.
-    const OTHERS: usize = 8;
-    tasks::print(context, &held.tasks, tasks::MOST_LINES - OTHERS)?;
+    // An empty line, the first one, and those about stacks that may not be read.
+    let others = 2 + if held.unreadable > 0 { 2 } else { 0 } + if last { 3 } else { 0 };
+    tasks::print(
+        context,
+        &held.tasks,
+        room.saturating_sub(others),
+        Least::None,
+    )?;
     if held.unreadable > 0 {
         let denied = term::count(held.unreadable, "more stack");
         writeln!(context.out, "\n{denied} may not be read; try as root.")?;
@@ -226,6 +257,9 @@ fn print_held(context: &mut Context<'_>, held: &Held<'_>) -> Result<(), Failure>
             "\nEither the kernel has not looked again yet, which it does every 5 seconds at\n\
              least, or something else uses the module: see lsmod."
         )?;
+    }
+    if !last {
+        return Ok(());
     }
     writeln!(
         context.out,
