@@ -54,6 +54,7 @@ measure() {
 		# The exit status 3 means that a patch is in transition.
 		[ "$status" = 3 ] || fail "klpctl $1 exits with $status, attempt $attempt"
 		is_right "$1" "$2" || fail "klpctl $1 does not report $2 tasks, attempt $attempt"
+		[ "$(wc -l <"$output")" -le 60 ] || fail "klpctl $1 prints more than 60 lines, attempt $attempt"
 		[ -n "$best" ] && [ $((end - begin)) -ge "$best" ] || best=$((end - begin))
 	done
 	# Nanoseconds, each of which is an instruction.
