@@ -46,6 +46,12 @@ for_another_machine() {
 	! commands ARCH=x86 LLVM=1 | grep -e --target || echo "this machine is taken for another one"
 }
 
+# rust-analyzer runs this.
+in_an_editor() {
+	RUSTC=$rustc RUSTFLAGS="-D warnings" quietly "$cargo" check --quiet --offline --all-targets \
+		--manifest-path "$repo/tools/livepatch/Cargo.toml" --target-dir "$out/cargo"
+}
+
 # Root installs a built program, and needs no compiler for that.
 install_without_a_compiler() {
 	rm -rf "$out/installed"
@@ -65,6 +71,11 @@ flags_of_the_builder() {
 check "build" quietly "${klpctl[@]}"
 check "build with an old compiler" an_old_compiler
 check "build for another machine" for_another_machine
+if cargo=$(find_cargo); then
+	check "editors" in_an_editor
+else
+	say "not run: editors: there is no usable cargo here"
+fi
 check "install without a compiler" install_without_a_compiler
 check "build with other flags" flags_of_the_builder
 # The units, as they are installed above: systemd looks for the programs in them.
