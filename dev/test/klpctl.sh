@@ -46,6 +46,17 @@ for_another_machine() {
 	! commands ARCH=x86 LLVM=1 | grep -e --target || echo "this machine is taken for another one"
 }
 
+# Rust has another name for this machine than its kernel.
+on_powerpc() {
+	mkdir -p "$out/powerpc"
+	printf '#!/bin/sh\necho ppc64le\n' >"$out/powerpc/uname"
+	chmod +x "$out/powerpc/uname"
+	PATH=$out/powerpc:$PATH commands static | grep -e '--target powerpc64le-unknown-linux-gnu ' >/dev/null ||
+		echo "the static program is for another target"
+	! PATH=$out/powerpc:$PATH commands ARCH=powerpc LLVM=1 | grep -e --target ||
+		echo "this machine is taken for another one"
+}
+
 # rust-analyzer runs this.
 in_an_editor() {
 	RUSTC=$rustc RUSTFLAGS="-D warnings" quietly "$cargo" check --quiet --offline --all-targets \
@@ -71,6 +82,7 @@ flags_of_the_builder() {
 check "build" quietly "${klpctl[@]}"
 check "build with an old compiler" an_old_compiler
 check "build for another machine" for_another_machine
+check "build on powerpc" on_powerpc
 if cargo=$(find_cargo); then
 	check "editors" in_an_editor
 else
