@@ -143,6 +143,9 @@ status=0
 "${klpctl[@]}" test >"$out/log" 2>&1 </dev/null || status=$?
 before=$passed failed_before=$failed
 count_cargo "$out/log"
+grep -a '^not run: ' "$out/log" | sort -u | while read -r line; do
+	say "$line"
+done || true
 if [ "$status" != 0 ] || [ "$passed" = "$before" ]; then
 	cat "$out/log"
 	[ "$failed" != "$failed_before" ] || count 0 1

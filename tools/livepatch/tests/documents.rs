@@ -2,10 +2,7 @@
 
 //! The manual page, the completion and the help texts have every command and option.
 
-use std::fs;
-use std::process::Command;
-
-use super::{klpctl, klpctl_in, read_source, source, Scratch};
+use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::command::COMMANDS;
 use crate::exit::Exit;
 use crate::json::SCHEMA;
@@ -42,45 +39,6 @@ fn the_completions_know_every_command_and_option() {
             let name = format!("{prefix}{}", option.long);
             assert!(script.contains(&name), "{file}: {name}");
         }
-    }
-}
-
-/// Returns the words that bash offers for the last of these, one on each line.
-fn completed(folder: &Scratch, words: &[&str]) -> String {
-    // compopt is for a completion that bash itself has begun.
-    const SCRIPT: &str = "\
-        set -u; compopt() { :; }; . \"$1\"; shift; \
-        COMP_WORDS=(klpctl \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _klpctl; \
-        [ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let script = fs::canonicalize(source().join("completion/klpctl.bash")).unwrap();
-    let mut bash = Command::new("bash");
-    bash.current_dir(folder.path())
-        .args(["--norc", "-c", SCRIPT, "bash"])
-        .arg(script)
-        .args(words);
-    let output = bash.output().expect("the test needs bash");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{words:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[test]
-fn bash_completes() {
-    let folder = Scratch::new();
-    for file in ["with space.ko", "with.txt", "other.ko.xz"] {
-        fs::write(folder.path().join(file), "").unwrap();
-    }
-    fs::create_dir(folder.path().join("with a folder")).unwrap();
-    assert_eq!(
-        completed(&folder, &["load", "w"]),
-        "with a folder\nwith space.ko\n"
-    );
-    assert_eq!(completed(&folder, &["check", "o"]), "other.ko.xz\n");
-    assert_eq!(completed(&folder, &["unin"]), "uninstall\n");
-    assert_eq!(completed(&folder, &["--root", "load", "wat"]), "watch\n");
-    assert!(completed(&folder, &["why", "--l"]).contains("--limit"));
-    // The names are those of this machine, but there is no error.
-    for command in COMMANDS {
-        completed(&folder, &[command.name, ""]);
     }
 }
 

@@ -12,6 +12,7 @@
 mod boot;
 mod changes;
 mod check;
+mod completion;
 mod cost;
 mod crashes;
 mod deadlines;
@@ -35,6 +36,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::commands::Context;
@@ -50,6 +52,20 @@ fn source() -> PathBuf {
 
 fn read_source(path: &str) -> String {
     fs::read_to_string(source().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Whether the shell finds a program.
+fn is_installed(program: &str) -> bool {
+    let shell = Command::new("sh")
+        .arg("-c")
+        .arg(format!("command -v {program}"))
+        .output();
+    shell.is_ok_and(|output| output.status.success())
+}
+
+/// Prints that a test has left something out. The harness does not catch this text.
+fn left_out(what: &str) {
+    let _ = writeln!(std::io::stderr(), "not run: {what}");
 }
 
 /// A folder of its own, which goes with this.
