@@ -26,6 +26,7 @@ mod identity;
 mod installed;
 mod kernels;
 mod loading;
+mod program;
 mod reports;
 mod scale;
 mod schema;
