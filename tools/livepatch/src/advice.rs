@@ -13,7 +13,7 @@ use crate::evidence::Reason;
 use crate::proc::{Stack, Task};
 use crate::sysfs::{Direction, VMLINUX};
 use crate::system::Age;
-use crate::unit::{Manager, Unit};
+use crate::unit::{Guest, Manager, Unit};
 
 /// The time between two rounds in which the kernel interrupts or wakes up the remaining tasks.
 const ROUND: Duration = Duration::from_secs(15);
@@ -175,19 +175,36 @@ fn by_hand(task: &Task) -> Option<String> {
             "do not end it: it is the service manager{}",
             of_manager(&unit.manager)
         ),
-        Some(unit) if unit.is_essential() => format!(
-            "do not restart {}{}: others depend on it",
-            unit.name,
-            of_manager(&unit.manager)
-        ),
-        Some(unit) if unit.is_service() => restart(unit),
-        Some(unit) => format!(
-            "or end the process {pid}, of {}{}",
-            unit.name,
-            of_manager(&unit.manager)
-        ),
+        Some(unit) => match (unit.harm(), unit.guest()) {
+            (Some(harm), _) => format!(
+                "do not restart {}{}: {harm}",
+                unit.name,
+                of_manager(&unit.manager)
+            ),
+            (None, Some(guest)) => of_guest(pid, &guest),
+            (None, None) if unit.is_service() => restart(unit),
+            (None, None) => format!(
+                "or end the process {pid}, of {}{}",
+                unit.name,
+                of_manager(&unit.manager)
+            ),
+        },
         None => format!("or restart the program of process {pid}"),
     })
+}
+
+fn of_guest(pid: u32, guest: &Guest) -> String {
+    let guest = match guest {
+        Guest::Virtual(name) => {
+            return format!(
+                "do not end process {pid}: virtual machine {name} would end; a live migration \
+                 takes it to another host"
+            )
+        }
+        Guest::Machine(name) => format!("machine {name}"),
+        Guest::Container(name) => format!("container {name}"),
+    };
+    format!("do not end process {pid}: {guest} may end; restart it with the tool that manages it")
 }
 
 fn of_manager(manager: &Manager) -> String {
@@ -297,6 +314,70 @@ mod tests {
         assert!(!docker.contains("systemctl"), "{docker}");
         let bus = text("0::/system.slice/dbus.service");
         assert!(!bus.contains("systemctl"), "{bus}");
+    }
+
+    #[test]
+    fn services_whose_restart_harms() {
+        for (unit, harm) in [
+            ("dbus.service", "others depend on it"),
+            ("systemd-logind.service", "others depend on it"),
+            ("user@1000.service", "others depend on it"),
+            (
+                "auditd.service",
+                "systemd may refuse it, and the kernel's audit log needs it",
+            ),
+            ("networking.service", "this host may lose its network"),
+            ("NetworkManager.service", "this host may lose its network"),
+            ("systemd-networkd.service", "this host may lose its network"),
+            ("ifup@eth0.service", "this host may lose its network"),
+            ("docker.service", "its containers may end"),
+            ("containerd.service", "its containers may end"),
+            ("corosync.service", "its cluster may fence this host"),
+            ("pacemaker.service", "its cluster may fence this host"),
+            ("getty@tty1.service", "a session on that terminal may end"),
+            (
+                "serial-getty@ttyS0.service",
+                "a session on that terminal may end",
+            ),
+        ] {
+            let text = on_function(&task(9, 'S', &format!("0::/system.slice/{unit}")), 1);
+            let line = format!("\ndo not restart {unit}: {harm}");
+            assert!(text.ends_with(&line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn machines_and_containers() {
+        let text =
+            |scope: &str| on_function(&task(9, 'S', &format!("0::/machine.slice/{scope}")), 1);
+        let machine = text("machine-qemu\\x2d1\\x2dweb.scope");
+        let line =
+            "\ndo not end process 9: virtual machine qemu-1-web would end; a live migration \
+                    takes it to another host";
+        assert!(machine.ends_with(line), "{machine}");
+        let machine = text("machine-web.scope");
+        let line =
+            "\ndo not end process 9: machine web may end; restart it with the tool that manages it";
+        assert!(machine.ends_with(line), "{machine}");
+        for scope in [
+            "docker-01",
+            "libpod-01",
+            "libpod-conmon-01",
+            "cri-containerd-01",
+            "crio-01",
+        ] {
+            let container = text(&format!("{scope}.scope"));
+            let line = format!(
+                "\ndo not end process 9: container {scope}.scope may end; restart it with the tool that \
+                 manages it"
+            );
+            assert!(container.ends_with(&line), "{container}");
+        }
+        let session = text("session-1.scope");
+        assert!(
+            session.ends_with("or end the process 9, of session-1.scope"),
+            "{session}"
+        );
     }
 
     #[test]

@@ -27,6 +27,70 @@ pub enum Manager {
     Container(Name),
 }
 
+/// The services that need a reason to be restarted, with the harm that a restart may do.
+const HARMS: [(&[&str], &str); 6] = [
+    (
+        &[
+            "NetworkManager",
+            "connman",
+            "dhcpcd*",
+            "ifup@*",
+            "iwd",
+            "network",
+            "networking",
+            "ovs-vswitchd",
+            "systemd-networkd",
+            "wicked*",
+            "wpa_supplicant*",
+        ],
+        "this host may lose its network",
+    ),
+    (
+        &["containerd", "crio", "docker", "podman"],
+        "its containers may end",
+    ),
+    (
+        &["corosync", "pacemaker", "sbd"],
+        "its cluster may fence this host",
+    ),
+    (
+        &["auditd"],
+        "systemd may refuse it, and the kernel's audit log needs it",
+    ),
+    (
+        &["console-getty", "getty@*", "serial-getty@*"],
+        "a session on that terminal may end",
+    ),
+    (
+        &[
+            "dbus",
+            "dbus-broker",
+            "display-manager",
+            "gdm",
+            "gdm3",
+            "iscsid",
+            "lightdm",
+            "lvm2-monitor",
+            "multipathd",
+            "sddm",
+            "systemd-*",
+            "user@*",
+        ],
+        "others depend on it",
+    ),
+];
+
+/// A system within the system, whose processes are not services of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// A virtual machine of libvirt, by the name that systemd-machined has.
+    Virtual(Name),
+    /// Another machine that systemd-machined knows. It may be a container.
+    Machine(Name),
+    /// A container, by its unit.
+    Container(Name),
+}
+
 impl Unit {
     /// Returns the innermost unit in the content of `/proc/PID/cgroup`.
     pub fn parse(content: &[u8]) -> Option<Self> {
@@ -83,22 +147,32 @@ impl Unit {
         self.name.as_bytes() == b"init.scope"
     }
 
-    /// Whether a restart of the service harms the system or ends the sessions of its users.
-    pub fn is_essential(&self) -> bool {
-        const NAMES: [&[u8]; 10] = [
-            b"dbus.service",
-            b"dbus-broker.service",
-            b"display-manager.service",
-            b"gdm.service",
-            b"gdm3.service",
-            b"lightdm.service",
-            b"sddm.service",
-            b"lvm2-monitor.service",
-            b"multipathd.service",
-            b"iscsid.service",
-        ];
+    /// Returns the harm that a restart of the service may do, or `None` if no such harm is known.
+    pub fn harm(&self) -> Option<&'static str> {
         let name = self.name.as_bytes();
-        NAMES.contains(&name) || name.starts_with(b"systemd-") || name.starts_with(b"user@")
+        let is = |pattern: &&str| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start.as_bytes()),
+            None => name.strip_suffix(b".service") == Some(pattern.as_bytes()),
+        };
+        let known = HARMS.iter().find(|(names, _)| names.iter().any(is));
+        known.map(|&(_, harm)| harm)
+    }
+
+    /// Returns the machine or the container of which the tasks of the unit are a part, or `None`
+    /// if the unit is none of those that their managers make.
+    pub fn guest(&self) -> Option<Guest> {
+        const CONTAINERS: [&[u8]; 4] = [b"docker-", b"libpod-", b"cri-containerd-", b"crio-"];
+
+        let name = self.name.as_bytes();
+        if let Some(machine) = between(name, b"machine-", b".scope") {
+            return Some(match machine.as_bytes().starts_with(b"qemu-") {
+                true => Guest::Virtual(machine),
+                false => Guest::Machine(machine),
+            });
+        }
+        let starts = |start: &&[u8]| name.starts_with(start);
+        (!self.is_service() && CONTAINERS.iter().any(starts))
+            .then(|| Guest::Container(self.name.clone()))
     }
 }
 
@@ -189,17 +263,22 @@ mod tests {
 
     #[test]
     fn that_must_not_be_restarted() {
-        for (name, essential) in [
+        for (name, harms) in [
             ("dbus.service", true),
             ("systemd-logind.service", true),
             ("user@1000.service", true),
+            ("network.service", true),
             ("cron.service", false),
+            ("network-exporter.service", false),
+            ("docker-gc.service", false),
+            ("session-1.scope", false),
         ] {
             let unit = Unit {
                 name: name.into(),
                 manager: Manager::System,
             };
-            assert_eq!(unit.is_essential(), essential, "{name}");
+            assert_eq!(unit.harm().is_some(), harms, "{name}");
+            assert_eq!(unit.guest(), None, "{name}");
         }
     }
 }
