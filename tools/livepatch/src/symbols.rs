@@ -32,15 +32,9 @@ pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
         (_, sympos) if sympos > count => Some(format!(
             "{object} has {count} of the symbols {function}, and the patch wants number {sympos}"
         )),
-        _ if symbols
-            .traceable
-            .as_ref()
-            .is_some_and(|t| !t.contains(&key)) =>
-        {
-            Some(format!(
-                "{function} of {object} cannot be redirected: ftrace does not know it"
-            ))
-        }
+        _ if symbols.traceable.as_ref().is_ok_and(|t| !t.contains(&key)) => Some(format!(
+            "{function} of {object} cannot be redirected: ftrace does not know it"
+        )),
         _ => None,
     }
 }
@@ -49,11 +43,19 @@ pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
 #[derive(Debug)]
 pub struct Symbols {
     counts: HashMap<(Name, Name), u64>,
-    /// The functions that ftrace knows, or `None` if that cannot be read.
-    traceable: Option<HashSet<(Name, Name)>>,
+    /// The functions that ftrace knows, or the error if they cannot be read.
+    traceable: Result<HashSet<(Name, Name)>, ReadError>,
 }
 
 impl Symbols {
+    /// Returns a note if it is not known which functions can be redirected.
+    pub fn note(&self) -> Option<String> {
+        let error = self.traceable.as_ref().err()?;
+        Some(format!(
+            "{TRACEABLE}: {error}; whether its functions can be redirected is not known"
+        ))
+    }
+
     pub fn read(root: &Root, wanted: &[Changed]) -> Result<Self, ReadError> {
         let names: HashSet<&[u8]> = wanted.iter().map(|c| c.function.as_bytes()).collect();
         let mut counts = HashMap::new();
@@ -75,7 +77,7 @@ impl Symbols {
         });
         Ok(Self {
             counts,
-            traceable: known.is_ok().then_some(traceable),
+            traceable: known.map(|()| traceable),
         })
     }
 }

@@ -276,6 +276,19 @@ fn tasks_that_are_inside() {
     assert!(answer.out.contains(text), "{}", answer.out);
 }
 
+/// Debugfs or tracefs may not be mounted.
+#[test]
+fn functions_of_which_ftrace_says_nothing() {
+    let tree = kernel();
+    let file = "sys/kernel/tracing/available_filter_functions";
+    fs::remove_file(tree.path().join(file)).unwrap();
+    let answer = check(&tree, &[], &[("vmlinux", "not_traced", 0)]);
+    assert_eq!(answer.exit, Exit::Done, "{}", answer.out);
+    let text =
+        format!("note: /{file}: not there; whether its functions can be redirected is not known\n");
+    assert!(answer.out.contains(&text), "{}", answer.out);
+}
+
 #[test]
 fn in_json() {
     let tree = kernel();

@@ -298,6 +298,9 @@ impl<'a> Check<'a> {
                 return self.add(Kind::Note, "functions", text);
             }
         };
+        if let Some(note) = symbols.note() {
+            self.add(Kind::Note, "functions", note);
+        }
         let mut absent: Vec<&Name> = Vec::new();
         for changed in self.changed {
             if !self.is_loaded(&changed.object) {
