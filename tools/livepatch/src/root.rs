@@ -75,6 +75,15 @@ impl Root {
         }
     }
 
+    /// Returns a tree that commands change as if it was the running system.
+    #[cfg(test)]
+    pub fn live_in(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            live: true,
+        }
+    }
+
     pub fn is_live(&self) -> bool {
         self.live
     }

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process;
 
+use super::schema::assert_valid;
 use super::{klpctl_in, read_source, Answer, Scratch};
 use crate::command::Command;
 use crate::commands::load::load;
@@ -34,6 +35,13 @@ pub fn load_all(tree: &Scratch) -> Answer {
     let answer = klpctl_in(tree, &["load", "--all", "--dry-run"]);
     let out = answer.out.replace(tree.path().to_str().unwrap(), "");
     Answer { out, ..answer }
+}
+
+/// Returns the same answer in JSON, which is as the schema describes it.
+fn events(tree: &Scratch) -> String {
+    let answer = klpctl_in(tree, &["load", "--all", "--dry-run", "--json"]);
+    assert_valid(&answer.out);
+    answer.out
 }
 
 const WOULD: &str = "would run: insmod /var/lib/klpctl/7.3.4";
@@ -88,6 +96,7 @@ fn not_if_the_kernel_was_told_so() {
             answer.out
         );
         assert_eq!(answer.out.contains("insmod"), !off, "{}", answer.out);
+        assert_eq!(events(&tree).contains("\"event\":\"off\""), off);
     }
 }
 
@@ -110,6 +119,8 @@ fn not_after_a_crash() {
         )
     );
     assert_eq!(answer.exit, Exit::Error);
+    let events = events(&tree);
+    assert!(events.contains("\"event\":\"failed\""), "{events}");
     assert!(
         answer.err.contains("of 3 installed patches, 2 not applied"),
         "{}",

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::schema::assert_valid;
 use super::{klpctl_in, Scratch};
 use crate::command::Command;
 use crate::commands::wait::{deadline, until_free, until_settled, AtEnd, Cause, Ended, Goal};
@@ -243,6 +244,7 @@ fn a_signal_leaves_a_patch_that_is_not_to_be_turned_back() {
              \"patch\":\"{PATCH}\",\"signal\":\"SIGINT\"}}\n"
         )
     );
+    assert_eq!(assert_valid(&out), 1);
 }
 
 #[test]
@@ -270,6 +272,14 @@ fn a_second_signal_leaves_a_patch_that_is_turned_back() {
         )
     );
     assert_eq!(enabled(&tree).trim(), "0");
+
+    let json = Options {
+        json: true,
+        ..load_options(true)
+    };
+    let (_, out, _) = finish(&json, hour, &signals, |_| {});
+    assert!(out.contains("\"event\":\"revert\""), "{out}");
+    assert_eq!(assert_valid(&out), 2);
 }
 
 /// A file that cannot be written, as when the patch has gone.

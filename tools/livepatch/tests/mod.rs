@@ -18,6 +18,7 @@ mod crashes;
 mod deadlines;
 mod documents;
 mod fleets;
+mod freeing;
 mod fuzz;
 mod golden;
 mod held;

@@ -6,10 +6,18 @@
 //! a member that no part of the schema names is an error.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use super::{klpctl_in, read_source, Scratch};
-use crate::elf::tests::build;
+use crate::command::Command;
+use crate::commands::{self, Context};
+use crate::elf::tests::{build, module};
 use crate::functions::tests::patch;
+use crate::options::Options;
+use crate::root::Root;
+use crate::store::tests::set_boot;
+use crate::store::Store;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Value {
@@ -187,7 +195,12 @@ fn is(kind: &str, value: &Value) -> bool {
     }
 }
 
-fn assert_valid(schema: &Schema, text: &str) -> usize {
+/// Checks answers of any command, and returns their number.
+pub fn assert_valid(text: &str) -> usize {
+    assert_all_valid(&Schema::read(), text)
+}
+
+fn assert_all_valid(schema: &Schema, text: &str) -> usize {
     let mut rest = text.trim();
     let mut count = 0;
     while !rest.is_empty() {
@@ -245,7 +258,7 @@ fn every_answer() {
             &["report", "-o", tree.path().join("r.tar").to_str().unwrap()],
         ] {
             let answer = klpctl_in(&tree, &[arguments, &["--json"]].concat());
-            count += assert_valid(&schema, &answer.out);
+            count += assert_all_valid(&schema, &answer.out);
         }
     }
     assert!(count > 150, "{count}");
@@ -273,12 +286,57 @@ fn another_build() {
         file.to_str().unwrap(),
     ];
     let answer = klpctl_in(&tree, &arguments);
-    assert_eq!(
-        assert_valid(&Schema::read(), &answer.out),
-        4,
-        "{}",
-        answer.out
-    );
+    assert_eq!(assert_valid(&answer.out), 4, "{}", answer.out);
+}
+
+/// The commands that change the store, without --dry-run and on a tree of their own.
+#[test]
+fn the_store_in_json() {
+    let tree = Scratch::tree("none");
+    set_boot(&tree, "1");
+    fs::create_dir_all(tree.path().join("proc/sys/kernel")).unwrap();
+    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    let file = tree.path().join("x.ko");
+    let fields = ["livepatch=Y", "name=x", "vermagic=7.3.4 SMP "];
+    fs::write(&file, module(&fields)).unwrap();
+    let root = Root::live_in(tree.path());
+    let run = |options: Options| {
+        let options = Options {
+            json: true,
+            ..options
+        };
+        let mut out = Vec::new();
+        let mut context = Context {
+            root: root.clone(),
+            ..tree.context(&options, &mut out)
+        };
+        let _ = commands::run(&mut context);
+        let out = String::from_utf8(out).unwrap();
+        assert_valid(&out);
+        out
+    };
+    let of = |command: Command, operand: &Path| {
+        run(Options {
+            command,
+            operands: vec![operand.as_os_str().to_owned()],
+            ..Options::default()
+        })
+    };
+    let store = Store::new(&root);
+    assert!(of(Command::Install, &file).contains("\"event\":\"installed\""));
+    store.begin().unwrap();
+    store.mark(&"x".into()).unwrap();
+    // The patch is not loaded after a crash, so that insmod is not called.
+    set_boot(&tree, "2");
+    let out = run(Options {
+        command: Command::Load,
+        all: true,
+        ..Options::default()
+    });
+    assert!(out.contains("\"event\":\"crashed\""), "{out}");
+    assert!(out.contains("\"event\":\"failed\""), "{out}");
+    assert!(of(Command::Allow, Path::new("x")).contains("\"event\":\"allowed\""));
+    assert!(of(Command::Uninstall, Path::new("x")).contains("\"event\":\"uninstalled\""));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use super::schema::assert_valid;
 use super::{klpctl_in, klpctl_to, Scratch};
-use crate::command::Command;
-use crate::commands::wait::{deadline, finish, reached, until_free, until_settled, AtEnd, Goal};
+use crate::commands::wait::{deadline, finish, reached, until_settled, AtEnd, Goal};
 use crate::commands::Context;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
@@ -21,26 +21,26 @@ const TRANSITION: &str = "sys/kernel/livepatch/test_klp_callbacks_demo/transitio
 /// slow machine, and ends a test that would last for ever.
 const PATIENCE: &str = "600";
 
-fn patience() -> Duration {
+pub fn patience() -> Duration {
     Duration::from_secs(PATIENCE.parse().unwrap())
 }
 
 /// Output that changes something as soon as there is any: klpctl has looked by then, and has yet to
 /// look again.
-struct Meanwhile<F> {
+pub struct Meanwhile<F> {
     out: Vec<u8>,
     change: Option<F>,
 }
 
 impl<F: FnOnce()> Meanwhile<F> {
-    fn new(change: F) -> Self {
+    pub fn new(change: F) -> Self {
         Self {
             out: Vec::new(),
             change: Some(change),
         }
     }
 
-    fn text(self) -> String {
+    pub fn text(self) -> String {
         String::from_utf8(self.out).unwrap()
     }
 }
@@ -101,6 +101,7 @@ fn until_the_patch_is_gone() {
     assert!(lines[0].contains("\"function\":\"busymod_work_func\""));
     assert!(lines[1].contains("\"event\":\"done\""));
     assert!(lines[1].contains("\"outcome\":\"gone\""));
+    assert_eq!(assert_valid(&out), 2);
 }
 
 /// Removes the directory of the patch in one step. Files that go one by one would pass through
@@ -275,7 +276,7 @@ fn ends(tree: &str, patch: &str, goal: Goal) -> Result<String, Failure> {
 }
 
 /// Runs a command, and returns its output and its result.
-fn output(
+pub fn output(
     tree: &Scratch,
     options: &Options,
     command: impl FnOnce(&mut Context<'_>) -> Result<(), Failure>,
@@ -285,7 +286,7 @@ fn output(
     (String::from_utf8(out).unwrap(), result)
 }
 
-fn with_context(
+pub fn with_context(
     tree: &Scratch,
     options: &Options,
     out: &mut dyn Write,
@@ -396,78 +397,4 @@ fn while_others_change_it() {
         failure.message.contains("is disabled, not applied"),
         "{failure}"
     );
-}
-
-const HELD: &str = "test_klp_sleep_patch";
-const REFCNT: &str = "sys/module/test_klp_sleep_patch/refcnt";
-
-#[test]
-fn until_the_module_is_free() {
-    let tree = Scratch::tree("held");
-    // After a second klpctl reports that it waits for the module.
-    let mut out = Meanwhile::new(|| {
-        // At once, as the kernel does: a file that is being written may be empty.
-        let new = tree.path().join("refcnt");
-        fs::write(&new, "0\n").unwrap();
-        fs::rename(new, tree.path().join(REFCNT)).unwrap();
-    });
-    with_context(&tree, &Options::default(), &mut out, |context| {
-        until_free(context, &HELD.into(), deadline(patience()))
-    })
-    .unwrap();
-    let line = "test_klp_sleep_patch: disabled, waiting for its module, which is held\n";
-    assert_eq!(out.text(), line);
-}
-
-#[test]
-fn for_a_module_that_is_free_or_gone() {
-    let free = |tree: &Scratch, module: &str| {
-        output(tree, &Options::default(), |context| {
-            until_free(context, &module.into(), deadline(Duration::ZERO))
-        })
-    };
-    for (tree, module) in [
-        ("held-and-free", "test_klp_livepatch"),
-        ("none", "test_klp_livepatch"),
-    ] {
-        let (out, result) = free(&Scratch::tree(tree), module);
-        assert!(result.is_ok());
-        assert_eq!(out, "");
-    }
-    // One that is being removed.
-    let tree = Scratch::tree("held");
-    fs::write(tree.path().join(REFCNT), "-1\n").unwrap();
-    assert!(free(&tree, HELD).1.is_ok());
-}
-
-#[test]
-fn for_a_module_in_vain() {
-    let tree = Scratch::tree("held");
-    let timeout = Duration::from_millis(300);
-    let (out, result) = output(&tree, &Options::default(), |context| {
-        until_free(context, &HELD.into(), deadline(timeout))
-    });
-    let failure = result.unwrap_err();
-    assert_eq!(failure.exit, Exit::Error);
-    assert_eq!(
-        failure.message,
-        "module test_klp_sleep_patch is still held (1 reference)"
-    );
-    let why = klpctl_in(&tree, &["why", HELD]).out;
-    let line = "The module has not become free in time.\n";
-    assert_eq!(out, format!("{line}{why}"));
-    assert!(why.contains("\ncat (210), user process"), "{why}");
-
-    let json = Options {
-        command: Command::Unload,
-        json: true,
-        ..Options::default()
-    };
-    let (out, result) = output(&tree, &json, |context| {
-        until_free(context, &HELD.into(), deadline(timeout))
-    });
-    assert!(result.is_err());
-    assert_eq!(out.lines().count(), 1, "{out}");
-    assert!(out.contains("\"event\":\"timeout\""), "{out}");
-    assert!(out.contains("\"comm\":\"cat\""), "{out}");
 }
