@@ -185,6 +185,28 @@ fn for_nothing() {
     assert_eq!(klpctl_in(&tree, &["wait"]).exit, Exit::Nothing);
 }
 
+/// A patch that was replaced is loaded, and not in transition.
+#[test]
+fn for_a_patch_that_is_disabled() {
+    for (tree, patch, state) in [
+        ("free", "test_klp_callbacks_demo", "disabled, free"),
+        ("held", "test_klp_sleep_patch", "disabled, held"),
+    ] {
+        let tree = Scratch::tree(tree);
+        for arguments in [&["wait", patch][..], &["force", patch, "--dry-run"]] {
+            let answer = klpctl_in(&tree, arguments);
+            let text = format!("klpctl: livepatch {patch} is not in transition, but {state}\n");
+            assert_eq!(answer.err, text, "{arguments:?}");
+            assert_eq!(answer.exit, Exit::Nothing, "{arguments:?}");
+        }
+        let answer = klpctl_in(&tree, &["wait", "no_such_patch"]);
+        assert_eq!(
+            answer.err,
+            "klpctl: livepatch no_such_patch is not loaded\n"
+        );
+    }
+}
+
 #[test]
 fn with_a_bar_on_a_terminal() {
     let term = Term {

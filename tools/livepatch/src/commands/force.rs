@@ -24,7 +24,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     let named = context.patch_names().into_iter().next();
     if let Some(patch) = &named {
         if system.find(patch).is_none() {
-            return Err(context.not_loaded(patch));
+            return Err(context.not_there(&system, patch));
         }
     }
     let moving = system

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::command::Command;
+use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
@@ -188,6 +189,20 @@ impl Context<'_> {
             ("waits", why.into()),
         ];
         self.event("would", members, &format!("would wait: {patch} is {why}"))
+    }
+
+    /// The error of a command that wants a transition of a patch, if the patch is not in sysfs.
+    fn not_there(&self, system: &System, patch: &Name) -> Failure {
+        match system.find_disabled(patch) {
+            Some(module) => Failure::new(
+                Exit::Nothing,
+                format!(
+                    "livepatch {patch} is not in transition, but {}",
+                    describe::disabled_state(module)
+                ),
+            ),
+            None => self.not_loaded(patch),
+        }
     }
 
     fn not_loaded(&self, patch: &Name) -> Failure {

@@ -72,7 +72,9 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         return Err(Failure::new(Exit::Nothing, "no livepatch is loaded"));
     }
     let mut next = match &named {
-        Some(patch) if system.find(patch).is_none() => return Err(context.not_loaded(patch)),
+        Some(patch) if system.find(patch).is_none() => {
+            return Err(context.not_there(&system, patch))
+        }
         Some(patch) => Some(patch.clone()),
         None => system.moving().map(|status| status.patch.name.clone()),
     };
