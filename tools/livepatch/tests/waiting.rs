@@ -155,6 +155,29 @@ fn what_came_of_it() {
     });
     assert_eq!(exit, Exit::Forced);
     assert!(out.contains("\"outcome\":\"forced\""), "{out}");
+    assert_eq!(assert_valid(&out), 2);
+}
+
+/// A patch that was applied before the wait has not replaced the one that is gone.
+#[test]
+fn a_patch_that_was_there_before() {
+    let tree = Scratch::tree("kernel-thread");
+    let root = tree.path().to_str().unwrap();
+    let other = tree.path().join("sys/kernel/livepatch/other");
+    fs::create_dir(&other).unwrap();
+    for (file, flag) in [("enabled", "1"), ("transition", "0"), ("replace", "1")] {
+        fs::write(other.join(file), flag).unwrap();
+    }
+    fs::remove_file(tree.path().join("dev/kmsg")).unwrap();
+    let mut out = Meanwhile::new(|| remove(&tree));
+    let arguments = ["wait", "--timeout", PATIENCE, "--root", root];
+    let (exit, _) = klpctl_to(Term::NONE, &arguments, &mut out);
+    assert_eq!(exit, Exit::Nothing);
+    let text = out.text();
+    assert!(
+        text.contains("test_klp_callbacks_demo: gone, after "),
+        "{text}"
+    );
 }
 
 #[test]

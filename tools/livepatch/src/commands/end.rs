@@ -24,15 +24,26 @@ pub enum End {
     Gone,
 }
 
+/// The facts about the system before the wait.
+pub struct Before {
+    /// The direction that the transition had.
+    pub direction: Option<Direction>,
+    /// The patches that were applied. None of them has replaced the patch meanwhile.
+    pub applied: Vec<Name>,
+}
+
+/// Returns the patches that are applied.
+pub fn applied(system: &System) -> impl Iterator<Item = &Name> {
+    let patches = system.patches.iter();
+    patches
+        .filter(|status| matches!(status.state, State::Applied | State::Forced))
+        .map(|status| &status.patch.name)
+}
+
 impl End {
     /// Returns the end of a patch's transition, or `None` if the patch is in transition or cannot
-    /// be read. `before` is the direction that the transition had.
-    pub fn of(
-        root: &Root,
-        system: &System,
-        patch: &Name,
-        before: Option<Direction>,
-    ) -> Option<Self> {
+    /// be read.
+    pub fn of(root: &Root, system: &System, patch: &Name, before: &Before) -> Option<Self> {
         if let Some(status) = system.find(patch) {
             return match status.state {
                 State::Applied => Some(Self::Applied),
@@ -46,14 +57,15 @@ impl End {
         let log = log.flatten();
         let logged = log.as_ref().unwrap_or(&system.log).transition(patch);
         let logged = logged.map(|transition| transition.direction);
-        if logged.or(before) == Some(Direction::Unpatching) {
+        if logged.or(before.direction) == Some(Direction::Unpatching) {
             return Some(Self::Reverted);
         }
-        let mut others = system.patches.iter();
-        let replaced = others.any(|other| {
-            other.patch.replace == Some(true)
-                && matches!(other.state, State::Applied | State::Forced)
-        });
+        let mut newer = applied(system).filter(|name| !before.applied.contains(name));
+        let replaces = |name| {
+            let status = system.find(name);
+            status.is_some_and(|status| status.patch.replace == Some(true))
+        };
+        let replaced = newer.any(replaces);
         Some(if replaced { Self::Replaced } else { Self::Gone })
     }
 

@@ -10,7 +10,7 @@ use std::panic;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::end::{self, End};
+use super::end::{self, Before, End};
 use super::{why, Context, Outcome};
 use crate::action::Action;
 use crate::blockers::{self, Blocker};
@@ -87,14 +87,17 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         if status.is_some_and(|status| status.state == State::Unknown) {
             return Err(unreadable(&patch));
         }
-        let before = status.and_then(|status| status.direction);
+        let before = Before {
+            direction: status.and_then(|status| status.direction),
+            applied: end::applied(&system).cloned().collect(),
+        };
         match until_settled(context, &patch, deadline, AtEnd::Leave)? {
             Ended::Done => {}
             _ => return timed_out(context),
         }
         system = context.look()?;
         // Another transition may start when one has ended, also that of the same patch.
-        next = match End::of(&context.root, &system, &patch, before) {
+        next = match End::of(&context.root, &system, &patch, &before) {
             None => Some(patch),
             Some(end) => {
                 came(context, &patch, end, begin.elapsed())?;
