@@ -13,6 +13,8 @@
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/machine.sh
 . "$repo/dev/lib/machine.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 systemd=/lib/systemd/systemd
@@ -70,4 +72,6 @@ machine crashed refused,allow
 machine allowed loaded
 machine off off klpctl.enable=0
 machine on loaded
-"$repo/dev/lib/judge.sh" "$work/output" "$work/dmesg"
+judge_run "$work/output" "$work/dmesg"
+[ "$CORE" = c ] || keep_run "make boot"
+totals

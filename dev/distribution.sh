@@ -19,6 +19,8 @@
 . "$repo/dev/lib/apt.sh"
 # shellcheck source=dev/lib/machine.sh
 . "$repo/dev/lib/machine.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 # test-distribution.sh comes last, because it leaves a module in the kernel for ever.
@@ -151,4 +153,5 @@ for suite in $SUITES; do
 	count_suite "$out/verdict" || count 0 1
 	grep -v ' passed, ' "$out/verdict" | sed "s/^/$version: /" || true
 done
+[ -n "${TESTS:-}" ] || keep_run "make distribution SUITES='$SUITES'"
 totals

@@ -12,6 +12,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 
 : "${N:=20}" "${SEED:=1}"
 for setting in N SEED; do
@@ -71,4 +73,5 @@ for ((seed = SEED; seed < SEED + N; seed++)); do
 			"${reason:-$(grep -aE 'error|Error' "$out/log/build-$seed" | head -n 5)}"
 	fi
 done
+[ "$CORE$SEED$foreign${LLVM:-}" != rust1 ] || keep_run "make randconfig N=$N"
 totals

@@ -12,6 +12,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 fixes=$repo/dev/klp-build/fixes
@@ -62,4 +64,8 @@ compile_livepatch() {
 	echo "# livepatches.sh: exit status 0"
 	DMESG=$klp_work/dmesg guest test-livepatches.sh "$modules" "${names[@]}"
 } | tee "$output"
-"$repo/dev/lib/judge.sh" "$output" "$klp_work/dmesg"
+judge_run "$output" "$klp_work/dmesg"
+run="make test-livepatches"
+[ "$CORE" = rust ] || run+=" CORE=$CORE"
+[ -n "${TESTS:-}" ] || keep_run "$run"
+totals
