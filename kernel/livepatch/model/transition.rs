@@ -397,8 +397,8 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
 ///
 /// The caller holds `tasklist_lock`, which keeps out all that walks over the task list, except for
 /// scans: these take no lock. The parent cannot switch meanwhile: not itself, because it is here,
-/// and not by a scan, because it is running and the caller has disabled preemption. The child's flag
-/// was copied with the thread info a while ago, and the parent may have switched since.
+/// and not by a scan, because it is running and the caller has disabled preemption. The child's
+/// flag was copied with the thread info a while ago, and the parent may have switched since.
 ///
 /// A signal can still make the fork fail after this. The switch of a child that never runs is
 /// traced then: there is no hook any later, and no walk finds the child.

@@ -368,8 +368,8 @@ mod tests {
         ] {
             let container = text(&format!("{scope}.scope"));
             let line = format!(
-                "\ndo not end process 9: container {scope}.scope may end; restart it with the tool that \
-                 manages it"
+                "\ndo not end process 9: container {scope}.scope may end; restart it with the tool \
+                 that manages it"
             );
             assert!(container.ends_with(&line), "{container}");
         }

@@ -6,12 +6,12 @@
 //! `order`. Two more files protect the machine from a patch that crashes it:
 //!
 //! - `running` has the ID of a boot and the patches that were loaded in it, each behind the version
-//!   of the kernel. When the machine is
-//!   shut down, the systemd unit `klpctl-clean` removes the file if it has the ID of that boot. So
-//!   if the file has the ID of another boot, that boot has crashed.
-//! - `crashed` has the patches that were loaded in boots that crashed, with the kernel as well. That
-//!   kernel does not load them at boot until an administrator installs them for it again or allows
-//!   them.
+//!   of the kernel. When the machine is shut down, the systemd unit `klpctl-clean` removes the file
+//!   if it has the ID of that boot. So if the file has the ID of another boot, that boot has
+//!   crashed.
+//! - `crashed` has the patches that were loaded in boots that crashed, with the kernel as well.
+//!   That kernel does not load them at boot until an administrator installs them for it again or
+//!   allows them.
 //!
 //! Both are on disk before the kernel gets a module.
 //!

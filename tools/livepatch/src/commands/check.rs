@@ -61,8 +61,8 @@ impl Finding {
     }
 }
 
-/// Returns the reasons for which a file could not take the place of a loaded build: the kernel would
-/// refuse it, or its transition would not end.
+/// Returns the reasons for which a file could not take the place of a loaded build: the kernel
+/// would refuse it, or its transition would not end.
 pub fn against(root: &Root, file: &ModuleFile) -> Vec<String> {
     let changed = file.elf.as_ref().map(functions::of).unwrap_or_default();
     let findings = Check::of(root, None, file, &changed).into_iter();
