@@ -68,6 +68,7 @@ install_without_a_compiler() {
 	rm -rf "$out/installed"
 	quietly "${klpctl[@]}" install prefix="$out/installed" RUSTC=/nonexistent || return 1
 	[ -x "$out/installed/sbin/klpctl" ] || echo "klpctl is not installed"
+	[ -x "$out/installed/share/klpctl/contrib/supportconfig/klpctl" ] || echo "supportconfig cannot run its plugin"
 }
 
 flags_of_the_builder() {

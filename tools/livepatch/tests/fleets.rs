@@ -5,9 +5,8 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use super::{klpctl, klpctl_in, read_source, source, Scratch};
+use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::args::parse;
 use crate::elf::tests::{build, note};
 use crate::exit::Exit;
@@ -275,13 +274,6 @@ fn what_the_playbook_asks_load() {
         let compared = text.contains("same_build");
         assert_eq!(compared, words.contains("same_build"), "{name}: {text}");
     }
-}
-
-/// supportconfig runs the plugins that it may execute, and leaves out the others.
-#[test]
-fn the_plugin_of_supportconfig_is_executable() {
-    let plugin = fs::metadata(source().join("contrib/supportconfig/klpctl")).unwrap();
-    assert_eq!(plugin.permissions().mode() & 0o111, 0o111);
 }
 
 /// Without compression, the report of a system with many tasks is larger than sos keeps.
