@@ -261,9 +261,8 @@ impl<'a> Store<'a> {
 
     /// Returns the note of a patch that is loaded in the running kernel.
     fn note(&self, patch: &Name) -> Note {
-        let release = self.root.read("/proc/sys/kernel/osrelease").ok();
         Note {
-            kernel: release.map(|release| release.trim_ascii().into()),
+            kernel: running_kernel(self.root).ok(),
             patch: patch.clone(),
         }
     }
@@ -348,6 +347,16 @@ fn lines(path: &Path) -> Vec<Name> {
 fn text(names: &[Name]) -> Vec<u8> {
     let lines = names.iter().map(|name| [name.as_bytes(), b"\n"].concat());
     lines.flatten().collect()
+}
+
+/// Returns the version of the running kernel.
+pub fn running_kernel(root: &Root) -> Result<Name, Failure> {
+    const FILE: &str = "/proc/sys/kernel/osrelease";
+
+    let release = root
+        .read(FILE)
+        .map_err(|error| Failure::error(format!("{FILE}: {error}")))?;
+    Ok(release.trim_ascii().into())
 }
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ impl State {
         Self::Unknown,
     ];
 
+    /// Whether all tasks run the new code.
+    pub fn is_applied(self) -> bool {
+        matches!(self, Self::Applied | Self::Forced)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Applied => "applied",

@@ -80,7 +80,7 @@ const HARMS: [(&[&str], &str); 6] = [
     ),
 ];
 
-/// A system within the system, whose processes are not services of this one.
+/// A system within the system. The services of this one do not include its processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guest {
     /// A virtual machine of libvirt, by the name that systemd-machined has.

@@ -304,7 +304,7 @@ fn an_alert_for_a_transition_of_unknown_age() {
     assert!(alerts.contains(rule), "{alerts}");
 }
 
-/// Returns a tree whose kernel log does not reach back to the transition of an applied patch.
+/// Returns a tree with an applied patch. Its kernel log begins after the transition.
 fn without_a_log() -> Scratch {
     let tree = Scratch::tree("stacked");
     fs::write(tree.path().join("dev/kmsg"), "6,503,1,-;usb: x\n").unwrap();

@@ -10,15 +10,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::wait::{self, AtEnd, Cause, Ended};
-use super::{install, load, Context, Outcome};
+use super::{load, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::note::Note;
 use crate::root::Root;
-use crate::store::{Installed, Store};
-use crate::system::State;
+use crate::store::{self, Installed, Store};
 
 /// The parameter of the kernel that switches the loading at boot off.
 const OFF: &[u8] = b"klpctl.enable=0";
@@ -29,7 +28,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         context.event("off", Vec::new(), text)?;
         return Ok(Exit::Done);
     }
-    let kernel = install::running_kernel(&context.root)?;
+    let kernel = store::running_kernel(&context.root)?;
     let store = Store::new(&context.root);
     let crashed = store.crashed(&kernel);
     let new = match context.options.dry_run {
@@ -98,10 +97,10 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 /// The transitions that take longer than a command waits.
 #[derive(Default)]
 struct Late {
-    /// The last patch that was loaded, and whose transition had not ended in time.
+    /// The last patch that was loaded and was not applied in time.
     loaded: Option<Name>,
-    /// The patch whose transition was waited for once more, in vain. The network waits for this
-    /// command at boot, so each of the other patches does not wait for the same transition again.
+    /// The patch that was waited for once more, in vain. The network waits for this command at
+    /// boot, so the other patches do not wait for the same transition again.
     given_up: Option<Name>,
 }
 
@@ -134,8 +133,8 @@ impl Late {
             return Ok(());
         };
         let system = context.look()?;
-        let state = system.find(loaded).map(|status| status.state);
-        if matches!(state, Some(State::Applied | State::Forced)) {
+        let status = system.find(loaded);
+        if status.is_some_and(|status| status.state.is_applied()) {
             missing.remove(loaded);
             self.loaded = None;
         }

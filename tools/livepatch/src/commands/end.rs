@@ -36,7 +36,7 @@ pub struct Before {
 pub fn applied(system: &System) -> impl Iterator<Item = &Name> {
     let patches = system.patches.iter();
     patches
-        .filter(|status| matches!(status.state, State::Applied | State::Forced))
+        .filter(|status| status.state.is_applied())
         .map(|status| &status.patch.name)
 }
 

@@ -12,19 +12,9 @@ use crate::json::Json;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::root::Root;
-use crate::store::{Installed, Store};
+use crate::store::{running_kernel, Installed, Store};
 use crate::sysfs;
 use crate::term;
-
-/// Returns the version of the running kernel.
-pub fn running_kernel(root: &Root) -> Result<Name, Failure> {
-    const FILE: &str = "/proc/sys/kernel/osrelease";
-
-    let release = root
-        .read(FILE)
-        .map_err(|error| Failure::error(format!("{FILE}: {error}")))?;
-    Ok(release.trim_ascii().into())
-}
 
 /// Returns the version of the kernel that `--kernel` names, or the running one.
 fn wanted_kernel(context: &Context<'_>) -> Result<Name, Failure> {

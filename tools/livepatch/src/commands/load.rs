@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::wait::{self, AtEnd, Cause, Ended, Goal};
-use super::{boot, check, install, module_name, unload, Context, Outcome};
+use super::{boot, check, module_name, unload, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity::{self, Build};
@@ -17,7 +17,7 @@ use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::root::Root;
 use crate::signals::Signals;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::sysfs;
 use crate::system::{PatchStatus, State};
 
@@ -82,7 +82,7 @@ fn find(root: &Root, operand: &Path) -> Result<Option<PathBuf>, Failure> {
         return Ok(None);
     }
     let name = module_name(operand.as_os_str());
-    let kernel = install::running_kernel(root)?;
+    let kernel = store::running_kernel(root)?;
     let installed = Store::new(root).installed(&kernel)?;
     if let Some(installed) = installed.into_iter().find(|i| i.name == name) {
         return Ok(Some(installed.file));

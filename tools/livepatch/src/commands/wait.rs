@@ -458,10 +458,7 @@ pub fn reached(context: &Context<'_>, patch: &Name, goal: Goal) -> Result<&'stat
     let word = state.map_or("unloaded", State::word);
 
     let (wanted, is_so) = match goal {
-        Goal::Applied => (
-            "applied",
-            matches!(state, Some(State::Applied | State::Forced)),
-        ),
+        Goal::Applied => ("applied", state.is_some_and(State::is_applied)),
         Goal::Disabled => ("disabled", matches!(state, None | Some(State::Disabled))),
         Goal::Unloaded => ("unloaded", state.is_none()),
     };
