@@ -73,5 +73,8 @@ for ((seed = SEED; seed < SEED + N; seed++)); do
 			"${reason:-$(grep -aE 'error|Error' "$out/log/build-$seed" | head -n 5)}"
 	fi
 done
-[ "$CORE$SEED$foreign${LLVM:-}" != rust1 ] || keep_run "make randconfig N=$N"
+# The list has the run with the defaults alone.
+if [ "$CORE" = rust ] && [ "$SEED" = 1 ] && [ -z "$foreign${LLVM:-}" ]; then
+	keep_run "make randconfig N=$N"
+fi
 totals

@@ -76,13 +76,13 @@ for file in mm/Kconfig arch/x86/entry/entry_64.S arch/x86/entry/vdso/vma.c lib/s
 	fix "$file"
 	expect "make livepatch: a patch to $file" 1 "changes $file: " livepatch
 done
-fix tools/testing/selftests/mm/Makefile
-sed -i '1s/.*/--- \/dev\/null/; 3s/.*/@@ -0,0 +1 @@/; 4d' "$scratch/fix.diff"
-expect "make livepatch: a patch to programs alone" 1 "nothing of the kernel is changed: $scratch/fix.diff" livepatch
 # new_file FILE: add a new FILE to fix.diff.
 new_file() {
 	printf -- '--- /dev/null\n+++ b/%s\n@@ -0,0 +1 @@\n+one\n' "$1" >>"$scratch/fix.diff"
 }
+: >"$scratch/fix.diff"
+new_file tools/testing/selftests/mm/Makefile
+expect "make livepatch: a patch to programs alone" 1 "nothing of the kernel is changed: $scratch/fix.diff" livepatch
 new_file mm/new.c
 expect "make livepatch: a new file, and a program" 1 "mm/new.c is new, and nothing builds it" livepatch
 diff -u --label a/kernel/livepatch/hooks.c --label /dev/null "$copy/kernel/livepatch/hooks.c" /dev/null >"$scratch/fix.diff" || true
