@@ -70,6 +70,7 @@ livepatch:
 
 test-klp-build:
 	@dev/test-klp-build.sh
+	@dev/test/livepatch.sh
 
 test-livepatches:
 	@dev/test-livepatches.sh

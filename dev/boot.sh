@@ -25,6 +25,22 @@ out=$(kernel_build)
 work=$(build_dir boot)
 rm -rf "$work"
 mkdir -p "$work/state" "$work/share"
+
+# The livepatches: the sample, which comes after one that is installed later, and one that
+# needs a module of /lib/modules.
+selftests=$out/selftests/livepatch/test_modules
+[ -f "$selftests/test_klp_livepatch.ko" ] ||
+	die "there are no modules of the selftests in $selftests" "make kernel CORE=$CORE DEBUG=$DEBUG"
+cp "$selftests"/test_klp_{livepatch,leave_patch}.ko "$work/share/"
+sample=$out/samples/livepatch/livepatch-sample.ko
+objcopy -O binary --only-section=.modinfo --set-section-flags .modinfo=alloc "$sample" "$work/modinfo"
+printf 'klp_after=test_klp_livepatch\0' >>"$work/modinfo"
+objcopy --update-section ".modinfo=$work/modinfo" "$sample" "$work/share/livepatch-sample.ko"
+modules=$work/modules/lib/modules/$(<"$out/include/config/kernel.release")
+mkdir -p "$modules"
+cp "$selftests/test_klp_leave_target.ko" "$modules/"
+depmod -b "$work/modules" "${modules##*/}" 2>"$work/depmod" || die "depmod fails" "$(<"$work/depmod")"
+
 : >"$work/output"
 : >"$work/dmesg"
 
@@ -39,7 +55,7 @@ machine() {
 	say "booting: $name (log: $work/$name)"
 	{
 		printf '#!/bin/bash\ncd %q || exit 1\n' "$repo"
-		printf 'export KBUILD=%q PATH=/usr/sbin:/usr/bin:/sbin:/bin\n' "$out"
+		echo 'export PATH=/usr/sbin:/usr/bin:/sbin:/bin'
 		printf 'dev/guest/boot.sh %s\n' "$2"
 	} >"$work/share/run"
 	chmod +x "$work/share/run"
@@ -51,7 +67,7 @@ machine() {
 	share state "$work/state"
 	command+=(-append "console=ttyS0 root=root rootfstype=9p rootflags=$root_options ro panic=-1 $patience
 		systemd.unit=klp-boot.target systemd.show_status=0 ${3:-}
-		init=$repo/dev/guest/boot-init.sh -- $mount_options $cache/packages/files")
+		init=$repo/dev/guest/boot-init.sh -- $mount_options $cache/packages/files $work/modules")
 	timeout --kill-after=10 "${TIMEOUT:-1800}" "${command[@]}" </dev/null >"$work/$name" 2>&1 &
 	machine_pid=$!
 	wait "$machine_pid" || true
@@ -69,9 +85,10 @@ machine() {
 machine install install
 machine crash loaded,crash
 machine crashed refused,allow
-machine allowed loaded
+machine allowed loaded,metrics
 machine off off klpctl.enable=0
-machine on loaded
+machine on loaded,break
+machine broken broken
 judge_run "$work/output" "$work/dmesg"
 [ "$CORE" = c ] || keep_run "make boot"
 totals

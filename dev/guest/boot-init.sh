@@ -4,10 +4,10 @@
 # The first process of a machine that dev/boot.sh boots: make a root that can be written to,
 # install klpctl in it, and start systemd.
 #
-#   dev/guest/boot-init.sh OPTIONS FILES    the options of a mount, and the directory with
-#                                           the package's files
+#   dev/guest/boot-init.sh OPTIONS FILES MODULES    the options of a mount, and the directories
+#                                                   with the package's files and with lib/modules
 
-options=$1 files=$2
+options=$1 files=$2 modules=$3
 root=/mnt/root
 units=$root/etc/systemd/system
 
@@ -24,6 +24,8 @@ done
 # The host may be a container.  systemd must not take the machine for one.
 rm -f $root/.dockerenv
 cp -a "$files/." $root/
+mkdir -p $root/lib/modules
+cp -a "$modules/lib/modules/." $root/lib/modules/
 mkdir -p $root/var/lib/klpctl
 mount -t 9p -o "$options" state $root/var/lib/klpctl
 mkdir $root/share

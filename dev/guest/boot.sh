@@ -7,6 +7,10 @@
 #   dev/guest/boot.sh STEP,STEP...
 
 patch=livepatch_sample
+before=test_klp_livepatch
+needy=test_klp_leave_patch
+store=/var/lib/klpctl/$(uname -r)
+textfiles=/var/lib/prometheus/node-exporter
 
 # check NAME COMMAND...: one test.
 check() {
@@ -42,19 +46,47 @@ says() {
 	grep -qF -e "$text" <<<"$output"
 }
 
+# is WORDS: klpctl has this of an installed patch.
+is() {
+	says "$1" eval "klpctl installed | tr -s ' '"
+}
+
 for step in ${1//,/ }; do
 	case $step in
 	install)
 		check "klpctl.service runs without a patch" systemctl is-active klpctl.service
-		check "a patch is installed" klpctl install "$KBUILD/samples/livepatch/livepatch-sample.ko"
-		check "it is not loaded yet" original
+		for name in livepatch-sample $before $needy; do
+			check "$name is installed" klpctl install "/share/$name.ko"
+		done
+		check "no patch is loaded yet" original
 		;;
 	loaded)
-		check "klpctl.service has loaded the patch" systemctl is-active klpctl.service
-		check "the function is the new one" patched
-		check "klpctl says that it is loaded" says "$patch loaded" eval "klpctl installed | tr -s ' '"
-		check "it was loaded before the network" \
+		check "klpctl.service has loaded the patches" systemctl is-active klpctl.service
+		check "the function is that of the patch that comes after the other" patched
+		for name in $patch $before $needy; do
+			check "klpctl says that $name is loaded" is "$name loaded"
+		done
+		check "the module that $needy needs is loaded" test -d /sys/module/test_klp_leave_target
+		check "the patches were loaded before the network" \
 			test "$(active_since klpctl.service)" -lt "$(active_since network-pre.target)"
+		;;
+	metrics)
+		mkdir -p $textfiles
+		check "the timer of the metrics can be started" systemctl start klpctl-metrics.timer
+		check "the metrics can be written" systemctl start klpctl-metrics.service
+		check "the metrics have the state of the patch" \
+			grep -qxF "klp_patch_state{patch=\"$patch\",state=\"applied\"} 1" $textfiles/klpctl.prom
+		;;
+	break)
+		check "a file on the disk is cut short" truncate --size=4096 "$store/$before.ko"
+		;;
+	broken)
+		check "klpctl.service has failed" says failed systemctl is-failed klpctl.service
+		check "the service names the file" says "$store/$before.ko" systemctl status --no-pager -l klpctl.service
+		check "the service says what the patch needs" \
+			says "$patch needs $before, which is not applied" systemctl status --no-pager -l klpctl.service
+		check "neither is loaded" original
+		check "klpctl says that $needy is loaded" is "$needy loaded"
 		;;
 	crash)
 		echo "# all steps are done"
@@ -62,12 +94,15 @@ for step in ${1//,/ }; do
 		echo c >/proc/sysrq-trigger
 		;;
 	refused)
-		check "the patch that was loaded in the crash is not loaded" original
-		check "klpctl says why" says crashed klpctl installed
-		check "the service says why" says "$patch" systemctl status --no-pager -l klpctl.service
+		check "the patches that were loaded in the crash are not loaded" original
+		for name in $patch $before $needy; do
+			check "klpctl says why $name is not" is "$name crashed"
+			check "the service says why $name is not" says "$name was loaded when the machine crashed" \
+				systemctl status --no-pager -l klpctl.service
+		done
 		;;
 	allow)
-		check "an administrator allows it" klpctl allow $patch
+		check "an administrator allows them" klpctl allow $patch $before $needy
 		;;
 	off)
 		check "the kernel parameter keeps the patch out" original

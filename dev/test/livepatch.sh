@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Make livepatches of source patches as a user does, by make livepatch, and load them: one
+# of a module, and one of two patches.  The last line is "N passed, N failed".
+
+# shellcheck source=dev/lib/lib.sh
+. "$(dirname "$0")/../lib/lib.sh"
+native_only
+
+fixes=$repo/dev/klp-build/fixes
+output=$checks/livepatch
+
+# Progress is no output of a test.
+exec 3>&2
+
+# make_livepatch NAME ARGUMENT...: make and load the livepatch NAME.  The effect to show is
+# whether it replaces others, and what each of the fixes in $shown shows.
+make_livepatch() {
+	local name=${1//-/_} show fix
+	show="cat /sys/kernel/livepatch/$name/replace 2>/dev/null || echo none"
+	shift
+	for fix in $shown; do
+		show+="; bash $(printf '%q' "$fixes/$fix/show")"
+	done
+	env LOAD=1 SHOW="$show" "$@" "$repo/dev/livepatch.sh" >"$output" 2>&3 || { cat "$output" && return 1; }
+	[ "$(modinfo -F name "$(tail -n 1 "$output")")" = "$name" ] || tail -n 1 "$output"
+}
+
+# effect WHEN REPLACE KIND: what the machine prints of it.
+effect() {
+	local fix
+	printf '# %s\n%s\n' "$1" "$2"
+	for fix in $shown; do
+		sed -n "s/^$3: //p" "$fixes/$fix/expected"
+	done
+}
+
+# told REPLACE: the effects in the output are those of the bugs in $shown.
+told() {
+	diff -u <(
+		effect before none original
+		effect "while it is loaded" "$1" bug
+		effect after none original
+	) <(awk '/^# (before|while it is loaded|after): / { sub(/: .*/, ""); shown = 1 }
+		/^# klpctl/ { shown = 0 }
+		shown' "$output" | sed '$d')
+}
+
+shown=kobject-store
+check "a livepatch of a module" make_livepatch livepatch-bug PATCH="$fixes/$shown/bug.patch"
+check "what that changes in the module" told 1
+shown="eventfd-id rr-timeslice"
+check "a livepatch of two patches, beside others" make_livepatch livepatch-both NAME=livepatch-both REPLACE=0 \
+	PATCH="$fixes/eventfd-id/bug.patch $fixes/rr-timeslice/bug.patch"
+check "what the two change" told 0
+totals
