@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import textwrap
 
 from .messages import Problem
 
@@ -78,6 +79,30 @@ def measured(summary, table):
     lines = table.splitlines()
     about = [number for number, line in enumerate(lines) if line.startswith("kernel: ")]
     return result + ["  " + line for line in lines[about[0] if about else len(lines):]]
+
+
+def results(readme, title):
+    """The table of results that README has after the comment of that title, as text.
+
+    Its columns are what has run, its result, the day and the commit.  The commit is one of
+    a repository that the reader of the mails does not have.
+    """
+    lines = readme.splitlines()
+    begin = f"<!-- {title} from here -->"
+    if begin not in lines:
+        raise Problem(f"README.md lacks the line '{begin}'")
+    rows = lines[lines.index(begin) + 1:]
+    text = []
+    # The first two lines are the titles of the columns.
+    for row in rows[2:rows.index("<!-- to here -->")]:
+        *what, result, day, _ = (cell.strip(" `") for cell in row.strip("|").split("|"))
+        text += indented(2, ": ".join(what))
+        text += indented(6, f"{result}, {day}" if day else result)
+    return text
+
+
+def indented(columns, text):
+    return textwrap.wrap(text, 70, initial_indent=" " * columns, subsequent_indent=" " * columns)
 
 
 def commit_of(text):

@@ -232,6 +232,8 @@ class Writer:
             "base": self.origin,
             "tests": self.tests,
             "bench": self.bench,
+            "matrix": lambda: cover.results(self.read("README.md"), "make matrix writes"),
+            "runs": lambda: cover.results(self.read("README.md"), "long runs write"),
             "differs": lambda: cover.plain(cover.section(page, cover.DIFFERENCES)),
             "tools": lambda: [f"Parts of this were made with tools: {tools}."] if tools else [],
             "changes": lambda: changes,

@@ -76,6 +76,41 @@ class Changelog(unittest.TestCase):
             cover.changelog(self.TEXT, 4)
 
 
+class Results(unittest.TestCase):
+    README = """# Title
+<!-- long runs write from here -->
+| command | result | day | commit |
+|---|---|---|---|
+| `make one` | has not run | | |
+| `make two MINUTES=120` | 1 passed, 0 failed; and a detail so long that it is filled into lines | 2026-11-28 | c2fabf |
+<!-- to here -->
+<!-- make matrix writes from here -->
+| kernel | | passed, failed | day | commit |
+|---|---|---|---|---|
+| up | without SMP | 473 passed, 0 failed | 2026-11-28 | c2fabf |
+<!-- to here -->
+"""
+
+    def test_runs(self):
+        self.assertEqual(cover.results(self.README, "long runs write"), [
+            "  make one",
+            "      has not run",
+            "  make two MINUTES=120",
+            "      1 passed, 0 failed; and a detail so long that it is filled into",
+            "      lines, 2026-11-28",
+        ])
+
+    def test_kernels(self):
+        self.assertEqual(cover.results(self.README, "make matrix writes"), [
+            "  up: without SMP",
+            "      473 passed, 0 failed, 2026-11-28",
+        ])
+
+    def test_none(self):
+        with self.assertRaisesRegex(Problem, "README.md lacks the line '<!-- make tea from here -->'"):
+            cover.results(self.README, "make tea")
+
+
 class Measured(unittest.TestCase):
     def test_table_and_context(self):
         summary = "| | C | Rust | C : Rust |\n|---|---:|---:|---:|\n| enable | 6,501 M | 19.0 M | 342 |\n"
