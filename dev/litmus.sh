@@ -68,4 +68,32 @@ for name in "${names[@]}"; do
 		printf 'not ok: %s should be "%s"; herd7 says:\n%s\n' "$name" "$result" "$said"
 	fi
 done
+
+# tests_in_table: print the last column of the table of barriers.
+tests_in_table() {
+	sed '1,/^Barriers and waits$/d; /^Steps and their order$/,$d' "$repo/Documentation/livepatch/rust-core-barriers.rst" |
+		awk 'NF { last = $0; next } { print last }' | sed -nE 's/^     - ``([a-z_-]+)``$/\1/p' | sort -u
+}
+
+# says RESULT FILE...: one of the files wants this result.
+says() {
+	grep -qsx " \* Result: $1" "${@:2}"
+}
+
+# Each barrier has a test that says Never, and another one without the barrier.
+if [ -z "${TESTS:-}" ]; then
+	in_table=$(tests_in_table)
+	for name in $in_table; do
+		says Never "$litmus/$name.litmus" && says Sometimes "$litmus/$name"-*.litmus && count 1 0 && continue
+		count 0 1
+		echo "not ok: the table of barriers names $name, which lacks a test that says Never, or one that says Sometimes"
+	done
+	for name in "${names[@]}"; do
+		# This one is about the core in C.
+		[[ $name != c-core-* ]] || continue
+		grep -qx -e "$name" -e "${name%-*}" -e "${name%-no-*}" <<<"$in_table" && continue
+		count 0 1
+		echo "not ok: the table of barriers does not name $name"
+	done
+fi
 totals

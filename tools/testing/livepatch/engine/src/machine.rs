@@ -120,6 +120,8 @@ pub(crate) struct Books {
     pub(crate) hurried: bool,
     /// There is no memory for an index.
     pub(crate) no_index: bool,
+    /// The patch is given up before any task may switch to it.
+    pub(crate) given_up: bool,
     pub(crate) enabled: Vec<bool>,
     pub(crate) replaces: bool,
     /// Released patches with modules that are still loaded, in order.

@@ -34,6 +34,7 @@ const STUCK: &str = "and is not asked to switch";
 const FREED: &str = "which is freed";
 const GONE: &str = "runs freed text";
 const LATE: &str = "comes after the last callback";
+const GIVEN_UP: &str = "which is given up";
 const UNSEEN: &str = "no pass is requested";
 
 /// Asserts that a history with one task has the violation.
@@ -222,6 +223,24 @@ fn without_the_wait_in_reverse_a_task_switches_after_it_was_taken_for_switched()
         &[without("reverse", "synchronize", 0)],
         reverse_enable_and_exits,
         MIX,
+    );
+}
+
+#[test]
+fn without_the_wait_in_reverse_a_task_that_ends_calls_a_patch_that_is_given_up() {
+    one(
+        &[without("reverse", "synchronize", 0)],
+        reverse_during_the_last_call,
+        GIVEN_UP,
+    );
+}
+
+#[test]
+fn without_the_wait_in_cancel_a_task_that_ends_calls_a_patch_that_is_given_up() {
+    one(
+        &[without("cancel", "synchronize", 0)],
+        cancel_during_the_last_call,
+        GIVEN_UP,
     );
 }
 

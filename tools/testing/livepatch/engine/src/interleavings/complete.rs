@@ -46,6 +46,9 @@ mod one_task_unbounded {
     use super::*;
 
     explored! { ONE, Depth::Unbounded;
+        cancel_during_the_last_call
+        disable_during_the_last_call
+        reverse_during_the_last_call
         enable_and_visits
         enable_and_sleepers
         enable_and_schedulers

@@ -16,7 +16,10 @@ use crate::machine::{
     transition::Transition,
     Machine, //
 };
-use loom::thread::JoinHandle;
+use loom::{
+    sync::Notify,
+    thread::JoinHandle, //
+};
 use std::sync::Arc;
 
 /// Sleeps in a function of the patch that the new function jumps to.
@@ -159,6 +162,55 @@ pub(super) fn disable_two_and_helpers(machine: &Arc<Machine>) {
         driver::disable(&patches[1]);
     }
     end_all(machine, &patches[1], 1);
+}
+
+/// Runs `body` while the only task is in its last moments: it has left all lists before, and makes
+/// its last call meanwhile. Loom does not find this order by itself.
+fn during_the_last_call(machine: &Arc<Machine>, body: impl FnOnce()) {
+    let ended = Arc::new(Notify::new());
+    let task = loom::thread::spawn({
+        let (machine, ended) = (machine.clone(), ended.clone());
+        move || {
+            let mut task = Life::asleep(&machine, 0);
+            task.run(Life::begin_exit);
+            let then = || {
+                ended.notify();
+                loom::thread::yield_now();
+            };
+            task.on_cpu(|task| task.end_exit_and(then, 0));
+        }
+    });
+    while !machine.task(0).has_ended() {
+        ended.wait();
+    }
+    body();
+    task.join().unwrap();
+}
+
+/// Enabling fails when the funcs are already on their stacks.
+pub(super) fn cancel_during_the_last_call(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    during_the_last_call(machine, || driver::fail_to_enable(&patch));
+    end(machine, &patch);
+}
+
+/// The transition of a patch that is being enabled is reversed.
+pub(super) fn reverse_during_the_last_call(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    machine.books().given_up = true;
+    during_the_last_call(machine, || {
+        driver::start_enabling(&patch);
+        driver::reverse(&patch);
+    });
+    end(machine, &patch);
+}
+
+/// A settled patch is disabled.
+pub(super) fn disable_during_the_last_call(machine: &Arc<Machine>) {
+    let patch = Transition::new(machine, 0);
+    driver::settle(&patch);
+    during_the_last_call(machine, || driver::disable(&patch));
+    end(machine, &patch);
 }
 
 /// A patch replaces another.

@@ -30,7 +30,9 @@ pub(crate) fn enable(host: &Transition) {
 
 /// Loads the module. Enabling fails when the funcs are already on their stacks.
 pub(crate) fn fail_to_enable(host: &Transition) {
-    host.tasks().machine.books().no_index = true;
+    let machine = &host.tasks().machine;
+    machine.books().no_index = true;
+    machine.books().given_up = true;
     enable::enable(host, host.patch).expect_err("there is no memory");
 }
 

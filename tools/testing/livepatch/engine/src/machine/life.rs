@@ -66,12 +66,22 @@ impl Life {
     }
 
     fn expect_version(&mut self, function: usize, now: Version) {
+        self.expect_not_given_up(now);
         let before = *self.seen.get_or_insert(now);
         if before != now {
             let me = self.me;
             self.tasks.machine.note(|| {
                 format!("task {me} mixes functions: version {before}, then {now} of {function}")
             });
+        }
+    }
+
+    /// Nobody may call a patch that is given up before the first task has switched.
+    fn expect_not_given_up(&self, version: Version) {
+        let machine = &self.tasks.machine;
+        if version != 0 && machine.books().given_up {
+            let me = self.me;
+            machine.note(|| format!("task {me} calls version {version}, which is given up"));
         }
     }
 
@@ -175,9 +185,15 @@ impl Life {
     /// Leaves the list of exiting tasks, and calls a function once more. Waits for runnable tasks
     /// do not cover this task any more.
     pub(crate) fn end_exit(&mut self, function: usize) {
+        self.end_exit_and(|| (), function);
+    }
+
+    /// The same, with something else before the call.
+    pub(crate) fn end_exit_and(&mut self, then: impl FnOnce(), function: usize) {
         let machine = self.tasks.machine.clone();
         let section = machine.preemption_disabled(self.me);
         machine.end_exit(self.me);
+        then();
         let version = if let Some(version) = self.tasks.jump(function, |_| ()) {
             version
         } else if machine.faults.preemptible_ends {
@@ -187,6 +203,7 @@ impl Life {
             self.tasks.handler_in_section(function)
         };
         machine.expect_text(self.me, version);
+        self.expect_not_given_up(version);
     }
 
     /// Leaves the kernel, with no function on the stack, and enters it again.

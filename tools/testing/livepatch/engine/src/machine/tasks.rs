@@ -98,7 +98,7 @@ impl Task {
         self.cpu.lock().unwrap()
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(atomic::Ordering::Relaxed)
     }
 
