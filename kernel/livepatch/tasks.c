@@ -95,10 +95,12 @@ static LIST_HEAD(klp_exiting_tasks);
 static DEFINE_RAW_SPINLOCK(klp_exiting_lock);
 
 /*
- * The place of a walk over this list.  The mutex is taken before tasklist_lock,
- * and makes walks wait for each other.  klp_exiting_lock protects the place.
+ * The place of a walk over this list, and its end: tasks that join the list
+ * during the walk come behind that.  The mutex is taken before tasklist_lock,
+ * and makes walks wait for each other.  klp_exiting_lock protects both places.
  */
 static LIST_HEAD(klp_exiting_cursor);
+static LIST_HEAD(klp_exiting_end);
 static DEFINE_MUTEX(klp_exiting_cursor_mutex);
 
 /**
@@ -145,12 +147,14 @@ static void klp_begin_exiting(void)
 
 	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
 	list_add(&klp_exiting_cursor, &klp_exiting_tasks);
+	list_add_tail(&klp_exiting_end, &klp_exiting_tasks);
 }
 
 static void klp_end_exiting(void)
 {
 	guard(raw_spinlock_irqsave)(&klp_exiting_lock);
 	list_del_init(&klp_exiting_cursor);
+	list_del_init(&klp_exiting_end);
 }
 
 /* Returns the next of the tasks that exit, and moves the place behind it. */
@@ -160,7 +164,7 @@ static struct task_struct *klp_pass_exiting(void)
 
 	lockdep_assert_held(&klp_exiting_lock);
 
-	if (next == &klp_exiting_tasks)
+	if (next == &klp_exiting_end)
 		return NULL;
 	list_move(&klp_exiting_cursor, next);
 

@@ -127,9 +127,22 @@ klp_words_point_into(const unsigned long *words, const unsigned long *end,
 }
 
 /*
+ * Whether restart_syscall(2) would call a function there, be it by the kernel's
+ * arrangement or because the program asks for it.
+ */
+static bool klp_restarts_in(struct task_struct *task, unsigned long start,
+			    unsigned long size)
+{
+	unsigned long function = (unsigned long)READ_ONCE(task->restart_block.fn);
+
+	return function - start < size;
+}
+
+/*
  * Does the same for all words on the task's stack and in its registers, in use
- * or left over, except for the registers of user space.  The caller keeps the
- * task still, and the task does not run.
+ * or left over, except for the registers of user space.  A system call that the
+ * task is to restart in there counts, too.  The caller keeps the task still, and
+ * the task does not run.
  */
 bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,
@@ -149,7 +162,8 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 	if (!(task->flags & PF_KTHREAD))
 		end = (const unsigned long *)task_pt_regs(task);
 	callers = klp_callers(task, &callers_end);
-	found = klp_words_point_into(stack, end, start, size, wanted, arg) ||
+	found = klp_restarts_in(task, start, size) ||
+		klp_words_point_into(stack, end, start, size, wanted, arg) ||
 		klp_words_point_into(registers,
 				     registers + KLP_SAVED_REGISTERS, start,
 				     size, wanted, arg) ||

@@ -38,8 +38,10 @@ const LONGEST_DELAY: u32 = 5_000;
 /// The time until the next look, in milliseconds. `klp_mutex` protects it.
 static DELAY: Atomic<u32> = Atomic::new(SHORTEST_DELAY);
 
-/// The number of the latest look. Only the work uses it, and the work does not run twice at a time.
+/// The number of the latest look, and the address of the patch that it is for, or 0. Only the work
+/// uses them, and the work does not run twice at a time.
 static LOOK: Atomic<usize> = Atomic::new(0);
+static SOUGHT: Atomic<usize> = Atomic::new(0);
 
 /// Lets go of the module of a released patch when no task is found in it any more. Sleeps. The
 /// patch and its module may be gone when this returns.
@@ -118,8 +120,17 @@ impl TextHost for Texts {
         tasks::in_place_of(task, move |task| body(&Texts, patch, task))
     }
 
-    fn begin_look(&self) {
+    fn is_sought(&self, patch: &'static Patch) -> bool {
+        SOUGHT.load(Relaxed) == core::ptr::from_ref(patch).addr()
+    }
+
+    fn begin_look(&self, patch: &'static Patch) {
+        SOUGHT.store(core::ptr::from_ref(patch).addr(), Relaxed);
         LOOK.store(LOOK.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    fn end_look(&self) {
+        SOUGHT.store(0, Relaxed);
     }
 
     fn seen_outside(&self, task: TaskRef<'_>) -> bool {
@@ -134,13 +145,11 @@ impl TextHost for Texts {
     fn is_in_text(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
         let text = patch.module().text();
 
-        // This work is in the kernel's own code.
-        if task.is_current() {
-            return false;
-        }
         // The core does not wait for the module's own threads: the module's callback after
-        // unpatching stops them, or its exit function does.
-        if task.thread_function().is_some_and(|f| text.contains(&f)) {
+        // unpatching stops them, or its exit function does. A thread that was started with a new
+        // function is one of the code that is patched, and its stop is not the module's business.
+        let is_own = |f| text.contains(&f) && !is_new_function(patch, f);
+        if task.thread_function().is_some_and(is_own) {
             return false;
         }
 
@@ -150,6 +159,10 @@ impl TextHost for Texts {
         let called = unsafe { task.with_stack(|stack| stack.iter().any(returns)) };
         match called {
             Ok(true) => true,
+            // This work is in the kernel's own code, and has called none of the livepatch's. But
+            // if the transition was forced, the functions below it can be new ones.
+            Ok(false) if task.is_current() => false,
+            Err(_) if task.is_current() => patch.forced(),
             // The task may be in a function of the kernel that the livepatch has jumped to and has
             // given one of its own functions to call. The address of that function is on the stack
             // or in a register then. An address of a new function proves nothing, because handlers

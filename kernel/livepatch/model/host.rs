@@ -342,9 +342,13 @@ pub(crate) trait TextHost {
         body: fn(&Self, Self::Patch, <Self::Tasks as TaskHost>::Task<'_>) -> R,
     ) -> Option<R>;
 
-    /// Begins a new look: from now on no task counts as seen outside. A new task counts as its
-    /// parent does.
-    fn begin_look(&self);
+    /// Whether the last look was for this patch, and [`Self::end_look`] was not called since.
+    fn is_sought(&self, patch: Self::Patch) -> bool;
+    /// Begins a look for a patch: from now on no task counts as seen outside. A new task counts as
+    /// its parent does.
+    fn begin_look(&self, patch: Self::Patch);
+    /// Notes that nothing is sought any more.
+    fn end_look(&self);
     /// Whether the task, or a parent before it forked, has been seen outside.
     fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;
     /// Notes that the task has been seen outside.

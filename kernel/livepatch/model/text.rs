@@ -52,6 +52,8 @@ pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
             !host.forced(patch)
         };
         if can_go {
+            // Another patch can come to have the address of this one.
+            host.end_look();
             host.put_module(patch);
         } else if reliable {
             host.add_departing(patch);
@@ -63,7 +65,12 @@ pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
 
 /// Whether every task is seen outside of a patch's text now.
 fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
-    host.begin_look();
+    // A task that was outside once stays outside. So the look for one patch goes on where the last
+    // one ended: of tasks that run most of the time on CPUs that must not be disturbed, each is
+    // found asleep once, and not all in one look.
+    if !host.is_sought(patch) {
+        host.begin_look(patch);
+    }
     let mut inside = false;
     host.scan_tasks(|task| {
         if inside || host.seen_outside(task) {

@@ -223,6 +223,29 @@ mod tests {
     }
 
     #[test]
+    fn tasks_that_never_sleep_together_are_seen_in_several_looks() {
+        let machine = departing(ELSEWHERE);
+        machine.undisturbed.set(true);
+        machine.put(TASK, Place::Running);
+        assert!(let_go(&machine));
+        assert!(machine.is_held(PATCH));
+        machine.put(TASK, ELSEWHERE);
+        machine.put(FIRST, Place::Running);
+        goes(&machine);
+    }
+
+    #[test]
+    fn task_that_was_seen_outside_of_a_patch_is_looked_for_when_that_departs_again() {
+        let machine = departing(ELSEWHERE);
+        goes(&machine);
+        machine.describe(PATCH, false, &[(VMLINUX, &[FUNCTION])]);
+        assert!(enable::enable(&machine, PATCH).is_ok());
+        machine.put(TASK, asleep_in(helper(PATCH)));
+        disable(&machine, PATCH);
+        stays_until_it_has_left(&machine);
+    }
+
+    #[test]
     fn child_of_a_task_that_was_seen_outside_is_outside() {
         let machine = departing(ELSEWHERE);
         machine.evasive.set(Some(CHILD));

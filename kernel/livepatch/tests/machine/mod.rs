@@ -250,6 +250,8 @@ struct State {
     departing: [Patch; PATCHES],
     departing_count: usize,
     look: u32,
+    /// The patch that the look is for.
+    sought: Option<Patch>,
     /// The task that has lost its CPU to the look at its stack.
     taken: Option<Task>,
     log: [Option<Entry>; LOG],
@@ -374,6 +376,7 @@ impl Machine {
                 departing: [Patch(0); PATCHES],
                 departing_count: 0,
                 look: 0,
+                sought: None,
                 taken: None,
                 log: [None; LOG],
                 logged: 0,

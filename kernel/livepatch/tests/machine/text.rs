@@ -100,8 +100,18 @@ impl TextHost for Machine {
         self.with_cpu_taken(task, || body(self, patch, task))
     }
 
-    fn begin_look(&self) {
-        self.state.borrow_mut().look += 1;
+    fn is_sought(&self, patch: Patch) -> bool {
+        self.state.borrow().sought == Some(patch)
+    }
+
+    fn begin_look(&self, patch: Patch) {
+        let mut state = self.state.borrow_mut();
+        state.look += 1;
+        state.sought = Some(patch);
+    }
+
+    fn end_look(&self) {
+        self.state.borrow_mut().sought = None;
     }
 
     fn seen_outside(&self, task: Task) -> bool {

@@ -27,6 +27,8 @@ use std::{
     }, //
 };
 
+const NOTHING: usize = usize::MAX;
+
 /// The parts of patches that are gone. The flags are on loom's types, so that a task can load them
 /// before and after they are set.
 pub(crate) struct Texts {
@@ -35,6 +37,8 @@ pub(crate) struct Texts {
     /// The post-unpatch callback has been called. It takes away something that new functions need.
     taken_away: Vec<AtomicBool>,
     look: atomic::AtomicUsize,
+    /// The patch that the look is for, or [`NOTHING`].
+    sought: atomic::AtomicUsize,
 }
 
 impl Texts {
@@ -44,6 +48,7 @@ impl Texts {
             freed: none(),
             taken_away: none(),
             look: 0.into(),
+            sought: NOTHING.into(),
         }
     }
 
@@ -158,13 +163,24 @@ impl TextHost for Work {
         Some(self.machine().on_cpu_of(task, || body(self, patch, task)))
     }
 
+    fn is_sought(&self, patch: usize) -> bool {
+        self.machine().texts.sought.load(atomic::Ordering::Relaxed) == patch
+    }
+
     #[track_caller]
-    fn begin_look(&self) {
+    fn begin_look(&self, patch: usize) {
         if self.machine().faults.allow(Location::caller()) {
+            let sought = &self.machine().texts.sought;
+            sought.store(patch, atomic::Ordering::Relaxed);
             let next = self.look() + 1;
             let look = &self.machine().texts.look;
             look.store(next, atomic::Ordering::Relaxed);
         }
+    }
+
+    fn end_look(&self) {
+        let sought = &self.machine().texts.sought;
+        sought.store(NOTHING, atomic::Ordering::Relaxed);
     }
 
     fn seen_outside(&self, task: TaskId) -> bool {
