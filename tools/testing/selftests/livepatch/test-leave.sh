@@ -7,6 +7,7 @@
 #  - the task's stack shows none of the functions that the livepatch has changed,
 #    because the new function has reached the code by a sibling call, or has passed
 #    the code's address to the kernel, or
+#  - the task can come back to the code by restart_syscall(2), or
 #  - the transition was forced.
 
 . $(dirname $0)/functions.sh
@@ -157,6 +158,36 @@ done"
 fi
 
 
+# - a reader has read, and can restart the system call in the code of the livepatch
+# - the livepatch is disabled; its module stays
+# - the reader ends; the module goes
+
+start_test "restart of a system call"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH reach=restart
+exec {OUTPUT}< <(read -r line < /proc/test_klp_leave_a; echo "$line"; kill -STOP $BASHPID)
+READER=$!
+wait_until 'grep -q "^State:.T" /proc/$READER/status' ||
+	die "process $READER does not stop"
+disable_lp $MOD_PATCH
+check_in_use $MOD_PATCH
+another_livepatch
+check_still_held
+kill -CONT $READER
+end_reader "new a"
+unload_lp $MOD_PATCH
+check_ended
+
+check_result "$TARGET
+$(patch_messages reach=restart)
+$PATCH_GONE
+$IN_USE
+$ANOTHER
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+
+
 # - a reader sleeps in code of the livepatch, which is replaced by one that
 #   changes the same functions: nothing leaves ftrace
 
@@ -260,6 +291,40 @@ check_ended
 
 check_result "$TARGET
 $(patch_messages)
+$(head -n -2 <<< "$PATCH_GONE")
+% echo 1 > $SYSFS_KLP_DIR/$MOD_PATCH/force
+livepatch: forcing remaining tasks to the patched state
+$(tail -n 2 <<< "$PATCH_GONE")
+$IN_USE
+$ANOTHER
+$RELEASE
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+
+
+# - the same for a kernel thread that was created to run a new function
+
+start_test "forced disabling, kernel thread"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH reach=thread
+READER=$(pgrep -x test_klp_leave)
+wait_until 'grep -q " leave_patch_thread+" /proc/$READER/stack' ||
+	die "the thread does not get to leave_patch_thread()"
+write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" 0
+check_held_up 1
+write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/force" 1
+loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
+	die "livepatch $MOD_PATCH does not end"
+check_in_use $MOD_PATCH
+another_livepatch
+check_still_held
+write_ok $HOLD_PARAM N
+unload_lp $MOD_PATCH
+check_ended
+
+check_result "$TARGET
+$(patch_messages reach=thread)
 $(head -n -2 <<< "$PATCH_GONE")
 % echo 1 > $SYSFS_KLP_DIR/$MOD_PATCH/force
 livepatch: forcing remaining tasks to the patched state

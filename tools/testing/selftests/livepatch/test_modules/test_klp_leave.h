@@ -12,6 +12,7 @@
 int test_klp_leave_a(struct seq_file *m);
 int test_klp_leave_b(struct seq_file *m);
 int test_klp_leave_outer(struct seq_file *m);
+int test_klp_leave_thread(void *arg);
 int test_klp_leave_walk(struct seq_file *m, int (*visit)(struct seq_file *m));
 
 /* Writes to the reader's file, or to the log if @m is NULL, in a task that exits. */

@@ -10,6 +10,9 @@
  *		leave_patch_wait() twice
  * inside	by a sibling call of leave_patch_inside(), which calls
  *		test_klp_leave_walk(), which calls leave_patch_wait() twice
+ * restart	by a restart of the system call, if the program asks for it
+ * thread	as call; and a kernel thread is created to run the new
+ *		test_klp_leave_thread(), and stays there while "hold" is Y
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -17,8 +20,12 @@
 #include <linux/compiler.h>
 #include <linux/delay.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
+#include <linux/restart_block.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/string.h>
 #include "test_klp_leave.h"
 
@@ -32,7 +39,9 @@ MODULE_PARM_DESC(spin, "tasks do not sleep in leave_patch_wait() (default=false)
 
 static char *reach = "call";
 module_param(reach, charp, 0444);
-MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback or inside (default=call)");
+MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback, inside, restart or thread (default=call)");
+
+static struct task_struct *thread;
 
 static noinline int leave_patch_wait(struct seq_file *m)
 {
@@ -86,6 +95,25 @@ static int leave_patch_jump_inside(struct seq_file *m)
 	return leave_patch_inside(m);
 }
 
+static long leave_patch_again(struct restart_block *restart)
+{
+	return -EINTR;
+}
+
+static int leave_patch_restart(struct seq_file *m)
+{
+	current->restart_block.fn = leave_patch_again;
+	test_klp_leave_say(m, "new a");
+	return 0;
+}
+
+static int leave_patch_thread(void *arg)
+{
+	while (READ_ONCE(hold) && !kthread_should_stop())
+		msleep(100);
+	return 0;
+}
+
 static int leave_patch_b(struct seq_file *m)
 {
 	test_klp_leave_say(m, "new b");
@@ -99,7 +127,7 @@ static struct klp_func funcs[] = {
 	}, {
 		.old_name = "test_klp_leave_b",
 		.new_func = leave_patch_b,
-	}, {}
+	}, {}, {}
 };
 
 static struct klp_object objs[] = {
@@ -114,6 +142,24 @@ static struct klp_patch patch = {
 	.objs = objs,
 };
 
+static int enable_with_thread(void)
+{
+	int ret;
+
+	funcs[2].old_name = "test_klp_leave_thread";
+	funcs[2].new_func = leave_patch_thread;
+	thread = kthread_create(leave_patch_thread, NULL, "test_klp_leave");
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	get_task_struct(thread);
+	wake_up_process(thread);
+
+	ret = klp_enable_patch(&patch);
+	if (ret)
+		kthread_stop_put(thread);
+	return ret;
+}
+
 static int test_klp_leave_patch_init(void)
 {
 	if (!strcmp(reach, "jump"))
@@ -122,6 +168,10 @@ static int test_klp_leave_patch_init(void)
 		funcs[0].new_func = leave_patch_callback;
 	else if (!strcmp(reach, "inside"))
 		funcs[0].new_func = leave_patch_jump_inside;
+	else if (!strcmp(reach, "restart"))
+		funcs[0].new_func = leave_patch_restart;
+	else if (!strcmp(reach, "thread"))
+		return enable_with_thread();
 	else if (strcmp(reach, "call"))
 		return -EINVAL;
 
@@ -130,6 +180,9 @@ static int test_klp_leave_patch_init(void)
 
 static void test_klp_leave_patch_exit(void)
 {
+	/* The thread has ended, or this module would still be in use. */
+	if (thread)
+		put_task_struct(thread);
 }
 
 module_init(test_klp_leave_patch_init);

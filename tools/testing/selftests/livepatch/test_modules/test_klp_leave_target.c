@@ -71,6 +71,13 @@ noinline int test_klp_leave_outer(struct seq_file *m)
 }
 EXPORT_SYMBOL_GPL(test_klp_leave_outer);
 
+/* For livepatches that create threads of their new version of it. */
+noinline int test_klp_leave_thread(void *arg)
+{
+	return 0;
+}
+EXPORT_SYMBOL_GPL(test_klp_leave_thread);
+
 static int a_show(struct seq_file *m, void *v)
 {
 	return test_klp_leave_outer(m);
