@@ -59,13 +59,15 @@ one() {
 
 # These need one CPU each: tools that read the source, and one machine after the other.
 # So they run at the same time, and the lines of the machines are indented.
-on_the_host() {
+on_the_host() (
 	suite "scripts" "$repo/dev/test/scripts.sh"
 	suite "style" "$repo/dev/style.sh"
-	# The series needs an author, although it is not sent.
-	suite "series" env GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org \
-		GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org "$repo/dev/series-check.sh" mails
-}
+	# The mails need an author, although they are not sent.
+	export GIT_AUTHOR_NAME=Nobody GIT_AUTHOR_EMAIL=nobody@example.org
+	export GIT_COMMITTER_NAME=Nobody GIT_COMMITTER_EMAIL=nobody@example.org
+	suite "series" env SERIES=main "$repo/dev/series-check.sh" mails
+	suite "series of fixes" env SERIES=fixes "$repo/dev/series-check.sh" mails
+)
 in_a_machine() {
 	suite "machine" env CORE=rust DEBUG=1 "$repo/dev/machine.sh"
 	suite "a module refused once" "$repo/dev/test/refused-once.sh"
