@@ -34,7 +34,7 @@ if [ "$arch" != um ]; then
 	while IFS= read -r option; do
 		args+=(--kconfig_add="$option")
 	done <"$repo/dev/config/kunit.config"
-	kunit+=(--arch="$arch" ${cross:+--cross_compile="$cross"} "${args[@]}")
+	kunit+=(--arch="${arch_kunit:-$arch}" ${cross:+--cross_compile="$cross"} "${args[@]}")
 	# kunit.py would use /dev/kvm even if the CPU has no KVM, and hang: hide the file.
 	if [ -e /dev/kvm ] && ! grep -qwE 'vmx|svm' /proc/cpuinfo; then
 		kunit=(unshare -m sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh "${kunit[@]}")

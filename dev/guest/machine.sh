@@ -11,7 +11,7 @@
 
 caller=$1 rounds=$2
 # The name of the function of a system call depends on the architecture.
-function=$(grep -m 1 -xE '__(do|arm64|s390x)_sys_getpid' /sys/kernel/tracing/available_filter_functions)
+function=$(grep -m 1 -xE '(__(do|arm64|s390x)_)?sys_getpid' /sys/kernel/tracing/available_filter_functions)
 callers=()
 
 # result STATUS [REASON]: end the test.
@@ -28,6 +28,8 @@ result() {
 
 [ "$(nproc)" -ge 2 ] || result 1 "there is one CPU only"
 cd /sys/kernel/tracing || result 1 "there is no tracefs"
+# Without a name, ftrace would trace all functions.
+[ -n "$function" ] || result 1 "ftrace knows no function of the system call getpid"
 echo "$function" >set_ftrace_filter || result 1 "ftrace does not know $function()"
 for _ in 1 2 3; do
 	"$caller" &

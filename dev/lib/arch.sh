@@ -22,6 +22,7 @@ architectures='x86_64 arm64 s390 powerpc'
 # console        the kernel's name of the first serial line
 # debian         Debian's name of the architecture
 # rust_target    rustc's name of it, for programs
+# arch_kunit     kunit.py's name of it, if that is another
 # arch_llvm      the value of LLVM, if gcc cannot compile kernels for it
 # arch_qemu      the version of QEMU that it needs, if not any
 # arch_fixes     1 if live patching needs a fix of series/fixes there
@@ -29,7 +30,7 @@ architectures='x86_64 arm64 s390 powerpc'
 # arch_left_out  selftests that cannot run there | the reason
 # arch_may_skip  reasons for which cases are skipped there, an extended regular expression
 foreign=1 cross='' machine=() virtio='' console='' debian='' rust_target=''
-arch_llvm='' arch_qemu='' arch_fixes='' arch_needs='' arch_left_out='' arch_may_skip=''
+arch_kunit='' arch_llvm='' arch_qemu='' arch_fixes='' arch_needs='' arch_left_out='' arch_may_skip=''
 
 no_jumps='test-jump.sh|functions jump to their replacements on x86_64 alone
 test-jump-oom.sh|the same
@@ -106,6 +107,7 @@ powerpc)
 	console=hvc0
 	debian=ppc64el
 	rust_target=powerpc64le-unknown-linux-gnu
+	arch_kunit=powerpcle
 	# bindgen refuses what the headers have for gcc, and clang 19 has no
 	# -fpatchable-function-entry for powerpc.
 	arch_llvm=newest
