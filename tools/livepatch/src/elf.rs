@@ -109,7 +109,12 @@ impl Elf {
         &self.sections
     }
 
-    fn name(&self, section: &Section) -> &[u8] {
+    /// The number of the architecture.
+    pub fn machine(&self) -> Option<u64> {
+        self.number(&self.bytes, 18, 2)
+    }
+
+    pub fn name(&self, section: &Section) -> &[u8] {
         text_at(&self.bytes, section.name)
     }
 

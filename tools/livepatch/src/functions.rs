@@ -8,7 +8,7 @@
 //! pointer to such an array. The sizes of the structures differ between kernels, so this file
 //! derives them from the distance of the functions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::elf::{text_at, Elf, Section};
 use crate::name::Name;
@@ -20,6 +20,9 @@ pub struct Changed {
     pub function: Name,
     /// The position among the symbols of that name, from 1, or 0 if there must be one alone.
     pub sympos: u64,
+    /// Code of the livepatch takes the address of the new function, and can give it to the kernel.
+    /// Not known on all architectures, and `false` then.
+    pub is_passed_on: bool,
 }
 
 /// A place in the file: the index of a section, and the offset in it.
@@ -33,6 +36,7 @@ const SYMBOL: usize = 24;
 /// Returns the functions in the order of the file, or none if it has no such arrays.
 pub fn of(elf: &Elf) -> Vec<Changed> {
     let pointers = pointers(elf);
+    let passed_on = passed_on(elf);
     let text = |place: &Place| {
         let &(section, offset) = pointers.get(place)?;
         let section = section_at(elf, section)?;
@@ -87,6 +91,9 @@ pub fn of(elf: &Elf) -> Vec<Changed> {
                 object: object.clone(),
                 function: (*function).clone(),
                 sympos: sympos(elf, place).unwrap_or(0),
+                is_passed_on: follows(place)
+                    .and_then(|place| pointers.get(&place))
+                    .is_some_and(|new| passed_on.contains(new)),
             });
         }
     }
@@ -134,41 +141,85 @@ fn is_symbol(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(good)
 }
 
-/// Returns the places with relocations to another place in the file.
-fn pointers(elf: &Elf) -> BTreeMap<Place, Place> {
+/// A relocation: the place that has it, its type, and the place that it refers to.
+struct Relocation {
+    place: Place,
+    kind: u64,
+    target: Place,
+}
+
+/// Returns the relocations of the sections that `wanted` accepts.
+fn relocations(elf: &Elf, wanted: impl Fn(&Section) -> bool) -> Vec<Relocation> {
     const KIND_RELA: u64 = 4;
-    const ALLOCATED: u64 = 2;
     const RELA: usize = 24;
 
-    let mut pointers = BTreeMap::new();
-    // Debug information and code point to the same places, but are no structures.
-    let is_data = |s: &Section| s.flags & ALLOCATED != 0 && !is_code(s);
-    let of_data =
-        |s: &&Section| s.kind == KIND_RELA && section_at(elf, s.info).is_some_and(is_data);
-    for section in elf.sections().iter().filter(of_data) {
+    let mut relocations = Vec::new();
+    let is_wanted =
+        |s: &&Section| s.kind == KIND_RELA && section_at(elf, s.info).is_some_and(&wanted);
+    for section in elf.sections().iter().filter(is_wanted) {
         let Some(symbols) = section_at(elf, section.link) else {
             continue;
         };
         let symbols = elf.content(symbols);
-        for rela in elf.content(section).chunks_exact(RELA) {
-            let pointer = || {
-                let offset = elf.number(rela, 0, 8)?;
-                // The symbol's index is the upper half of the number.
-                let symbol = usize::try_from(elf.number(rela, 8, 8)? >> 32).ok()?;
-                let symbol = symbols.get(symbol.checked_mul(SYMBOL)?..)?;
-                let value = elf.number(symbol, 8, 8)?;
-                let target = elf.number(symbol, 6, 2)?;
-                Some((
-                    offset,
-                    (target, value.wrapping_add(elf.number(rela, 16, 8)?)),
-                ))
-            };
-            if let Some((offset, target)) = pointer() {
-                pointers.insert((section.info, offset), target);
-            }
-        }
+        let relas = elf.content(section).chunks_exact(RELA);
+        relocations.extend(relas.filter_map(|rela| {
+            let offset = elf.number(rela, 0, 8)?;
+            let info = elf.number(rela, 8, 8)?;
+            // The symbol's index is the upper half of the number.
+            let symbol = usize::try_from(info >> 32).ok()?;
+            let symbol = symbols.get(symbol.checked_mul(SYMBOL)?..)?;
+            let value = elf.number(symbol, 8, 8)?;
+            let target = elf.number(symbol, 6, 2)?;
+            Some(Relocation {
+                place: (section.info, offset),
+                kind: info & u64::from(u32::MAX),
+                target: (target, value.wrapping_add(elf.number(rela, 16, 8)?)),
+            })
+        }));
     }
-    pointers
+    relocations
+}
+
+/// Returns the places with relocations to another place in the file.
+fn pointers(elf: &Elf) -> BTreeMap<Place, Place> {
+    const ALLOCATED: u64 = 2;
+
+    // Debug information and code point to the same places, but are no structures.
+    let is_data = |s: &Section| s.flags & ALLOCATED != 0 && !is_code(s);
+    let relocations = relocations(elf, is_data).into_iter();
+    relocations.map(|r| (r.place, r.target)).collect()
+}
+
+/// Returns the places whose address code takes, other than to call or to jump there. The code that
+/// runs once, when the module is loaded, does not count: it fills the structures.
+fn passed_on(elf: &Elf) -> BTreeSet<Place> {
+    const X86_64: u64 = 62;
+    const X86_64_PC32: u64 = 2;
+    const X86_64_PLT32: u64 = 4;
+    const AARCH64: u64 = 183;
+    const AARCH64_JUMP26: u64 = 282;
+    const AARCH64_CALL26: u64 = 283;
+
+    let calls = match elf.machine() {
+        Some(X86_64) => [X86_64_PLT32].as_slice(),
+        Some(AARCH64) => &[AARCH64_JUMP26, AARCH64_CALL26],
+        // There, a call may have the type of any other use.
+        _ => return BTreeSet::new(),
+    };
+    let stays = |s: &Section| is_code(s) && !elf.name(s).starts_with(b".init");
+    let relocations = relocations(elf, stays).into_iter();
+    relocations
+        .filter(|r| !calls.contains(&r.kind))
+        .map(|r| {
+            let (section, offset) = r.target;
+            // That one is relative to the end of its four bytes.
+            let ahead = match (elf.machine(), r.kind) {
+                (Some(X86_64), X86_64_PC32) => 4,
+                _ => 0,
+            };
+            (section, offset.wrapping_add(ahead))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -182,6 +233,20 @@ pub mod tests {
 
     /// Makes the file of a livepatch that changes these functions: object, function, sympos.
     pub fn patch(fields: &[&str], functions: &[(&str, &str, u64)]) -> Vec<u8> {
+        patch_with(fields, functions, ".text", &[])
+    }
+
+    /// The same with these relocations of its code: the type, and the offset in the code to which
+    /// it refers. The code is in the section `code`.
+    fn patch_with(
+        fields: &[&str],
+        functions: &[(&str, &str, u64)],
+        code: &'static str,
+        uses: &[(u64, u64)],
+    ) -> Vec<u8> {
+        let uses = uses.iter();
+        let uses = uses.flat_map(|(kind, to)| [0, 2 << 32 | kind, *to]);
+        let uses: Vec<u8> = uses.flat_map(u64::to_le_bytes).collect();
         let fields = [&["livepatch=Y"], fields].concat();
         let (text, data, strings, symbols, debug) = (2, 3, 4, 5, 8);
         let mut names = vec![b'?'];
@@ -250,7 +315,7 @@ pub mod tests {
         };
         let code = Part {
             flags: 4,
-            ..part(".text", vec![0; 4096])
+            ..part(code, vec![0; 4096])
         };
         let parts = [
             info(&fields),
@@ -264,6 +329,7 @@ pub mod tests {
             with(part(".rela.data", relas.clone()), 4, symbols, data),
             with(part(".rela.debug_info", relas), 4, symbols, debug),
             part(".debug_info", vec![0; 4096]),
+            with(part(".rela.text", uses), 4, symbols, text),
         ];
         file_of(&parts, false)
     }
@@ -299,6 +365,38 @@ pub mod tests {
                 .collect();
             assert_eq!(changed(functions), expected);
         }
+    }
+
+    /// The functions that the code of the architecture passes on, if these are its relocations.
+    fn passed_on(machine: u8, code: &'static str, uses: &[(u64, u64)]) -> Vec<String> {
+        let functions = [("vmlinux", "a", 0), ("vmlinux", "b", 0)];
+        let mut file = patch_with(&[], &functions, code, uses);
+        file[18] = machine;
+        let changed = of(&Elf::parse(file).unwrap()).into_iter();
+        let passed_on = changed.filter(|c| c.is_passed_on);
+        passed_on.map(|c| c.function.to_string()).collect()
+    }
+
+    #[test]
+    fn functions_that_are_passed_on() {
+        const NONE: [&str; 0] = [];
+        // The new functions, as `patch()` puts them into the code.
+        let (a, b) = (96, 136);
+
+        for (machine, uses, expected) in [
+            // x86-64: calls; an address, and one relative to the end of the instruction.
+            (62, &[(4, a), (4, b)][..], &NONE[..]),
+            (62, &[(4, a), (11, b)], &["b"]),
+            (62, &[(2, a - 4), (2, b)], &["a"]),
+            // arm64: a call and a jump; the two halves of an address.
+            (183, &[(283, a), (282, b)], &NONE),
+            (183, &[(275, a), (277, a), (283, b)], &["a"]),
+            // Another architecture, where it is not known.
+            (22, &[(19, a)], &NONE),
+        ] {
+            assert_eq!(passed_on(machine, ".text", uses), expected);
+        }
+        assert_eq!(passed_on(62, ".init.text", &[(11, a), (11, b)]), NONE);
     }
 
     #[test]

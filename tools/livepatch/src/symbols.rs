@@ -22,6 +22,7 @@ pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
         object,
         function,
         sympos,
+        ..
     } = changed;
     match (count, *sympos) {
         (0, _) => Some(format!("{object} has no function {function}")),

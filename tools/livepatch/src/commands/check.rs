@@ -291,6 +291,16 @@ impl<'a> Check<'a> {
             let text = "no function that it changes is found in the file";
             return self.add(Kind::Note, "functions", text);
         }
+        let passed_on = self.changed.iter().filter(|c| c.is_passed_on);
+        let passed_on: Vec<_> = passed_on.map(|c| c.function.to_string()).collect();
+        if !passed_on.is_empty() {
+            let text = format!(
+                "the new code passes on the address of the new {}; the module must not be unloaded \
+                 while the kernel can still call it",
+                passed_on.join(", ")
+            );
+            self.add(Kind::Note, "functions", text);
+        }
         let symbols = match Symbols::read(self.root, self.changed) {
             Ok(symbols) => symbols,
             Err(error) => {
