@@ -148,8 +148,8 @@ impl Machine {
         stack.funcs[..place].last().copied().flatten()
     }
 
-    /// The code that the index has for a func.
-    pub(super) fn changing(&self, func: Func, function: Function) -> Indexed {
+    /// The code that the index has for a func, which has a place among those of its patch.
+    pub(super) fn changing(&self, func: Func, function: Function, order: usize) -> Indexed {
         let code = |func: Func| {
             if self.is_nop(func) {
                 original(function)
@@ -161,16 +161,17 @@ impl Machine {
         let changing =
             |patching| blocker::changing(patching, code(func), original(function), below);
         Indexed {
+            order,
             patching: changing(true),
             unpatching: changing(false),
         }
     }
 
-    /// The name of the function on the stack, which this looks for in an index of one entry each.
-    pub(super) fn blocker(&self, address: usize) -> Option<Function> {
+    /// The name of the function on a stack, which this looks for in an index of one entry each.
+    pub(super) fn blocker(&self, stack: &[usize]) -> Option<Function> {
         let state = self.state.borrow();
         let index = state.index?;
-        index.iter().enumerate().find_map(|(number, indexed)| {
+        let found = index.iter().enumerate().filter_map(|(number, indexed)| {
             let indexed = (*indexed)?;
             let changing = Changing {
                 code: if state.target == TaskState::Patched {
@@ -178,10 +179,11 @@ impl Machine {
                 } else {
                     indexed.unpatching
                 },
-                order: 0,
+                order: indexed.order,
                 name: Function(number),
             };
-            blocker::find_blocker(&[address], &[changing])
-        })
+            blocker::find_blocker(stack, &[changing]).map(|name| (indexed.order, name))
+        });
+        found.min_by_key(|&(order, _)| order).map(|(_, name)| name)
     }
 }

@@ -8,6 +8,7 @@
 
 use super::{
     sites::CallSite,
+    Entry,
     Func,
     Function,
     Indexed,
@@ -19,8 +20,30 @@ use super::{
     Task,
     PATCHES, //
 };
+use crate::model::Blocker;
+
+/// An event that the machine's listener hears of, at the moment at which it happens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    /// The log got an entry.
+    Logged(Entry),
+    /// A task was reported that could not switch.
+    Blocked(Task, Blocker<Function>),
+}
 
 impl Machine {
+    /// Tells the listener of an event.
+    pub(super) fn hear(&self, event: Heard) {
+        if let Some(listener) = self.listener.get() {
+            listener(self, event);
+        }
+    }
+
+    /// The number of an object's funcs, nops included.
+    pub(crate) fn funcs_of(&self, object: Object) -> usize {
+        self.object(object, |object| object.count)
+    }
+
     /// Whether ftrace has yet to follow the settled word of a function, which is `handled` first or
     /// stays as it is.
     pub(crate) fn is_news(&self, function: Function, handled: bool) -> bool {

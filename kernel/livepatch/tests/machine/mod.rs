@@ -9,7 +9,7 @@
 
 mod ask;
 mod code;
-mod look;
+pub(crate) mod look;
 pub(crate) mod notify;
 mod patches;
 mod place;
@@ -217,6 +217,7 @@ struct TaskData {
 /// The entry of an index for a function: the code that changes when patching, and when unpatching.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Indexed {
+    order: usize,
     patching: Code,
     unpatching: Code,
 }
@@ -307,6 +308,8 @@ pub(crate) struct Machine {
     pub(crate) evasive: Cell<Option<Task>>,
     /// No CPU may be disturbed.
     pub(crate) undisturbed: Cell<bool>,
+    /// Called for each entry of the log and each task that is reported, when that happens.
+    pub(crate) listener: Cell<Option<fn(&Machine, look::Heard)>>,
 }
 
 impl Machine {
@@ -406,6 +409,7 @@ impl Machine {
             attaching: Cell::new(None),
             scanned: Cell::new(None),
             undisturbed: Cell::new(false),
+            listener: Cell::new(None),
             evasive: Cell::new(None),
         }
     }
@@ -464,6 +468,7 @@ impl Machine {
     }
 
     fn record(&self, entry: Entry) {
+        self.hear(look::Heard::Logged(entry));
         let mut state = self.state.borrow_mut();
         let next = state.logged;
         if let Some(place) = state.log.get_mut(next) {

@@ -392,10 +392,12 @@ impl PatchHost for Machine {
     fn publish_index(&self, patch: Patch) -> Result<(), Errno> {
         self.attempt()?;
         let mut index = [None; FUNCTIONS];
+        let mut order = 0;
         for object in self.objects(patch).filter(|&object| self.patched(object)) {
             for func in self.funcs(object) {
                 let function = self.func(func, |func| func.function);
-                index[function.0] = Some(self.changing(func, function));
+                index[function.0] = Some(self.changing(func, function, order));
+                order += 1;
             }
         }
         self.state.borrow_mut().index = Some(index);

@@ -3,6 +3,7 @@
 //! The tasks of the machine, and the transition, as the rules see them.
 
 use super::{
+    look::Heard,
     Function,
     Machine,
     Place,
@@ -77,24 +78,26 @@ impl TaskHost for Machine {
     }
 
     fn check_stack(&self, task: Task) -> Result<(), Blocker<Function>> {
-        let (outer, inner) = match self.task(task, |task| task.place) {
+        let stack: &[usize] = &match self.task(task, |task| task.place) {
             // A task on its way to a function has the address of the function's handler on its
             // stack.
-            Place::Asleep(address) | Place::Arriving(address) => (None, address),
+            Place::Asleep(address) | Place::Arriving(address) => [address; 2],
             // A task that runs is only looked at while something else has its CPU.
-            Place::Nested(outer, inner) | Place::RunningIn(outer, inner) => (Some(outer), inner),
+            Place::Nested(outer, inner) | Place::RunningIn(outer, inner) => [outer, inner],
             Place::Running => return Ok(()),
             Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),
         };
-        let blocker = outer.and_then(|address| self.blocker(address));
-        let blocker = blocker.or_else(|| self.blocker(inner));
-        blocker.map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
+        self.blocker(stack)
+            .map_or(Ok(()), |name| Err(Blocker::SleepsOn(name)))
     }
 
     fn report(&self, task: Task, outcome: Outcome<Function>) {
         match outcome {
             Outcome::Switched(state, way) => self.told_of_switch(task, state, way),
-            Outcome::Blocked(_) => self.reports.set(self.reports.get() + 1),
+            Outcome::Blocked(why) => {
+                self.reports.set(self.reports.get() + 1);
+                self.hear(Heard::Blocked(task, why));
+            }
         }
     }
 
