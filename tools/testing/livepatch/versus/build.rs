@@ -16,10 +16,19 @@ use std::{
     }, //
 };
 
+/// The enumeration and the functions of the rules' messages, in the kernel tree of this file.
+const MESSAGES: &str = "../../../../kernel/livepatch";
+
 const CORE: [&str; 5] = ["core", "patch", "transition", "shadow", "state"];
 
-/// Headers of the kernel that are used unchanged: from `include/` and `tools/include/`.
-const KERNELS_OWN: [&str; 3] = ["linux/kernel.h", "linux/list.h", "linux/types.h"];
+/// Headers of the kernel that are used unchanged: from `include/`, `tools/include/` and the C
+/// library.
+const KERNELS_OWN: [&str; 4] = [
+    "linux/errno.h",
+    "linux/kernel.h",
+    "linux/list.h",
+    "linux/types.h",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -36,7 +45,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let headers = out.join("include");
-    write_headers(&tree, &headers)?;
+    let messages = here.join(MESSAGES);
+    for name in ["messages.c", "rust.h"] {
+        println!("cargo:rerun-if-changed={}", messages.join(name).display());
+    }
+    write_headers(&tree, &messages, &headers)?;
     let mut build = cc::Build::new();
     build
         .std("gnu11")
@@ -50,13 +63,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include(&core)
         // The kernel's own build selects the warnings for this code.
         .warnings(false)
+        .file(messages.join("messages.c"))
         .files(CORE.map(|name| core.join(name).with_extension("c")))
         .files(["services", "driver"].map(|name| here.join("csrc").join(name).with_extension("c")))
         .try_compile("core_in_c")?;
 
     bindgen::Builder::default()
         .header(here.join("include/driver.h").display().to_string())
+        .header(messages.join("rust.h").display().to_string())
+        .clang_args(["-std=gnu11", "-D_GNU_SOURCE", "-include", "machine.h"])
+        .clang_args(
+            [&headers, &here.join("include"), &tree.join("tools/include")]
+                .map(|path| format!("-I{}", path.display())),
+        )
         .allowlist_item("(driver|DRIVER)_.*")
+        .allowlist_type("klp_event")
+        .rustified_enum("klp_event")
         .generate()?
         .write_to_file(out.join("driver.rs"))?;
     println!("cargo:rustc-cfg=core_in_c");
@@ -65,11 +87,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Copies the headers of live patching, and writes all others that its files include so that they
 /// include `machine.h`.
-fn write_headers(tree: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+fn write_headers(tree: &Path, messages: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
     let linux = to.join("linux");
     fs::create_dir_all(&linux)?;
     fs::create_dir_all(to.join("asm"))?;
-    let mut sources = Vec::new();
+    let mut sources = ["messages.c", "rust.h"]
+        .map(|name| messages.join(name))
+        .to_vec();
     for entry in fs::read_dir(tree.join("kernel/livepatch"))? {
         sources.push(entry?.path());
     }

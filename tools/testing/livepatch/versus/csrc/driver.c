@@ -17,28 +17,75 @@ static struct slot {
 	char names[DRIVER_FUNCTIONS][16];
 } slots[DRIVER_PATCHES];
 
-static char journal[65536];
-static size_t written;
+static struct task_struct *task_of(unsigned int task)
+{
+	return task < DRIVER_TASKS ? &machine_tasks[task] : &machine_idle[task - DRIVER_TASKS];
+}
+
+/* What the core does, and the messages of the rules. */
+struct journal {
+	char text[262144];
+	size_t written;
+};
+
+static struct journal of_core, of_rules;
+static struct journal *journal = &of_core;
 static int unwilling = -1;
 
 void driver_note(const char *format, ...)
 {
+	size_t left = sizeof(journal->text) - journal->written;
 	va_list arguments;
 
 	va_start(arguments, format);
-	written += vsnprintf(journal + written, sizeof(journal) - written, format, arguments);
+	journal->written += vsnprintf(journal->text + journal->written, left, format, arguments);
 	va_end(arguments);
 	/* The lines of one operation need a small part of the journal. */
-	if (written + 2 > sizeof(journal))
+	if (journal->written + 2 > sizeof(journal->text))
 		abort();
-	journal[written++] = '\n';
+	journal->text[journal->written++] = '\n';
+}
+
+static const char *read_journal(struct journal *read)
+{
+	read->text[read->written] = '\0';
+	read->written = 0;
+	return read->text;
 }
 
 const char *driver_journal(void)
 {
-	journal[written] = '\0';
-	written = 0;
-	return journal;
+	return read_journal(&of_core);
+}
+
+/* ---- the messages of the rules, which messages.c prints */
+
+void klp_log(unsigned int event, const char *patch, const char *object, int err, bool patching);
+void klp_try_switch_task(const struct task_struct *task, int err, const char *func);
+
+const char *driver_message(unsigned int event, int patch, int module, int err, bool patching)
+{
+	char patch_name[16], module_name[16] = "vmlinux";
+
+	snprintf(patch_name, sizeof(patch_name), "patch_%d", patch);
+	if (module > 0)
+		snprintf(module_name, sizeof(module_name), "module_%d", module);
+	journal = &of_rules;
+	klp_log(event, patch < 0 ? NULL : patch_name, module < 0 ? NULL : module_name, err,
+		patching);
+	journal = &of_core;
+	return read_journal(&of_rules);
+}
+
+const char *driver_task_message(unsigned int task, int err, unsigned int function)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "function_%u", function);
+	journal = &of_rules;
+	klp_try_switch_task(task_of(task), err, name);
+	journal = &of_core;
+	return read_journal(&of_rules);
 }
 
 /* ---- patches */
@@ -46,6 +93,16 @@ const char *driver_journal(void)
 static unsigned int slot_of(struct klp_patch *patch)
 {
 	return container_of(patch, struct slot, patch) - slots;
+}
+
+void driver_released(struct kobject *kobj)
+{
+	unsigned int i;
+
+	for (i = 0; i < DRIVER_PATCHES; i++) {
+		if (kobj == &slots[i].patch.kobj)
+			driver_note("freed %u%s", i, slots[i].patch.forced ? ", forced" : "");
+	}
 }
 
 static void note_callback(const char *what, struct klp_object *object)
@@ -176,6 +233,62 @@ bool driver_forced(unsigned int patch)
 	return slots[patch].patch.forced;
 }
 
+int driver_object(unsigned int patch, unsigned int place)
+{
+	struct klp_patch *whole = &slots[patch].patch;
+	struct klp_object *object;
+	struct klp_func *func;
+	int result;
+
+	klp_for_each_object(whole, object) {
+		if (place--)
+			continue;
+		result = object->name ? object->name[strlen(object->name) - 1] - '0' : 0;
+		klp_for_each_func(object, func)
+			result += 1 << 8;
+		if (object->dynamic)
+			result |= DRIVER_IS_NOP;
+		if (klp_is_object_loaded(object))
+			result |= DRIVER_IS_LOADED;
+		if (object->patched)
+			result |= DRIVER_IS_PATCHED;
+		return result;
+	}
+	return -1;
+}
+
+/* The patch that has a func, or a number that no patch has. */
+static int patch_of(struct klp_func *wanted)
+{
+	struct klp_object *object;
+	struct klp_patch *patch;
+	struct klp_func *func;
+
+	klp_for_each_patch(patch) {
+		klp_for_each_object(patch, object) {
+			klp_for_each_func(object, func) {
+				if (func == wanted)
+					return slot_of(patch);
+			}
+		}
+	}
+	return DRIVER_PATCHES;
+}
+
+int driver_stacked(unsigned int function, unsigned int place)
+{
+	struct klp_ops *ops = klp_find_ops((void *)driver_original(function));
+	struct klp_func *func;
+
+	if (!ops)
+		return -1;
+	list_for_each_entry(func, &ops->func_stack, stack_node) {
+		if (!place--)
+			return patch_of(func) | (func->nop ? DRIVER_IS_NOP : 0);
+	}
+	return -1;
+}
+
 void driver_set_unwilling(int module)
 {
 	unwilling = module;
@@ -208,11 +321,6 @@ void driver_module_going(unsigned int module)
 }
 
 /* ---- tasks */
-
-static struct task_struct *task_of(unsigned int task)
-{
-	return task < DRIVER_TASKS ? &machine_tasks[task] : &machine_idle[task - DRIVER_TASKS];
-}
 
 bool driver_is_traced(unsigned int function)
 {
@@ -272,6 +380,7 @@ void driver_copy(unsigned int child, unsigned int parent)
 {
 	machine_tasks[child] = *task_of(parent);
 	machine_tasks[child].exists = false;
+	machine_tasks[child].pid = child;
 	machine_tasks[child].depth = 0;
 	machine_tasks[child].running = false;
 	machine_tasks[child].unreliable = false;
@@ -303,6 +412,16 @@ int driver_task_state(unsigned int task)
 bool driver_task_pending(unsigned int task)
 {
 	return task_of(task)->pending;
+}
+
+unsigned int driver_nudges(unsigned int task)
+{
+	return task_of(task)->nudges;
+}
+
+bool driver_switching(void)
+{
+	return klp_sched_try_switch_key.on;
 }
 
 /* ---- the initial state */
@@ -338,7 +457,7 @@ void driver_reset(unsigned int tasks)
 	for (i = 0; i < tasks; i++)
 		new_task(&machine_tasks[i], i);
 	for (i = 0; i < DRIVER_CPUS; i++) {
-		new_task(&machine_idle[i], 0);
+		new_task(&machine_idle[i], DRIVER_TASKS + i);
 		machine_online[i] = true;
 	}
 	for (i = 0; i < DRIVER_MODULES; i++) {
@@ -349,5 +468,6 @@ void driver_reset(unsigned int tasks)
 	unwilling = -1;
 	driver_set_failing(-1);
 	driver_warnings();
-	written = 0;
+	driver_journal();
+	machine_reset_memory();
 }

@@ -38,5 +38,7 @@ extern struct module machine_modules[DRIVER_MODULES];
 bool machine_fails(void);
 struct ftrace_ops *machine_handler(unsigned int function);
 void driver_note(const char *format, ...);
+void driver_released(struct kobject *kobj);
+void machine_reset_memory(void);
 
 #endif

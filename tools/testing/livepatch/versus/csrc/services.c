@@ -17,12 +17,20 @@ static struct delayed_work *delayed;
 static unsigned int warnings;
 static int failing = -1;
 static struct ftrace_ops *handlers[DRIVER_FUNCTIONS];
+static unsigned int kobjects;
 
 /* ---- the log, and warnings */
 
-void machine_log(const char *format, ...)
+void machine_log(const char *level, const char *format, ...)
 {
-	(void)format;
+	va_list arguments;
+	char text[512];
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	text[strcspn(text, "\n")] = '\0';
+	driver_note("%s: %s", level, text);
 }
 
 bool machine_warn(bool condition, const char *file, int line)
@@ -75,14 +83,66 @@ int driver_failing(void)
 	return failing;
 }
 
+/*
+ * The header of an allocation.  Freed memory is poisoned, and stays until the
+ * next reset, so that the machine notices when it is used or freed again.
+ */
+struct allocation {
+	struct allocation *next;
+	size_t size;
+	bool freed;
+} __aligned(16);
+
+static struct allocation *freed;
+static unsigned int allocations;
+
 void *machine_alloc(size_t size)
 {
-	return machine_fails() ? NULL : calloc(1, size);
+	struct allocation *new = machine_fails() ? NULL : calloc(1, sizeof(*new) + size);
+
+	if (!new)
+		return NULL;
+	new->size = size;
+	allocations++;
+	return new + 1;
+}
+
+void machine_free(const void *pointer)
+{
+	struct allocation *old = (struct allocation *)pointer - 1;
+
+	if (!pointer || WARN_ON(old->freed))
+		return;
+	memset(old + 1, 0x6b, old->size);
+	old->freed = true;
+	old->next = freed;
+	freed = old;
+	allocations--;
+}
+
+void machine_reset_memory(void)
+{
+	struct allocation *old;
+
+	allocations = 0;
+	kobjects = 0;
+	while ((old = freed)) {
+		freed = old->next;
+		free(old);
+	}
+}
+
+unsigned int driver_allocations(void)
+{
+	return allocations;
 }
 
 char *machine_strdup(const char *text)
 {
-	return machine_fails() ? NULL : strdup(text);
+	size_t size = strlen(text) + 1;
+	char *copy = machine_alloc(size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
 }
 
 /* ---- work */
@@ -119,6 +179,11 @@ void driver_work(void)
 	}
 }
 
+bool driver_arranged(void)
+{
+	return delayed;
+}
+
 void driver_second(void)
 {
 	struct delayed_work *work = delayed;
@@ -152,6 +217,7 @@ struct kobject *kobject_create_and_add(const char *name, struct kobject *parent)
 void kobject_init(struct kobject *kobj, const struct kobj_type *type)
 {
 	*kobj = (struct kobject) { .ktype = type, .references = 1 };
+	kobjects++;
 }
 
 int kobject_add(struct kobject *kobj, struct kobject *parent, const char *format, ...)
@@ -172,9 +238,16 @@ void kobject_put(struct kobject *kobj)
 	WARN_ON(kobj->references <= 0);
 	if (--kobj->references)
 		return;
+	kobjects--;
+	driver_released(kobj);
 	kobj->ktype->release(kobj);
 	if (parent)
 		kobject_put(parent);
+}
+
+unsigned int driver_kobjects(void)
+{
+	return kobjects;
 }
 
 int sysfs_emit(char *buffer, const char *format, ...)
@@ -312,8 +385,7 @@ struct ftrace_ops *machine_handler(unsigned int function)
 
 /* ---- tasks */
 
-int task_call_func(struct task_struct *task, int (*function)(struct task_struct *, void *),
-		   void *arg)
+int task_call_func(struct task_struct *task, task_call_f function, void *arg)
 {
 	return function(task, arg);
 }
@@ -333,15 +405,15 @@ int stack_trace_save_tsk_reliable(struct task_struct *task, unsigned long *entri
 void wake_up_state(struct task_struct *task, unsigned int state)
 {
 	(void)state;
-	task->woken = true;
+	task->nudges++;
 }
 
 void set_notify_signal(struct task_struct *task)
 {
-	task->notified = true;
+	task->nudges++;
 }
 
 void wake_up_if_idle(int cpu)
 {
-	machine_idle[cpu].woken = true;
+	(void)cpu;
 }

@@ -38,6 +38,8 @@ int driver_failing(void);
 
 /* Lets a second go by: delayed work runs, and then all other work. */
 void driver_second(void);
+/* Whether delayed work is arranged. */
+bool driver_arranged(void);
 /* Runs all work but delayed work. */
 void driver_work(void);
 
@@ -61,6 +63,10 @@ void driver_online(unsigned int cpu, bool online);
 int driver_reaches(unsigned int task, unsigned int function);
 int driver_task_state(unsigned int task);
 bool driver_task_pending(unsigned int task);
+/* How often a task was woken up or signaled. */
+unsigned int driver_nudges(unsigned int task);
+/* Whether tasks try to switch in __schedule(). */
+bool driver_switching(void);
 
 /* The patch at a place in the list of patches, or -1. */
 int driver_patch_at(unsigned int place);
@@ -70,9 +76,35 @@ bool driver_forced(unsigned int patch);
 /* Whether ftrace calls the handler for the function. */
 bool driver_is_traced(unsigned int function);
 
-/* The callbacks, put modules and warnings since the last call, one a line. */
+/*
+ * The object at a place of a patch: its module, the number of its funcs shifted
+ * by 8, and flags; or -1.
+ */
+#define DRIVER_IS_NOP 0x10000
+#define DRIVER_IS_LOADED 0x20000
+#define DRIVER_IS_PATCHED 0x40000
+int driver_object(unsigned int patch, unsigned int place);
+/* The patch of the func at a place of a func stack, and flags; or -1.  0 is the top. */
+int driver_stacked(unsigned int function, unsigned int place);
+
+/* Memory and kobjects that were not freed. */
+unsigned int driver_allocations(void);
+unsigned int driver_kobjects(void);
+
+/*
+ * The log, the callbacks, and the patches that were freed and the modules that
+ * were put, since the last call, one a line.
+ */
 const char *driver_journal(void);
 /* The number of warnings since the last call. */
 unsigned int driver_warnings(void);
+
+/*
+ * The line that messages.c logs for an event of the rules.  The patch and the
+ * module are -1 if the event has none.
+ */
+const char *driver_message(unsigned int event, int patch, int module, int err, bool patching);
+/* The line that it logs for a task that cannot switch, because of a function or of err. */
+const char *driver_task_message(unsigned int task, int err, unsigned int function);
 
 #endif

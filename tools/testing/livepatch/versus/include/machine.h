@@ -57,7 +57,7 @@
 static inline void machine_guard_rcu(void) { }
 #define rcu_read_lock() do { } while (0)
 #define rcu_read_unlock() do { } while (0)
-#define kfree_rcu(pointer, head) free(pointer)
+#define kfree_rcu(pointer, head) machine_free(pointer)
 
 /* ---- numbers and flags */
 
@@ -89,14 +89,15 @@ typedef Elf64_Rela Elf_Rela;
 
 #define WARN_ON(condition) machine_warn(!!(condition), __FILE__, __LINE__)
 #define WARN_ON_ONCE(condition) WARN_ON(condition)
-#define WARN(condition, format, ...) WARN_ON(condition)
+#define WARN(condition, format, ...) \
+	((condition) ? (machine_log("warning", format, ##__VA_ARGS__), true) : false)
 bool machine_warn(bool condition, const char *file, int line);
-void machine_log(const char *format, ...);
-#define pr_err(format, ...) machine_log(format, ##__VA_ARGS__)
-#define pr_warn(format, ...) machine_log(format, ##__VA_ARGS__)
-#define pr_warn_once(format, ...) machine_log(format, ##__VA_ARGS__)
-#define pr_notice(format, ...) machine_log(format, ##__VA_ARGS__)
-#define pr_debug(format, ...) machine_log(format, ##__VA_ARGS__)
+void machine_log(const char *level, const char *format, ...);
+#define pr_err(format, ...) machine_log("err", pr_fmt(format), ##__VA_ARGS__)
+#define pr_warn(format, ...) machine_log("warn", pr_fmt(format), ##__VA_ARGS__)
+#define pr_warn_once(format, ...) pr_warn(format, ##__VA_ARGS__)
+#define pr_notice(format, ...) machine_log("notice", pr_fmt(format), ##__VA_ARGS__)
+#define pr_debug(format, ...) machine_log("debug", pr_fmt(format), ##__VA_ARGS__)
 
 /* ---- locks */
 
@@ -112,15 +113,16 @@ extern int tasklist_lock;
 #define read_lock(lock) ((void)(lock))
 #define read_unlock(lock) ((void)(lock))
 
-/* ---- memory: the machine can let allocations fail */
+/* ---- memory: the machine counts it, and can let allocations fail */
 
 void *machine_alloc(size_t size);
+void machine_free(const void *pointer);
 #define kzalloc(size, flags) machine_alloc(size)
 #define kmalloc(size, flags) machine_alloc(size)
 #define kzalloc_obj(object, ...) machine_alloc(sizeof(object))
 #define kzalloc_objs(object, count, ...) machine_alloc(sizeof(object) * (count))
 #undef kfree
-#define kfree(pointer) free((void *)(pointer))
+#define kfree(pointer) machine_free(pointer)
 #define kstrdup(text, flags) machine_strdup(text)
 char *machine_strdup(const char *text);
 
@@ -275,7 +277,9 @@ struct task_struct {
 	int pid, cpu;
 	char comm[16];
 	/* Whether it runs, whether its stack is reliable, and the stack. */
-	bool running, unreliable, notified, woken;
+	bool running, unreliable;
+	/* How often it was woken up or signaled. */
+	unsigned int nudges;
 	unsigned int depth;
 	unsigned long stack[100];
 };
@@ -304,8 +308,8 @@ static inline bool test_and_clear_tsk_thread_flag(struct task_struct *task, int 
 #define idle_task(cpu) (&machine_idle[cpu])
 #define cpu_online(cpu) machine_online[cpu]
 #define task_curr(task) ((task)->running)
-int task_call_func(struct task_struct *task, int (*function)(struct task_struct *, void *),
-		   void *arg);
+typedef int (*task_call_f)(struct task_struct *task, void *arg);
+int task_call_func(struct task_struct *task, task_call_f function, void *arg);
 int stack_trace_save_tsk_reliable(struct task_struct *task, unsigned long *entries,
 				  unsigned int size);
 void wake_up_state(struct task_struct *task, unsigned int state);

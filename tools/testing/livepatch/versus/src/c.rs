@@ -5,7 +5,10 @@
 #![allow(unsafe_code)]
 
 use std::{
-    ffi::CStr,
+    ffi::{
+        c_char,
+        CStr, //
+    },
     marker::PhantomData,
     sync::{
         Mutex,
@@ -19,7 +22,18 @@ mod driver {
     include!(concat!(env!("OUT_DIR"), "/driver.rs"));
 }
 
+pub(crate) use driver::klp_event;
+
 pub(crate) const TASKS: usize = driver::DRIVER_TASKS as usize;
+
+/// The flags in numbers that stand for objects and funcs.
+pub(crate) struct Flags;
+
+impl Flags {
+    pub(crate) const IS_NOP: i32 = driver::DRIVER_IS_NOP as i32;
+    pub(crate) const IS_LOADED: i32 = driver::DRIVER_IS_LOADED as i32;
+    pub(crate) const IS_PATCHED: i32 = driver::DRIVER_IS_PATCHED as i32;
+}
 
 /// Serialises the users of the core, which has its state in static variables.
 static CORE: Mutex<()> = Mutex::new(());
@@ -66,6 +80,7 @@ impl Core {
         going as driver_module_going(module: usize) -> ();
         set_unwilling as driver_set_unwilling(module: i32) -> ();
         second as driver_second() -> ();
+        arranged as driver_arranged() -> bool;
         work as driver_work() -> ();
         clear as driver_clear(task: usize) -> ();
         push as driver_push(task: usize, function: usize, patch: i32) -> ();
@@ -79,6 +94,12 @@ impl Core {
         reaches as driver_reaches(task: usize, function: usize) -> i32;
         task_state as driver_task_state(task: usize) -> i32;
         task_pending as driver_task_pending(task: usize) -> bool;
+        nudges as driver_nudges(task: usize) -> u32;
+        switching as driver_switching() -> bool;
+        object as driver_object(patch: usize, place: usize) -> i32;
+        stacked as driver_stacked(function: usize, place: usize) -> i32;
+        allocations as driver_allocations() -> u32;
+        kobjects as driver_kobjects() -> u32;
         patch_at as driver_patch_at(place: usize) -> i32;
         transition_patch as driver_transition_patch() -> i32;
         enabled as driver_enabled(patch: usize) -> bool;
@@ -87,12 +108,43 @@ impl Core {
         warnings as driver_warnings() -> u32;
     }
 
-    /// The callbacks, the modules that were put and the warnings since the last call.
+    /// The lines that the driver has noted since the last call.
     pub(crate) fn journal(&self) -> Vec<String> {
-        // SAFETY: The lock is held, so that no other thread calls the driver. The result points to
-        // a string that ends with a zero and does not change before the next call of the driver.
-        let text = unsafe { CStr::from_ptr(driver::driver_journal()) };
-        let lines = text.to_string_lossy();
-        lines.lines().map(str::to_owned).collect()
+        // SAFETY: The lock is held, so that no other thread calls the driver.
+        let text = unsafe { driver::driver_journal() };
+        self.text(text).lines().map(str::to_owned).collect()
+    }
+
+    /// The line that `messages.c` logs for an event of the rules.
+    pub(crate) fn message(
+        &self,
+        event: klp_event,
+        patch: Option<usize>,
+        module: Option<usize>,
+        error: i32,
+        patching: bool,
+    ) -> String {
+        let number = |it: Option<usize>| it.map_or(-1, |it| it as i32);
+        let (patch, module) = (number(patch), number(module));
+        // SAFETY: The lock is held, so that no other thread calls the driver.
+        let text = unsafe { driver::driver_message(event as _, patch, module, error, patching) };
+        self.text(text).trim_end().to_owned()
+    }
+
+    /// The line that `messages.c` logs for a task that cannot switch.
+    pub(crate) fn task_message(&self, task: usize, error: i32, function: usize) -> String {
+        // SAFETY: The lock is held, so that no other thread calls the driver. The number of the
+        // task is below the limits of `driver.h`.
+        let text = unsafe { driver::driver_task_message(task as _, error, function as _) };
+        self.text(text).trim_end().to_owned()
+    }
+
+    /// A string of the driver's.
+    fn text(&self, text: *const c_char) -> String {
+        // SAFETY: The driver's strings end with a zero, and do not change before its next call,
+        // which needs `self`.
+        unsafe { CStr::from_ptr(text) }
+            .to_string_lossy()
+            .into_owned()
     }
 }

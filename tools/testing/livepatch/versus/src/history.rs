@@ -60,8 +60,8 @@ pub(crate) enum Operation {
     Unwilling {
         module: Option<usize>,
     },
-    /// A second goes by.
-    Second,
+    /// Seconds go by.
+    Seconds(usize),
     /// A task calls a function. It sleeps there, unless it runs.
     Call {
         task: usize,
@@ -160,7 +160,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         7 => module().prop_map(|module| Coming { module }),
         4 => module().prop_map(|module| Going { module }),
         2 => option::weighted(0.4, 0..MODULES).prop_map(|module| Unwilling { module }),
-        12 => Just(Second),
+        12 => Just(Seconds(1)),
+        2 => (10..35usize).prop_map(Seconds),
         25 => (task(), function()).prop_map(|(task, function)| Call { task, function }),
         9 => task().prop_map(|task| Return { task }),
         3 => task().prop_map(|task| Run { task }),

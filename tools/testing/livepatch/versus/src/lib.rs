@@ -4,16 +4,28 @@
 //!
 //! The crate compiles the C core from the kernel tree unchanged, against headers that give it a
 //! machine of one thread (`include/machine.h`, `csrc/`). It compiles the rules unchanged, with the
-//! machine of their KUnit tests. After each operation it compares the result of the operation, the
-//! list of patches, the patch in transition, the pending flag and the state of each task, the
-//! version of each function that each task reaches, and the callbacks in their order.
+//! machine of their KUnit tests, and `messages.c`, which prints the rules' messages. After each
+//! operation it compares
+//!
+//! - the result of the operation;
+//! - the patches with their objects, the func stacks, and the functions in ftrace;
+//! - the state of each task, its pending flag, how often it was woken up or signaled, and the
+//!   version of each function that it reaches;
+//! - the log, debug messages and callbacks included, line by line;
+//! - the patches that were freed;
+//! - whether another pass is arranged, and whether tasks try to switch in `__schedule()`.
+//!
+//! At the end of each history all patches are disabled. Then the module of each patch has been put
+//! once, and no memory and no kobject of the C core is left.
 //!
 //! The crate does not compare the cores where they are meant to differ:
 //!
 //! - The times of passes. Here the rules do a pass once a second, and disturb no running task, as
 //!   with `CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND`.
-//! - The times at which modules are let go.
+//! - The times at which modules are let go. The C core never lets go of the module of a forced
+//!   patch.
 //! - Tasks that have left the task list.
+//! - The messages about tasks that try in vain to switch in `__schedule()`: the rules have none.
 //!
 //! Allocations do not fail, because the cores do not make the same ones. A disabled patch is not
 //! enabled again below a patch that changes the same functions: there the C core reads beyond the
@@ -35,7 +47,11 @@ mod c;
 #[cfg(all(test, core_in_c))]
 mod history;
 #[cfg(all(test, core_in_c))]
+mod lines;
+#[cfg(all(test, core_in_c))]
 mod pair;
+#[cfg(all(test, core_in_c))]
+mod picture;
 
 #[cfg(test)]
 mod tests {

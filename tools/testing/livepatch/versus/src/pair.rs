@@ -3,10 +3,7 @@
 //! The two cores: each operation is done on both, and then they are compared.
 
 use crate::{
-    c::{
-        self,
-        Core, //
-    },
+    c::Core,
     history::{
         History,
         Operation,
@@ -15,36 +12,33 @@ use crate::{
         SLOTS,
         THREADS, //
     },
+    lines,
     machine::{
-        asleep_in,
-        asleep_in_call,
-        original,
-        replacement,
         Errno,
         Function,
         Machine,
         Module,
         Patch,
-        Place,
         Task,
         CPUS,
-        ELSEWHERE,
         MODULES, //
     },
     model::{
-        blocker::Code,
         enable,
         modules,
         text,
-        transition,
-        PatchHost,
-        Way, //
+        PatchHost, //
     },
 };
 use compare::same;
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    mem, //
+};
 
 mod compare;
+pub(crate) mod names;
+mod tasks;
 
 type Checked<T = ()> = Result<T, String>;
 
@@ -83,18 +77,16 @@ pub(crate) struct Pair {
     modules: Vec<Vec<usize>>,
     /// The functions that each patch changes.
     functions: Vec<BTreeSet<usize>>,
+    /// Patches that the rules have freed, and whose modules they have not put.
+    departing: BTreeSet<usize>,
+    /// A task was in `__schedule()` since the last comparison.
+    scheduled: bool,
+    /// The transition was reversed, and no pass has come since then.
+    reversed: bool,
 }
 
 fn home(function: usize) -> usize {
     function / FUNCTIONS_EACH
-}
-
-/// The name of a task on the machine of the rules, and in C.
-fn names(task: usize) -> (Task, usize) {
-    match task.checked_sub(MOST_THREADS) {
-        None => (Task::Thread(task), task),
-        Some(cpu) => (Task::Idle(cpu), c::TASKS + cpu),
-    }
 }
 
 impl Pair {
@@ -109,6 +101,7 @@ impl Pair {
         present[0] = true;
         let rust = Machine::new(THREADS);
         rust.each_second.set(true);
+        lines::listen(&rust);
         Self {
             rust,
             c: Core::new(THREADS),
@@ -118,6 +111,9 @@ impl Pair {
             online: [true; CPUS],
             modules: vec![Vec::new(); SLOTS],
             functions: vec![BTreeSet::new(); SLOTS],
+            departing: BTreeSet::new(),
+            scheduled: false,
+            reversed: false,
         }
     }
 
@@ -133,6 +129,7 @@ impl Pair {
             }
         }
         let undone = self.undo();
+        self.reset_c();
         result.and(undone)
     }
 
@@ -146,7 +143,7 @@ impl Pair {
             result = result.and(self.step(&Operation::Leave { task }));
         }
         for _ in 0..2 {
-            result = result.and(self.step(&Operation::Second));
+            result = result.and(self.step(&Operation::Seconds(1)));
         }
         for patch in 0..SLOTS {
             let enabled = false;
@@ -155,11 +152,27 @@ impl Pair {
         for module in 1..MODULES {
             result = result.and(self.step(&Operation::Going { module }));
         }
-        result.and(same(
-            || "a patch is left".into(),
-            false,
-            self.c.patch_at(0) >= 0,
-        ))
+        result.and(self.finish())
+    }
+
+    /// Takes the C core back to its initial state, even if it is not where the rules are.
+    fn reset_c(&self) {
+        for task in 0..self.tasks.len() {
+            self.c.clear(names::number_in_c(task));
+            self.c.set_running(names::number_in_c(task), false, false);
+        }
+        for _ in 0..2 * SLOTS {
+            self.c.second();
+            for patch in 0..SLOTS {
+                if (0..)
+                    .map(|place| self.c.patch_at(place))
+                    .take_while(|&it| it >= 0)
+                    .any(|it| it == patch as i32)
+                {
+                    self.c.write_enabled(patch, false);
+                }
+            }
+        }
     }
 
     fn acts(&self, task: usize) -> bool {
@@ -197,14 +210,14 @@ impl Pair {
                 if self.installed(patch) {
                     let rust = enable::force(&self.rust, Patch(patch));
                     let c = self.c.write_force(patch);
-                    same(|| "force".into(), number(rust), c)?;
+                    same("force", number(rust), c)?;
                 }
             }
             Coming { module } => {
                 if !self.present[module] {
                     let rust = number(modules::coming(&self.rust, Module(module)));
                     let c = self.c.coming(module);
-                    same(|| "coming".into(), rust, c)?;
+                    same("coming", rust, c)?;
                     self.present[module] = rust == 0;
                 }
             }
@@ -226,15 +239,7 @@ impl Pair {
                 self.c
                     .set_unwilling(module.map_or(-1, |module| module as i32));
             }
-            Second => {
-                self.rust.elapsed.set(self.rust.elapsed.get() + 1000);
-                if let Some(patch) = self.rust.transition_patch() {
-                    if self.rust.retry.take().is_some() {
-                        enable::try_complete(&self.rust, patch);
-                    }
-                }
-                self.c.second();
-            }
+            Seconds(seconds) => (0..seconds).for_each(|_| self.second()),
             Call { task, function } => {
                 if self.acts(task) && self.present[home(function)] {
                     let frame = Frame {
@@ -294,6 +299,20 @@ impl Pair {
         self.compare()
     }
 
+    fn second(&mut self) {
+        // A transition is reversed just before the next pass. The C core counts passes from there
+        // on, and the rules count time.
+        if !mem::take(&mut self.reversed) {
+            self.rust.elapsed.set(self.rust.elapsed.get() + 1000);
+        }
+        if let Some(patch) = self.rust.transition_patch() {
+            if self.rust.retry.take().is_some() {
+                enable::try_complete(&self.rust, patch);
+            }
+        }
+        self.c.second();
+    }
+
     fn enable(
         &mut self,
         patch: usize,
@@ -302,9 +321,7 @@ impl Pair {
         others: &BTreeSet<usize>,
     ) -> Checked {
         let inside = |it: &Tracked| it.frames.iter().any(|frame| frame.patch == Some(patch));
-        if self.installed(patch)
-            || self.rust.is_held(Patch(patch)) && !self.modules[patch].is_empty()
-            || self.tasks.iter().any(inside)
+        if self.installed(patch) || self.departing.contains(&patch) || self.tasks.iter().any(inside)
         {
             return Ok(());
         }
@@ -328,7 +345,11 @@ impl Pair {
         self.modules[patch] = modules.into_iter().collect();
         self.functions[patch] = functions.clone();
         let rust = enable::enable(&self.rust, Patch(patch));
-        same(|| "enable".into(), number(rust), self.c.enable(patch))
+        match rust {
+            Ok(()) => self.reversed = false,
+            Err(_) => lines::refused(&self.rust, Patch(patch)),
+        }
+        same("enable", number(rust), self.c.enable(patch))
     }
 
     /// Whether a younger patch changes one of the patch's functions.
@@ -345,119 +366,13 @@ impl Pair {
             // that they must not be in beyond the end of a func stack.
             return Ok(());
         }
+        let reverses = self.rust.transition_patch() == Some(Patch(patch));
         let rust = enable::set_enabled(&self.rust, Patch(patch), enabled);
+        if rust.is_ok() {
+            self.reversed = reverses;
+        }
         let c = self.c.write_enabled(patch, enabled);
-        same(|| "enabled".into(), number(rust), c)
-    }
-
-    fn reached(&self, task: usize, function: usize) -> Option<usize> {
-        if !self.rust.is_traced(Function(function)) {
-            return None;
-        }
-        let (task, _) = names(task);
-        self.rust
-            .reaches(task, Function(function))
-            .map(|patch| patch.0)
-    }
-
-    fn act(&mut self, task: usize, what: impl FnOnce(&mut Tracked)) {
-        if self.acts(task) {
-            what(&mut self.tasks[task]);
-            self.put(task);
-        }
-    }
-
-    /// Puts the task where it is on both machines.
-    fn put(&self, task: usize) {
-        let it = &self.tasks[task];
-        let code = |frame: &Frame| -> Code {
-            let function = Function(frame.function);
-            match frame.patch {
-                Some(patch) => replacement(Patch(patch), function),
-                None => original(function),
-            }
-        };
-        let address = |frame: &Frame| code(frame).start + 4;
-        let place = match (it.doing, it.frames.as_slice()) {
-            (Doing::Runs, []) => Place::Running,
-            (Doing::Runs, [outer, .., inner]) => Place::RunningIn(address(outer), address(inner)),
-            (Doing::Runs, [only]) => Place::RunningIn(address(only), address(only)),
-            (Doing::SleepsBlurred, _) => Place::Unreliable,
-            (Doing::Sleeps, []) => ELSEWHERE,
-            (Doing::Sleeps, [only]) => asleep_in(code(only)),
-            (Doing::Sleeps, [outer, .., inner]) => asleep_in_call(code(outer), code(inner)),
-        };
-        let (rust, c) = names(task);
-        self.rust.put(rust, place);
-        self.c.clear(c);
-        for frame in &it.frames {
-            let patch = frame.patch.map_or(-1, |patch| patch as i32);
-            self.c.push(c, frame.function, patch);
-        }
-        self.c
-            .set_running(c, it.doing == Doing::Runs, it.doing == Doing::SleepsBlurred);
-    }
-
-    fn schedule(&mut self, task: usize) {
-        if !self.acts(task) || !self.rust.sched_switching.get() {
-            return;
-        }
-        self.act(task, |it| {
-            if it.doing == Doing::Runs {
-                it.doing = Doing::Sleeps;
-            }
-        });
-        let (rust, c) = names(task);
-        self.rust.set_current(rust);
-        transition::sched_switch(&self.rust);
-        self.rust.set_current(Task::Thread(0));
-        self.c.schedule(c);
-    }
-
-    fn leave(&mut self, task: usize) {
-        if !self.acts(task) {
-            return;
-        }
-        self.act(task, |it| {
-            it.frames.clear();
-            it.doing = Doing::Sleeps;
-        });
-        let (rust, c) = names(task);
-        let way = match rust {
-            Task::Thread(_) => Way::KernelExit,
-            Task::Idle(_) => Way::IdleLoop,
-        };
-        transition::update(&self.rust, rust, way);
-        self.c.leave(c);
-    }
-
-    fn copy(&mut self, parent: usize) {
-        let threads = self.tasks.iter().take(MOST_THREADS).filter(|it| it.exists);
-        let full = threads.count() + self.children.len() == MOST_THREADS;
-        if parent >= MOST_THREADS || !self.acts(parent) || full {
-            return;
-        }
-        if let Task::Thread(child) = self.rust.copy_thread(Task::Thread(parent)) {
-            self.rust.set_listed(Task::Thread(child), false);
-            self.c.copy(child, parent);
-            self.children.push((child, parent));
-        }
-    }
-
-    fn attach(&mut self, (child, parent): (usize, usize)) {
-        if !self.acts(parent) {
-            // A parent that has exited cannot finish a fork, so the child is discarded.
-            self.rust.exit(Task::Thread(child));
-            return;
-        }
-        self.rust.attach(Task::Thread(child), Task::Thread(parent));
-        self.c.attach(child, parent);
-        self.tasks[child] = Tracked {
-            exists: true,
-            frames: Vec::new(),
-            doing: Doing::Sleeps,
-        };
-        self.put(child);
+        same("enabled", number(rust), c)
     }
 }
 

@@ -3,121 +3,96 @@
 //! The comparison of both cores after each operation.
 
 use super::{
-    names,
     Checked,
     Pair, //
 };
 use crate::{
-    machine::{
-        Entry,
-        Function,
-        Patch,
-        FUNCTIONS, //
+    lines::{
+        self,
+        Line, //
     },
-    model::{
-        Callback,
-        PatchHost,
-        TaskState, //
-    },
+    picture::Picture, //
 };
+use std::mem;
 
-pub(super) fn same<T: PartialEq + std::fmt::Debug>(
-    what: impl FnOnce() -> String,
-    rust: T,
-    c: T,
-) -> Checked {
-    if rust == c {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(what: &str, rules: T, c: T) -> Checked {
+    if rules == c {
         Ok(())
     } else {
-        Err(format!("{}: Rust {rust:?}, C {c:?}", what()))
+        Err(format!("{what}: Rust {rules:?}, C {c:?}"))
     }
 }
 
 impl Pair {
-    /// Compares the patches, the tasks with the version that each of them reaches, ftrace, the
-    /// callbacks and the warnings.
-    pub(super) fn compare(&mut self) -> Checked {
-        let rust: Vec<i32> = self.rust.patches().map(|patch| patch.0 as i32).collect();
-        let c: Vec<i32> = (0..)
-            .map(|place| self.c.patch_at(place))
-            .take_while(|&patch| patch >= 0)
-            .collect();
-        same(|| "patches".into(), &rust, &c)?;
-        for &patch in &rust {
-            let patch = patch as usize;
-            let is = (
-                self.rust.enabled(Patch(patch)),
-                self.rust.is_forced(Patch(patch)),
-            );
-            let was = (self.c.enabled(patch), self.c.forced(patch));
-            same(|| format!("patch {patch}, enabled and forced"), is, was)?;
-        }
-        let transition = self.rust.transition_patch();
-        let transition = transition.map_or(-1, |patch| patch.0 as i32);
-        same(
-            || "in transition".into(),
-            transition,
-            self.c.transition_patch(),
-        )?;
-        for task in (0..self.tasks.len()).filter(|&task| self.tasks[task].exists) {
-            let (rust, c) = names(task);
-            let state = match self.rust.state_of(rust) {
-                TaskState::Idle => -1,
-                TaskState::Unpatched => 0,
-                TaskState::Patched => 1,
-            };
-            let is = (state, self.rust.is_pending(rust));
-            let was = (self.c.task_state(c), self.c.task_pending(c));
-            same(|| format!("task {task}, state and pending"), is, was)?;
-            for function in 0..FUNCTIONS {
-                let reached = self.reached(task, function);
-                let reached = reached.map_or(-1, |patch| patch as i32);
-                same(
-                    || format!("task {task} calls {function}"),
-                    reached,
-                    self.c.reaches(c, function),
-                )?;
-            }
-        }
-        for function in 0..FUNCTIONS {
-            let is = self.rust.is_traced(Function(function));
-            same(
-                || format!("{function} in ftrace"),
-                is,
-                self.c.is_traced(function),
-            )?;
-        }
-        let callbacks = self.callbacks();
-        let journal = self.c.journal().into_iter();
-        let journal: Vec<String> = journal.filter(|line| !line.starts_with("put ")).collect();
-        same(|| "callbacks".into(), callbacks, journal)?;
-        same(|| "warnings".into(), 0, self.c.warnings())
+    /// The tasks that exist.
+    pub(super) fn existing(&self) -> Vec<usize> {
+        let exists = |&task: &usize| self.tasks[task].exists;
+        (0..self.tasks.len()).filter(exists).collect()
     }
 
-    /// The callbacks that the rules have called, in the format of the C core's driver.
-    fn callbacks(&self) -> Vec<String> {
-        let log: Vec<Entry> = self.rust.log().collect();
-        let mut lines = Vec::new();
-        for entry in log {
-            let Entry::Called(object, callback) = entry else {
-                continue;
-            };
-            let patch = object.0 .0;
-            // Objects for nops come after those that were described, and have no callbacks.
-            let Some(&module) = self.modules[patch].get(object.1) else {
-                continue;
-            };
-            let what = match callback {
-                Callback::PrePatch => "pre_patch",
-                Callback::PostPatch => "post_patch",
-                Callback::PreUnpatch => "pre_unpatch",
-                Callback::PostUnpatch => "post_unpatch",
-            };
-            lines.push(match module {
-                0 => format!("{what} {patch} vmlinux"),
-                _ => format!("{what} {patch} module_{module}"),
-            });
+    /// Compares the state, the log with the callbacks in it, the patches that are freed, and the
+    /// warnings.
+    pub(super) fn compare(&mut self) -> Checked {
+        let tasks = self.existing();
+        let rules = Picture::of_rules(&self.rust, &tasks);
+        let c = Picture::of_c(&self.c, &tasks);
+        if let Some(difference) = rules.difference(&c) {
+            return Err(format!("the cores, Rust first, differ: {difference}"));
         }
-        lines
+        self.compare_lines()?;
+        same("a warning", self.rust.warned.get(), self.c.warnings() != 0)
     }
+
+    fn compare_lines(&mut self) -> Checked {
+        let (mut freed, mut log) = (Vec::new(), Vec::new());
+        for line in lines::take() {
+            match line {
+                Line::Put(patch) => {
+                    if !self.departing.remove(&patch) {
+                        return Err(format!("Rust puts the module of patch {patch} once more"));
+                    }
+                }
+                Line::Freed { patch, .. } => {
+                    self.departing.insert(patch);
+                    freed.push(line.text(&self.c));
+                }
+                _ => log.push(line.text(&self.c)),
+            }
+        }
+        let journal = self.c.journal();
+        let (puts, journal) = split(journal, |line| line.starts_with("put "));
+        let (c_freed, mut c_log) = split(journal, |line| line.starts_with("freed "));
+        if mem::take(&mut self.scheduled) {
+            // "unreported-in-schedule"
+            c_log.retain(|line| !line.contains("klp_try_switch_task: "));
+        }
+        same("freed patches", &freed, &c_freed)?;
+        same("log", &log, &c_log)?;
+        // "module-stays": the C core puts the module at once, or never. `finish()` checks that the
+        // rules put it once.
+        let due = c_freed
+            .iter()
+            .filter(|line| !line.ends_with(", forced"))
+            .map(|line| line.replace("freed ", "put patch_"));
+        let due: Vec<String> = due.collect();
+        same(
+            "modules that C has put, and those of patches that are free",
+            &due,
+            &puts,
+        )
+    }
+
+    /// At the end of a history nothing is left.
+    pub(super) fn finish(&self) -> Checked {
+        if !self.departing.is_empty() {
+            return Err(format!("Rust holds the modules of {:?}", self.departing));
+        }
+        same("a patch is left", false, self.c.patch_at(0) >= 0)?;
+        same("allocations are left", 0, self.c.allocations())?;
+        same("kobjects are left", 0, self.c.kobjects())
+    }
+}
+
+fn split(lines: Vec<String>, which: impl Fn(&String) -> bool) -> (Vec<String>, Vec<String>) {
+    lines.into_iter().partition(which)
 }
