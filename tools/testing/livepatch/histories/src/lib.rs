@@ -15,6 +15,7 @@
 //! | `world` | the machine and the promise: does each operation on both, and compares them |
 //! | `shrink` | makes a failing history shorter |
 //! | `picture` | the state that a refused operation must leave unchanged |
+//! | `tally` | counts what happens, so that a test can tell that it does |
 //!
 //! `PROPTEST_CASES=n` sets the number of histories.
 
@@ -39,6 +40,8 @@ mod promise;
 #[cfg(test)]
 mod shrink;
 #[cfg(test)]
+mod tally;
+#[cfg(test)]
 mod world;
 
 #[cfg(test)]
@@ -49,9 +52,10 @@ mod tests {
             History, //
         },
         shrink,
+        tally::Tally,
         world::{
-            Tally,
-            World, //
+            World,
+            NEEDED, //
         },
     };
     use proptest::test_runner::{
@@ -125,7 +129,7 @@ mod tests {
         println!("{cases} histories, in which: {:#?}", total.borrow());
         // The histories must contain all that the tally needs, or they prove little.
         if cases >= 1000 {
-            assert_eq!(total.borrow().missing(), [""; 0]);
+            assert_eq!(total.borrow().missing(&NEEDED), [""; 0]);
         }
     }
 }

@@ -29,17 +29,18 @@ use crate::{
         Installed,
         Passed,
         Promise, //
-    }, //
+    },
+    tally::Tally, //
 };
 
 mod check;
+mod needed;
 mod orders;
 mod sites;
-mod tally;
 mod tasks;
 mod texts;
 
-pub(crate) use self::tally::Tally;
+pub(crate) use self::needed::NEEDED;
 use self::tasks::task;
 
 /// The machine, and the promises that it has to keep.

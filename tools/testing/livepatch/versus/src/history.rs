@@ -46,9 +46,9 @@ pub(crate) enum Operation {
     },
     /// The administrator reverses the transition.
     Reverse,
-    /// The administrator writes to the patch's file `force`.
+    /// The administrator writes to the file `force` of this patch, or of the one in transition.
     Force {
-        patch: usize,
+        patch: Option<usize>,
     },
     Coming {
         module: usize,
@@ -156,7 +156,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         9 => (0..SLOTS, prop::bool::weighted(0.2))
             .prop_map(|(patch, enabled)| Want { patch, enabled }),
         5 => Just(Reverse),
-        2 => (0..SLOTS).prop_map(|patch| Force { patch }),
+        2 => option::weighted(0.5, 0..SLOTS).prop_map(|patch| Force { patch }),
         7 => module().prop_map(|module| Coming { module }),
         4 => module().prop_map(|module| Going { module }),
         2 => option::weighted(0.4, 0..MODULES).prop_map(|module| Unwilling { module }),

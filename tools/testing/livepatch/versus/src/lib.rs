@@ -52,6 +52,9 @@ mod lines;
 mod pair;
 #[cfg(all(test, core_in_c))]
 mod picture;
+#[cfg(all(test, core_in_c))]
+#[path = "../../histories/src/tally.rs"]
+mod tally;
 
 #[cfg(test)]
 mod tests {
@@ -65,13 +68,18 @@ mod tests {
     fn both_cores_live_the_same() {
         use crate::{
             history::histories,
-            pair::Pair, //
+            pair::{
+                Pair,
+                NEEDED, //
+            },
+            tally::Tally, //
         };
         use proptest::test_runner::{
             Config,
             TestCaseError,
             TestRunner, //
         };
+        use std::cell::RefCell;
 
         let mut config = Config {
             failure_persistence: None,
@@ -81,11 +89,20 @@ mod tests {
         if std::env::var_os("PROPTEST_CASES").is_none() {
             config.cases = 20_000;
         }
+        let cases = config.cases;
+        let total = RefCell::new(Tally::default());
         let result = TestRunner::new(config).run(&histories(), |history| {
-            Pair::new().live(&history).map_err(TestCaseError::fail)
+            let tally = Pair::new().live(&history).map_err(TestCaseError::fail)?;
+            total.borrow_mut().add(&tally);
+            Ok(())
         });
         if let Err(error) = result {
             panic!("{error}");
+        }
+        println!("{cases} histories, in which: {:#?}", total.borrow());
+        // The histories must contain all that the tally needs, or they prove little.
+        if cases >= 1000 {
+            assert_eq!(total.borrow().missing(&NEEDED), [""; 0]);
         }
     }
 }

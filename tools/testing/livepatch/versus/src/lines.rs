@@ -148,6 +148,45 @@ fn message(machine: &Machine, event: Told) -> Option<Line> {
 }
 
 impl Line {
+    /// What the tally counts.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        use klp_event::*;
+        Some(match *self {
+            Self::Message { event, .. } => match event {
+                KLP_ENABLING => "logged: enabling",
+                KLP_ENABLE_FAILED => "logged: enable failed",
+                KLP_PRE_PATCH_FAILED => "logged: pre-patch failed",
+                KLP_PATCH_FAILED => "logged: patch failed",
+                KLP_RESOLVE_FAILED => "logged: resolve failed",
+                KLP_APPLYING => "logged: applying",
+                KLP_APPLY_FAILED => "logged: apply failed",
+                KLP_REFUSING => "logged: refusing",
+                KLP_REVERTING => "logged: reverting",
+                KLP_INITIALIZING => "logged: initializing",
+                KLP_STARTING => "logged: starting",
+                KLP_REVERSING => "logged: reversing",
+                KLP_CANCELING => "logged: canceling",
+                KLP_SIGNALING => "logged: signaling",
+                KLP_FORCING => "logged: forcing",
+                KLP_COMPLETING => "logged: completing",
+                KLP_COMPLETE => "logged: complete",
+            },
+            Self::Called { callback, .. } => match callback {
+                Callback::PrePatch => "called before patching",
+                Callback::PostPatch => "called after patching",
+                Callback::PreUnpatch => "called before unpatching",
+                Callback::PostUnpatch => "called after unpatching",
+            },
+            Self::Blocked(_, Blocker::Running) => "logged: a task runs",
+            Self::Blocked(_, Blocker::UnreliableStack) => "logged: a stack is unreliable",
+            Self::Blocked(_, Blocker::SleepsOn(_)) => "logged: a task sleeps on a function",
+            Self::Blocked(..) => return None,
+            Self::Freed { forced: false, .. } => "freed",
+            Self::Freed { forced: true, .. } => "freed after a forced transition",
+            Self::Put(_) => "module put",
+        })
+    }
+
     /// The line of the C core's journal for the same event.
     pub(crate) fn text(&self, c: &Core) -> String {
         match *self {

@@ -14,23 +14,17 @@ use crate::{
     },
     lines,
     machine::{
-        Errno,
-        Function,
         Machine,
         Module,
-        Patch,
-        Task,
         CPUS,
         MODULES, //
     },
     model::{
-        enable,
-        modules,
         text,
         PatchHost, //
     },
+    tally::Tally, //
 };
-use compare::same;
 use std::{
     collections::BTreeSet,
     mem, //
@@ -38,7 +32,11 @@ use std::{
 
 mod compare;
 pub(crate) mod names;
+mod needed;
+mod orders;
 mod tasks;
+
+pub(crate) use self::needed::NEEDED;
 
 type Checked<T = ()> = Result<T, String>;
 
@@ -83,6 +81,7 @@ pub(crate) struct Pair {
     scheduled: bool,
     /// The transition was reversed, and no pass has come since then.
     reversed: bool,
+    tally: Tally,
 }
 
 fn home(function: usize) -> usize {
@@ -114,11 +113,12 @@ impl Pair {
             departing: BTreeSet::new(),
             scheduled: false,
             reversed: false,
+            tally: Tally::default(),
         }
     }
 
     /// Does the operations of a history, and then undoes their effects.
-    pub(crate) fn live(mut self, history: &History) -> Checked {
+    pub(crate) fn live(mut self, history: &History) -> Checked<Tally> {
         let mut result = Ok(());
         for (number, operation) in history.0.iter().enumerate() {
             result = self
@@ -128,9 +128,12 @@ impl Pair {
                 break;
             }
         }
+        // What happens from here on is the same after every history.
+        let tally = mem::take(&mut self.tally);
         let undone = self.undo();
         self.reset_c();
-        result.and(undone)
+        result.and(undone)?;
+        Ok(tally)
     }
 
     /// Takes both cores back to their initial state, even after a failure. The next history uses
@@ -164,27 +167,12 @@ impl Pair {
         for _ in 0..2 * SLOTS {
             self.c.second();
             for patch in 0..SLOTS {
-                if (0..)
-                    .map(|place| self.c.patch_at(place))
-                    .take_while(|&it| it >= 0)
-                    .any(|it| it == patch as i32)
-                {
+                let mut patches = (0..SLOTS).map(|place| self.c.patch_at(place));
+                if patches.any(|it| it == patch as i32) {
                     self.c.write_enabled(patch, false);
                 }
             }
         }
-    }
-
-    fn acts(&self, task: usize) -> bool {
-        match task.checked_sub(MOST_THREADS) {
-            // The first thread runs the kernel's own work.
-            None => task != 0 && self.tasks[task].exists,
-            Some(cpu) => self.online[cpu],
-        }
-    }
-
-    fn installed(&self, patch: usize) -> bool {
-        self.rust.patches().any(|it| it.0 == patch)
     }
 
     fn step(&mut self, operation: &Operation) -> Checked {
@@ -196,62 +184,27 @@ impl Pair {
                 ref functions,
                 ref others,
             } => self.enable(patch, replaces, functions, others)?,
-            Want { patch, enabled } => {
-                if self.installed(patch) {
-                    self.want(patch, enabled)?;
-                }
-            }
+            Want { patch, enabled } => self.want(patch, enabled)?,
             Reverse => {
                 if let Some(patch) = self.rust.transition_patch() {
                     self.want(patch.0, !self.rust.enabled(patch))?;
                 }
             }
             Force { patch } => {
-                if self.installed(patch) {
-                    let rust = enable::force(&self.rust, Patch(patch));
-                    let c = self.c.write_force(patch);
-                    same("force", number(rust), c)?;
+                let transition = self.rust.transition_patch().map(|patch| patch.0);
+                if let Some(patch) = patch.or(transition) {
+                    self.force(patch)?;
                 }
             }
-            Coming { module } => {
-                if !self.present[module] {
-                    let rust = number(modules::coming(&self.rust, Module(module)));
-                    let c = self.c.coming(module);
-                    same("coming", rust, c)?;
-                    self.present[module] = rust == 0;
-                }
-            }
-            Going { module } => {
-                if self.present[module] {
-                    self.present[module] = false;
-                    for task in 0..self.tasks.len() {
-                        self.tasks[task]
-                            .frames
-                            .retain(|f| home(f.function) != module);
-                        self.put(task);
-                    }
-                    modules::going(&self.rust, Module(module));
-                    self.c.going(module);
-                }
-            }
+            Coming { module } => self.coming(module)?,
+            Going { module } => self.going(module),
             Unwilling { module } => {
                 self.rust.unwilling.set(module.map(Module));
                 self.c
                     .set_unwilling(module.map_or(-1, |module| module as i32));
             }
             Seconds(seconds) => (0..seconds).for_each(|_| self.second()),
-            Call { task, function } => {
-                if self.acts(task) && self.present[home(function)] {
-                    let frame = Frame {
-                        function,
-                        patch: self.reached(task, function),
-                    };
-                    if self.tasks[task].frames.len() < 2 {
-                        self.tasks[task].frames.push(frame);
-                    }
-                    self.put(task);
-                }
-            }
+            Call { task, function } => self.call(task, function),
             Return { task } => self.act(task, |it| {
                 it.frames.pop();
             }),
@@ -273,110 +226,11 @@ impl Pair {
                     self.attach(oldest);
                 }
             }
-            Exit { task } => {
-                if task < MOST_THREADS && self.acts(task) {
-                    self.rust.exit(Task::Thread(task));
-                    self.c.exit(task);
-                    self.tasks[task].exists = false;
-                    self.tasks[task].frames.clear();
-                }
-            }
-            Online { cpu, online } => {
-                // The last online CPU stays online.
-                if online || self.online.iter().filter(|&&on| on).count() > 1 {
-                    self.act(MOST_THREADS + cpu, |it| {
-                        it.frames.clear();
-                        it.doing = Doing::Sleeps;
-                    });
-                    self.rust.set_online(cpu, online);
-                    self.c.online(cpu, online);
-                    self.online[cpu] = online;
-                }
-            }
+            Exit { task } => self.exit(task),
+            Online { cpu, online } => self.bring(cpu, online),
         }
         self.c.work();
         text::let_go(&self.rust);
         self.compare()
     }
-
-    fn second(&mut self) {
-        // A transition is reversed just before the next pass. The C core counts passes from there
-        // on, and the rules count time.
-        if !mem::take(&mut self.reversed) {
-            self.rust.elapsed.set(self.rust.elapsed.get() + 1000);
-        }
-        if let Some(patch) = self.rust.transition_patch() {
-            if self.rust.retry.take().is_some() {
-                enable::try_complete(&self.rust, patch);
-            }
-        }
-        self.c.second();
-    }
-
-    fn enable(
-        &mut self,
-        patch: usize,
-        replaces: bool,
-        functions: &BTreeSet<usize>,
-        others: &BTreeSet<usize>,
-    ) -> Checked {
-        let inside = |it: &Tracked| it.frames.iter().any(|frame| frame.patch == Some(patch));
-        if self.installed(patch) || self.departing.contains(&patch) || self.tasks.iter().any(inside)
-        {
-            return Ok(());
-        }
-        let homes = functions.iter().map(|&function| home(function));
-        let modules: BTreeSet<usize> = homes.chain(others.iter().copied()).collect();
-        let objects: Vec<(Module, Vec<Function>)> = modules
-            .iter()
-            .map(|&module| {
-                let own = functions.iter().filter(|&&f| home(f) == module);
-                (Module(module), own.map(|&f| Function(f)).collect())
-            })
-            .collect();
-        let objects: Vec<(Module, &[Function])> = objects
-            .iter()
-            .map(|(module, functions)| (*module, functions.as_slice()))
-            .collect();
-        self.rust.describe(Patch(patch), replaces, &objects);
-        let mask = |numbers: &BTreeSet<usize>| numbers.iter().fold(0, |mask, n| mask | 1u64 << n);
-        self.c
-            .describe(patch, replaces, mask(&modules) as u32, mask(functions));
-        self.modules[patch] = modules.into_iter().collect();
-        self.functions[patch] = functions.clone();
-        let rust = enable::enable(&self.rust, Patch(patch));
-        match rust {
-            Ok(()) => self.reversed = false,
-            Err(_) => lines::refused(&self.rust, Patch(patch)),
-        }
-        same("enable", number(rust), self.c.enable(patch))
-    }
-
-    /// Whether a younger patch changes one of the patch's functions.
-    fn is_covered(&self, patch: usize) -> bool {
-        let younger = self.rust.patches().skip_while(|it| it.0 != patch).skip(1);
-        let functions = |it: usize| &self.functions[it];
-        let mut shared = younger.map(|it| functions(it.0).intersection(functions(patch)).count());
-        shared.any(|count| count > 0)
-    }
-
-    fn want(&mut self, patch: usize, enabled: bool) -> Checked {
-        if enabled && self.is_covered(patch) {
-            // For tasks that switch to a patch below another, the C core looks for the function
-            // that they must not be in beyond the end of a func stack.
-            return Ok(());
-        }
-        let reverses = self.rust.transition_patch() == Some(Patch(patch));
-        let rust = enable::set_enabled(&self.rust, Patch(patch), enabled);
-        if rust.is_ok() {
-            self.reversed = reverses;
-        }
-        let c = self.c.write_enabled(patch, enabled);
-        same("enabled", number(rust), c)
-    }
-}
-
-/// The value that a system call would return.
-fn number(result: Result<(), Errno>) -> i32 {
-    result.map_or_else(|Errno(number)| number, |()| 0)
 }

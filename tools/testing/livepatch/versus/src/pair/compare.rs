@@ -44,8 +44,14 @@ impl Pair {
     }
 
     fn compare_lines(&mut self) -> Checked {
+        if !self.departing.is_empty() {
+            self.tally.note("module held by a task");
+        }
         let (mut freed, mut log) = (Vec::new(), Vec::new());
         for line in lines::take() {
+            if let Some(note) = line.note() {
+                self.tally.note(note);
+            }
             match line {
                 Line::Put(patch) => {
                     if !self.departing.remove(&patch) {

@@ -3,6 +3,7 @@
 //! The operations of tasks.
 
 use super::{
+    home,
     names,
     Doing,
     Frame,
@@ -25,11 +26,62 @@ use crate::{
     model::{
         blocker::Code,
         transition,
+        PatchHost,
         Way, //
     },
 };
 
 impl Pair {
+    pub(super) fn acts(&self, task: usize) -> bool {
+        match task.checked_sub(MOST_THREADS) {
+            // The first thread runs the kernel's own work.
+            None => task != 0 && self.tasks[task].exists,
+            Some(cpu) => self.online[cpu],
+        }
+    }
+
+    pub(super) fn call(&mut self, task: usize, function: usize) {
+        if self.acts(task) && self.present[home(function)] {
+            let patch = self.reached(task, function);
+            if self.tasks[task].frames.len() < 2 {
+                self.tasks[task].frames.push(Frame { function, patch });
+            }
+            self.put(task);
+        }
+    }
+
+    pub(super) fn exit(&mut self, task: usize) {
+        if task < MOST_THREADS && self.acts(task) {
+            self.rust.exit(Task::Thread(task));
+            self.c.exit(task);
+            self.tasks[task].exists = false;
+            self.tasks[task].frames.clear();
+            self.note_in_transition("exited in a transition");
+        }
+    }
+
+    /// Brings a CPU online, or takes it offline. The last online CPU stays online.
+    pub(super) fn bring(&mut self, cpu: usize, online: bool) {
+        if online || self.online.iter().filter(|&&on| on).count() > 1 {
+            self.act(MOST_THREADS + cpu, |it| {
+                it.frames.clear();
+                it.doing = Doing::Sleeps;
+            });
+            self.rust.set_online(cpu, online);
+            self.c.online(cpu, online);
+            self.online[cpu] = online;
+            if !online {
+                self.note_in_transition("a CPU went offline in a transition");
+            }
+        }
+    }
+
+    fn note_in_transition(&mut self, what: &'static str) {
+        if self.rust.transition_patch().is_some() {
+            self.tally.note(what);
+        }
+    }
+
     pub(super) fn reached(&self, task: usize, function: usize) -> Option<usize> {
         if !self.rust.is_traced(Function(function)) {
             return None;
@@ -87,11 +139,15 @@ impl Pair {
             }
         });
         let (rust, c) = (names::of_rules(task), names::number_in_c(task));
+        let waits = self.rust.is_pending(rust);
         self.rust.set_current(rust);
         transition::sched_switch(&self.rust);
         self.rust.set_current(Task::Thread(0));
         self.c.schedule(c);
         self.scheduled = true;
+        if waits && !self.rust.is_pending(rust) {
+            self.tally.note("switched in schedule");
+        }
     }
 
     pub(super) fn leave(&mut self, task: usize) {
@@ -107,6 +163,9 @@ impl Pair {
             Task::Thread(_) => Way::KernelExit,
             Task::Idle(_) => Way::IdleLoop,
         };
+        if self.rust.is_pending(rust) {
+            self.tally.note("switched on the way out of the kernel");
+        }
         transition::update(&self.rust, rust, way);
         self.c.leave(c);
     }
@@ -138,5 +197,6 @@ impl Pair {
             doing: Doing::Sleeps,
         };
         self.put(child);
+        self.note_in_transition("forked in a transition");
     }
 }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The operations of the administrator, of modules, and of the clock.
+
+use super::{
+    compare::same,
+    home,
+    Checked,
+    Pair,
+    Tracked, //
+};
+use crate::{
+    lines,
+    machine::{
+        Errno,
+        Function,
+        Module,
+        Patch,
+        EBUSY, //
+    },
+    model::{
+        enable,
+        modules,
+        PatchHost, //
+    },
+};
+use std::{
+    collections::BTreeSet,
+    mem, //
+};
+
+impl Pair {
+    pub(super) fn second(&mut self) {
+        // A transition is reversed just before the next pass. The C core counts passes from there
+        // on, and the rules count time.
+        if !mem::take(&mut self.reversed) {
+            self.rust.elapsed.set(self.rust.elapsed.get() + 1000);
+        }
+        if let Some(patch) = self.rust.transition_patch() {
+            if self.rust.retry.take().is_some() {
+                enable::try_complete(&self.rust, patch);
+            }
+            if self.rust.transition_patch().is_none() {
+                self.tally.note("finished by a pass");
+            }
+        }
+        self.c.second();
+    }
+
+    fn installed(&self, patch: usize) -> bool {
+        self.rust.patches().any(|it| it.0 == patch)
+    }
+
+    pub(super) fn enable(
+        &mut self,
+        patch: usize,
+        replaces: bool,
+        functions: &BTreeSet<usize>,
+        others: &BTreeSet<usize>,
+    ) -> Checked {
+        let inside = |it: &Tracked| it.frames.iter().any(|frame| frame.patch == Some(patch));
+        if self.installed(patch) || self.departing.contains(&patch) || self.tasks.iter().any(inside)
+        {
+            return Ok(());
+        }
+        let homes = functions.iter().map(|&function| home(function));
+        let modules: BTreeSet<usize> = homes.chain(others.iter().copied()).collect();
+        self.modules[patch] = modules.into_iter().collect();
+        self.functions[patch] = functions.clone();
+        let moving = self.rust.transition_patch().is_some();
+        let older = self.rust.patches().count();
+        self.describe(patch, replaces);
+        let result = enable::enable(&self.rust, Patch(patch));
+        if result.is_err() {
+            lines::refused(&self.rust, Patch(patch));
+        }
+        let result = number(result);
+        same("enable", result, self.c.enable(patch))?;
+        self.tally.note(match result {
+            0 if self.rust.transition_patch().is_some() => "enabled with tasks in the way",
+            0 => "enabled at once",
+            EBUSY if moving => "enable refused in a transition",
+            _ => "enable refused by a callback",
+        });
+        if result == 0 {
+            self.reversed = false;
+            let (_, funcs) = self.rust.extent(Patch(patch));
+            if funcs > functions.len() {
+                self.tally.note("enabled with nops");
+            }
+            if self.rust.patches().count() <= older {
+                self.tally.note("others replaced at once");
+            }
+        }
+        Ok(())
+    }
+
+    /// Describes a patch to both cores, as a module that is loaded does.
+    fn describe(&self, patch: usize, replaces: bool) {
+        let (modules, functions) = (&self.modules[patch], &self.functions[patch]);
+        let objects = modules.iter().map(|&module| {
+            let own = functions.iter().filter(|&&f| home(f) == module);
+            (Module(module), own.map(|&f| Function(f)).collect())
+        });
+        let objects: Vec<(Module, Vec<Function>)> = objects.collect();
+        let objects: Vec<(Module, &[Function])> = objects
+            .iter()
+            .map(|(module, functions)| (*module, functions.as_slice()))
+            .collect();
+        self.rust.describe(Patch(patch), replaces, &objects);
+        let modules = modules.iter().fold(0, |mask, n| mask | 1_u32 << n);
+        let functions = functions.iter().fold(0, |mask, n| mask | 1_u64 << n);
+        self.c.describe(patch, replaces, modules, functions);
+    }
+
+    /// Whether a younger patch changes one of the patch's functions.
+    fn is_covered(&self, patch: usize) -> bool {
+        let younger = self.rust.patches().skip_while(|it| it.0 != patch).skip(1);
+        let functions = |it: usize| &self.functions[it];
+        let mut shared = younger.map(|it| functions(it.0).intersection(functions(patch)).count());
+        shared.any(|count| count > 0)
+    }
+
+    pub(super) fn want(&mut self, patch: usize, enabled: bool) -> Checked {
+        if !self.installed(patch) {
+            return Ok(());
+        }
+        let transition = self.rust.transition_patch();
+        let reverses = transition == Some(Patch(patch));
+        if enabled && self.is_covered(patch) {
+            // For tasks that switch to a patch below another, the C core looks for the function
+            // that they must not be in beyond the end of a func stack.
+            return Ok(());
+        }
+        let result = number(enable::set_enabled(&self.rust, Patch(patch), enabled));
+        same("enabled", result, self.c.write_enabled(patch, enabled))?;
+        if result == 0 {
+            self.reversed = reverses;
+        }
+        self.tally.note(match result {
+            0 if reverses && enabled => "reversed while unpatching",
+            0 if reverses => "reversed while patching",
+            0 if self.rust.transition_patch().is_some() => "disabled with tasks in the way",
+            0 => "disabled at once",
+            EBUSY => "disable refused in a transition",
+            _ => "enabled has that value already",
+        });
+        Ok(())
+    }
+
+    pub(super) fn force(&mut self, patch: usize) -> Checked {
+        if !self.installed(patch) {
+            return Ok(());
+        }
+        let result = number(enable::force(&self.rust, Patch(patch)));
+        same("force", result, self.c.write_force(patch))?;
+        self.tally.note(match result {
+            0 if self.rust.enabled(Patch(patch)) => "forced while patching",
+            0 => "forced while unpatching",
+            _ => "force refused",
+        });
+        Ok(())
+    }
+
+    pub(super) fn coming(&mut self, module: usize) -> Checked {
+        if self.present[module] {
+            return Ok(());
+        }
+        let moving = self.rust.transition_patch().is_some();
+        let result = number(modules::coming(&self.rust, Module(module)));
+        same("coming", result, self.c.coming(module))?;
+        self.present[module] = result == 0;
+        self.tally.note(match (result, moving) {
+            (0, false) => "module came",
+            (0, true) => "module came in a transition",
+            (_, false) => "module refused",
+            (_, true) => "module refused in a transition",
+        });
+        Ok(())
+    }
+
+    pub(super) fn going(&mut self, module: usize) {
+        if !self.present[module] {
+            return;
+        }
+        self.present[module] = false;
+        for task in 0..self.tasks.len() {
+            self.tasks[task]
+                .frames
+                .retain(|f| home(f.function) != module);
+            self.put(task);
+        }
+        modules::going(&self.rust, Module(module));
+        self.c.going(module);
+        self.tally.note(match self.rust.transition_patch() {
+            None => "module went",
+            Some(_) => "module went in a transition",
+        });
+    }
+}
+
+/// The value that a system call would return.
+fn number(result: Result<(), Errno>) -> i32 {
+    result.map_or_else(|Errno(number)| number, |()| 0)
+}
