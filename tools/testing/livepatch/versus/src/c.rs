@@ -79,6 +79,8 @@ impl Core {
         coming as driver_module_coming(module: usize) -> i32;
         going as driver_module_going(module: usize) -> ();
         set_unwilling as driver_set_unwilling(module: i32) -> ();
+        set_failing as driver_set_failing(after: i32) -> ();
+        failing as driver_failing() -> i32;
         second as driver_second() -> ();
         arranged as driver_arranged() -> bool;
         work as driver_work() -> ();

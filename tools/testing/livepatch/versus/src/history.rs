@@ -29,6 +29,9 @@ pub(crate) const MOST_THREADS: usize = 16;
 /// The number of patches that can be installed at the same time.
 pub(crate) const SLOTS: usize = 5;
 
+/// The number of the call that fails, among the calls that can fail: 0 is the next.
+pub(crate) type Fails = Option<u32>;
+
 /// An operation. It does nothing where it is impossible.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
@@ -38,11 +41,13 @@ pub(crate) enum Operation {
         replaces: bool,
         functions: BTreeSet<usize>,
         others: BTreeSet<usize>,
+        fails: Fails,
     },
     /// The administrator writes to the patch's file `enabled`.
     Want {
         patch: usize,
         enabled: bool,
+        fails: Fails,
     },
     /// The administrator reverses the transition.
     Reverse,
@@ -52,9 +57,11 @@ pub(crate) enum Operation {
     },
     Coming {
         module: usize,
+        fails: Fails,
     },
     Going {
         module: usize,
+        fails: Fails,
     },
     /// From now on the pre-patch callbacks for this module fail, or no callback does.
     Unwilling {
@@ -138,27 +145,46 @@ fn task() -> impl Strategy<Value = usize> {
     ]
 }
 
+fn fails() -> impl Strategy<Value = Fails> {
+    let when = prop_oneof![3 => 0..3u32, 3 => 0..15u32, 1 => 0..100u32];
+    option::weighted(0.2, when)
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     use Operation::*;
     let functions = collection::btree_set(function(), 0..5);
     let others = collection::btree_set(0..MODULES, 0..3);
     let others = prop_oneof![3 => Just(BTreeSet::new()), 1 => others];
-    let enable = (0..SLOTS, prop::bool::weighted(0.3), functions, others);
-    let enable = enable.prop_map(|(patch, replaces, functions, others)| Enable {
+    let enable = (
+        0..SLOTS,
+        prop::bool::weighted(0.3),
+        functions,
+        others,
+        fails(),
+    );
+    let enable = enable.prop_map(|(patch, replaces, functions, others, fails)| Enable {
         patch,
         replaces,
         functions,
         others,
+        fails,
+    });
+    let want = (0..SLOTS, prop::bool::weighted(0.2), fails());
+    let want = want.prop_map(|(patch, enabled, fails)| Want {
+        patch,
+        enabled,
+        fails,
     });
     let module = || 1..MODULES;
     prop_oneof![
         12 => enable,
-        9 => (0..SLOTS, prop::bool::weighted(0.2))
-            .prop_map(|(patch, enabled)| Want { patch, enabled }),
+        9 => want,
         5 => Just(Reverse),
         2 => option::weighted(0.5, 0..SLOTS).prop_map(|patch| Force { patch }),
-        7 => module().prop_map(|module| Coming { module }),
-        4 => module().prop_map(|module| Going { module }),
+        7 => (module(), option::weighted(0.4, 0..9u32))
+            .prop_map(|(module, fails)| Coming { module, fails }),
+        4 => (module(), option::weighted(0.5, 0..2u32))
+            .prop_map(|(module, fails)| Going { module, fails }),
         2 => option::weighted(0.4, 0..MODULES).prop_map(|module| Unwilling { module }),
         12 => Just(Seconds(1)),
         2 => (10..35usize).prop_map(Seconds),

@@ -26,11 +26,13 @@ use crate::{
     tally::Tally, //
 };
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     mem, //
 };
 
 mod compare;
+mod failing;
 pub(crate) mod names;
 mod needed;
 mod orders;
@@ -118,7 +120,10 @@ impl Pair {
     }
 
     /// Does the operations of a history, and then undoes their effects.
-    pub(crate) fn live(mut self, history: &History) -> Checked<Tally> {
+    ///
+    /// If that fails, `spoiled` tells whether the C core keeps something of the history. Then no
+    /// other history can be compared.
+    pub(crate) fn live(mut self, history: &History, spoiled: &Cell<bool>) -> Checked<Tally> {
         let mut result = Ok(());
         for (number, operation) in history.0.iter().enumerate() {
             result = self
@@ -132,6 +137,7 @@ impl Pair {
         let tally = mem::take(&mut self.tally);
         let undone = self.undo();
         self.reset_c();
+        spoiled.set(!self.is_c_new());
         result.and(undone)?;
         Ok(tally)
     }
@@ -149,11 +155,15 @@ impl Pair {
             result = result.and(self.step(&Operation::Seconds(1)));
         }
         for patch in 0..SLOTS {
-            let enabled = false;
-            result = result.and(self.step(&Operation::Want { patch, enabled }));
+            result = result.and(self.step(&Operation::Want {
+                patch,
+                enabled: false,
+                fails: None,
+            }));
         }
         for module in 1..MODULES {
-            result = result.and(self.step(&Operation::Going { module }));
+            let fails = None;
+            result = result.and(self.step(&Operation::Going { module, fails }));
         }
         result.and(self.finish())
     }
@@ -183,11 +193,16 @@ impl Pair {
                 replaces,
                 ref functions,
                 ref others,
-            } => self.enable(patch, replaces, functions, others)?,
-            Want { patch, enabled } => self.want(patch, enabled)?,
+                fails,
+            } => self.enable(patch, replaces, functions, others, fails)?,
+            Want {
+                patch,
+                enabled,
+                fails,
+            } => self.want(patch, enabled, fails)?,
             Reverse => {
                 if let Some(patch) = self.rust.transition_patch() {
-                    self.want(patch.0, !self.rust.enabled(patch))?;
+                    self.want(patch.0, !self.rust.enabled(patch), None)?;
                 }
             }
             Force { patch } => {
@@ -196,8 +211,8 @@ impl Pair {
                     self.force(patch)?;
                 }
             }
-            Coming { module } => self.coming(module)?,
-            Going { module } => self.going(module),
+            Coming { module, fails } => self.coming(module, fails)?,
+            Going { module, fails } => self.going(module, fails),
             Unwilling { module } => {
                 self.rust.unwilling.set(module.map(Module));
                 self.c

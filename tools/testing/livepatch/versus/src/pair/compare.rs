@@ -11,6 +11,7 @@ use crate::{
         self,
         Line, //
     },
+    machine::Machine,
     picture::Picture, //
 };
 use std::mem;
@@ -86,6 +87,13 @@ impl Pair {
             &due,
             &puts,
         )
+    }
+
+    /// Whether the C core is in its initial state.
+    pub(super) fn is_c_new(&self) -> bool {
+        let picture = Picture::of_c(&self.c, &[]);
+        let new = Picture::of_rules(&Machine::new(0), &[]);
+        new.difference(&picture).is_none() && self.c.allocations() == 0
     }
 
     /// At the end of a history nothing is left.

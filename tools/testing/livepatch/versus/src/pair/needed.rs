@@ -3,17 +3,21 @@
 //! What has to happen in the histories.
 
 /// The events that the histories must contain; they prove little otherwise.
-pub(crate) const NEEDED: [&str; 49] = [
+pub(crate) const NEEDED: [&str; 57] = [
     "enabled at once",
     "enabled with tasks in the way",
     "enabled with nops",
     "enable refused in a transition",
     "enable refused by a callback",
+    "enable failed in both cores",
+    "enable failed in Rust alone",
+    "enable failed in C alone",
     "others replaced at once",
     "disabled at once",
     "disabled with tasks in the way",
     "disable refused in a transition",
     "enabled has that value already",
+    "disable failed in Rust alone",
     "reversed while patching",
     "reversed while unpatching",
     "forced while patching",
@@ -24,8 +28,12 @@ pub(crate) const NEEDED: [&str; 49] = [
     "module came in a transition",
     "module refused",
     "module refused in a transition",
+    "module failed in both cores",
+    "module failed in Rust alone",
+    "module failed in C alone",
     "module went",
     "module went in a transition",
+    "module went while a call failed",
     "forked in a transition",
     "exited in a transition",
     "a CPU went offline in a transition",

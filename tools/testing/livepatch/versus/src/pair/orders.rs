@@ -4,12 +4,17 @@
 
 use super::{
     compare::same,
+    failing::{
+        Notes,
+        ENOMEM, //
+    },
     home,
     Checked,
     Pair,
     Tracked, //
 };
 use crate::{
+    history::Fails,
     lines,
     machine::{
         Errno,
@@ -57,6 +62,7 @@ impl Pair {
         replaces: bool,
         functions: &BTreeSet<usize>,
         others: &BTreeSet<usize>,
+        fails: Fails,
     ) -> Checked {
         let inside = |it: &Tracked| it.frames.iter().any(|frame| frame.patch == Some(patch));
         if self.installed(patch) || self.departing.contains(&patch) || self.tasks.iter().any(inside)
@@ -69,14 +75,29 @@ impl Pair {
         self.functions[patch] = functions.clone();
         let moving = self.rust.transition_patch().is_some();
         let older = self.rust.patches().count();
-        self.describe(patch, replaces);
-        let result = enable::enable(&self.rust, Patch(patch));
-        if result.is_err() {
-            lines::refused(&self.rust, Patch(patch));
-        }
-        let result = number(result);
-        same("enable", result, self.c.enable(patch))?;
+        let notes = Notes {
+            both: "enable failed in both cores",
+            rules: "enable failed in Rust alone",
+            c: "enable failed in C alone",
+        };
+        let result = self.both(
+            fails,
+            &notes,
+            |it| {
+                it.describe_to_rules(patch, replaces);
+                let result = enable::enable(&it.rust, Patch(patch));
+                if result.is_err() {
+                    lines::refused(&it.rust, Patch(patch));
+                }
+                number(result)
+            },
+            |it| {
+                it.describe_to_c(patch, replaces);
+                it.c.enable(patch)
+            },
+        )?;
         self.tally.note(match result {
+            ENOMEM => return Ok(()),
             0 if self.rust.transition_patch().is_some() => "enabled with tasks in the way",
             0 => "enabled at once",
             EBUSY if moving => "enable refused in a transition",
@@ -95,8 +116,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Describes a patch to both cores, as a module that is loaded does.
-    fn describe(&self, patch: usize, replaces: bool) {
+    /// Describes a patch, as a module that is loaded does.
+    fn describe_to_rules(&self, patch: usize, replaces: bool) {
         let (modules, functions) = (&self.modules[patch], &self.functions[patch]);
         let objects = modules.iter().map(|&module| {
             let own = functions.iter().filter(|&&f| home(f) == module);
@@ -108,6 +129,10 @@ impl Pair {
             .map(|(module, functions)| (*module, functions.as_slice()))
             .collect();
         self.rust.describe(Patch(patch), replaces, &objects);
+    }
+
+    fn describe_to_c(&self, patch: usize, replaces: bool) {
+        let (modules, functions) = (&self.modules[patch], &self.functions[patch]);
         let modules = modules.iter().fold(0, |mask, n| mask | 1_u32 << n);
         let functions = functions.iter().fold(0, |mask, n| mask | 1_u64 << n);
         self.c.describe(patch, replaces, modules, functions);
@@ -121,7 +146,7 @@ impl Pair {
         shared.any(|count| count > 0)
     }
 
-    pub(super) fn want(&mut self, patch: usize, enabled: bool) -> Checked {
+    pub(super) fn want(&mut self, patch: usize, enabled: bool, fails: Fails) -> Checked {
         if !self.installed(patch) {
             return Ok(());
         }
@@ -132,8 +157,18 @@ impl Pair {
             // that they must not be in beyond the end of a func stack.
             return Ok(());
         }
-        let result = number(enable::set_enabled(&self.rust, Patch(patch), enabled));
-        same("enabled", result, self.c.write_enabled(patch, enabled))?;
+        // The C core allocates nothing here.
+        let notes = Notes {
+            both: "disable failed in both cores",
+            rules: "disable failed in Rust alone",
+            c: "disable failed in C alone",
+        };
+        let result = self.both(
+            fails,
+            &notes,
+            |it| number(enable::set_enabled(&it.rust, Patch(patch), enabled)),
+            |it| it.c.write_enabled(patch, enabled),
+        )?;
         if result == 0 {
             self.reversed = reverses;
         }
@@ -162,24 +197,34 @@ impl Pair {
         Ok(())
     }
 
-    pub(super) fn coming(&mut self, module: usize) -> Checked {
+    pub(super) fn coming(&mut self, module: usize, fails: Fails) -> Checked {
         if self.present[module] {
             return Ok(());
         }
         let moving = self.rust.transition_patch().is_some();
-        let result = number(modules::coming(&self.rust, Module(module)));
-        same("coming", result, self.c.coming(module))?;
+        let notes = Notes {
+            both: "module failed in both cores",
+            rules: "module failed in Rust alone",
+            c: "module failed in C alone",
+        };
+        let result = self.both(
+            fails,
+            &notes,
+            |it| number(modules::coming(&it.rust, Module(module))),
+            |it| it.c.coming(module),
+        )?;
         self.present[module] = result == 0;
         self.tally.note(match (result, moving) {
             (0, false) => "module came",
             (0, true) => "module came in a transition",
+            (ENOMEM, _) => return Ok(()),
             (_, false) => "module refused",
             (_, true) => "module refused in a transition",
         });
         Ok(())
     }
 
-    pub(super) fn going(&mut self, module: usize) {
+    pub(super) fn going(&mut self, module: usize, fails: Fails) {
         if !self.present[module] {
             return;
         }
@@ -190,7 +235,12 @@ impl Pair {
                 .retain(|f| home(f.function) != module);
             self.put(task);
         }
+        // Nothing is refused here. Without memory for a new index, the rules keep the old one.
+        self.rust.failing_after.set(fails);
         modules::going(&self.rust, Module(module));
+        if self.rust.failing_after.replace(None).is_none() && fails.is_some() {
+            self.tally.note("module went while a call failed");
+        }
         self.c.going(module);
         self.tally.note(match self.rust.transition_patch() {
             None => "module went",
