@@ -37,6 +37,19 @@ transition.c|s/if (task_curr(task) \&\& task != current)/if (0)/
 transition.c|s/klp_transition_patch->enabled = !klp_transition_patch->enabled;/;/
 patch.c|s/if (func->nop)/if (0)/
 patch.c|s/if (patch_state == KLP_TRANSITION_UNPATCHED) {/if (0) {/
+patch.c|s/^\t\t\tklp_unpatch_object(obj);/;/
+core.c|s/^\t\tmodule_put(patch->mod);/;/
+core.c|s/^\tkfree(func->old_name);/;/
+core.c|s/^\t\t\tkfree(func);/;/
+core.c|s/^\t\t\t\tklp_post_unpatch_callback(obj);/;/
+core.c|s/reverting patch/reverting the patch/
+transition.c|s/is sleeping on function/sleeps on function/
+state.c|s/return state->version >= old_state->version;/return true;/
+state.c|s/return !patch->replace;/return true;/
+state.c|s/if (patch == klp_transition_patch)/if (0)/
+shadow.c|s/ \&\& shadow->id == id;/;/
+shadow.c|s/if (warn_on_exist) {/if (0) {/
+shadow.c|s/^\t\tdtor(shadow->obj, shadow->data);/;/
 '
 broken=$cache/mutants/c
 base=$("$repo/dev/lib/base.sh")

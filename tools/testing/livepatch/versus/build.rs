@@ -65,7 +65,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .warnings(false)
         .file(messages.join("messages.c"))
         .files(CORE.map(|name| core.join(name).with_extension("c")))
-        .files(["services", "driver"].map(|name| here.join("csrc").join(name).with_extension("c")))
+        .files(
+            ["services", "driver", "data"]
+                .map(|name| here.join("csrc").join(name).with_extension("c")),
+        )
         .try_compile("core_in_c")?;
 
     bindgen::Builder::default()

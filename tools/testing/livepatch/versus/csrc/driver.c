@@ -8,14 +8,7 @@
 
 int machine_init(void);
 
-static struct slot {
-	struct module module;
-	struct klp_modinfo info;
-	struct klp_patch patch;
-	struct klp_object objects[DRIVER_MODULES + 1];
-	struct klp_func funcs[DRIVER_MODULES][DRIVER_FUNCTIONS_EACH + 1];
-	char names[DRIVER_FUNCTIONS][16];
-} slots[DRIVER_PATCHES];
+struct slot slots[DRIVER_PATCHES];
 
 static struct task_struct *task_of(unsigned int task)
 {
@@ -111,7 +104,8 @@ static void note_callback(const char *what, struct klp_object *object)
 
 	for (i = 0; i < DRIVER_PATCHES; i++) {
 		if (object >= slots[i].objects && object < slots[i].objects + DRIVER_MODULES)
-			driver_note("%s %u %s", what, i, object->name ?: "vmlinux");
+			driver_note("%s %u %s, states: %s", what, i, object->name ?: "vmlinux",
+				    driver_states(&slots[i].patch));
 	}
 }
 

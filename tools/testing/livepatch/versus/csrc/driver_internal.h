@@ -34,6 +34,19 @@ static inline unsigned int driver_function_at(unsigned long location)
 	return (location - DRIVER_ORIGINALS) / DRIVER_FUNCTION_SIZE;
 }
 
+struct slot {
+	struct module module;
+	struct klp_modinfo info;
+	struct klp_patch patch;
+	struct klp_object objects[DRIVER_MODULES + 1];
+	struct klp_func funcs[DRIVER_MODULES][DRIVER_FUNCTIONS_EACH + 1];
+	struct klp_state states[DRIVER_STATES + 1];
+	char names[DRIVER_FUNCTIONS][16];
+};
+extern struct slot slots[DRIVER_PATCHES];
+
+/* The states that klp_get_state() and klp_get_prev_state() find, as text. */
+const char *driver_states(struct klp_patch *patch);
 extern struct module machine_modules[DRIVER_MODULES];
 bool machine_fails(void);
 struct ftrace_ops *machine_handler(unsigned int function);

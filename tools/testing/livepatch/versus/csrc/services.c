@@ -93,7 +93,7 @@ struct allocation {
 	bool freed;
 } __aligned(16);
 
-static struct allocation *freed;
+static struct allocation *freed, *freed_later;
 static unsigned int allocations;
 
 void *machine_alloc(size_t size)
@@ -118,6 +118,14 @@ void machine_free(const void *pointer)
 	old->next = freed;
 	freed = old;
 	allocations--;
+}
+
+void machine_free_later(const void *pointer)
+{
+	struct allocation *old = (struct allocation *)pointer - 1;
+
+	old->next = freed_later;
+	freed_later = old;
 }
 
 void machine_reset_memory(void)
@@ -169,8 +177,13 @@ int schedule_on_each_cpu(void (*function)(struct work_struct *work))
 
 void driver_work(void)
 {
+	struct allocation *old;
 	struct work_struct *work;
 
+	while ((old = freed_later)) {
+		freed_later = old->next;
+		machine_free(old + 1);
+	}
 	while (!list_empty(&queue)) {
 		work = list_first_entry(&queue, struct work_struct, node);
 		list_del(&work->node);

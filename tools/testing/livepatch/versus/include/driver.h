@@ -14,6 +14,7 @@
 #define DRIVER_FUNCTIONS 64
 #define DRIVER_TASKS 256
 #define DRIVER_CPUS 4
+#define DRIVER_STATES 3
 
 /* Resets the machine to the state after boot: no patch, only vmlinux. */
 void driver_reset(unsigned int tasks);
@@ -24,6 +25,9 @@ void driver_reset(unsigned int tasks);
  */
 void driver_describe(unsigned int patch, bool replaces, unsigned int modules,
 		     unsigned long functions);
+/* Describes one more state of that patch, at the next place.  Identifiers begin at 1. */
+void driver_set_state(unsigned int patch, unsigned int place, unsigned long id,
+		      unsigned int version);
 int driver_enable(unsigned int patch);
 int driver_write_enabled(unsigned int patch, bool enabled);
 int driver_write_force(unsigned int patch);
@@ -90,6 +94,18 @@ int driver_stacked(unsigned int function, unsigned int place);
 /* Memory and kobjects that were not freed. */
 unsigned int driver_allocations(void);
 unsigned int driver_kobjects(void);
+
+/*
+ * Shadow variables: their objects are numbers, and the data is a value, or 0 if
+ * there is no variable.  With an error, the constructor fails.  The result of
+ * the functions that return bool is whether there is a variable then.
+ */
+unsigned long driver_shadow_get(unsigned int object, unsigned long id);
+bool driver_shadow_alloc(unsigned int object, unsigned long id, unsigned long value, int error);
+bool driver_shadow_get_or_alloc(unsigned int object, unsigned long id, unsigned long value,
+				int error);
+void driver_shadow_free(unsigned int object, unsigned long id);
+void driver_shadow_free_all(unsigned long id);
 
 /*
  * The log, the callbacks, and the patches that were freed and the modules that

@@ -57,7 +57,7 @@
 static inline void machine_guard_rcu(void) { }
 #define rcu_read_lock() do { } while (0)
 #define rcu_read_unlock() do { } while (0)
-#define kfree_rcu(pointer, head) machine_free(pointer)
+#define kfree_rcu(pointer, head) machine_free_later(pointer)
 
 /* ---- numbers and flags */
 
@@ -117,6 +117,8 @@ extern int tasklist_lock;
 
 void *machine_alloc(size_t size);
 void machine_free(const void *pointer);
+/* Readers may use the memory until the operation is over. */
+void machine_free_later(const void *pointer);
 #define kzalloc(size, flags) machine_alloc(size)
 #define kmalloc(size, flags) machine_alloc(size)
 #define kzalloc_obj(object, ...) machine_alloc(sizeof(object))
@@ -158,7 +160,7 @@ struct rcu_head { int unused; };
 #define DEFINE_HASHTABLE(name, bits) struct hlist_head name[1 << (bits)]
 #define hash_add_rcu(table, node, key) \
 	hlist_add_head(node, &table[machine_hash(key, ARRAY_SIZE(table))])
-#define hash_del_rcu(node) hlist_del_init(node)
+#define hash_del_rcu(node) machine_hlist_del(node)
 #define hash_for_each_possible_rcu(table, object, member, key) \
 	hlist_for_each_entry(object, &table[machine_hash(key, ARRAY_SIZE(table))], member)
 #define hash_for_each_possible(table, object, member, key) \
@@ -169,6 +171,14 @@ struct rcu_head { int unused; };
 #define hash_for_each_safe(table, bucket, next, object, member) \
 	for ((bucket) = 0; (bucket) < (int)ARRAY_SIZE(table); (bucket)++) \
 		hlist_for_each_entry_safe(object, next, &table[bucket], member)
+/* Leaves the link to the next node, which readers follow. */
+static inline void machine_hlist_del(struct hlist_node *node)
+{
+	struct hlist_node *next = node->next;
+
+	hlist_del_init(node);
+	node->next = next;
+}
 static inline size_t machine_hash(unsigned long key, size_t size)
 {
 	return (key >> 4) % size;

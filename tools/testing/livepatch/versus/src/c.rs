@@ -26,6 +26,9 @@ pub(crate) use driver::klp_event;
 
 pub(crate) const TASKS: usize = driver::DRIVER_TASKS as usize;
 
+/// The identifiers of states are 1 and so on up to this number.
+pub(crate) const STATES: usize = driver::DRIVER_STATES as usize;
+
 /// The flags in numbers that stand for objects and funcs.
 pub(crate) struct Flags;
 
@@ -73,6 +76,7 @@ impl Core {
         describe as driver_describe(
             patch: usize, replaces: bool, modules: u32, functions: u64
         ) -> ();
+        set_state as driver_set_state(patch: usize, place: usize, id: usize, version: u32) -> ();
         enable as driver_enable(patch: usize) -> i32;
         write_enabled as driver_write_enabled(patch: usize, enabled: bool) -> i32;
         write_force as driver_write_force(patch: usize) -> i32;
@@ -102,6 +106,15 @@ impl Core {
         stacked as driver_stacked(function: usize, place: usize) -> i32;
         allocations as driver_allocations() -> u32;
         kobjects as driver_kobjects() -> u32;
+        shadow_get as driver_shadow_get(object: usize, id: usize) -> u64;
+        shadow_alloc as driver_shadow_alloc(
+            object: usize, id: usize, value: u64, error: i32
+        ) -> bool;
+        shadow_get_or_alloc as driver_shadow_get_or_alloc(
+            object: usize, id: usize, value: u64, error: i32
+        ) -> bool;
+        shadow_free as driver_shadow_free(object: usize, id: usize) -> ();
+        shadow_free_all as driver_shadow_free_all(id: usize) -> ();
         patch_at as driver_patch_at(place: usize) -> i32;
         transition_patch as driver_transition_patch() -> i32;
         enabled as driver_enabled(patch: usize) -> bool;

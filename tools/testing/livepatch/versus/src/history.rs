@@ -2,10 +2,14 @@
 
 //! The operations that are done on both cores, and a generator of random histories.
 
-use crate::machine::{
-    CPUS,
-    FUNCTIONS,
-    MODULES, //
+use crate::{
+    c::STATES,
+    edge::Versions,
+    machine::{
+        CPUS,
+        FUNCTIONS,
+        MODULES, //
+    },
 };
 use proptest::{
     collection,
@@ -41,6 +45,7 @@ pub(crate) enum Operation {
         replaces: bool,
         functions: BTreeSet<usize>,
         others: BTreeSet<usize>,
+        states: Versions,
         fails: Fails,
     },
     /// The administrator writes to the patch's file `enabled`.
@@ -109,11 +114,40 @@ pub(crate) enum Operation {
     Exit {
         task: usize,
     },
+    /// A livepatch uses the shadow variable of an object with an identifier.
+    Shadow {
+        object: usize,
+        id: usize,
+        what: Variable,
+        no_memory: bool,
+    },
     Online {
         cpu: usize,
         online: bool,
     },
 }
+
+/// A use of a shadow variable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Variable {
+    /// `klp_shadow_alloc()`, with a constructor.
+    Make {
+        fails: bool,
+    },
+    /// `klp_shadow_get_or_alloc()`, with a constructor.
+    GetOrMake {
+        fails: bool,
+    },
+    Free,
+    /// `klp_shadow_free_all()`: the variables of all objects.
+    FreeAll,
+}
+
+/// The number of objects that have shadow variables.
+pub(crate) const OBJECTS: usize = 3;
+
+/// The identifiers of shadow variables are 1 and so on up to this number.
+pub(crate) const IDS: usize = 2;
 
 #[derive(Clone)]
 pub(crate) struct History(pub(crate) Vec<Operation>);
@@ -155,19 +189,38 @@ fn operation() -> impl Strategy<Value = Operation> {
     let functions = collection::btree_set(function(), 0..5);
     let others = collection::btree_set(0..MODULES, 0..3);
     let others = prop_oneof![3 => Just(BTreeSet::new()), 1 => others];
+    let states = collection::btree_map(1..=STATES, 1..4u32, 1..3);
+    let states = prop_oneof![4 => Just(Versions::new()), 1 => states];
     let enable = (
         0..SLOTS,
         prop::bool::weighted(0.3),
         functions,
         others,
+        states,
         fails(),
     );
-    let enable = enable.prop_map(|(patch, replaces, functions, others, fails)| Enable {
-        patch,
-        replaces,
-        functions,
-        others,
-        fails,
+    let enable = enable.prop_map(
+        |(patch, replaces, functions, others, states, fails)| Enable {
+            patch,
+            replaces,
+            functions,
+            others,
+            states,
+            fails,
+        },
+    );
+    let variable = prop_oneof![
+        3 => prop::bool::weighted(0.2).prop_map(|fails| Variable::Make { fails }),
+        3 => prop::bool::weighted(0.2).prop_map(|fails| Variable::GetOrMake { fails }),
+        2 => Just(Variable::Free),
+        1 => Just(Variable::FreeAll),
+    ];
+    let shadow = (0..OBJECTS, 1..=IDS, variable, prop::bool::weighted(0.1));
+    let shadow = shadow.prop_map(|(object, id, what, no_memory)| Shadow {
+        object,
+        id,
+        what,
+        no_memory,
     });
     let want = (0..SLOTS, prop::bool::weighted(0.2), fails());
     let want = want.prop_map(|(patch, enabled, fails)| Want {
@@ -199,6 +252,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => task().prop_map(|parent| Copy { parent }),
         3 => Just(Attach),
         3 => task().prop_map(|task| Exit { task }),
+        8 => shadow,
         3 => (0..CPUS, any::<bool>()).prop_map(|(cpu, online)| Online { cpu, online }),
     ]
 }

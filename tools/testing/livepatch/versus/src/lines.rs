@@ -8,7 +8,12 @@
 use crate::{
     c::{
         klp_event,
-        Core, //
+        Core,
+        STATES, //
+    },
+    edge::{
+        self,
+        abi::State, //
     },
     machine::{
         look::Heard,
@@ -25,10 +30,12 @@ use crate::{
         Blocker,
         Callback,
         Event,
+        PatchHost,
         TaskHost,
         TaskState, //
     },
-    pair::names, //
+    pair::names,
+    state, //
 };
 use std::{
     cell::RefCell,
@@ -50,6 +57,7 @@ pub(crate) enum Line {
         callback: Callback,
         patch: usize,
         module: usize,
+        states: String,
     },
     /// A task was reported that cannot switch.
     Blocked(Task, Blocker<Function>),
@@ -58,6 +66,8 @@ pub(crate) enum Line {
         forced: bool,
     },
     Put(usize),
+    /// A line that is the same text in both cores.
+    Text(String),
 }
 
 thread_local! {
@@ -82,6 +92,11 @@ pub(crate) fn refused(machine: &Machine, patch: Patch) {
     hear(machine, Heard::Logged(Entry::Put(patch)));
 }
 
+/// Adds a line that both cores have in this form.
+pub(crate) fn add(text: String) {
+    LINES.with(|lines| lines.borrow_mut().push(Line::Text(text)));
+}
+
 fn hear(machine: &Machine, heard: Heard) {
     let line = match heard {
         Heard::Logged(Entry::Told(event)) => message(machine, event),
@@ -89,6 +104,7 @@ fn hear(machine: &Machine, heard: Heard) {
             callback,
             patch: object.0 .0,
             module: machine.module_of(object).0,
+            states: states(machine, object.0),
         }),
         // The cores enter ftrace and leave it at different times.
         Heard::Logged(Entry::Entered(_) | Entry::Left(_)) => None,
@@ -100,6 +116,28 @@ fn hear(machine: &Machine, heard: Heard) {
         Heard::Blocked(task, why) => Some(Line::Blocked(task, why)),
     };
     LINES.with(|lines| lines.borrow_mut().extend(line));
+}
+
+/// The states that a callback of a patch finds.
+fn states(machine: &Machine, patch: Patch) -> String {
+    let (patch, locked) = (edge::patch(machine, patch), edge::locked(machine));
+    let text = |state: Option<&State>| match state {
+        Some(state) => format!(" {}:{}", state.id(), state.version()),
+        None => " -".into(),
+    };
+    let own = (1..=STATES).map(|id| text(state::get(patch.states(), id)));
+    let own: String = own.collect();
+    if machine.transition_patch().is_none() {
+        return format!("own{own}");
+    }
+    let previous = (1..=STATES).map(|id| text(state::get_previous(id, &locked)));
+    let previous: String = previous.collect();
+    format!("own{own}, previous{previous}")
+}
+
+fn finds_previous(states: &str) -> bool {
+    let previous = states.split_once(", previous");
+    previous.is_some_and(|(_, previous)| previous.contains(':'))
 }
 
 /// The message about an event: what `kernel/livepatch/report.rs` passes to `klp_log()`.
@@ -171,6 +209,9 @@ impl Line {
                 KLP_COMPLETING => "logged: completing",
                 KLP_COMPLETE => "logged: complete",
             },
+            Self::Called { ref states, .. } if finds_previous(states) => {
+                "a callback found a previous state"
+            }
             Self::Called { callback, .. } => match callback {
                 Callback::PrePatch => "called before patching",
                 Callback::PostPatch => "called after patching",
@@ -180,7 +221,7 @@ impl Line {
             Self::Blocked(_, Blocker::Running) => "logged: a task runs",
             Self::Blocked(_, Blocker::UnreliableStack) => "logged: a stack is unreliable",
             Self::Blocked(_, Blocker::SleepsOn(_)) => "logged: a task sleeps on a function",
-            Self::Blocked(..) => return None,
+            Self::Blocked(..) | Self::Text(_) => return None,
             Self::Freed { forced: false, .. } => "freed",
             Self::Freed { forced: true, .. } => "freed after a forced transition",
             Self::Put(_) => "module put",
@@ -190,6 +231,7 @@ impl Line {
     /// The line of the C core's journal for the same event.
     pub(crate) fn text(&self, c: &Core) -> String {
         match *self {
+            Self::Text(ref text) => text.clone(),
             Self::Message {
                 event,
                 patch,
@@ -201,6 +243,7 @@ impl Line {
                 callback,
                 patch,
                 module,
+                ref states,
             } => {
                 let what = match callback {
                     Callback::PrePatch => "pre_patch",
@@ -209,8 +252,8 @@ impl Line {
                     Callback::PostUnpatch => "post_unpatch",
                 };
                 match module {
-                    0 => format!("{what} {patch} vmlinux"),
-                    _ => format!("{what} {patch} module_{module}"),
+                    0 => format!("{what} {patch} vmlinux, states: {states}"),
+                    _ => format!("{what} {patch} module_{module}, states: {states}"),
                 }
             }
             Self::Blocked(task, why) => {

@@ -4,10 +4,16 @@
 
 use crate::{
     c::Core,
+    edge::{
+        shadow_table,
+        Versions, //
+    },
     history::{
         History,
         Operation,
+        Variable,
         FUNCTIONS_EACH,
+        IDS,
         MOST_THREADS,
         SLOTS,
         THREADS, //
@@ -32,6 +38,7 @@ use std::{
 };
 
 mod compare;
+mod data;
 mod failing;
 pub(crate) mod names;
 mod needed;
@@ -83,6 +90,14 @@ pub(crate) struct Pair {
     scheduled: bool,
     /// The transition was reversed, and no pass has come since then.
     reversed: bool,
+    /// The order of lines does not count in the next comparison.
+    unordered: bool,
+    /// A shadow variable exists, and there was no memory to make it once more.
+    unwarned: bool,
+    /// The number of shadow variables that were asked for.
+    made: u64,
+    /// The states of each patch.
+    states: Vec<Versions>,
     tally: Tally,
 }
 
@@ -103,6 +118,7 @@ impl Pair {
         let rust = Machine::new(THREADS);
         rust.each_second.set(true);
         lines::listen(&rust);
+        shadow_table::clear();
         Self {
             rust,
             c: Core::new(THREADS),
@@ -115,6 +131,10 @@ impl Pair {
             departing: BTreeSet::new(),
             scheduled: false,
             reversed: false,
+            unordered: false,
+            unwarned: false,
+            made: 0,
+            states: vec![Versions::new(); SLOTS],
             tally: Tally::default(),
         }
     }
@@ -165,6 +185,14 @@ impl Pair {
             let fails = None;
             result = result.and(self.step(&Operation::Going { module, fails }));
         }
+        for id in 1..=IDS {
+            result = result.and(self.step(&Operation::Shadow {
+                object: 0,
+                id,
+                what: Variable::FreeAll,
+                no_memory: false,
+            }));
+        }
         result.and(self.finish())
     }
 
@@ -174,6 +202,7 @@ impl Pair {
             self.c.clear(names::number_in_c(task));
             self.c.set_running(names::number_in_c(task), false, false);
         }
+        (1..=IDS).for_each(|id| self.c.shadow_free_all(id));
         for _ in 0..2 * SLOTS {
             self.c.second();
             for patch in 0..SLOTS {
@@ -193,8 +222,18 @@ impl Pair {
                 replaces,
                 ref functions,
                 ref others,
+                ref states,
                 fails,
-            } => self.enable(patch, replaces, functions, others, fails)?,
+            } => {
+                if self.can_describe(patch) {
+                    self.functions[patch] = functions.clone();
+                    let homes = functions.iter().map(|&function| home(function));
+                    let modules: BTreeSet<usize> = homes.chain(others.iter().copied()).collect();
+                    self.modules[patch] = modules.into_iter().collect();
+                    self.states[patch] = states.clone();
+                    self.enable(patch, replaces, fails)?;
+                }
+            }
             Want {
                 patch,
                 enabled,
@@ -241,6 +280,12 @@ impl Pair {
                     self.attach(oldest);
                 }
             }
+            Shadow {
+                object,
+                id,
+                what,
+                no_memory,
+            } => self.variable(object, id, what, no_memory)?,
             Exit { task } => self.exit(task),
             Online { cpu, online } => self.bring(cpu, online),
         }

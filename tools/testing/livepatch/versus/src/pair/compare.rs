@@ -12,6 +12,11 @@ use crate::{
         Line, //
     },
     machine::Machine,
+    meant::{
+        DUPLICATE_WITHOUT_MEMORY,
+        MODULE_STAYS,
+        SCHEDULE_IS_QUIET, //
+    },
     picture::Picture, //
 };
 use std::mem;
@@ -45,9 +50,6 @@ impl Pair {
     }
 
     fn compare_lines(&mut self) -> Checked {
-        if !self.departing.is_empty() {
-            self.tally.note("module held by a task");
-        }
         let (mut freed, mut log) = (Vec::new(), Vec::new());
         for line in lines::take() {
             if let Some(note) = line.note() {
@@ -70,13 +72,22 @@ impl Pair {
         let (puts, journal) = split(journal, |line| line.starts_with("put "));
         let (c_freed, mut c_log) = split(journal, |line| line.starts_with("freed "));
         if mem::take(&mut self.scheduled) {
-            // "unreported-in-schedule"
-            c_log.retain(|line| !line.contains("klp_try_switch_task: "));
+            self.leave_out(SCHEDULE_IS_QUIET, &mut c_log, "klp_try_switch_task: ");
+        }
+        if mem::take(&mut self.unwarned) {
+            let warning = "warning: Duplicate shadow variable";
+            self.leave_out(DUPLICATE_WITHOUT_MEMORY, &mut c_log, warning);
+        }
+        if mem::take(&mut self.unordered) {
+            log.sort();
+            c_log.sort();
         }
         same("freed patches", &freed, &c_freed)?;
         same("log", &log, &c_log)?;
-        // "module-stays": the C core puts the module at once, or never. `finish()` checks that the
-        // rules put it once.
+        // `finish()` checks that the rules put a module once. The C core does so at once, or never.
+        if !self.departing.is_empty() || c_freed.iter().any(|line| line.ends_with(", forced")) {
+            self.tally.note(MODULE_STAYS);
+        }
         let due = c_freed
             .iter()
             .filter(|line| !line.ends_with(", forced"))
@@ -87,6 +98,15 @@ impl Pair {
             &due,
             &puts,
         )
+    }
+
+    /// Leaves lines with a text out of the C core's log.
+    fn leave_out(&mut self, meant: &'static str, c_log: &mut Vec<String>, text: &str) {
+        let before = c_log.len();
+        c_log.retain(|line| !line.contains(text));
+        if c_log.len() != before {
+            self.tally.note(meant);
+        }
     }
 
     /// Whether the C core is in its initial state.

@@ -92,6 +92,7 @@ impl Pair {
         });
         let (mut owed, mut freed) = (BTreeSet::new(), BTreeSet::new());
         for line in lines {
+            let (line, _) = line.split_once(", states: ").unwrap_or((&line, ""));
             let (what, object) = line.split_once(' ').unwrap_or_default();
             let refuses = unwilling.as_deref().is_some_and(|it| object.ends_with(it));
             let legal = match what {

@@ -14,6 +14,7 @@ use super::{
     Tracked, //
 };
 use crate::{
+    edge,
     history::Fails,
     lines,
     machine::{
@@ -21,18 +22,21 @@ use crate::{
         Function,
         Module,
         Patch,
-        EBUSY, //
+        EBUSY,
+        EINVAL, //
+    },
+    meant::{
+        END_OF_STACK,
+        INDEX_NEEDS_MEMORY, //
     },
     model::{
         enable,
         modules,
         PatchHost, //
     },
+    state, //
 };
-use std::{
-    collections::BTreeSet,
-    mem, //
-};
+use std::mem;
 
 impl Pair {
     pub(super) fn second(&mut self) {
@@ -56,23 +60,32 @@ impl Pair {
         self.rust.patches().any(|it| it.0 == patch)
     }
 
-    pub(super) fn enable(
-        &mut self,
-        patch: usize,
-        replaces: bool,
-        functions: &BTreeSet<usize>,
-        others: &BTreeSet<usize>,
-        fails: Fails,
-    ) -> Checked {
+    /// Whether the patch with that number is gone, with its module.
+    pub(super) fn can_describe(&self, patch: usize) -> bool {
         let inside = |it: &Tracked| it.frames.iter().any(|frame| frame.patch == Some(patch));
-        if self.installed(patch) || self.departing.contains(&patch) || self.tasks.iter().any(inside)
-        {
-            return Ok(());
+        let there = self.installed(patch) || self.departing.contains(&patch);
+        !there && !self.tasks.iter().any(inside)
+    }
+
+    /// What `kernel/livepatch/core.rs` does for `klp_enable_patch()`.
+    fn enable_by_rules(&self, patch: Patch) -> i32 {
+        let (new, locked) = (edge::patch(&self.rust, patch), edge::locked(&self.rust));
+        if !state::is_compatible(&new, &locked) {
+            lines::add(format!(
+                "err: livepatch: Livepatch patch (patch_{}) is not compatible with the already \
+                 installed livepatches.",
+                patch.0
+            ));
+            return EINVAL;
         }
-        let homes = functions.iter().map(|&function| home(function));
-        let modules: BTreeSet<usize> = homes.chain(others.iter().copied()).collect();
-        self.modules[patch] = modules.into_iter().collect();
-        self.functions[patch] = functions.clone();
+        let result = enable::enable(&self.rust, patch);
+        if result.is_err() {
+            lines::refused(&self.rust, patch);
+        }
+        number(result)
+    }
+
+    pub(super) fn enable(&mut self, patch: usize, replaces: bool, fails: Fails) -> Checked {
         let moving = self.rust.transition_patch().is_some();
         let older = self.rust.patches().count();
         let notes = Notes {
@@ -85,11 +98,7 @@ impl Pair {
             &notes,
             |it| {
                 it.describe_to_rules(patch, replaces);
-                let result = enable::enable(&it.rust, Patch(patch));
-                if result.is_err() {
-                    lines::refused(&it.rust, Patch(patch));
-                }
-                number(result)
+                it.enable_by_rules(Patch(patch))
             },
             |it| {
                 it.describe_to_c(patch, replaces);
@@ -98,6 +107,7 @@ impl Pair {
         )?;
         self.tally.note(match result {
             ENOMEM => return Ok(()),
+            EINVAL => "enable refused for its states",
             0 if self.rust.transition_patch().is_some() => "enabled with tasks in the way",
             0 => "enabled at once",
             EBUSY if moving => "enable refused in a transition",
@@ -106,7 +116,7 @@ impl Pair {
         if result == 0 {
             self.reversed = false;
             let (_, funcs) = self.rust.extent(Patch(patch));
-            if funcs > functions.len() {
+            if funcs > self.functions[patch].len() {
                 self.tally.note("enabled with nops");
             }
             if self.rust.patches().count() <= older {
@@ -129,6 +139,7 @@ impl Pair {
             .map(|(module, functions)| (*module, functions.as_slice()))
             .collect();
         self.rust.describe(Patch(patch), replaces, &objects);
+        edge::describe(Patch(patch), &self.states[patch]);
     }
 
     fn describe_to_c(&self, patch: usize, replaces: bool) {
@@ -136,6 +147,9 @@ impl Pair {
         let modules = modules.iter().fold(0, |mask, n| mask | 1_u32 << n);
         let functions = functions.iter().fold(0, |mask, n| mask | 1_u64 << n);
         self.c.describe(patch, replaces, modules, functions);
+        for (place, (&id, &version)) in self.states[patch].iter().enumerate() {
+            self.c.set_state(patch, place, id, version);
+        }
     }
 
     /// Whether a younger patch changes one of the patch's functions.
@@ -153,14 +167,13 @@ impl Pair {
         let transition = self.rust.transition_patch();
         let reverses = transition == Some(Patch(patch));
         if enabled && self.is_covered(patch) {
-            // For tasks that switch to a patch below another, the C core looks for the function
-            // that they must not be in beyond the end of a func stack.
+            self.tally.note(END_OF_STACK);
             return Ok(());
         }
         // The C core allocates nothing here.
         let notes = Notes {
             both: "disable failed in both cores",
-            rules: "disable failed in Rust alone",
+            rules: INDEX_NEEDS_MEMORY,
             c: "disable failed in C alone",
         };
         let result = self.both(
