@@ -81,9 +81,22 @@ mod tally;
 #[cfg(test)]
 mod tests {
     #[cfg(not(core_in_c))]
+    const NO_CORE: &str = "there is no core in C: set KLP_TREE to a kernel tree that has \
+                           kernel/livepatch/core.c";
+
+    // Tests that are ignored run for a deep test, which must not pass without the core in C.
+    #[cfg(not(core_in_c))]
     #[test]
     #[ignore = "there is no core in C: set KLP_TREE to a kernel tree"]
-    fn both_cores_live_the_same() {}
+    fn both_cores_live_the_same() {
+        panic!("{NO_CORE}");
+    }
+
+    #[cfg(not(core_in_c))]
+    #[test]
+    fn the_tree_has_the_core_in_c() {
+        assert!(std::env::var_os("KLP_TREE").is_none(), "{NO_CORE}");
+    }
 
     /// This number of histories takes less than a minute on one CPU.
     #[cfg(core_in_c)]
