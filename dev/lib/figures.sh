@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # README.md shows the results of make bench, make matrix and of the runs that take long,
-# each between two comments.
+# and the names of the differences between the cores, each between two comments.
 #
 #   dev/lib/figures.sh            prints the lines that differ
 #   dev/lib/figures.sh --write    updates README.md
@@ -36,6 +36,12 @@ runs() {
 	done <"$repo/series/runs" | sed 's/  */ /g'
 }
 
+# differences: print the names of the differences between the cores.
+differences() {
+	sed -n 's/^- ``\([a-z-]*\)``: .*/`\1`/p' "$repo/Documentation/livepatch/rust-core-differences.rst" |
+		paste -sd , | sed 's/,/, /g; s/$/./' | fold -s -w 100 | sed 's/ $//'
+}
+
 # between TITLE COMMAND: copy README from standard input to standard output, with the
 # output of COMMAND between the comments of that title.
 between() {
@@ -49,7 +55,7 @@ between() {
 }
 
 wanted=$(between "make bench writes" cat "$summary" <"$readme" | between "make matrix writes" matrix |
-	between "long runs write" runs)
+	between "long runs write" runs | between "the list of differences writes" differences)
 case ${1:-} in
 '') diff <(printf '%s\n' "$wanted") "$readme" | sed 's/^/README.md: /' ;;
 --write) printf '%s\n' "$wanted" >"$readme.new" && mv "$readme.new" "$readme" ;;

@@ -226,7 +226,7 @@ class Writer:
         changes = []
         if self.settings.reroll > 1:
             changes = cover.changelog(self.read(self.settings.series, "changes"), self.settings.reroll)
-        page = self.read("Documentation/livepatch/rust-core.rst")
+        page = self.read("Documentation/livepatch/rust-core-differences.rst")
         # These functions run only if the letter has their line.
         return cover.fill(self.read(self.settings.series, "cover"), {
             "base": self.origin,

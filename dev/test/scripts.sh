@@ -49,7 +49,7 @@ expect "KDIR of another version" 1 "is Linux 6.12.1; supported: ${supported[0]}.
 expect "KDIR of this version" 0 "$base" env KDIR="$base" "$repo/dev/lib/base.sh"
 
 # The later parts use what the earlier ones have made.
-for part in counter machine arguments compose series judges; do
+for part in counter differences machine arguments compose series judges; do
 	# shellcheck source=/dev/null
 	. "$repo/dev/test/scripts/$part.sh"
 done

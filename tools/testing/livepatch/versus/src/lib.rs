@@ -25,22 +25,18 @@
 //! variables after RCU's readers, and grows in a work item that an interrupt queues. A map is in
 //! its place (`src/edge/`). KUnit and the selftests test the kernel's table.
 //!
-//! The crate does not compare the cores where they are meant to differ:
-//!
-//! - The times of passes. Here the rules do a pass once a second, and disturb no running task, as
-//!   with `CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND`.
-//! - The times at which modules are let go. The C core never lets go of the module of a forced
-//!   patch.
-//! - Tasks that have left the task list.
-//! - The messages about tasks that try in vain to switch in `__schedule()`: the rules have none.
+//! `Documentation/livepatch/rust-core-differences.rst` lists the points in which the cores are meant
+//! to differ. `src/meant.rs` has the names of those that histories could show. The rules do a pass
+//! once a second here, and disturb no running task, as with
+//! `CONFIG_LIVEPATCH_RUST_RETRY_EACH_SECOND`.
 //!
 //! Allocations and other calls of the kernel fail on both cores. The cores do not make the same
 //! calls, so one core can fail where the other does not. Then the crate checks the error, and that
 //! the core has changed nothing. The core tries again. The log of an operation that fails is not
 //! compared.
 //!
-//! A disabled patch is not enabled again below a patch that changes the same functions: there the C
-//! core reads beyond the end of a func stack.
+//! A disabled patch is not enabled again below a patch that changes the same functions, because of
+//! the difference `end-of-func-stack`.
 //!
 //! `PROPTEST_CASES=n` sets the number of histories, and `KLP_TREE` names the kernel tree.
 
