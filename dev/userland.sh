@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Test the rules of live patching in user space: tools/testing/livepatch/.
-# DEEP=1 adds the explorations that take minutes each.
+# DEEP=1 adds the explorations that take minutes each, and a million random histories of
+# both cores.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
@@ -29,7 +30,7 @@ run_logged "building the user-space tests" "$log-build" "${test[@]}" --no-run
 say "exploring all interleavings (2 to 8 min on 2 cores)"
 status=0
 RUST_BACKTRACE=0 "${test[@]}" --no-fail-fast -- "${deep[@]}" 2>&1 | tee "$log" |
-	grep --line-buffered -E '^test .* (ok|FAILED)$|panicked at|^(thread|error)' || true
+	grep --line-buffered -E '^test .* (ok|FAILED)$|^[0-9]+ histories compared$|panicked at|^(thread|error)' || true
 status=${PIPESTATUS[0]}
 
 count_cargo "$log"
@@ -37,5 +38,6 @@ if [ "$status" != 0 ]; then
 	sed -n '/^failures:$/,$p' "$log" | tail -n 60
 	[ "$failed" != 0 ] || die "the tests did not run to their end" "the whole log: $log"
 fi
-[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1"
+histories=$(sed -n 's/^\([0-9]*\) histories compared$/\1/p' "$log" | sum)
+[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1" "$histories histories on both cores"
 totals

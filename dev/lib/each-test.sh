@@ -3,6 +3,7 @@
 #
 # Cargo's runner for test programs: run each test of a program in a process of its own,
 # one process for each CPU at a time, and print the lines that the program itself prints.
+# Of the output of a test that passes, print only a line "N histories compared".
 #
 #   dev/lib/each-test.sh PROGRAM [OPTION...]
 #
@@ -28,6 +29,7 @@ one() {
 		result=ignored
 	fi
 	echo "test $name ... $result" | tee -a "$work/lines"
+	grep -E '^[0-9]+ histories compared$' <<<"$output" || true
 }
 export -f one
 export program work

@@ -27,7 +27,7 @@ cat >"$scratch/program" <<'end'
 #!/bin/bash
 case "$*" in
 *--list*) printf '%s: test\n' passes dies ignored ;;
-*passes) echo "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured" ;;
+*passes) printf '%s\n' "more output" "12 histories compared" "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured" ;;
 *dies) echo "the reason" && exit 101 ;;
 *ignored) echo "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured" ;;
 esac
@@ -35,6 +35,7 @@ end
 chmod +x "$scratch/program"
 expect "each test: the totals" 1 "test result: FAILED. 1 passed; 1 failed; 1 ignored;" "$repo/dev/lib/each-test.sh" "$scratch/program"
 expect "each test: why one has failed" 1 "the reason" "$repo/dev/lib/each-test.sh" "$scratch/program"
+expect "each test: how many histories one has compared" 1 "12 histories compared" "$repo/dev/lib/each-test.sh" "$scratch/program"
 expect "counter: cargo, of no program" 1 "0 passed, 0 failed" counted count_cargo "error: could not compile"
 expect "counter: kunit.py" 1 "70 passed, 6 failed" counted count_kunit \
 	$'[12:00:00] \x1b[1;31mTesting complete. Ran 79 tests: passed: 70, failed: 1, crashed: 2, skipped: 4, errors: 3\x1b[0m'
