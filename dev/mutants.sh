@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # First break the C core, one line at a time, and check that the comparison of random
-# histories finds each difference from the rules.  Then break the rules of live patching
+# histories finds each difference from the rules.  It also has to find the bug of the C
+# core that series/fixes/ mends, and nothing in the core with its fixes.  Then break the rules of live patching
 # in every way that cargo-mutants knows, one at a time, and check that a user-space test
 # fails each time.  This takes half an hour.
 #
@@ -52,12 +53,21 @@ shadow.c|s/if (warn_on_exist) {/if (0) {/
 shadow.c|s/^\t\tdtor(shadow->obj, shadow->data);/;/
 '
 broken=$cache/mutants/c
+fixed=$cache/mutants/fixed
 base=$("$repo/dev/lib/base.sh")
-rm -rf "$broken"
-mkdir -p "$broken/kernel" "$broken/include/linux"
-cp -r "$base/kernel/livepatch" "$broken/kernel/"
-cp "$base"/include/linux/livepatch*.h "$broken/include/linux/"
-ln -s "$base/tools" "$broken/tools"
+# copy_core TREE: make a tree with the parts of the base that the comparison compiles.
+copy_core() {
+	rm -rf "$1"
+	mkdir -p "$1/kernel" "$1/include/linux"
+	cp -r "$base/kernel/livepatch" "$1/kernel/"
+	cp "$base"/include/linux/livepatch*.h "$1/include/linux/"
+	ln -s "$base/tools" "$1/tools"
+}
+copy_core "$broken"
+copy_core "$fixed"
+for diff in "$repo"/series/fixes/diffs/kernel/livepatch/*.diff; do
+	(cd "$fixed" && apply_diff "$diff") || die "$diff no longer applies to $base"
+done
 
 # lives TREE: compare the cores in random histories; the status is that of cargo.
 lives() {
@@ -82,6 +92,19 @@ while IFS='|' read -r file mutation; do
 	fi
 	cp "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file"
 done <<<"$mutations"
+say "comparing the core in C without its fixes, and with them"
+if KLP_FIXED=1 lives "$broken"; then
+	echo "not noticed: the core in C looks beyond the end of a func stack"
+	count 0 1
+else
+	count 1 0
+fi
+if KLP_FIXED=1 lives "$fixed"; then
+	count 1 0
+else
+	echo "the core in C with its fixes differs (log: $cache/log/versus)"
+	count 0 1
+fi
 
 # cargo-mutants does not mutate files outside of the workspace.  So it gets a copy in
 # which the workspace is the root and the rules are inside.

@@ -9,7 +9,11 @@
 #define DRIVER_FUNCTION_SIZE 0x100UL
 #define DRIVER_FUNCTIONS_EACH (DRIVER_FUNCTIONS / DRIVER_MODULES)
 
-/* Addresses: of the kernel's functions, and of each patch's. */
+/*
+ * Addresses: of the function by which all tasks have entered the kernel, of the
+ * functions that patches change, and of those of each patch.
+ */
+#define DRIVER_ENTRY 0x800000UL
 #define DRIVER_ORIGINALS 0x1000000UL
 #define DRIVER_REPLACEMENTS 0x2000000UL
 #define DRIVER_PATCH_SIZE (DRIVER_FUNCTIONS * DRIVER_FUNCTION_SIZE)
@@ -43,7 +47,12 @@ struct slot {
 	struct klp_state states[DRIVER_STATES + 1];
 	char names[DRIVER_FUNCTIONS][16];
 };
+
 extern struct slot slots[DRIVER_PATCHES];
+
+/* messages.c */
+void klp_log(unsigned int event, const char *patch, const char *object, int err, bool patching);
+void klp_try_switch_task(const struct task_struct *task, int err, const char *func);
 
 /* The states that klp_get_state() and klp_get_prev_state() find, as text. */
 const char *driver_states(struct klp_patch *patch);

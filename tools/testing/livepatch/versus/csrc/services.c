@@ -85,12 +85,15 @@ int driver_failing(void)
 
 /*
  * The header of an allocation.  Freed memory is poisoned, and stays until the
- * next reset, so that the machine notices when it is used or freed again.
+ * next reset, so that the machine notices when it is used or freed again.  The
+ * memory in front of an allocation has the address of a function that is on all
+ * stacks, so that it matters if the core takes that for one of a func.
  */
 struct allocation {
 	struct allocation *next;
 	size_t size;
 	bool freed;
+	unsigned long in_front[16];
 } __aligned(16);
 
 static struct allocation *freed, *freed_later;
@@ -99,9 +102,12 @@ static unsigned int allocations;
 void *machine_alloc(size_t size)
 {
 	struct allocation *new = machine_fails() ? NULL : calloc(1, sizeof(*new) + size);
+	unsigned int i;
 
 	if (!new)
 		return NULL;
+	for (i = 0; i < ARRAY_SIZE(new->in_front); i++)
+		new->in_front[i] = DRIVER_ENTRY;
 	new->size = size;
 	allocations++;
 	return new + 1;
@@ -410,9 +416,10 @@ int stack_trace_save_tsk_reliable(struct task_struct *task, unsigned long *entri
 
 	if (task->unreliable)
 		return -EINVAL;
-	for (i = 0; i < task->depth && i < size; i++)
+	for (i = 0; i < task->depth && i < size - 1; i++)
 		entries[i] = task->stack[i] + 1;
-	return i;
+	entries[i] = DRIVER_ENTRY + 1;
+	return i + 1;
 }
 
 void wake_up_state(struct task_struct *task, unsigned int state)

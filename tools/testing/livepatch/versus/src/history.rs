@@ -79,6 +79,14 @@ pub(crate) enum Operation {
         task: usize,
         function: usize,
     },
+    /// A task calls one of the functions that patches change, chosen modulo their number. While it
+    /// is there, the administrator disables the patch that has the function that it runs, and may
+    /// enable it again.
+    Linger {
+        task: usize,
+        changed: usize,
+        again: bool,
+    },
     /// A task returns from the last function that it called.
     Return {
         task: usize,
@@ -242,6 +250,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         12 => Just(Seconds(1)),
         2 => (10..35usize).prop_map(Seconds),
         25 => (task(), function()).prop_map(|(task, function)| Call { task, function }),
+        8 => (task(), 0..FUNCTIONS, any::<bool>()).prop_map(|(task, changed, again)| Linger {
+            task,
+            changed,
+            again,
+        }),
         9 => task().prop_map(|task| Return { task }),
         3 => task().prop_map(|task| Run { task }),
         2 => task().prop_map(|task| Blur { task }),

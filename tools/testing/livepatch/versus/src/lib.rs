@@ -36,7 +36,8 @@
 //! compared.
 //!
 //! A disabled patch is not enabled again below a patch that changes the same functions, because of
-//! the difference `end-of-func-stack`.
+//! the difference `end-of-func-stack`. With `KLP_FIXED=1` it is: then `KLP_TREE` has to be a tree
+//! with the fix of that bug in the C core. Without the fix the test fails.
 //!
 //! `PROPTEST_CASES=n` sets the number of histories, and `KLP_TREE` names the kernel tree. The tests
 //! that are ignored compare a million histories.

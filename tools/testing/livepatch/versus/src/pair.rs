@@ -34,6 +34,7 @@ use crate::{
 use std::{
     cell::Cell,
     collections::BTreeSet,
+    env,
     mem, //
 };
 
@@ -90,6 +91,8 @@ pub(crate) struct Pair {
     scheduled: bool,
     /// The transition was reversed, and no pass has come since then.
     reversed: bool,
+    /// The C core does not look beyond the end of a func stack.
+    fixed: bool,
     /// The order of lines does not count in the next comparison.
     unordered: bool,
     /// A shadow variable exists, and there was no memory to make it once more.
@@ -131,6 +134,7 @@ impl Pair {
             departing: BTreeSet::new(),
             scheduled: false,
             reversed: false,
+            fixed: env::var_os("KLP_FIXED").is_some_and(|it| it == "1"),
             unordered: false,
             unwarned: false,
             made: 0,
@@ -259,6 +263,11 @@ impl Pair {
             }
             Seconds(seconds) => (0..seconds).for_each(|_| self.second()),
             Call { task, function } => self.call(task, function),
+            Linger {
+                task,
+                changed,
+                again,
+            } => self.linger(task, changed, again)?,
             Return { task } => self.act(task, |it| {
                 it.frames.pop();
             }),

@@ -166,9 +166,12 @@ impl Pair {
         }
         let transition = self.rust.transition_patch();
         let reverses = transition == Some(Patch(patch));
-        if enabled && self.is_covered(patch) {
+        let turns_back = enabled && reverses && !self.rust.enabled(Patch(patch));
+        if turns_back && self.is_covered(patch) {
             self.tally.note(END_OF_STACK);
-            return Ok(());
+            if !self.fixed {
+                return Ok(());
+            }
         }
         // The C core allocates nothing here.
         let notes = Notes {

@@ -5,6 +5,7 @@
 use super::{
     home,
     names,
+    Checked,
     Doing,
     Frame,
     Pair,
@@ -21,7 +22,8 @@ use crate::{
         Patch,
         Place,
         Task,
-        ELSEWHERE, //
+        ELSEWHERE,
+        FUNCTIONS, //
     },
     model::{
         blocker::Code,
@@ -48,6 +50,25 @@ impl Pair {
             }
             self.put(task);
         }
+    }
+
+    /// A task stays in a function of a patch while that is disabled, and enabled again.
+    pub(super) fn linger(&mut self, task: usize, changed: usize, again: bool) -> Checked {
+        let traced = (0..FUNCTIONS).filter(|&it| self.rust.is_traced(Function(it)));
+        let traced: Vec<usize> = traced.collect();
+        if !self.acts(task) || traced.is_empty() {
+            return Ok(());
+        }
+        let function = traced[changed % traced.len()];
+        let Some(patch) = self.reached(task, function) else {
+            return Ok(());
+        };
+        self.call(task, function);
+        self.want(patch, false, None)?;
+        if again && self.rust.transition_patch() == Some(Patch(patch)) {
+            self.want(patch, true, None)?;
+        }
+        Ok(())
     }
 
     pub(super) fn exit(&mut self, task: usize) {
