@@ -54,8 +54,8 @@ struct Traced {
     function: usize,
     /// The patches on the func stack, the newest first, and whether their funcs are nops.
     stack: Vec<(usize, bool)>,
-    /// The patch of the version that each task reaches, if it is not the original one.
-    reached: Vec<(usize, Option<usize>)>,
+    /// The patch of the version that each task reaches, or -1 for the original one.
+    reached: Vec<(usize, i32)>,
 }
 
 /// Everything about a core that can be compared.
@@ -108,7 +108,7 @@ impl Picture {
             stack.reverse();
             let reached = |&task: &usize| {
                 let reached = machine.reaches(names::of_rules(task), it);
-                (task, reached.map(|patch| patch.0))
+                (task, reached.map_or(-1, |patch| patch.0 as i32))
             };
             Traced {
                 function,
@@ -158,10 +158,7 @@ impl Picture {
                 .collect(),
             reached: tasks
                 .iter()
-                .map(|&task| {
-                    let reached = c.reaches(names::number_in_c(task), function);
-                    (task, usize::try_from(reached).ok())
-                })
+                .map(|&task| (task, c.reaches(names::number_in_c(task), function)))
                 .collect(),
         };
         let functions = (0..FUNCTIONS).filter(|&function| c.is_traced(function));
