@@ -31,6 +31,9 @@ pub(crate) enum Heard {
     Blocked(Task, Blocker<Function>),
 }
 
+/// A listener.
+pub(crate) type Listener = fn(&Machine, Heard);
+
 impl Machine {
     /// Tells the listener of an event.
     pub(super) fn hear(&self, event: Heard) {

@@ -309,7 +309,7 @@ pub(crate) struct Machine {
     /// No CPU may be disturbed.
     pub(crate) undisturbed: Cell<bool>,
     /// Called for each entry of the log and each task that is reported, when that happens.
-    pub(crate) listener: Cell<Option<fn(&Machine, look::Heard)>>,
+    pub(crate) listener: Cell<Option<look::Listener>>,
 }
 
 impl Machine {

@@ -28,7 +28,7 @@ const char *driver_states(struct klp_patch *patch)
 	static char text[256];
 	unsigned long id;
 
-	strcpy(text, "own");
+	snprintf(text, sizeof(text), "own");
 	for (id = 1; id <= DRIVER_STATES; id++)
 		append(text, klp_get_state(patch, id));
 	if (!klp_transition_patch)
@@ -51,7 +51,7 @@ static void *object_at(unsigned int object)
 	return (void *)(0x1000UL * (object + 1));
 }
 
-static int construct(void *object, void *data, void *argument)
+static int ctor(void *object, void *data, void *argument)
 {
 	struct request *request = argument;
 
@@ -62,7 +62,7 @@ static int construct(void *object, void *data, void *argument)
 	return 0;
 }
 
-static void destroy(void *object, void *data)
+static void dtor(void *object, void *data)
 {
 	driver_note("destroy %p, which was %lu", object, *(unsigned long *)data);
 }
@@ -78,7 +78,7 @@ bool driver_shadow_alloc(unsigned int object, unsigned long id, unsigned long va
 {
 	struct request request = { .value = value, .error = error };
 
-	return klp_shadow_alloc(object_at(object), id, sizeof(value), GFP_KERNEL, construct,
+	return klp_shadow_alloc(object_at(object), id, sizeof(value), GFP_KERNEL, ctor,
 				&request);
 }
 
@@ -88,15 +88,15 @@ bool driver_shadow_get_or_alloc(unsigned int object, unsigned long id, unsigned 
 	struct request request = { .value = value, .error = error };
 
 	return klp_shadow_get_or_alloc(object_at(object), id, sizeof(value), GFP_KERNEL,
-				       construct, &request);
+				       ctor, &request);
 }
 
 void driver_shadow_free(unsigned int object, unsigned long id)
 {
-	klp_shadow_free(object_at(object), id, destroy);
+	klp_shadow_free(object_at(object), id, dtor);
 }
 
 void driver_shadow_free_all(unsigned long id)
 {
-	klp_shadow_free_all(id, destroy);
+	klp_shadow_free_all(id, dtor);
 }

@@ -53,9 +53,6 @@ const char *driver_journal(void)
 
 /* ---- the messages of the rules, which messages.c prints */
 
-void klp_log(unsigned int event, const char *patch, const char *object, int err, bool patching);
-void klp_try_switch_task(const struct task_struct *task, int err, const char *func);
-
 const char *driver_message(unsigned int event, int patch, int module, int err, bool patching)
 {
 	char patch_name[16], module_name[16] = "vmlinux";
