@@ -13,7 +13,8 @@
 //!
 //! Livepatch modules are the same as for the C core, and so are the files in sysfs and procfs and
 //! the log. `Documentation/livepatch/rust-core.rst` describes the states of patches, funcs and
-//! tasks, the departure of a livepatch's module, the differences from the C core, and the tests.
+//! tasks, the departure of a livepatch's module, and the tests. `rust-core-differences.rst` there
+//! has the differences from the C core.
 //!
 //! # Life cycle
 //!
