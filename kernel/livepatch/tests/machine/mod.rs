@@ -250,9 +250,7 @@ struct State {
     unreclaimed: bool,
     departing: [Patch; PATCHES],
     departing_count: usize,
-    look: u32,
-    /// The patch that the look is for.
-    sought: Option<Patch>,
+    look: text::Look,
     /// The task that has lost its CPU to the look at its stack.
     taken: Option<Task>,
     log: [Option<Entry>; LOG],
@@ -378,8 +376,7 @@ impl Machine {
                 unreclaimed: false,
                 departing: [Patch(0); PATCHES],
                 departing_count: 0,
-                look: 0,
-                sought: None,
+                look: text::Look::default(),
                 taken: None,
                 log: [None; LOG],
                 logged: 0,

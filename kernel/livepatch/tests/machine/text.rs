@@ -21,6 +21,14 @@ use crate::model::{
 };
 use core::ops::Range;
 
+/// The latest look at the tasks.
+#[derive(Default)]
+pub(super) struct Look {
+    number: u32,
+    /// The patch that it is for.
+    sought: Option<Patch>,
+}
+
 impl TaskData {
     /// Whether the task can run code in `text`, or come back to it.
     fn is_inside(&self, text: &Range<usize>) -> bool {
@@ -101,26 +109,26 @@ impl TextHost for Machine {
     }
 
     fn is_sought(&self, patch: Patch) -> bool {
-        self.state.borrow().sought == Some(patch)
+        self.state.borrow().look.sought == Some(patch)
     }
 
     fn begin_look(&self, patch: Patch) {
-        let mut state = self.state.borrow_mut();
-        state.look += 1;
-        state.sought = Some(patch);
+        let look = &mut self.state.borrow_mut().look;
+        look.number += 1;
+        look.sought = Some(patch);
     }
 
     fn end_look(&self) {
-        self.state.borrow_mut().sought = None;
+        self.state.borrow_mut().look.sought = None;
     }
 
     fn seen_outside(&self, task: Task) -> bool {
-        let look = self.state.borrow().look;
+        let look = self.state.borrow().look.number;
         self.task(task, |task| task.look == look)
     }
 
     fn set_seen_outside(&self, task: Task) {
-        let look = self.state.borrow().look;
+        let look = self.state.borrow().look.number;
         self.task(task, |task| task.look = look);
     }
 
