@@ -8,7 +8,7 @@
 # The patch series, from a small repository and a small base.
 rm -rf "$copy"
 mkdir -p "$copy" "$scratch/linux"/{Documentation,arch,drivers,fs,include,init,ipc,lib,scripts}
-cp -a "$repo/dev" "$repo/Documentation" "$repo/kernel" "$repo/series" "$copy/"
+cp -a "$repo/README.md" "$repo/dev" "$repo/Documentation" "$repo/kernel" "$repo/series" "$copy/"
 git init -q "$copy"
 git -C "$copy" add -A
 git -C "$copy" -c user.name=x -c user.email=x@example.org commit -qm all
