@@ -87,6 +87,15 @@ function start_reader() {
 	READER=$!
 }
 
+# start_stopped_reader() - start a process that has read /proc/test_klp_leave_a by itself,
+#	and wait until it has stopped; sets READER and OUTPUT
+function start_stopped_reader() {
+	exec {OUTPUT}< <(read -r line < /proc/test_klp_leave_a; echo "$line"; kill -STOP $BASHPID)
+	READER=$!
+	wait_until 'grep -q "^State:.T" /proc/$READER/status' ||
+		die "process $READER does not stop"
+}
+
 # await_reader(present, absent) - wait until the reader is in a function
 #	present - the function
 #	absent  - another one, which has reached the first by a sibling call, if any

@@ -166,10 +166,7 @@ start_test "restart of a system call"
 
 load_mod $MOD_TARGET
 load_lp $MOD_PATCH reach=restart
-exec {OUTPUT}< <(read -r line < /proc/test_klp_leave_a; echo "$line"; kill -STOP $BASHPID)
-READER=$!
-wait_until 'grep -q "^State:.T" /proc/$READER/status' ||
-	die "process $READER does not stop"
+start_stopped_reader
 disable_lp $MOD_PATCH
 check_in_use $MOD_PATCH
 another_livepatch
