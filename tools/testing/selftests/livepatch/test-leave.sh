@@ -267,27 +267,24 @@ $TARGET_GONE"
 
 # - the same for a livepatch that is disabled
 
-start_test "forced disabling"
+# disable_by_force() - disable the livepatch and force the transition, which only the
+#	reader holds up; die if the livepatch's module goes
+function disable_by_force() {
+	write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" 0
+	check_held_up 1
+	write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/force" 1
+	loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
+		die "livepatch $MOD_PATCH does not end"
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_still_held
+}
 
-load_mod $MOD_TARGET
-load_lp $MOD_PATCH
-start_reader
-await_reader leave_patch_wait
-write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" 0
-check_held_up 1
-write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/force" 1
-loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
-	die "livepatch $MOD_PATCH does not end"
-check_in_use $MOD_PATCH
-another_livepatch
-check_still_held
-release $HOLD_PARAM "new a
-done"
-unload_lp $MOD_PATCH
-check_ended
-
-check_result "$TARGET
-$(patch_messages)
+# check_forced_result(params) - check the messages of such a case
+#	params - parameters of the livepatch's module
+function check_forced_result() {
+	check_result "$TARGET
+$(patch_messages "$@")
 $(head -n -2 <<< "$PATCH_GONE")
 % echo 1 > $SYSFS_KLP_DIR/$MOD_PATCH/force
 livepatch: forcing remaining tasks to the patched state
@@ -297,6 +294,21 @@ $ANOTHER
 $RELEASE
 % rmmod $MOD_PATCH
 $TARGET_GONE"
+}
+
+start_test "forced disabling"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH
+start_reader
+await_reader leave_patch_wait
+disable_by_force
+release $HOLD_PARAM "new a
+done"
+unload_lp $MOD_PATCH
+check_ended
+
+check_forced_result
 
 
 # - the same for a kernel thread that was created to run a new function
@@ -308,28 +320,11 @@ load_lp $MOD_PATCH reach=thread
 READER=$(pgrep -x test_klp_leave)
 wait_until 'grep -q " leave_patch_thread+" /proc/$READER/stack' ||
 	die "the thread does not get to leave_patch_thread()"
-write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/enabled" 0
-check_held_up 1
-write_ok "$SYSFS_KLP_DIR/$MOD_PATCH/force" 1
-loop_until '[[ ! -e "$SYSFS_KLP_DIR/$MOD_PATCH" ]]' ||
-	die "livepatch $MOD_PATCH does not end"
-check_in_use $MOD_PATCH
-another_livepatch
-check_still_held
+disable_by_force
 write_ok $HOLD_PARAM N
 unload_lp $MOD_PATCH
 check_ended
 
-check_result "$TARGET
-$(patch_messages reach=thread)
-$(head -n -2 <<< "$PATCH_GONE")
-% echo 1 > $SYSFS_KLP_DIR/$MOD_PATCH/force
-livepatch: forcing remaining tasks to the patched state
-$(tail -n 2 <<< "$PATCH_GONE")
-$IN_USE
-$ANOTHER
-$RELEASE
-% rmmod $MOD_PATCH
-$TARGET_GONE"
+check_forced_result reach=thread
 
 finish
