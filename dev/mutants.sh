@@ -3,9 +3,9 @@
 #
 # First break the C core, one line at a time, and check that the comparison of random
 # histories finds each difference from the rules.  It also has to find the bug of the C
-# core that series/fixes/ mends, and nothing in the core with its fixes.  Then break the rules of live patching
-# in every way that cargo-mutants knows, one at a time, and check that a user-space test
-# fails each time.  This takes half an hour.
+# core that series/fixes/ mends, and nothing in the core with its fixes.  Then break the
+# rules of live patching in every way that cargo-mutants knows, one at a time, and check
+# that a user-space test fails each time.  This takes half an hour.
 #
 # MUTANTS='...' has further arguments for cargo mutants, such as '--re transition.rs' or
 # '--shard 0/4'.
