@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Fuzz live patching from outside: load livepatches with mutated ELF files and tables in the
-# virtual machine, and write to their files in sysfs; then fuzz klpctl's parsers in user
-# space.  Progress comes once a minute.  The last line is "N passed, N failed".
+# virtual machine, and write to their files in sysfs; then fuzz klpctl's parsers, and those
+# of the core in Rust, in user space.  Progress comes once a minute.  The last line is "N passed, N failed".
 #
 #   dev/fuzz.sh    COUNT=10000 SEED= ONLY= BEYOND=0 MATRIX=clang-kasan
-#                  MINUTES=2 PARSERS='module text task arguments tree'
+#                  MINUTES=2 PARSERS='module text task arguments tree names'
 #
 # COUNT is the number of cases in the machine; with COUNT=0 there is no machine.  SEED
 # repeats the cases of a run, and ONLY tries one of them.  BEYOND=1 adds the mutations that
@@ -25,7 +25,7 @@
 native_only
 
 : "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
-: "${MINUTES:=2}" "${PARSERS:=module text task arguments tree}"
+: "${MINUTES:=2}" "${PARSERS:=module text task arguments tree names}"
 for setting in COUNT SEED MINUTES; do
 	# The shell would take a number with a zero before it for an octal one.
 	[[ ${!setting} =~ ^(0|[1-9][0-9]{0,6})$ ]] || die "$setting=${!setting}: not understood" \
@@ -50,7 +50,7 @@ fi
 for parser in $PARSERS; do
 	[ -f "$repo/tools/livepatch/fuzz/fuzz_targets/$parser.rs" ] ||
 		die "PARSERS names $parser, which is not in tools/livepatch/fuzz" \
-			"use some of: module text task arguments tree"
+			"use some of: module text task arguments tree names"
 done
 
 "$repo/dev/toolchain.sh" fuzz
@@ -104,8 +104,8 @@ last_line() {
 	grep -saoE "$1.*" "$2" | tail -n 1 | tr -d '\r'
 }
 
-# build_parsers DIRECTORY: build the fuzzers of the parsers, without a sanitizer: klpctl has
-# no unsafe code there.  cargo-fuzz runs the "cargo" in PATH, and CARGO may have another name.
+# build_parsers DIRECTORY: build the fuzzers of the parsers, without a sanitizer: the parsers
+# have no unsafe code.  cargo-fuzz runs the "cargo" in PATH, and CARGO may have another name.
 build_parsers() {
 	mkdir -p "$1/bin" && ln -sfn "$(realpath -s "$cargo")" "$1/bin/cargo" || return 1
 	PATH=$1/bin:$(realpath -s "$(dirname "$cargo")"):$PATH RUSTC_BOOTSTRAP=1 \
@@ -113,8 +113,12 @@ build_parsers() {
 		--fuzz-dir "$repo/tools/livepatch/fuzz" --target-dir "$1/build"
 }
 
-# make_corpus DIRECTORY: write the bytes of klpctl's own tests, from which the fuzzers begin.
+# make_corpus DIRECTORY: write the bytes of klpctl's own tests, from which the fuzzers begin,
+# and names for the parsers of the core.
 make_corpus() {
+	mkdir -p "$1/seeds/names" || return 1
+	printf '.klp.rela.vmlinux..text' >"$1/seeds/names/section"
+	printf '.klp.sym.vmlinux.printk,1' >"$1/seeds/names/symbol"
 	make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$1/" RUSTC="$(find_rustc)" \
 		"$1/klpctl-test" || return 1
 	KLPCTL_DIR=$repo/tools/livepatch KLPCTL_CORPUS=$1/seeds "$1/klpctl-test" tests::fuzz

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The parsers of section and symbol names, compared with a plain reference.
-//!
-//! The reference is an interpreter of formats. It is written from the formats in the C core and
-//! from `sscanf()` in the kernel's `lib/vsprintf.c`, and shares no code with the model.
 
 mod reference;
 
@@ -13,47 +10,14 @@ use proptest::{
     prelude::*,
     test_runner::Config, //
 };
-use reference::{
-    scan,
-    Conversion,
-    Item::{
-        self,
-        Literal,
-        Number,
-        Until, //
-    }, //
-};
-
-/// `.klp.rela.%55[^.]`
-const SECTION: &[Item] = &[Literal(b".klp.rela."), Until(b'.', 55)];
-/// `.klp.sym.%55[^.].%511[^,],%lu`
-const SYMBOL: &[Item] = &[
-    Literal(b".klp.sym."),
-    Until(b'.', 55),
-    Literal(b"."),
-    Until(b',', 511),
-    Literal(b","),
-    Number,
-];
 
 fn check(name: &[u8]) {
-    let expected = match scan(name, SECTION)[..] {
-        [Conversion::Text(object)] => Some(object),
-        _ => None,
-    };
+    let expected = reference::section_object(name);
     assert_eq!(names::section_object(name), expected, "section {name:?}");
 
-    let expected = match scan(name, SYMBOL)[..] {
-        [Conversion::Text(object), Conversion::Text(name), Conversion::Number(number)] => {
-            Some(names::Symbol {
-                object,
-                name,
-                position: number as usize,
-            })
-        }
-        _ => None,
-    };
-    assert_eq!(names::symbol(name), expected, "symbol {name:?}");
+    let expected = reference::symbol(name);
+    let symbol = names::symbol(name).map(|symbol| (symbol.object, symbol.name, symbol.position));
+    assert_eq!(symbol, expected, "symbol {name:?}");
 }
 
 /// A generator of pseudorandom numbers, the same ones in each run: Marsaglia's xorshift.
