@@ -24,8 +24,12 @@
 . "$repo/dev/lib/runs.sh"
 native_only
 
+parsers="module text task arguments tree names"
 : "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
-: "${MINUTES:=2}" "${PARSERS:=module text task arguments tree names}"
+: "${MINUTES:=2}" "${PARSERS:=$parsers}"
+run="make fuzz COUNT=$COUNT"
+run+=$(unusual MATRIX=clang-kasan CORE=rust DEBUG=1 BEYOND=0 MINUTES=2 "PARSERS=$parsers" FIXES=0 BASE= KDIR= CPUS= \
+	MEM= QEMU_OPTS= APPEND=)
 for setting in COUNT SEED MINUTES; do
 	# The shell would take a number with a zero before it for an octal one.
 	[[ ${!setting} =~ ^(0|[1-9][0-9]{0,6})$ ]] || die "$setting=${!setting}: not understood" \
@@ -50,7 +54,7 @@ fi
 for parser in $PARSERS; do
 	[ -f "$repo/tools/livepatch/fuzz/fuzz_targets/$parser.rs" ] ||
 		die "PARSERS names $parser, which is not in tools/livepatch/fuzz" \
-			"use some of: module text task arguments tree names"
+			"use some of: $parsers"
 done
 
 "$repo/dev/toolchain.sh" fuzz
@@ -160,7 +164,5 @@ if [ "$COUNT" != 0 ]; then
 	count_suite "$cache/log/fuzz" || count 0 1
 fi
 [ "$MINUTES" = 0 ] || fuzz_parsers
-if [ "$MATRIX" = clang-kasan ] && [ "$CORE" = rust ] && [ -z "$ONLY" ]; then
-	keep_run "make fuzz COUNT=$COUNT"
-fi
+[ -n "$ONLY" ] || keep_run "$run"
 totals

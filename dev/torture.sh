@@ -23,6 +23,8 @@ for setting in MINUTES SEED SLEEPERS; do
 	[[ ${!setting} =~ ^([1-9][0-9]{0,4})?$ ]] || die "$setting=${!setting}: not understood" "use a number from 1 to 99999"
 done
 run="make torture MINUTES=$MINUTES"
+# A kernel of the matrix has some of these settings as well.
+other=$(unusual SLEEPERS=1000 "FIXES=${arch_fixes:-0}" BASE= KDIR= CPUS= MEM= QEMU_OPTS= APPEND=)
 if [ -n "${MATRIX:-}" ]; then
 	check_kernels "$MATRIX"
 	run+=" MATRIX=$MATRIX"
@@ -31,6 +33,7 @@ fi
 [ -z "$foreign" ] || run+=" ARCH=$ARCH"
 [ "$CORE" = rust ] || run+=" CORE=$CORE"
 [ "$DEBUG" = 1 ] || run+=" DEBUG=$DEBUG"
+run+=$other
 results=$("$repo/dev/kernel.sh")/selftests/torture
 rm -rf "$results"
 mkdir -p "$results"

@@ -27,7 +27,19 @@ keep() {
 # keep_run COMMAND [DETAIL]: if series/runs lists the command, keep its result: the counts
 # of lib.sh, and the detail.
 keep_run() {
-	! grep -qF "$1|" "$runs" || keep "$runs" "$1" "$passed passed, $failed failed${2:+; $2}"
+	! cut -d '|' -f 1 "$runs" | grep -xF -e "$1" >/dev/null ||
+		keep "$runs" "$1" "$passed passed, $failed failed${2:+; $2}"
+}
+
+# unusual NAME=DEFAULT...: print " NAME=VALUE" for each setting that differs from its
+# default.  The command of a run has these at its end, so that keep_run keeps no other run
+# in the place of the one that the list means.
+unusual() {
+	local setting name
+	for setting in "$@"; do
+		name=${setting%%=*}
+		[ "${!name:-}" = "${setting#*=}" ] || printf ' %s=%s' "$name" "${!name:-}"
+	done
 }
 
 # judge_run OUTPUT DMESG: count the verdict of judge.sh, and print the reasons for it.

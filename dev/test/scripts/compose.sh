@@ -139,7 +139,13 @@ expect "a long run" 0 "" keep_run "make long" "2 loads"
 expect "its result is kept" 0 "make long|7 passed, 1 failed; 2 loads|$(date +%F)|" cat "$copy/series/runs"
 expect "README shows it" 0 "| \`make long\` | 7 passed, 1 failed; 2 loads | $(date +%F) |" cat "$copy/README.md"
 expect "another run" 0 "" keep_run "make short"
+expect "a run whose name is the end of another's" 0 "" keep_run "long"
 expect "a run that the list lacks leaves it alone" 0 "" test "$(cut -d'|' -f1 "$copy/series/runs" | xargs -d '\n')" = "make long make long CORE=c"
+unusual() {
+	env LONG=1 SHORT= WIDE="a b" bash -c '. "$0/dev/lib/lib.sh"; . "$0/dev/lib/runs.sh"; echo "[$(unusual "$@")]"' "$copy" "$@"
+}
+expect "settings that are the defaults" 0 "[]" unusual LONG=1 SHORT= NONE=
+expect "settings that are not" 0 "[ LONG=1 SHORT= WIDE=a b]" unusual LONG=2 SHORT=x WIDE= NONE=
 expect "a long run that has not run" 0 "| \`make long CORE=c\` | has not run | | |" cat "$copy/README.md"
 git init -q "$small"
 git -C "$small" add .
