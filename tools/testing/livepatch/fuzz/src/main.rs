@@ -16,12 +16,14 @@
 //! writes, and [`mutate`] spoils them. The documentation of [`mutate`] lists the mutations, and
 //! gives reasons for those that it leaves out. One case in twenty stays good, and the kernel must
 //! accept it. It may refuse all others, but only with the errors that [`run`] lists, and nothing of
-//! them may stay. The log must have no report of the kernel's own checks.
+//! them may stay. Writes have the results that [`writes`] lists. The log must have no report of the
+//! kernel's own checks.
 
 #![deny(unsafe_code)]
 
 mod base;
 mod case;
+mod counts;
 mod draft;
 mod elf;
 #[allow(unsafe_code)]
@@ -29,6 +31,7 @@ mod kernel;
 mod mutate;
 mod random;
 mod run;
+mod writes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,10 +39,11 @@ use std::time::Instant;
 
 use base::Base;
 use case::{Case, Module};
+use counts::Counts;
 use elf::Elf;
 use kernel::Log;
 use mutate::Scope;
-use run::{Counts, Run};
+use run::Run;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {

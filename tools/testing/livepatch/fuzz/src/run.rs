@@ -2,18 +2,16 @@
 
 //! Tries cases in the kernel that runs, and judges the results.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::base::Base;
 use crate::case::{Case, Module, Target, Then};
+use crate::counts::Counts;
 use crate::kernel::{self, Log};
 use crate::mutate::{shown, Scope};
-use crate::random::Random;
+use crate::writes::{self, Write};
 
 /// The longest time to wait until a livepatch is settled or a module is free. It only ends a wait
 /// that would last for ever.
@@ -35,49 +33,6 @@ pub struct Run {
     pub scope: Scope,
     pub log: Log,
     pub counts: Counts,
-}
-
-/// The outcomes of the attempts, by kind and error, which is 0 for success.
-#[derive(Debug, Default)]
-pub struct Counts(BTreeMap<(&'static str, i32), u64>);
-
-impl Counts {
-    fn add(&mut self, attempt: &'static str, result: &io::Result<()>) -> i32 {
-        let error = match result {
-            Ok(()) => 0,
-            Err(error) => error.raw_os_error().unwrap_or(-1),
-        };
-        *self.0.entry((attempt, error)).or_default() += 1;
-        error
-    }
-
-    /// The number of attempts of a kind that succeeded, and of those that did not.
-    pub fn of(&self, attempt: &str) -> (u64, u64) {
-        let all = self.0.iter().filter(|((kind, _), _)| *kind == attempt);
-        all.fold((0, 0), |(good, bad), ((_, error), count)| match error {
-            0 => (good + count, bad),
-            _ => (good, bad + count),
-        })
-    }
-
-    /// A line for each kind of attempt.
-    pub fn table(&self) -> String {
-        let mut kinds: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for ((kind, error), count) in &self.0 {
-            let error = match error {
-                0 => "ok".to_owned(),
-                error => io::Error::from_raw_os_error(*error).to_string(),
-            };
-            kinds
-                .entry(kind)
-                .or_default()
-                .push(format!("{error}: {count}"));
-        }
-        let lines = kinds.into_iter();
-        lines
-            .map(|(kind, counts)| format!("#   {kind}: {}\n", counts.join(", ")))
-            .collect()
-    }
 }
 
 impl Run {
@@ -156,7 +111,7 @@ impl Run {
         for livepatch in kernel::livepatches() {
             for file in kernel::files(&livepatch) {
                 let _ = kernel::read(&file);
-                if let Some(value) = value_for(salt, &file) {
+                if let Some(value) = writes::value_for(salt, &file) {
                     self.write_file(&livepatch, &file, &value)?;
                 }
             }
@@ -171,34 +126,20 @@ impl Run {
         if file.ends_with("force") && moves && !settle(livepatch) {
             return Ok(());
         }
-        self.announce(&write_in_words(livepatch, file, value))?;
+        self.announce(&writes::in_words(livepatch, file, value))?;
+        let enabled = || kernel::flag(livepatch, "enabled");
+        let before = enabled();
         let result = kernel::write(file, value);
-        self.counts.add("write", &result);
-        Ok(())
+        let write = Write {
+            file: file.strip_prefix(livepatch).unwrap_or(file),
+            value,
+            before,
+            after: enabled(),
+            error: self.counts.add("write", &result),
+            is_there: file.exists(),
+        };
+        write.judge()
     }
-}
-
-/// The bytes to write to a file, if any.
-fn value_for(salt: u64, file: &Path) -> Option<Vec<u8>> {
-    const VALUES: [&[u8]; 20] = [
-        b"0", b"1", b"0\n", b"1\n", b"y", b"n", b"on", b"off", b"2", b"-1", b"", b"\n", b" 1",
-        b"01", b"1 0", b"\0", b"1\0", b"\xff", b"%s", b"enabled",
-    ];
-    const LENGTHS: [usize; 4] = [4095, 4096, 4097, 70_000];
-
-    let mut random = Random::of(salt, file.as_os_str().as_bytes());
-    let random = &mut random;
-    random.one_in(2).then(|| match random.one_in(8) {
-        true => vec![*random.pick(b"0x\0\xff"); *random.pick(&LENGTHS)],
-        false => random.pick(&VALUES).to_vec(),
-    })
-}
-
-/// The line of the log for a write.
-fn write_in_words(livepatch: &Path, file: &Path, value: &[u8]) -> String {
-    let inside = kernel::escaped(file.strip_prefix(livepatch).unwrap_or(file));
-    let livepatch = kernel::last(livepatch);
-    format!("write {inside} of {livepatch}: {}", shown(value))
 }
 
 /// The outcome of one case.
@@ -258,49 +199,4 @@ fn settle(livepatch: &Path) -> bool {
         thread::sleep(POLL);
     }
     kernel::flag(livepatch, "transition") == Some(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_salt_and_a_path_make_a_write() {
-        let value = |salt, path: &str| value_for(salt, Path::new(path));
-        let paths = ["/p/enabled", "/p/force", "/q/enabled"];
-        let all: Vec<_> = (0..300).map(|salt| paths.map(|p| value(salt, p))).collect();
-        let again = (0..300).map(|salt| paths.map(|p| value(salt, p)));
-        assert!(again.eq(all.iter().cloned()));
-        for (i, path) in paths.iter().enumerate() {
-            let written = all.iter().filter(|values| values[i].is_some()).count();
-            assert!((100..200).contains(&written), "{path}: {written}");
-        }
-        let same = all.iter().filter(|values| values[0] == values[1]).count();
-        assert!(same < 150, "{same}");
-    }
-
-    #[test]
-    fn a_write_in_words() {
-        let livepatch = Path::new("/sys/kernel/livepatch/a b");
-        let text = write_in_words(livepatch, &livepatch.join("x\n/patched"), b"1\n");
-        assert_eq!(text, r#"write x\n/patched of a b: "1\n""#);
-    }
-
-    #[test]
-    fn counts_of_errors() {
-        let mut counts = Counts::default();
-        let error = |number| Err(io::Error::from_raw_os_error(number));
-        assert_eq!(counts.add("livepatch", &Ok(())), 0);
-        assert_eq!(counts.add("livepatch", &error(EINVAL)), EINVAL);
-        counts.add("livepatch", &error(EINVAL));
-        counts.add("target", &error(ENOEXEC));
-        assert_eq!(counts.of("livepatch"), (1, 2));
-        assert_eq!(counts.of("target"), (0, 1));
-        let table = counts.table();
-        assert!(
-            table.contains("livepatch: ok: 1, Invalid argument"),
-            "{table}"
-        );
-        assert!(table.contains(": 2\n"), "{table}");
-    }
 }
