@@ -4,7 +4,7 @@
 
 use crate::base::Base;
 use crate::draft::{Draft, Tables};
-use crate::mutate::{mutate, Scope};
+use crate::mutate::{mutate, Done, Scope};
 use crate::random::Random;
 
 /// When the module that livepatches change is loaded.
@@ -27,6 +27,8 @@ pub enum Then {
 pub struct Module {
     pub name: Vec<u8>,
     pub file: Vec<u8>,
+    /// The titles of the mutations in it.
+    pub titles: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,28 +80,33 @@ impl Case {
             let base = base.name.escape_ascii();
             case.text += &match done.as_slice() {
                 [] => format!("; {base} as it is"),
-                done => format!("; {base} with {}", done.join(", and ")),
+                done => format!("; {base} with {}", in_words(done)),
             };
             case.is_good &= done.is_empty();
-            drafts.push(draft);
+            let titles: Vec<_> = done.iter().map(|done| done.title).collect();
+            drafts.push((draft, titles));
         }
-        let mut tables: Vec<_> = drafts.iter_mut().map(|draft| &mut draft.tables).collect();
+        let all = drafts.iter_mut();
+        let mut tables: Vec<_> = all.map(|(draft, _)| &mut draft.tables).collect();
         if scope == Scope::Clean {
             show_the_kernel_once(&mut tables);
         }
         case.is_good &= fit_together(&tables);
-        case.modules = drafts.into_iter().map(Module::from).collect();
+        let module = |(draft, titles): (Draft, _)| Module {
+            name: draft.name.clone(),
+            file: draft.finish(),
+            titles,
+        };
+        case.modules = drafts.into_iter().map(module).collect();
         case
     }
 }
 
-impl From<Draft> for Module {
-    fn from(draft: Draft) -> Self {
-        Self {
-            name: draft.name.clone(),
-            file: draft.finish(),
-        }
-    }
+fn in_words(done: &[Done]) -> String {
+    let each = done
+        .iter()
+        .map(|Done { title, text }| format!("{title}: {text}"));
+    each.collect::<Vec<_>>().join(", and ")
 }
 
 /// Makes no livepatch replace others if an object is named `vmlinux`, as sysfs names the kernel

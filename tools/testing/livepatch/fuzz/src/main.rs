@@ -17,7 +17,8 @@
 //! gives reasons for those that it leaves out. One case in twenty stays good, and the kernel must
 //! accept it. It may refuse all others, but only with the errors that [`run`] lists, and nothing of
 //! them may stay. Writes have the results that [`writes`] lists. The log must have no report of the
-//! kernel's own checks.
+//! kernel's own checks. A long run must have made each mutation, and the kernel must have loaded
+//! modules with each of those that it does not always refuse: see [`counts`].
 
 #![deny(unsafe_code)]
 
@@ -39,7 +40,7 @@ use std::time::Instant;
 
 use base::Base;
 use case::{Case, Module};
-use counts::Counts;
+use counts::{Counts, Titles};
 use elf::Elf;
 use kernel::Log;
 use mutate::Scope;
@@ -129,6 +130,7 @@ fn fuzz(options: &Options) -> Result<(), String> {
     let target = Module {
         name: name.ok_or("the target is no module")?,
         file,
+        titles: Vec::new(),
     };
     let mut run = Run {
         bases: read_bases(options)?,
@@ -137,6 +139,7 @@ fn fuzz(options: &Options) -> Result<(), String> {
         scope: options.scope,
         log: Log::open().map_err(|error| format!("/dev/kmsg: {error}"))?,
         counts: Counts::default(),
+        titles: Titles::default(),
     };
     let numbers = match options.only {
         Some(number) => number..number + 1,
@@ -159,12 +162,18 @@ fn fuzz(options: &Options) -> Result<(), String> {
         }
         outcome?;
     }
-    print!("{}", run.counts.table());
+    print!("{}{}", run.counts.table(), run.titles.table());
+    if options.only.is_some() {
+        return Ok(());
+    }
     // A run in which the kernel accepts or refuses everything has tested nothing.
     let (loaded, refused) = run.counts.of("livepatch");
-    match options.only.is_none() && options.count >= 100 && (loaded == 0 || refused == 0) {
-        true => Err("not all kinds of outcomes came up".to_owned()),
-        false => Ok(()),
+    if options.count >= 100 && (loaded == 0 || refused == 0) {
+        return Err("not all kinds of outcomes came up".to_owned());
+    }
+    match run.titles.faults(options.scope, options.count).as_slice() {
+        [] => Ok(()),
+        faults => Err(format!("mutations: {}", faults.join(", "))),
     }
 }
 

@@ -49,50 +49,81 @@ pub enum Scope {
 /// Makes a mutation and returns its description, or `None` if the draft has no place for it.
 type Mutation = fn(&mut Draft, &mut Random) -> Option<String>;
 
-const CLEAN: [(&str, Mutation); 32] = [
-    ("file header", sections::file_header),
-    ("file length", sections::length),
-    ("section name", sections::name),
-    ("section name's place", sections::name_place),
-    ("section flags", sections::flags),
-    ("section mark", sections::mark),
-    ("section type", sections::kind),
-    ("section info", sections::info),
-    ("section link", sections::link),
-    ("section size", sections::size),
-    ("section place", sections::place),
-    ("section address", sections::address),
-    ("section alignment", sections::alignment),
-    ("section entries", sections::entry_size),
-    ("section twice", sections::twice),
-    ("symbol table", sections::symbol_table),
-    ("modinfo", sections::modinfo),
-    ("module name", sections::module_name),
-    ("symbol name", symbols::name),
-    ("symbol name's place", symbols::name_place),
-    ("symbol section", symbols::section),
-    ("symbol value", symbols::value),
-    ("relocation kind", symbols::kind),
-    ("relocation place", symbols::place),
-    ("relocation symbol", symbols::symbol),
-    ("relocation addend", symbols::addend),
-    ("relocation order", symbols::order),
-    ("other relocation's kind", symbols::other_kind),
-    ("object", tables::object),
-    ("function", tables::function),
-    ("null", tables::null),
-    ("states", tables::states),
+/// What becomes of modules with a mutation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The loader or the core refuses all of them.
+    Refused,
+    /// The kernel loads some of them.
+    Loads,
+    /// Either.
+    Open,
+}
+
+use Fate::{Loads, Open, Refused};
+
+const CLEAN: [(&str, Mutation, Fate); 32] = [
+    ("file header", sections::file_header, Loads),
+    ("file length", sections::length, Refused),
+    ("section name", sections::name, Loads),
+    ("section name's place", sections::name_place, Refused),
+    ("section flags", sections::flags, Loads),
+    ("section mark", sections::mark, Loads),
+    ("section type", sections::kind, Loads),
+    ("section info", sections::info, Loads),
+    ("section link", sections::link, Loads),
+    ("section size", sections::size, Loads),
+    ("section place", sections::place, Refused),
+    ("section address", sections::address, Loads),
+    ("section alignment", sections::alignment, Loads),
+    ("section entries", sections::entry_size, Loads),
+    ("section twice", sections::twice, Loads),
+    ("symbol table", sections::symbol_table, Refused),
+    ("modinfo", sections::modinfo, Loads),
+    ("module name", sections::module_name, Loads),
+    ("symbol name", symbols::name, Loads),
+    ("symbol name's place", symbols::name_place, Loads),
+    ("symbol section", symbols::section, Loads),
+    ("symbol value", symbols::value, Loads),
+    ("relocation kind", symbols::kind, Loads),
+    ("relocation place", symbols::place, Loads),
+    ("relocation symbol", symbols::symbol, Loads),
+    ("relocation addend", symbols::addend, Loads),
+    ("relocation order", symbols::order, Loads),
+    ("other relocation's kind", symbols::other_kind, Refused),
+    ("object", tables::object, Loads),
+    ("function", tables::function, Loads),
+    ("null", tables::null, Loads),
+    ("states", tables::states, Loads),
 ];
 
-const BEYOND: [(&str, Mutation); 4] = [
-    ("section info of a module's", sections::info_of_target),
-    ("section without memory", sections::no_memory),
-    ("object without a name", tables::no_name),
-    ("twice the same name", tables::same_name),
+const BEYOND: [(&str, Mutation, Fate); 4] = [
+    ("section info of a module's", sections::info_of_target, Open),
+    ("section without memory", sections::no_memory, Open),
+    ("object without a name", tables::no_name, Open),
+    ("twice the same name", tables::same_name, Open),
 ];
 
-/// Makes a few mutations, mostly one. Returns their descriptions.
-pub fn mutate(draft: &mut Draft, scope: Scope, random: &mut Random) -> Vec<String> {
+/// The titles of the mutations in a scope, and what becomes of modules with them.
+pub fn titles(scope: Scope) -> impl Iterator<Item = (&'static str, Fate)> {
+    let beyond = match scope {
+        Scope::Clean => &[][..],
+        Scope::Beyond => &BEYOND,
+    };
+    CLEAN
+        .iter()
+        .chain(beyond)
+        .map(|&(title, _, fate)| (title, fate))
+}
+
+/// A mutation that was made.
+pub struct Done {
+    pub title: &'static str,
+    pub text: String,
+}
+
+/// Makes a few mutations, mostly one.
+pub fn mutate(draft: &mut Draft, scope: Scope, random: &mut Random) -> Vec<Done> {
     let count = match random.below(20) {
         0 => 0,
         1..=3 => 2,
@@ -105,12 +136,12 @@ pub fn mutate(draft: &mut Draft, scope: Scope, random: &mut Random) -> Vec<Strin
         if done.len() == count {
             break;
         }
-        let (title, mutation) = match scope {
+        let &(title, mutation, _) = match scope {
             Scope::Beyond if random.one_in(4) => random.pick(&BEYOND),
             _ => random.pick(&CLEAN),
         };
         if let Some(text) = mutation(draft, random) {
-            done.push(format!("{title}: {text}"));
+            done.push(Done { title, text });
         }
     }
     done
@@ -177,8 +208,9 @@ mod tests {
         (Draft::new(&base, &mut random), random)
     }
 
-    fn each_mutation() -> impl Iterator<Item = &'static (&'static str, Mutation)> {
-        CLEAN.iter().chain(&BEYOND)
+    fn each_mutation() -> impl Iterator<Item = (&'static str, Mutation)> {
+        let all = CLEAN.iter().chain(&BEYOND);
+        all.map(|&(title, mutation, _)| (title, mutation))
     }
 
     #[test]
@@ -214,7 +246,7 @@ mod tests {
             "section address",
         ];
         for (title, mutation) in each_mutation() {
-            if breaks.contains(title) || raw.contains(title) {
+            if breaks.contains(&title) || raw.contains(&title) {
                 continue;
             }
             for case in 0..100 {

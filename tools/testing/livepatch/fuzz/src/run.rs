@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::Base;
 use crate::case::{Case, Module, Target, Then};
-use crate::counts::Counts;
+use crate::counts::{Counts, Titles};
 use crate::kernel::{self, Log};
 use crate::mutate::{shown, Scope};
 use crate::writes::{self, Write};
@@ -33,6 +33,7 @@ pub struct Run {
     pub scope: Scope,
     pub log: Log,
     pub counts: Counts,
+    pub titles: Titles,
 }
 
 impl Run {
@@ -71,7 +72,8 @@ impl Run {
             for livepatch in kernel::livepatches() {
                 settle(&livepatch);
             }
-            self.load("livepatch", module, case, &mut tried);
+            let is_loaded = self.load("livepatch", module, case, &mut tried);
+            self.titles.add(&module.titles, is_loaded);
             let enabled = || kernel::flag(&kernel::livepatch(&module.name), "enabled");
             if case.is_good && tried.problem.is_none() && enabled() != Some(true) {
                 let name = shown(&module.name);
@@ -93,7 +95,14 @@ impl Run {
         tried.problem.map_or(Ok(()), Err)
     }
 
-    fn load(&mut self, kind: &'static str, module: &Module, case: &Case, tried: &mut Tried) {
+    /// Loads a module, and returns whether the kernel has accepted it.
+    fn load(
+        &mut self,
+        kind: &'static str,
+        module: &Module,
+        case: &Case,
+        tried: &mut Tried,
+    ) -> bool {
         let result = kernel::load(&module.file);
         let number = self.counts.add(kind, &result);
         match result {
@@ -104,6 +113,7 @@ impl Run {
                 tried.problem.get_or_insert_with(problem);
             }
         }
+        number == 0
     }
 
     /// Reads and writes the files of all livepatches.
