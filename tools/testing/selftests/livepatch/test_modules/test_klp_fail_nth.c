@@ -8,7 +8,8 @@
  * patching.  This way only the allocations inside the functions count, and the
  * functions are the same ones with both cores.
  *
- * The parameter nth counts down.  It is 0 after an allocation has failed.
+ * The parameter nth counts down.  It is 0 after an allocation has failed.  The
+ * parameter failed has a count of these allocations for each function.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -18,7 +19,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 
-#define MAX_FUNCTIONS 2
+#define MAX_FUNCTIONS 5
 
 static char *functions[MAX_FUNCTIONS];
 static unsigned int nr_functions;
@@ -37,7 +38,13 @@ static unsigned int returns;
 module_param(returns, uint, 0644);
 MODULE_PARM_DESC(returns, "returns from these calls");
 
+static unsigned int failed[MAX_FUNCTIONS];
+module_param_array(failed, uint, NULL, 0444);
+MODULE_PARM_DESC(failed, "allocations that failed in each of the functions");
+
 #ifdef CONFIG_FAULT_INJECTION
+static struct kretprobe probes[MAX_FUNCTIONS];
+
 static int enter(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
 	/* Only the task that takes the number counts, until it returns the number. */
@@ -52,13 +59,16 @@ static int enter(struct kretprobe_instance *instance, struct pt_regs *regs)
 
 static int leave(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	WRITE_ONCE(nth, current->fail_nth);
+	unsigned int left = current->fail_nth;
+
 	current->fail_nth = 0;
+	if (left)
+		WRITE_ONCE(nth, left);
+	else
+		failed[get_kretprobe(instance) - probes]++;
 	returns++;
 	return 0;
 }
-
-static struct kretprobe probes[MAX_FUNCTIONS];
 
 static void test_klp_fail_nth_exit(void)
 {
