@@ -59,33 +59,41 @@ else
 fi
 
 
-# - a livepatch returns a wrong version now and then, or has the canary of a module
-#   that is gone: the torture notices it
+# - functions of a livepatch return wrong versions now and then, or the livepatch has the
+#   canary of a module that is gone: the torture notices it, in each function
 
-# notices(title, param, count) - run such a case
+# The functions whose versions are judged, and the counts of errors in them
+MIXES=(mixes_near mixes_far mixes_far_too mixes_int_pow mixes_int_sqrt mixes_nested
+	mixes_result)
+
+# notices(title, param, counts) - run such a case
 #	title - its name
 #	param - the livepatch's parameter for this error
-#	count - the number in $STATS that counts the error
+#	counts - the numbers in $STATS that count the error
 function notices() {
 	local title="$1"; shift
 	local param="$1"; shift
-	local count="$1"
+	local count
 
 	start_test "$title"
 
 	insmod test_modules/$MOD_TORTURE.ko seed=$SEED ||
 		die "cannot load $MOD_TORTURE"
+	quiet_load $MOD_TARGET
 	quiet_load ${MOD_PATCH}1 $param=Y
-	wait_until 'read_stat $count; [[ $VALUE -gt 0 ]]' ||
-		die "not noticed"
+	for count in "$@"; do
+		wait_until 'read_stat $count; [[ $VALUE -gt 0 ]]' ||
+			die "not noticed: $count"
+	done
 	settled ${MOD_PATCH}1
 	quiet_unload_lp ${MOD_PATCH}1
+	quiet_unload $MOD_TARGET
 	quiet_unload $MOD_TORTURE
 	check_clean
 	pass
 }
 
-notices "a mix of versions is noticed" lie mixes
+notices "a mix of versions is noticed" lie "${MIXES[@]}"
 notices "the use of a module that is gone is noticed" dead stale
 
 
@@ -163,14 +171,20 @@ function missing() {
 	done
 }
 
-# judge() - die if there was an error, or if too little has happened
-function judge() {
+# no_error() - whether no visit has found an error; otherwise, sets ERROR
+function no_error() {
 	local name
 
-	for name in mixes stale; do
+	for name in "${MIXES[@]}" stale; do
 		read_stat $name
-		[[ $VALUE -eq 0 ]] || die "$name: $VALUE, with SEED=$SEED"
+		ERROR="$name: $VALUE"
+		[[ $VALUE -eq 0 ]] || return 1
 	done
+}
+
+# judge() - die if there was an error, or if too little has happened
+function judge() {
+	no_error || die "$ERROR, with SEED=$SEED"
 	[[ -z "$(missing)" ]] ||
 		die "too few with SEED=$SEED: $(missing)"
 	! new_messages | grep -E 'BUG:|WARNING:|Oops|Call Trace:' ||
@@ -188,8 +202,7 @@ for ((minute = 1; minute <= MINUTES; minute++)); do
 		step
 	done
 	report "minute $minute"
-	read_stat mixes
-	[[ $VALUE -eq 0 ]] || break
+	no_error || break
 done
 # A slow machine may take longer.
 end=$((SECONDS + MAX_WAIT))

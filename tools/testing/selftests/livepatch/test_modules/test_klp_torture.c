@@ -59,8 +59,30 @@ static atomic_long_t unjudged;
 static atomic_long_t far_calls;
 static atomic_long_t leaf_calls;
 
+/* The functions whose versions are judged */
+enum place {
+	PLACE_NEAR,
+	PLACE_FAR,
+	PLACE_FAR_TOO,
+	PLACE_INT_POW,
+	PLACE_INT_SQRT,
+	PLACE_NESTED,
+	PLACE_RESULT,
+	PLACES
+};
+
+static const char * const places[PLACES] = {
+	[PLACE_NEAR] = "near",
+	[PLACE_FAR] = "far",
+	[PLACE_FAR_TOO] = "far_too",
+	[PLACE_INT_POW] = "int_pow",
+	[PLACE_INT_SQRT] = "int_sqrt",
+	[PLACE_NESTED] = "nested",
+	[PLACE_RESULT] = "result",
+};
+
 /* Counts of errors */
-static atomic_long_t mixes;
+static atomic_long_t mixes[PLACES];
 static atomic_long_t stale;
 
 /* The first errors are enough to see the cause. */
@@ -88,15 +110,15 @@ static bool is_forced(const struct torture_visit *visit)
 	return visit->forces & 1 || visit->forces != READ_ONCE(forces);
 }
 
-static void judge(struct torture_visit *visit, int version, const char *where)
+static void judge(struct torture_visit *visit, int version, enum place place)
 {
 	if (version == visit->version)
 		return;
 	if (is_forced(visit))
 		atomic_long_inc(&unjudged);
-	else if (atomic_long_inc_return(&mixes) <= ERRORS_SHOWN)
+	else if (atomic_long_inc_return(&mixes[place]) <= ERRORS_SHOWN)
 		pr_err("mixed versions: %d in outer, %d in %s, called by %s, %s/%d\n",
-		       visit->version, version, where, callers[visit->caller],
+		       visit->version, version, places[place], callers[visit->caller],
 		       current->comm, current->pid);
 }
 
@@ -208,9 +230,9 @@ static void call_far(struct torture_visit *visit)
 	if (!target)
 		return;
 
-	judge(visit, target->far(visit), "far");
+	judge(visit, target->far(visit), PLACE_FAR);
 	torture_pause(visit);
-	judge(visit, target->far_too(visit), "far_too");
+	judge(visit, target->far_too(visit), PLACE_FAR_TOO);
 	atomic_long_inc(&far_calls);
 	module_put(target->owner);
 }
@@ -229,20 +251,20 @@ int torture_walk(struct torture_visit *visit, int version)
 	if (!visit->depth)
 		visit->version = version;
 	else
-		judge(visit, version, "nested outer");
+		judge(visit, version, PLACE_NESTED);
 
 	visit->depth++;
 	for (steps = 2 + draw(visit, 6); steps; steps--) {
 		torture_pause(visit);
 		switch (draw(visit, visit->depth < 3 ? 5 : 4)) {
 		case 0:
-			judge(visit, test_klp_torture_near(visit), "near");
+			judge(visit, test_klp_torture_near(visit), PLACE_NEAR);
 			break;
 		case 1:
-			judge(visit, int_pow(TORTURE_ROOT, 1) - TORTURE_ROOT, "int_pow");
+			judge(visit, int_pow(TORTURE_ROOT, 1) - TORTURE_ROOT, PLACE_INT_POW);
 			break;
 		case 2:
-			judge(visit, int_sqrt(TORTURE_SQUARE) - TORTURE_ROOT, "int_sqrt");
+			judge(visit, int_sqrt(TORTURE_SQUARE) - TORTURE_ROOT, PLACE_INT_SQRT);
 			break;
 		case 3:
 			call_far(visit);
@@ -274,7 +296,7 @@ static void make_visit(enum torture_caller caller, struct rnd_state *random)
 	}
 
 	version = test_klp_torture_outer(&visit);
-	judge(&visit, version, "the result");
+	judge(&visit, version, PLACE_RESULT);
 	atomic_long_inc(&visits[caller]);
 	if (version >= 0 && version < TORTURE_VERSIONS)
 		atomic_long_inc(&versions[version]);
@@ -350,7 +372,8 @@ static int stats_show(struct seq_file *m, void *v)
 	seq_printf(m, "far %ld\n", atomic_long_read(&far_calls));
 	seq_printf(m, "leaves %ld\n", atomic_long_read(&leaf_calls));
 	seq_printf(m, "unjudged %ld\n", atomic_long_read(&unjudged));
-	seq_printf(m, "mixes %ld\n", atomic_long_read(&mixes));
+	for (i = 0; i < PLACES; i++)
+		seq_printf(m, "mixes_%s %ld\n", places[i], atomic_long_read(&mixes[i]));
 	seq_printf(m, "stale %ld\n", atomic_long_read(&stale));
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <linux/livepatch.h>
 #include <linux/math.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include "test_klp_torture.h"
@@ -26,7 +27,7 @@ MODULE_PARM_DESC(exiting, "let tasks that exit make a visit (default=false)");
 
 static bool lie;
 module_param(lie, bool, 0444);
-MODULE_PARM_DESC(lie, "return a wrong version now and then (default=false)");
+MODULE_PARM_DESC(lie, "let functions return a wrong version now and then (default=false)");
 
 static bool dead;
 module_param(dead, bool, 0444);
@@ -39,14 +40,20 @@ static void check(const char *where)
 	torture_check(VERSION, &canary, where);
 }
 
+/* Returns the version, or a wrong one in a function that is drawn. */
+static int version(void)
+{
+	return lie && get_random_u32_below(16) == 0 ? VERSION - 1 : VERSION;
+}
+
 static int torture_patch_outer(struct torture_visit *visit)
 {
 	int ret;
 
 	check("outer");
-	ret = torture_walk(visit, VERSION);
+	ret = torture_walk(visit, visit->depth ? version() : VERSION);
 	check("outer, after its visit,");
-	return ret;
+	return visit->depth ? ret : version();
 }
 
 static int torture_patch_near(struct torture_visit *visit)
@@ -54,7 +61,7 @@ static int torture_patch_near(struct torture_visit *visit)
 	check("near");
 	torture_pause(visit);
 	check("near, after a pause,");
-	return lie && prandom_u32_state(visit->random) % 8 == 0 ? VERSION - 1 : VERSION;
+	return version();
 }
 
 static int torture_patch_far(struct torture_visit *visit)
@@ -62,13 +69,13 @@ static int torture_patch_far(struct torture_visit *visit)
 	check("far");
 	torture_pause(visit);
 	check("far, after a pause,");
-	return VERSION;
+	return version();
 }
 
 static int torture_patch_far_too(struct torture_visit *visit)
 {
 	check("far_too");
-	return VERSION;
+	return version();
 }
 
 static noinline int torture_patch_wait(struct torture_visit *visit)
@@ -92,7 +99,7 @@ static u64 torture_patch_int_pow(u64 base, unsigned int exp)
 	u64 result = 1;
 
 	if (base == TORTURE_ROOT && exp == 1)
-		return TORTURE_ROOT + VERSION;
+		return TORTURE_ROOT + version();
 	for (; exp; exp--)
 		result *= base;
 	return result;
@@ -104,7 +111,7 @@ static unsigned long torture_patch_int_sqrt(unsigned long x)
 	unsigned long root = 0;
 
 	if (x == TORTURE_SQUARE)
-		return TORTURE_ROOT + VERSION;
+		return TORTURE_ROOT + version();
 	for (; bit; bit >>= 1) {
 		if ((root | bit) * (root | bit) <= x)
 			root |= bit;
