@@ -4,8 +4,12 @@
 # The parts of the torture: actions on livepatches, and loops that disturb them.
 # Scripts source this file after functions-fail-nth.sh.
 #
-# A step draws its random numbers before it looks at the system.  So a seed repeats the
-# choices, though not the times at which the kernel gets to them.
+# The script and its loops draw their random numbers before they look at the system, and
+# each task of the torture has a sequence of its own.  So a seed repeats the choices of
+# each: the steps of the script and of the loops, and for each task its pauses and its
+# visits, with the functions that these call.  It does not repeat the times at which the
+# kernel gets to them, and so neither the number of the visits, nor the version and the
+# modules that each of them finds.  Choices in a visit also depend on these.
 
 MOD_TORTURE=test_klp_torture
 MOD_TARGET=test_klp_torture_target

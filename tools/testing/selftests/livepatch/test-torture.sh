@@ -8,7 +8,8 @@
 # or data may be used after it is gone.
 #
 #   MINUTES=1	how long
-#   SEED=	repeats the choices of a run; by default, each run has its own
+#   SEED=	repeats the choices of a run, see functions-torture.sh; by default, each
+#		run has its own
 #   SLEEPERS=200	threads that sleep most of the time
 
 # shellcheck disable=SC2034 # functions-extra.sh and functions-torture.sh read variables

@@ -6,6 +6,9 @@
  *   test_klp-torture SEED SLEEPERS
  *
  * SLEEPERS is the number of threads that sleep most of the time.
+ *
+ * Each task draws from a sequence of its own, which the seed repeats.  The numbers of
+ * its visits and of those that its children make come from it, too.
  */
 
 #include <fcntl.h>
@@ -23,17 +26,18 @@
 #define STACK	(64 * 1024)
 
 /* See TORTURE_EXITING_NAME in test_klp_torture.h. */
-#define EXITING	"klp_torture_end"
+#define EXITING	"klp_end"
 
 static int file;
 static pthread_attr_t attr;
 
-static void visit(void)
+/* The number decides what the visit does. */
+static void visit(unsigned int number)
 {
 	char byte;
 
-	if (read(file, &byte, 1) < 0)
-		perror("read");
+	if (pread(file, &byte, 1, number) < 0)
+		perror("pread");
 }
 
 static void pause_us(unsigned int us)
@@ -49,35 +53,37 @@ static void *sleeper(void *arg)
 
 	for (;;) {
 		pause_us(100000 + rand_r(&random) % 10000000);
-		visit();
+		visit(rand_r(&random));
 	}
 	return NULL;
 }
 
-/* Ends at once, and releases itself. */
+/* Ends at once, and releases itself, after which the kernel makes its last visit. */
 static void *short_thread(void *arg)
 {
-	prctl(PR_SET_NAME, EXITING);
-	if (arg)
-		visit();
+	unsigned int number = (unsigned long)arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), EXITING "%08x", number);
+	prctl(PR_SET_NAME, name);
+	if (number % 2)
+		visit(number);
 	return NULL;
 }
 
-static void run_thread(void *arg)
+static void run_thread(unsigned int number)
 {
 	pthread_t thread;
 
-	pthread_create(&thread, &attr, short_thread, arg);
+	pthread_create(&thread, &attr, short_thread, (void *)(unsigned long)number);
 }
 
-static void run_child(int reap, int visits)
+static void run_child(int reap, unsigned int number)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
-		short_thread(NULL);
-		while (visits--)
-			visit();
+		short_thread((void *)(unsigned long)number);
 		_exit(0);
 	}
 	if (reap && pid > 0)
@@ -103,13 +109,13 @@ static void worker(unsigned int number, unsigned int random)
 		switch (value % 8) {
 		case 0:
 		case 1:
-			visit();
+			visit(value);
 			break;
 		case 2:
-			run_child(reap, value / 8 % 2);
+			run_child(reap, value / 8);
 			break;
 		case 3:
-			run_thread(value / 8 % 2 ? &file : NULL);
+			run_thread(value / 8);
 			break;
 		case 4:
 			spin(value % 1000000);
@@ -133,7 +139,7 @@ static int start(unsigned int seed, unsigned int sleepers)
 			perror("fork");
 			return 1;
 		case 0:
-			worker(i, seed + i);
+			worker(i, seed - 1 - i);
 		}
 	}
 	for (i = 0; i < sleepers; i++) {

@@ -12,8 +12,10 @@
 #include <linux/atomic.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/kstrtox.h>
 #include <linux/kthread.h>
 #include <linux/livepatch.h>
 #include <linux/math.h>
@@ -22,6 +24,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/timer.h>
 #include <linux/uaccess.h>
 #include <linux/workqueue.h>
@@ -33,7 +36,7 @@ MODULE_PARM_DESC(threads, "number of kernel threads (default=6)");
 
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
-MODULE_PARM_DESC(seed, "start of the random numbers that all visits use (default=1)");
+MODULE_PARM_DESC(seed, "decides, with a visit's number, what the visit does (default=1)");
 
 static bool leaves;
 module_param(leaves, bool, 0444);
@@ -98,7 +101,7 @@ static int original_version;
 
 static unsigned int draw(struct torture_visit *visit, unsigned int below)
 {
-	return prandom_u32_state(visit->random) % below;
+	return prandom_u32_state(&visit->random) % below;
 }
 
 /*
@@ -279,15 +282,25 @@ int torture_walk(struct torture_visit *visit, int version)
 }
 EXPORT_SYMBOL_GPL(torture_walk);
 
-static void make_visit(enum torture_caller caller, struct rnd_state *random)
+/*
+ * Each visit has a sequence of its own.  So what happens in one visit does not change
+ * the choices of the next.
+ */
+static void seed_random(struct rnd_state *random, enum torture_caller caller,
+			unsigned int number)
+{
+	prandom_seed_state(random, jhash_3words(seed, caller, number, 0));
+}
+
+static void make_visit(enum torture_caller caller, unsigned int number)
 {
 	struct torture_visit visit = {
 		.caller = caller,
 		.forces = READ_ONCE(forces),
-		.random = random,
 	};
 	int version;
 
+	seed_random(&visit.random, caller, number);
 	if (leaves && caller != TORTURE_TIMER && !draw(&visit, 4)) {
 		/* A task may switch in this function, so its version is not judged. */
 		test_klp_torture_leaf(&visit);
@@ -304,28 +317,15 @@ static void make_visit(enum torture_caller caller, struct rnd_state *random)
 		atomic_long_inc(&in_transition);
 }
 
-/* Each caller has a sequence of its own. */
-static void seed_random(struct rnd_state *random, unsigned int caller)
-{
-	prandom_seed_state(random, (u64)seed << 32 | caller);
-}
-
-/* Makes a visit in a task that may make no other, with a sequence for this visit. */
-static void make_short_visit(enum torture_caller caller)
-{
-	static atomic_t count;
-	struct rnd_state random;
-
-	seed_random(&random, 0x10000 + atomic_inc_return(&count));
-	make_visit(caller, &random);
-}
-
 /**
  * torture_exiting() - make a visit in a task that has left the task list
  */
 void torture_exiting(void)
 {
-	make_short_visit(TORTURE_EXITING);
+	unsigned int number;
+
+	if (!kstrtouint(current->comm + strlen(TORTURE_EXITING_NAME), 16, &number))
+		make_visit(TORTURE_EXITING, number);
 }
 EXPORT_SYMBOL_GPL(torture_exiting);
 
@@ -349,10 +349,11 @@ void torture_module_end(int version)
 }
 EXPORT_SYMBOL_GPL(torture_module_end);
 
+/* The position in the file is the number of the visit. */
 static ssize_t torture_read(struct file *file, char __user *buffer, size_t count,
 			    loff_t *pos)
 {
-	make_short_visit(TORTURE_READER);
+	make_visit(TORTURE_READER, *pos);
 	return 0;
 }
 
@@ -384,7 +385,7 @@ static DEFINE_TIMER(timer, timer_visit);
 
 static void timer_visit(struct timer_list *unused)
 {
-	make_visit(TORTURE_TIMER, &timer_random);
+	make_visit(TORTURE_TIMER, prandom_u32_state(&timer_random));
 	mod_timer(&timer, jiffies + 1 + prandom_u32_state(&timer_random) % 8);
 }
 
@@ -394,7 +395,7 @@ static DECLARE_DELAYED_WORK(work, work_visit);
 
 static void work_visit(struct work_struct *unused)
 {
-	make_visit(TORTURE_WORK, &work_random);
+	make_visit(TORTURE_WORK, prandom_u32_state(&work_random));
 	schedule_delayed_work(&work, prandom_u32_state(&work_random) % 16);
 }
 
@@ -406,9 +407,9 @@ static int thread_main(void *number)
 {
 	struct rnd_state random;
 
-	seed_random(&random, (uintptr_t)number);
+	seed_random(&random, TORTURE_THREAD, (uintptr_t)number);
 	while (!kthread_should_stop()) {
-		make_visit(TORTURE_THREAD, &random);
+		make_visit(TORTURE_THREAD, prandom_u32_state(&random));
 		if (prandom_u32_state(&random) % 4) {
 			/* A task in this state can switch in __schedule(). */
 			set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
@@ -460,8 +461,8 @@ static int test_klp_torture_init(void)
 		stop();
 		return ret;
 	}
-	seed_random(&timer_random, 0x8000);
-	seed_random(&work_random, 0x8001);
+	seed_random(&timer_random, TORTURE_TIMER, 0);
+	seed_random(&work_random, TORTURE_WORK, 0);
 	mod_timer(&timer, jiffies + 1);
 	schedule_delayed_work(&work, 1);
 	return 0;

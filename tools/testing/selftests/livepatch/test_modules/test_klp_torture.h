@@ -41,7 +41,8 @@ enum torture_caller {
  * @depth: number of nested calls of test_klp_torture_outer()
  * @version: version of the outermost test_klp_torture_outer()
  * @forces: the parameter "forces" when the visit began
- * @random: the random numbers that decide what the visit does
+ * @random: the random numbers that decide what the visit does.  They follow from the
+ *	seed and from a number that the task has drawn.
  *
  * All livepatches change test_klp_torture_outer() and the functions that it calls.
  * It stays on the stack, so a task cannot switch during a visit.  Therefore all
@@ -52,7 +53,7 @@ struct torture_visit {
 	int depth;
 	int version;
 	unsigned int forces;
-	struct rnd_state *random;
+	struct rnd_state random;
 };
 
 /*
@@ -62,8 +63,11 @@ struct torture_visit {
 #define TORTURE_ROOT		0x6b6c70UL
 #define TORTURE_SQUARE		(TORTURE_ROOT * TORTURE_ROOT)
 
-/* The name of tasks that make a visit when they exit. */
-#define TORTURE_EXITING_NAME	"klp_torture_end"
+/*
+ * Tasks that make a visit when they exit have a name that begins so.  The number of
+ * the visit follows, in 8 hexadecimal digits.
+ */
+#define TORTURE_EXITING_NAME	"klp_end"
 
 int test_klp_torture_outer(struct torture_visit *visit);
 int test_klp_torture_near(struct torture_visit *visit);

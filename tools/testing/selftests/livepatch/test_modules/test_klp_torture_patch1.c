@@ -89,7 +89,7 @@ static noinline int torture_patch_wait(struct torture_visit *visit)
 /* The compiler makes both calls sibling calls. */
 static int torture_patch_leaf(struct torture_visit *visit)
 {
-	if (prandom_u32_state(visit->random) % 2)
+	if (prandom_u32_state(&visit->random) % 2)
 		return torture_patch_wait(visit);
 	return test_klp_torture_twice(visit, torture_patch_wait);
 }
@@ -122,7 +122,7 @@ static unsigned long torture_patch_int_sqrt(unsigned long x)
 /* The original function adds entropy, which the machine can do without. */
 static void torture_patch_add_device_randomness(const void *buf, size_t len)
 {
-	if (strcmp(current->comm, TORTURE_EXITING_NAME))
+	if (strncmp(current->comm, TORTURE_EXITING_NAME, strlen(TORTURE_EXITING_NAME)))
 		return;
 
 	check("add_device_randomness");
