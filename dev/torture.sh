@@ -5,7 +5,7 @@
 # long as it is asked for.  Statistics come once a minute.  The last line is "N passed,
 # N failed".
 #
-#   dev/torture.sh    MINUTES=10 SEED= SLEEPERS=1000 MATRIX=
+#   dev/torture.sh    MINUTES=10 SEED= SLEEPERS=3000 MATRIX=
 #
 # SEED repeats the choices of a run, and SLEEPERS is the number of threads that sleep
 # most of the time: see test-torture.sh of the selftests, which does it.  MATRIX is one
@@ -18,13 +18,13 @@
 # shellcheck source=dev/lib/runs.sh
 . "$repo/dev/lib/runs.sh"
 
-: "${MINUTES:=10}" "${SEED:=}" "${SLEEPERS:=1000}"
+: "${MINUTES:=10}" "${SEED:=}" "${SLEEPERS:=3000}"
 for setting in MINUTES SEED SLEEPERS; do
 	[[ ${!setting} =~ ^([1-9][0-9]{0,4})?$ ]] || die "$setting=${!setting}: not understood" "use a number from 1 to 99999"
 done
 run="make torture MINUTES=$MINUTES"
 # A kernel of the matrix has some of these settings as well.
-other=$(unusual SLEEPERS=1000 "FIXES=${arch_fixes:-0}" BASE= KDIR= CPUS= MEM= QEMU_OPTS= APPEND=)
+other=$(unusual SLEEPERS=3000 "FIXES=${arch_fixes:-0}" BASE= KDIR= CPUS= MEM= QEMU_OPTS= APPEND=)
 if [ -n "${MATRIX:-}" ]; then
 	check_kernels "$MATRIX"
 	run+=" MATRIX=$MATRIX"

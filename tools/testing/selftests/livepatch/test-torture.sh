@@ -108,6 +108,15 @@ function fails_allocations() {
 	[[ ! -e $SYSFS_DEBUG_DIR/kmemleak ]] || grep -q ' __alloc_object$' /proc/kallsyms
 }
 
+# start_tasks() - start the tasks, all of which must be there
+function start_tasks() {
+	./test_klp-torture $SEED $SLEEPERS > "$SCRATCH/tasks" &
+	TASKS=$!
+	wait_until '[[ -s "$SCRATCH/tasks" || ! -e /proc/$TASKS ]]'
+	[[ -s "$SCRATCH/tasks" ]] ||
+		die "cannot start $SLEEPERS threads"
+}
+
 # start_all() - load the modules, start the tasks and the loops
 function start_all() {
 	SCRATCH=$(mktemp -d)
@@ -119,8 +128,7 @@ function start_all() {
 		ktap_print_msg "left out: allocations that fail: the kernel cannot fail them"
 	fi
 	quiet_load $MOD_TORTURE seed=$SEED leaves=$LEAVES
-	./test_klp-torture $SEED $SLEEPERS &
-	TASKS=$!
+	start_tasks
 	come_and_go &
 	trace &
 	if can_offline; then
@@ -137,6 +145,8 @@ function end_all() {
 	local version mod
 
 	touch "$SCRATCH/stop"
+	[[ -e /proc/$TASKS ]] ||
+		die "the tasks have ended by themselves"
 	settle $MAX_WAIT ||
 		die "the transition of $MOD does not end"
 	for version in $VERSIONS; do

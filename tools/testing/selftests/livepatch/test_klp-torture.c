@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Starts tasks that read /proc/test_klp_torture, fork, sleep, spin and exit, until
- * they are killed.  They are a process group of their own.
+ * they are killed.  They are a process group of their own.  Prints "ready" when all
+ * of them are there.
  *
  *   test_klp-torture SEED SLEEPERS
  *
@@ -30,6 +31,7 @@
 
 static int file;
 static pthread_attr_t attr;
+static unsigned long longest_sleep = 10000000;	/* microseconds */
 
 /* The number decides what the visit does. */
 static void visit(unsigned int number)
@@ -52,7 +54,7 @@ static void *sleeper(void *arg)
 	unsigned int random = (unsigned long)arg;
 
 	for (;;) {
-		pause_us(100000 + rand_r(&random) % 10000000);
+		pause_us(100000 + rand_r(&random) % longest_sleep);
 		visit(rand_r(&random));
 	}
 	return NULL;
@@ -133,6 +135,9 @@ static int start(unsigned int seed, unsigned int sleepers)
 {
 	unsigned int i;
 
+	/* Any number of them keeps the machine as busy as 200 do. */
+	if (sleepers > 200)
+		longest_sleep = sleepers * 50000UL;
 	for (i = 0; i < WORKERS; i++) {
 		switch (fork()) {
 		case -1:
@@ -150,6 +155,8 @@ static int start(unsigned int seed, unsigned int sleepers)
 			return 1;
 		}
 	}
+	puts("ready");
+	fflush(stdout);
 	for (;;)
 		pause();
 }
