@@ -287,3 +287,27 @@ function report() {
 	echo "$text"
 	echo "#   $(tr '\n' ' ' < $STATS)"
 }
+
+# mark_log() - write a mark to the kernel's log, and set MARK to its line
+function mark_log() {
+	local text
+
+	text="livepatch torture timestamp: $(date --rfc-3339=ns)"
+	log "$text"
+	loop_until 'dmesg | grep -qF "$text"' ||
+		die "the kernel's log does not show: $text"
+	MARK=$(dmesg | grep -F "$text")
+}
+
+# check_log() - die if the kernel has reported an error since the last mark, or if the mark
+#	is gone.  Sets a new mark.
+function check_log() {
+	local last="$MARK"
+
+	# The new mark comes first, so that no message is between the two looks.
+	mark_log
+	dmesg | awk -v last="$last" 'p; $0 == last { p = 1 } END { exit !p }' > "$SCRATCH/log" ||
+		die "the kernel has dropped messages since the last look: its log is too short"
+	! grep -E 'BUG:|WARNING:|Oops|Call Trace:' "$SCRATCH/log" ||
+		die "the kernel has reported an error, with SEED=$SEED"
+}

@@ -120,6 +120,7 @@ function start_tasks() {
 # start_all() - load the modules, start the tasks and the loops
 function start_all() {
 	SCRATCH=$(mktemp -d)
+	mark_log
 	if fails_allocations; then
 		setup_injection
 		trap cleanup_torture EXIT INT TERM HUP
@@ -198,8 +199,7 @@ function judge() {
 	no_error || die "$ERROR, with SEED=$SEED"
 	[[ -z "$(missing)" ]] ||
 		die "too few with SEED=$SEED: $(missing)"
-	! new_messages | grep -E 'BUG:|WARNING:|Oops|Call Trace:' ||
-		die "the kernel has reported an error, with SEED=$SEED"
+	check_log
 }
 
 # The statistics come before the line of the case.
@@ -213,6 +213,7 @@ for ((minute = 1; minute <= MINUTES; minute++)); do
 		step
 	done
 	report "minute $minute"
+	check_log
 	no_error || break
 done
 # A slow machine may take longer.
