@@ -19,17 +19,32 @@ VERSIONS="1 2 3 4"
 
 STATS=/proc/test_klp_torture_stats
 FORCES=/sys/module/$MOD_TORTURE/parameters/forces
+CLOSED=/sys/module/$MOD_TORTURE/parameters/closed
+SLOW=/sys/module/$MOD_TORTURE/parameters/slow
 TRACING=$SYSFS_TRACING_DIR
 
-# The directory in which loops in the background leave their counts.  The loops end when
+# The directory in which the script and its loops leave their counts.  The loops end when
 # it has a file "stop".
 SCRATCH=
 
-# How often each action succeeded, and how often it was refused
+# How often each action succeeded, and how often it was refused.  Each is counted by one
+# process, the script or one of its loops.
 declare -A SUCCEEDED REFUSED
+
+# The actions that have to succeed, because the kernel and the core can do them
+NEEDED=(load disable reverse replace unload target target_unload)
+
+# Tracers, probes and trampolines that the kernel has
+TRACERS=()
+
+# The functions in which allocations fail
+FAILING=()
 
 # The livepatches in the order in which they were enabled, the newest last
 ENABLED=()
+
+# The livepatch that replaces others and was in transition when the script last looked
+REPLACING=
 
 # did(action, status) - count an action
 #	action - its name
@@ -42,6 +57,21 @@ function did() {
 	else
 		REFUSED[$action]=$((REFUSED[$action] + 1))
 	fi
+	echo $((SUCCEEDED[$action])) $((REFUSED[$action])) > "$SCRATCH/$action"
+}
+
+# counts(action) - set GOOD and BAD to the counts of an action
+function counts() {
+	GOOD=0 BAD=0
+	{ read -r GOOD BAD < "$SCRATCH/$1"; } 2> /dev/null
+}
+
+# read_failed() - set FAILED to the numbers of allocations that have failed, in the order
+#	of $FAILING
+function read_failed() {
+	FAILED=()
+	[[ ${#FAILING[@]} -eq 0 ]] ||
+		IFS=, read -ra FAILED < $FAIL_DIR/failed
 }
 
 # get(path) - set VALUE to the value of a file, or to nothing if it is gone
@@ -84,10 +114,23 @@ function in_transition() {
 function settle() {
 	local end=$((SECONDS + $1))
 
+	put $SLOW 0
 	while in_transition; do
 		[[ $SECONDS -lt $end ]] || return 1
 		sleep $RETRY_INTERVAL
 	done
+}
+
+# see_replaced() - count a replacement that has come to its end
+function see_replaced() {
+	[[ -n "$REPLACING" ]] || return 0
+	get "$SYSFS_KLP_DIR/$REPLACING/transition"
+	[[ "$VALUE" != 1 ]] || return 0
+	# A transition that was reversed has replaced nothing.
+	get "$SYSFS_KLP_DIR/$REPLACING/enabled"
+	[[ "$VALUE" == 1 ]]
+	did replace $?
+	REPLACING=
 }
 
 # forget() - unload the livepatches that have ended
@@ -106,25 +149,68 @@ function forget() {
 	ENABLED=("${left[@]}")
 }
 
+# happened(action) - whether an action has succeeded
+function happened() {
+	counts $1
+	[[ $GOOD -gt 0 ]]
+}
+
+# never_failed(function) - whether an allocation in a function can fail, and none has
+function never_failed() {
+	local i
+
+	read_failed
+	for i in "${!FAILING[@]}"; do
+		[[ ${FAILING[i]} != "$1" || ${FAILED[i]} -gt 0 ]] || return 0
+	done
+	return 1
+}
+
+# arm(function, nth) - let an allocation fail in a function.  If it runs in another task
+#	first, that one fails.  The first time, it is the first allocation.
+#	nth - which allocation, or 0 for none
+function arm() {
+	local nth="$2"
+
+	! never_failed $1 || nth=1
+	[[ $nth -eq 0 || ${#FAILING[@]} -eq 0 ]] || put $FAIL_DIR/nth "$nth"
+}
+
+# arm_target(function, nth) - the same for the module that comes and goes.  These functions
+#	allocate only if there is a livepatch, and otherwise the next one to be loaded
+#	would fail instead.
+function arm_target() {
+	local livepatches=("$SYSFS_KLP_DIR"/*/)
+
+	[[ ${#livepatches[@]} -eq 0 ]] || arm "$@"
+}
+
+# disarm() - let no allocation fail
+function disarm() {
+	[[ ${#FAILING[@]} -eq 0 ]] || put $FAIL_DIR/nth 0
+}
+
 # load(modname, replace, nth) - load a livepatch
 #	nth - the allocation that fails, or 0
 function load() {
 	local mod="$1"; shift
 	local replace="$1"; shift
 	local nth="$1"
-	local status
+	local other others=() status
 
 	[[ ! -e /sys/module/$mod ]] || return 0
-	[[ ! -e $FAIL_DIR/nth ]] || put $FAIL_DIR/nth "$nth"
+	for other in "${ENABLED[@]}"; do
+		get "$SYSFS_KLP_DIR/$other/enabled"
+		[[ "$VALUE" != 1 ]] || others+=("$other")
+	done
+	arm klp_enable_patch $nth
 	insmod test_modules/$mod.ko replace=$replace exiting=$EXITING 2> /dev/null
 	status=$?
-	if [[ -e $FAIL_DIR/nth ]]; then
-		get $FAIL_DIR/nth
-		put $FAIL_DIR/nth 0
-		[[ $nth -eq 0 || $VALUE -ne 0 ]] || did fail_allocation 0
-	fi
+	disarm
 	did load $status
-	[[ $status -ne 0 ]] || ENABLED+=("$mod")
+	[[ $status -eq 0 ]] || return
+	ENABLED+=("$mod")
+	[[ $replace -eq 0 || ${#others[@]} -eq 0 ]] || REPLACING=$mod
 }
 
 # reverse() - reverse the transition that is under way
@@ -156,6 +242,21 @@ function force() {
 	did force $status
 }
 
+# finish_without_memory(nth) - let an allocation fail at the end of the transition
+function finish_without_memory() {
+	in_transition || return
+	arm $LATER $1
+	settle 60
+	disarm
+}
+
+# has_first() - whether an action that needs a transition has not succeeded yet.  The
+#	first one does not wait for chance: visits hold up transitions until then.
+function has_first() {
+	! happened reverse || never_failed $LATER ||
+		{ [[ $FORCE == Y ]] && ! happened force; }
+}
+
 # step() - one action
 function step() {
 	local kind=$((RANDOM % 100))
@@ -165,13 +266,18 @@ function step() {
 	local next=$((RANDOM % 16))
 	local time=.$((RANDOM % 10))$((RANDOM % 10))
 
+	see_replaced
 	forget
+	has_first
+	put $SLOW $((! $?))
 	if [[ $kind -lt 45 ]]; then
 		load $mod $replace $nth
 	elif [[ $kind -lt 80 ]]; then
 		[[ -e $SYSFS_KLP_DIR/$mod ]] || return
+		arm kobj_attr_store $((nth % 8))
 		put $SYSFS_KLP_DIR/$mod/enabled 0
 		did disable $?
+		disarm
 	elif [[ $kind -lt 90 ]]; then
 		settle 60
 	else
@@ -179,18 +285,25 @@ function step() {
 	fi
 
 	# Transitions are short, so reverse or force one without a pause.
-	if [[ $next -lt 4 ]]; then
+	if ! happened reverse; then
+		reverse
+	elif [[ $FORCE == Y ]] && ! happened force; then
+		force
+	elif never_failed $LATER; then
+		finish_without_memory 1
+	elif [[ $next -lt 4 ]]; then
 		reverse
 	elif [[ $next -lt 5 ]]; then
 		force
+	elif [[ $next -lt 6 ]]; then
+		finish_without_memory $((nth % 8))
 	elif [[ $next -lt 8 ]]; then
 		settle 60
 	fi
 }
 
-# goes_on(name, count) - write down a loop's count; fails if the loop has to end
+# goes_on() - whether a loop goes on
 function goes_on() {
-	echo "$2" > "$SCRATCH/$1"
 	[[ ! -e $SCRATCH/stop ]]
 }
 
@@ -201,31 +314,56 @@ function nap() {
 	sleep $((time / 10)).$((time % 10))
 }
 
+# unload_target(nth) - unload the module, which visits use nearly all the time: let no
+#	more come
+#	nth - the allocation that fails, or 0
+function unload_target() {
+	local end=$((SECONDS + 60)) status
+
+	put $CLOSED 1
+	until [[ ! -e /sys/module/$MOD_TARGET ]]; do
+		[[ $SECONDS -lt $end ]] && goes_on || break
+		sleep $RETRY_INTERVAL
+		arm_target klp_module_going $1
+		rmmod $MOD_TARGET 2> /dev/null
+		disarm
+	done
+	[[ ! -e /sys/module/$MOD_TARGET ]]
+	status=$?
+	put $CLOSED 0
+	return $status
+}
+
 # come_and_go() - loop: load and unload the module that livepatches patch, too
 function come_and_go() {
-	local count=0
+	local nth
 
 	RANDOM=$((SEED + 1))
-	while goes_on modules $count; do
+	while goes_on; do
+		arm_target klp_module_coming $((RANDOM % 4 ? 0 : RANDOM % 8 + 1))
 		insmod test_modules/$MOD_TARGET.ko 2> /dev/null
+		did target $?
+		disarm
 		nap 30
-		rmmod $MOD_TARGET 2> /dev/null
+		nth=$((RANDOM % 4 ? 0 : RANDOM % 4 + 1))
+		if [[ -e /sys/module/$MOD_TARGET ]]; then
+			unload_target $nth
+			did target_unload $?
+		fi
 		nap 10
-		count=$((count + 1))
 	done
 }
 
 # hotplug() - loop: take CPU 1 offline, and bring it back online
 function hotplug() {
-	local count=0
-
 	RANDOM=$((SEED + 2))
-	while goes_on cpus $count; do
+	while goes_on; do
 		put $CPU1_ONLINE 0
+		did offline $?
 		nap 30
 		put $CPU1_ONLINE 1
+		did online $?
 		nap 60
-		count=$((count + 1))
 	done
 }
 
@@ -236,36 +374,66 @@ function reset_tracing() {
 		put $TRACING/events/kprobes/enable 0
 	put $TRACING/kprobe_events ""
 	put $TRACING/set_ftrace_filter ""
+	[[ ! -e /sys/module/$MOD_DIRECT ]] || rmmod $MOD_DIRECT 2> /dev/null
 }
 
-# trace() - loop: tracers, probes and trampolines for the functions that change
+# attach(tracer, function) - trace or probe a function, or put a trampoline into it
+function attach() {
+	local tracer="$1"; shift
+	local func="$1"
+
+	case $tracer in
+	function | function_graph)
+		put $TRACING/set_ftrace_filter "$func" &&
+			put $TRACING/current_tracer $tracer
+		;;
+	kprobe | kretprobe)
+		[[ $tracer == kprobe ]] && tracer=p || tracer=r
+		put $TRACING/kprobe_events "$tracer:torture $func" &&
+			put $TRACING/events/kprobes/torture/enable 1
+		;;
+	trampoline)
+		insmod test_modules/$MOD_DIRECT.ko share=1 function=$func 2> /dev/null
+		;;
+	esac
+}
+
+# find_tracers() - set TRACERS to those that can be attached to a function that the
+#	torture does not change
+function find_tracers() {
+	local tracer
+
+	for tracer in function function_graph kprobe kretprobe trampoline; do
+		if attach $tracer cmdline_proc_show; then
+			TRACERS+=("$tracer")
+		else
+			ktap_print_msg "left out: $tracer: none for cmdline_proc_show()"
+		fi
+		reset_tracing
+	done
+}
+
+# trace() - loop: tracers, probes and trampolines for the functions that change.  The first
+#	rounds take one of each, for functions that stay.
 function trace() {
-	local count=0 kind func probe
+	local count=0 tracer func number
 	local functions=(int_pow int_sqrt test_klp_torture_outer test_klp_torture_near
 		test_klp_torture_far)
 
 	RANDOM=$((SEED + 3))
-	while goes_on tracers $count; do
-		kind=$((RANDOM % 5))
-		func=${functions[RANDOM % 5]}
-		case $kind in
-		0 | 1)
-			put $TRACING/set_ftrace_filter "$func"
-			[[ $kind == 0 ]] && probe=function || probe=function_graph
-			put $TRACING/current_tracer $probe
-			;;
-		2 | 3)
-			[[ $kind == 2 ]] && probe=p || probe=r
-			put $TRACING/kprobe_events "$probe:torture $func"
-			put $TRACING/events/kprobes/torture/enable 1
-			;;
-		4)
-			insmod test_modules/$MOD_DIRECT.ko share=1 function=int_pow 2> /dev/null
-			;;
-		esac
+	while goes_on; do
+		number=$((RANDOM % ${#TRACERS[@]}))
+		[[ $count -ge ${#TRACERS[@]} ]] || number=$count
+		tracer=${TRACERS[number]}
+		# The owner of a trampoline has to keep the function's module.  The one here
+		# does not, so its function is none of the module that comes and goes.
+		number=$((RANDOM % 5))
+		[[ $count -ge ${#TRACERS[@]} && $tracer != trampoline ]] || number=$((number % 4))
+		func=${functions[number]}
+		attach $tracer $func
+		did $tracer $?
 		nap 20
 		reset_tracing
-		[[ ! -e /sys/module/$MOD_DIRECT ]] || rmmod $MOD_DIRECT 2> /dev/null
 		nap 10
 		count=$((count + 1))
 	done
@@ -274,17 +442,18 @@ function trace() {
 # report(when) - print the statistics
 #	when - the time that they cover
 function report() {
-	local name text="# $1:"
+	local name i text="# $1:"
 
-	for name in load disable reverse force unload; do
-		text+=" $name $((SUCCEEDED[$name]))/$((SUCCEEDED[$name] + REFUSED[$name])),"
+	for name in "${NEEDED[@]}"; do
+		counts $name
+		text+=" $name $GOOD/$((GOOD + BAD)),"
 	done
-	text+=" allocations that failed $((SUCCEEDED[fail_allocation]))"
-	for name in modules cpus tracers; do
-		get "$SCRATCH/$name"
-		text+=", $name $((VALUE))"
+	read_failed
+	text+=" allocations that failed:"
+	for i in "${!FAILING[@]}"; do
+		text+=" ${FAILED[i]} in ${FAILING[i]},"
 	done
-	echo "$text"
+	echo "${text%,}"
 	echo "#   $(tr '\n' ' ' < $STATS)"
 }
 

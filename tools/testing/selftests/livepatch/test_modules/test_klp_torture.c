@@ -46,6 +46,14 @@ static unsigned int forces;
 module_param(forces, uint, 0644);
 MODULE_PARM_DESC(forces, "incremented by the script before and after it forces a transition");
 
+static bool slow;
+module_param(slow, bool, 0644);
+MODULE_PARM_DESC(slow, "let threads hold up transitions for seconds (default=false)");
+
+static bool closed;
+module_param(closed, bool, 0644);
+MODULE_PARM_DESC(closed, "do not call the module that comes and goes (default=false)");
+
 static const char * const callers[TORTURE_CALLERS] = {
 	[TORTURE_THREAD] = "threads",
 	[TORTURE_WORK] = "works",
@@ -150,6 +158,8 @@ void torture_pause(struct torture_visit *visit)
 {
 	unsigned int kind = draw(visit, 64);
 
+	if (READ_ONCE(slow) && visit->caller == TORTURE_THREAD)
+		msleep(500);
 	if (kind < 16)
 		return;
 	if (kind < 24 || visit->caller == TORTURE_TIMER)
@@ -224,6 +234,9 @@ EXPORT_SYMBOL_GPL(torture_set_target);
 static void call_far(struct torture_visit *visit)
 {
 	const struct torture_target *target;
+
+	if (READ_ONCE(closed))
+		return;
 
 	rcu_read_lock();
 	target = rcu_dereference(current_target);
