@@ -75,6 +75,9 @@ test-klp-build:
 test-livepatches:
 	@dev/test-livepatches.sh
 
+test-fixes:
+	@dev/test-fixes.sh
+
 upstream:
 	@dev/upstream.sh
 
@@ -102,4 +105,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot distribution machine parity test-klp-build test-livepatches upstream litmus matrix randconfig style userland mutants series series-check bench
+.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot distribution machine parity test-klp-build test-livepatches test-fixes upstream litmus matrix randconfig style userland mutants series series-check bench

@@ -19,6 +19,7 @@ make mutants      breaks the rules, one at a time: is each noticed?  Half an hou
 make livepatch    source patches become a livepatch: PATCH='fix.diff ..' LOAD=1 SHOW='..'
 make test-klp-build  upstream's klp-build turns source patches into a livepatch that works
 make test-livepatches  bugs and their fixes, as livepatches: TESTS='..'; an hour
+make test-fixes   the core in C with the fixes of SERIES=fixes: all selftests and more
 make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each

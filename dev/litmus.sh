@@ -11,6 +11,8 @@
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/apt.sh
 . "$repo/dev/lib/apt.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 
 litmus=$repo/Documentation/litmus-tests/livepatch
 read -ra names <<<"${TESTS:-$(cd "$litmus" && printf '%s\n' *.litmus | sed 's/\.litmus$//' | xargs)}"
@@ -95,5 +97,6 @@ if [ -z "${TESTS:-}" ]; then
 		count 0 1
 		echo "not ok: the table of barriers does not name $name"
 	done
+	keep_run "make litmus"
 fi
 totals
