@@ -48,8 +48,10 @@ verdict=$(
 				print "no case ran: " script
 		}' "$output"
 	grep '^# kmemleak: ' "$output" | sed 's/^# /leak: /'
-	# Reports of lockdep, RCU, the hung task detector, and the like.
-	grep -aE 'BUG:|WARNING:|INFO:|Oops|Call Trace:|kernel BUG|kmemleak: [1-9]|rcu: .*(stall|detected)' "$dmesg" |
+	# Reports of lockdep, RCU, the hung task detector, and the like.  The unwinder's is no
+	# error: functions-torture.sh has the reason.
+	grep -avF 'stack going in the wrong direction? at return_to_handler+' "$dmesg" |
+		grep -aE 'BUG:|WARNING:|INFO:|Oops|Call Trace:|kernel BUG|kmemleak: [1-9]|rcu: .*(stall|detected)' |
 		sed 's/^/kernel: /'
 	:
 )
