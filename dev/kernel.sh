@@ -14,6 +14,17 @@ take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
 set_kmake
 name=${foreign:+$ARCH }$(basename "$out")
+# The other core's kernel has most of the object files.
+case $CORE in
+rust) other=${out%/rust*}/c${out##*/rust} ;;
+*) other=${out%/c*}/rust${out##*/c} ;;
+esac
+if [ ! -e "$out" ] && [ -f "$other/vmlinux" ]; then
+	rm -rf "$out.new"
+	cp -a --reflink=auto "$other" "$out.new"
+	rm -rf "$out.new/selftests" "$out.new/log" "$out.new/parity-modules"
+	mv "$out.new" "$out"
+fi
 mkdir -p "$out/selftests"
 
 mapfile -t fragments < <(arch_fragments "$CORE")
