@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """A plugin for sos: copy it to sos/report/plugins/."""
 
-from sos.report.plugins import IndependentPlugin, Plugin
+from sos.report.plugins import (
+    DebianPlugin, IndependentPlugin, Plugin, RedHatPlugin, SuSEPlugin, UbuntuPlugin)
 
 
-class Klpctl(Plugin, IndependentPlugin):
+# sos 4.0, which Debian 12 has, passes over a plugin that is independent alone.
+class Klpctl(Plugin, IndependentPlugin, RedHatPlugin, DebianPlugin, UbuntuPlugin, SuSEPlugin):
     """Kernel live patching, as klpctl shows it"""
 
     short_desc = "Kernel live patching"
