@@ -3,8 +3,9 @@
 #
 # Boot machines with systemd, in which klpctl loads livepatches at boot: one after the
 # other, with the same /var/lib/klpctl.  One of them crashes.  They run the kernel that
-# CORE and DEBUG select, as built, and klpctl as make package packs it.  Each check is one
-# test; the last line is "N passed, N failed".
+# CORE and DEBUG select, as built, and klpctl as make package packs it.  In the first, Ansible,
+# Prometheus and sos use klpctl's examples.  Each check is one test; the last line is "N
+# passed, N failed".
 #
 # A machine's root is this machine's, below an overlay that is gone when the machine ends.
 # dev/guest/boot-init.sh makes it, and dev/guest/boot.sh has the checks.
@@ -22,6 +23,7 @@ systemd=/lib/systemd/systemd
 out=$(kernel_build)
 [ -f "$out/$image" ] || die "there is no kernel in $out" "make kernel CORE=$CORE DEBUG=$DEBUG"
 "$repo/dev/package.sh" >/dev/null
+fleet=$("$repo/dev/lib/fleet.sh")
 work=$(build_dir boot)
 rm -rf "$work"
 mkdir -p "$work/state" "$work/share"
@@ -56,6 +58,7 @@ machine() {
 	{
 		printf '#!/bin/bash\ncd %q || exit 1\n' "$repo"
 		echo 'export PATH=/usr/sbin:/usr/bin:/sbin:/bin'
+		printf 'export fleet=%q\n' "$fleet"
 		printf 'dev/guest/boot.sh %s\n' "$2"
 	} >"$work/share/run"
 	chmod +x "$work/share/run"
@@ -82,6 +85,7 @@ machine() {
 	sed '/sysrq: Trigger a crash/,$d' "$work/$name" >>"$work/dmesg"
 }
 
+machine fleet fleet
 machine install install
 machine crash loaded,crash
 machine crashed refused,allow

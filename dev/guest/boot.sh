@@ -53,6 +53,10 @@ is() {
 
 for step in ${1//,/ }; do
 	case $step in
+	fleet)
+		# shellcheck source=dev/guest/boot-fleet.sh
+		. dev/guest/boot-fleet.sh
+		;;
 	install)
 		check "klpctl.service runs without a patch" systemctl is-active klpctl.service
 		for name in livepatch-sample $before $needy; do

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Use klpctl's examples, as its package has installed them, with the programs that they are
+# for.  dev/guest/boot.sh sources this file.
+#
+# shellcheck disable=SC2154 # boot.sh sets fleet, textfiles and before
+
+examples=/usr/share/klpctl/contrib
+export HOME=/run/fleet
+mkdir -p $HOME
+
+# play ARGUMENT...: roll the livepatch out to this host.
+play() {
+	"$fleet/ansible/bin/python3" "$fleet/ansible/bin/ansible-playbook" -i localhost, -c local \
+		-e ansible_python_interpreter=/usr/bin/python3 -e "livepatch=/share/$before.ko" "$@" $examples/rollout.yml
+}
+
+# plays CHANGES ARGUMENT...: it ends well, with as many changes.
+plays() {
+	local changes=$1 output
+	shift
+	output=$(play "$@" 2>&1)
+	echo "$output"
+	grep -qE "^localhost .* changed=$changes .* unreachable=0 .* failed=0 " <<<"$output"
+}
+
+# reports SOS: sos takes the state of the livepatch and the report.
+reports() {
+	local libraries=$1/usr/lib/python3/dist-packages archive
+	cp $examples/sos/klpctl.py "$libraries/sos/report/plugins/" || return 1
+	rm -f /tmp/sosreport-*
+	PYTHONPATH=$libraries /usr/bin/python3 "$1/usr/bin/sos" report --batch -o klpctl --tmp-dir /tmp || return 1
+	archive=$(echo /tmp/sosreport-*.tar.xz)
+	tar -xOf "$archive" --wildcards '*/sos_commands/klpctl/klpctl_status' | grep "$before.* applied" || return 1
+	tar -xOf "$archive" --wildcards '*/sos_commands/klpctl/klpctl-report.tar.gz' | tar -tz | grep kernel/livepatch
+}
+
+# supports: supportconfig does.
+supports() {
+	mkdir -p /tmp/support
+	LOG=/tmp/support $examples/supportconfig/klpctl | grep "$before.* applied" &&
+		tar -tf /tmp/support/klpctl-report.tar.gz | grep kernel/livepatch
+}
+
+promtool=$fleet/prometheus/usr/bin/promtool
+check "Ansible shows what it would do" plays 0 --check
+check "and does none of it" test ! -e "/sys/kernel/livepatch/$before"
+check "Ansible loads and installs a livepatch" plays 2
+check "klpctl says that $before is loaded" is "$before loaded"
+check "Ansible has nothing to do again" plays 0
+mkdir -p "$textfiles"
+check "the metrics are written" klpctl metrics --output "$textfiles"/klpctl.prom
+check "Prometheus takes the metrics" "$promtool" check metrics <"$textfiles"/klpctl.prom
+check "Prometheus takes the rules" "$promtool" check rules $examples/alerts.yml
+check "the alerts come when they should" "$promtool" test rules tools/livepatch/tests/alerts.yml
+check "sos of this distribution" reports "$fleet/sos-own"
+check "the newest sos" reports "$fleet/sos-new"
+check "supportconfig" supports
+check "klpctl uninstalls it" klpctl uninstall "$before"
+check "klpctl unloads it" klpctl unload "$before"
