@@ -267,9 +267,9 @@ start_test "torture" > /dev/null
 echo "# MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS"
 start_all
 RANDOM=$SEED
+begin=$SECONDS
 for ((minute = 1; minute <= MINUTES; minute++)); do
-	end=$((SECONDS + 60))
-	while [[ $SECONDS -lt $end ]]; do
+	while [[ $SECONDS -lt $((begin + 60 * minute)) ]]; do
 		step
 	done
 	report "minute $minute"
