@@ -3,19 +3,23 @@
 #
 # Fuzz live patching from outside: load livepatches with mutated ELF files and tables in the
 # virtual machine, and write to their files in sysfs; then fuzz klpctl's parsers, and those
-# of the core in Rust, in user space.  Progress comes once a minute.  The last line is "N passed, N failed".
+# of the core in Rust, in user space.  Progress comes once a minute.  The last line is "N
+# passed, N failed".
 #
-#   dev/fuzz.sh    COUNT=10000 SEED= ONLY= BEYOND=0 MATRIX=clang-kasan
+#   dev/fuzz.sh    COUNT=10000 MACHINES=1 SEED= ONLY= BEYOND=0 MATRIX=clang-kasan DEBUG=0
 #                  MINUTES=2 PARSERS='module text task arguments tree names'
 #
-# COUNT is the number of cases in the machine; with COUNT=0 there is no machine.  SEED
-# repeats the cases of a run, and ONLY tries one of them.  BEYOND=1 adds the mutations that
+# COUNT is the number of cases; with COUNT=0 there is no machine.  MACHINES run at the same
+# time, each with a part of the cases and a seed of its own.  SEED repeats the cases of a run,
+# with the same number of machines, and ONLY tries one of them.  DEBUG=1 adds lockdep,
+# kmemleak and the like, and takes several times as long.  BEYOND=1 adds the mutations that
 # the kernel is known to answer with a report: see tools/testing/livepatch/fuzz.
 #
 # MATRIX is one of the kernels in dev/config/matrix, or "debug", the one of make selftest.
 #
 # Each parser is fuzzed for MINUTES; with MINUTES=0, none is.
 
+export DEBUG=${DEBUG:-0}
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/matrix.sh
@@ -26,9 +30,9 @@ native_only
 
 parsers="module text task arguments tree names"
 : "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
-: "${MINUTES:=2}" "${PARSERS:=$parsers}"
+: "${MINUTES:=2}" "${PARSERS:=$parsers}" "${MACHINES:=1}"
 run="make fuzz COUNT=$COUNT"
-run+=$(unusual MATRIX=clang-kasan CORE=rust DEBUG=1 BEYOND=0 MINUTES=2 "PARSERS=$parsers" FIXES=0 BASE= KDIR= CPUS= \
+run+=$(unusual MATRIX=clang-kasan CORE=rust DEBUG=0 BEYOND=0 MINUTES=2 "PARSERS=$parsers" FIXES=0 BASE= KDIR= CPUS= \
 	MEM= QEMU_OPTS= APPEND=)
 for setting in COUNT SEED MINUTES; do
 	# The shell would take a number with a zero before it for an octal one.
@@ -39,6 +43,8 @@ done
 	die "ONLY=$ONLY: not understood" "use the number of a case"
 [ "$COUNT" != 0 ] || [ -z "$ONLY" ] ||
 	die "COUNT=0 ONLY=$ONLY: no case is tried with COUNT=0" "leave COUNT unset"
+[[ $MACHINES =~ ^[1-9]$ ]] || die "MACHINES=$MACHINES: not understood" "use a number from 1 to 9"
+[ -z "$ONLY" ] || MACHINES=1
 case $BEYOND in
 0 | 1) ;;
 *) die "BEYOND=$BEYOND: not understood" "use BEYOND=1 or BEYOND=0" ;;
@@ -62,9 +68,7 @@ cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh fuzz"
 
 # fuzz_kernel: print the output of the run in the machine, and the totals of its tests.
 fuzz_kernel() {
-	local out results cases=$COUNT arguments=(--seed "$SEED" --count "$COUNT")
-	[ -z "$ONLY" ] || cases=1 arguments+=(--only "$ONLY")
-	[ "$BEYOND" = 0 ] || arguments+=(--beyond)
+	local out i machines=()
 	[ "$MATRIX" = debug ] || select_kernel "$MATRIX" || return 1
 	out=$("$repo/dev/kernel.sh") || return 1
 	run_logged "building the fuzzer" "$cache/log/fuzz-build" \
@@ -73,20 +77,42 @@ fuzz_kernel() {
 	cp "$cache/userland/release/livepatch-fuzz" "$out/selftests/" || return 1
 	results=$out/selftests/fuzz
 	rm -rf "$results"
-	mkdir -p "$results"
 
 	say "COUNT=$COUNT SEED=$SEED on the kernel $MATRIX, with the core ${CORE/rust/in Rust}"
+	for ((i = 0; i < MACHINES; i++)); do
+		mkdir -p "$results/$i"
+		fuzz_machine "$results/$i" $((SEED + i)) $(((COUNT + i) / MACHINES)) | sed -u "s/^/[$i] /" &
+		machines+=($!)
+	done
+	wait "${machines[@]}"
+	for ((i = 0; i < MACHINES; i++)); do
+		"$repo/dev/lib/judge.sh" "$results/$i/output" "$results/$i/dmesg" || repeat "$results/$i/dmesg" $((SEED + i))
+	done
+}
+
+# count_machines LOG: add the totals of all machines.
+count_machines() {
+	local totals good bad
+	totals=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$1") || true
+	while read -r good _ bad _; do
+		[ -z "$good" ] || count "$good" "$bad"
+	done <<<"$totals"
+	# A machine without totals has failed.
+	count 0 $((MACHINES - $(grep -c . <<<"$totals")))
+}
+
+# fuzz_machine RESULTS SEED COUNT: run one machine.
+fuzz_machine() {
+	local results=$1 cases=$3 arguments=(--seed "$2" --count "$3")
+	[ -z "$ONLY" ] || cases=1 arguments+=(--only "$ONLY")
+	[ "$BEYOND" = 0 ] || arguments+=(--beyond)
 	APPEND="log_buf_len=16M kmemleak=on kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg \
 		TIMEOUT=${TIMEOUT:-$((cases * 5 + 7200))} \
 		"$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
 		tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
-	"$repo/dev/lib/judge.sh" "$results/output" "$results/dmesg" || {
-		repeat "$results/dmesg"
-		return 1
-	}
 }
 
-# repeat DMESG: tell the last case, its last step, and how to try it again.
+# repeat DMESG SEED: tell the last case, its last step, and how to try it again.
 repeat() {
 	local line number setting command
 	line=$(last_line 'klp-fuzz: [0-9]+: ' "$1") || true
@@ -94,7 +120,7 @@ repeat() {
 	number=${number%%:*}
 	say "the last case: ${line:-none}"
 	say "the last line of the fuzzer: $(last_line 'klp-fuzz: ' "$1")"
-	command="make fuzz SEED=$SEED ONLY=${number:-n} BEYOND=$BEYOND MATRIX=$MATRIX"
+	command="make fuzz SEED=$2 ONLY=${number:-n} BEYOND=$BEYOND MATRIX=$MATRIX"
 	command+=" CORE=$CORE DEBUG=$DEBUG"
 	for setting in FIXES BASE KDIR; do
 		[ -z "${!setting:-}" ] || command+=" $setting=${!setting}"
@@ -160,8 +186,8 @@ fuzz_parsers() {
 if [ "$COUNT" != 0 ]; then
 	mkdir -p "$cache/log"
 	fuzz_kernel 2>&1 | tee "$cache/log/fuzz" |
-		sed -u 's/^[0-9]* passed, [0-9]* failed$/in the machine: &/' || true
-	count_suite "$cache/log/fuzz" || count 0 1
+		sed -u 's/^[0-9]* passed, [0-9]* failed$/in a machine: &/' || true
+	count_machines "$cache/log/fuzz"
 fi
 [ "$MINUTES" = 0 ] || fuzz_parsers
 [ -n "$ONLY" ] || keep_run "$run"

@@ -11,7 +11,7 @@ make vm CMD='..'  boot that kernel and run a command in it as root
 make kunit        KUnit tests, KUNIT_ARCH=um (default) or x86_64, or those of ARCH
 make selftest     livepatch selftests in the virtual machine, TESTS='..'
 make torture      everything at once, at random: MINUTES=10 SEED=n SLEEPERS=3000
-make fuzz         mutated livepatches, and the parsers: COUNT=10000 SEED=n MINUTES=2
+make fuzz         mutated livepatches, and the parsers: COUNT=10000 SEED=n MACHINES=4
 make machine      does the virtual machine survive code that changes while it runs?
 make parity       both cores make one tour and are compared, TOURS='..' CORES='..'
 make userland     the rules, explored and tested in user space; DEEP=1 for more

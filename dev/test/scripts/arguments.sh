@@ -58,6 +58,7 @@ expect "fuzz: a kernel of another architecture" 1 "MATRIX=arm64: this kernel doe
 	env MATRIX=arm64 "$repo/dev/fuzz.sh"
 expect "torture: for how long is not clear" 1 "MINUTES=soon: not understood" env MINUTES=soon "$repo/dev/torture.sh"
 expect "fuzz: how many cases is not clear" 1 "COUNT=many: not understood" env COUNT=many "$repo/dev/fuzz.sh"
+expect "fuzz: no machine" 1 "MACHINES=0: not understood" env MACHINES=0 "$repo/dev/fuzz.sh"
 for setting in COUNT=08 MINUTES=00 SEED=01 ONLY=05 ONLY=last; do
 	expect "fuzz: $setting is no number" 1 "$setting: not understood" \
 		env "$setting" "$repo/dev/fuzz.sh"

@@ -16,7 +16,7 @@ use crate::writes::{self, Write};
 /// The longest time to wait until a livepatch is settled or a module is free. It only ends a wait
 /// that would last for ever.
 const LONGEST: Duration = Duration::from_secs(300);
-const POLL: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(10);
 
 const ENOENT: i32 = 2;
 const ENOEXEC: i32 = 8;
