@@ -39,12 +39,12 @@ results=$("$repo/dev/kernel.sh")/selftests/torture
 rm -rf "$results"
 mkdir -p "$results"
 
-below=N
-[ "$FIXES" = 0 ] || below=Y
+fixed=N
+[ "$FIXES" = 0 ] || fixed=Y
 say "torture for $MINUTES min on the core ${CORE/rust/in Rust}"
 # The log is judged in the end, and has to be there from its begin.
 APPEND="log_buf_len=16M kmemleak=on ${APPEND:-}" TIMEOUT=${TIMEOUT:-$((MINUTES * 60 + 7200))} DMESG=$results/dmesg \
-	"$repo/dev/vm.sh" "export MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS BELOW=$below; dev/guest/selftest.sh test-torture.sh" 2>&1 |
+	"$repo/dev/vm.sh" "export MINUTES=$MINUTES SEED=$SEED SLEEPERS=$SLEEPERS FIXED=$fixed; dev/guest/selftest.sh test-torture.sh" 2>&1 |
 	tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
 judge_run "$results/output" "$results/dmesg"
 # The last statistics say how much there was to judge.

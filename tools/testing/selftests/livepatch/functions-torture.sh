@@ -32,7 +32,7 @@ SCRATCH=
 declare -A SUCCEEDED REFUSED
 
 # The actions that have to succeed, because the kernel and the core can do them
-NEEDED=(load disable reverse replace unload target target_unload)
+NEEDED=(load disable reverse replace unload)
 
 # Tracers, probes and trampolines that the kernel has
 TRACERS=()
