@@ -18,6 +18,7 @@ for setting in panic_on_warn hung_task_panic panic_on_rcu_stall; do
 done
 # Modules are refused after a wait for RCU.
 echo 1 >/sys/kernel/rcu_expedited
+"$repo/dev/guest/leaks.sh" forget
 status=0
 "$KBUILD/selftests/livepatch-fuzz" --target test_klp_mod_target.ko "$@" \
 	test_klp_livepatch.ko test_klp_atomic_replace.ko test_klp_mod_patch.ko 2>&1 || status=$?

@@ -12,6 +12,7 @@ cd "$KBUILD/selftests/livepatch" || exit 1
 export KLP_SAMPLES=$KBUILD/samples/livepatch
 # Upstream's functions.sh wants the build directory by this name.
 export KDIR=$KBUILD
+"$repo/dev/guest/leaks.sh" forget
 for script in "$@"; do
 	[ -z "${TAKEN:-}" ] || mkdir "$TAKEN/$script" 2>/dev/null || continue
 	echo "# $script"

@@ -51,7 +51,7 @@ verdict=$(
 	# Reports of lockdep, RCU, the hung task detector, and the like.  The unwinder's is no
 	# error: functions-torture.sh has the reason.
 	grep -avF 'stack going in the wrong direction? at return_to_handler+' "$dmesg" |
-		grep -aE 'BUG:|WARNING:|INFO:|Oops|Call Trace:|kernel BUG|kmemleak: [1-9]|rcu: .*(stall|detected)' |
+		grep -aE 'BUG:|WARNING:|INFO:|Oops|Call Trace:|kernel BUG|rcu: .*(stall|detected)' |
 		sed 's/^/kernel: /'
 	:
 )
