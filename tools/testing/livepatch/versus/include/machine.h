@@ -45,6 +45,7 @@
 #define smp_wmb() do { } while (0)
 #define lockdep_assert_preemption_disabled() do { } while (0)
 #define lockdep_assert_held(lock) ((void)(lock))
+#define lockdep_is_held(lock) true
 #define preempt_disable_notrace() do { } while (0)
 #define preempt_enable_notrace() do { } while (0)
 #define cpus_read_lock() do { } while (0)
@@ -57,6 +58,7 @@
 static inline void machine_guard_rcu(void) { }
 #define rcu_read_lock() do { } while (0)
 #define rcu_read_unlock() do { } while (0)
+#define synchronize_rcu_tasks_rude() do { } while (0)
 #define kfree_rcu(pointer, head) machine_free_later(pointer)
 
 /* ---- numbers and flags */
@@ -153,6 +155,8 @@ void wait_for_completion(struct completion *completion);
 
 #define list_add_rcu(new, head) list_add(new, head)
 #define list_del_rcu(entry) list_del(entry)
+#define list_for_each_entry_rcu(object, head, member, condition) \
+	list_for_each_entry(object, head, member)
 #define list_entry_rcu(pointer, type, member) list_entry(pointer, type, member)
 #define list_first_or_null_rcu(head, type, member) \
 	(list_empty(head) ? NULL : list_first_entry(head, type, member))
