@@ -106,7 +106,8 @@ fuzz_machine() {
 	local results=$1 cases=$3 arguments=(--seed "$2" --count "$3")
 	[ -z "$ONLY" ] || cases=1 arguments+=(--only "$ONLY")
 	[ "$BEYOND" = 0 ] || arguments+=(--beyond)
-	APPEND="log_buf_len=16M kmemleak=on kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg \
+	# Machines share the CPUs of this one.
+	APPEND="log_buf_len=16M kmemleak=on kasan.fault=panic ${APPEND:-}" DMESG=$results/dmesg CPUS=${CPUS:-1} \
 		TIMEOUT=${TIMEOUT:-$((cases * 5 + 7200))} \
 		"$repo/dev/vm.sh" "dev/guest/fuzz.sh ${arguments[*]}" 2>&1 |
 		tee "$results/output" || echo "# virtual machine.sh: exit status 1" >>"$results/output"
