@@ -204,7 +204,7 @@ function start_all() {
 		quiet_load $MOD_FAIL $FAIL_PARAM
 	fi
 	find_tracers
-	quiet_load $MOD_TORTURE seed=$SEED leaves=$LEAVES
+	quiet_load $MOD_TORTURE seed=$SEED leaves=$LEAVES exiting=$EXITING
 	start_tasks
 	[[ $FORCE == N ]] || NEEDED+=(force)
 	if [[ $GOES == Y ]]; then

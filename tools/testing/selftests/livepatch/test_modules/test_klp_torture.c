@@ -42,6 +42,10 @@ static bool leaves;
 module_param(leaves, bool, 0444);
 MODULE_PARM_DESC(leaves, "call functions that tasks' stacks do not show (default=false)");
 
+static bool exiting;
+module_param(exiting, bool, 0444);
+MODULE_PARM_DESC(exiting, "let the timer interrupt tasks that exit (default=false)");
+
 static unsigned int forces;
 module_param(forces, uint, 0644);
 MODULE_PARM_DESC(forces, "incremented by the script before and after it forces a transition");
@@ -398,7 +402,11 @@ static DEFINE_TIMER(timer, timer_visit);
 
 static void timer_visit(struct timer_list *unused)
 {
-	make_visit(TORTURE_TIMER, prandom_u32_state(&timer_random));
+	unsigned int number = prandom_u32_state(&timer_random);
+
+	/* A core that does not find exiting tasks may end a transition meanwhile. */
+	if (exiting || !READ_ONCE(current->exit_state))
+		make_visit(TORTURE_TIMER, number);
 	mod_timer(&timer, jiffies + 1 + prandom_u32_state(&timer_random) % 8);
 }
 
