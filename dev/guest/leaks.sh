@@ -4,8 +4,8 @@
 # Scan for leaked memory inside the virtual machine, if it was booted with kmemleak=on.  The
 # output is in the notation that dev/lib/judge.sh reads.
 #
-#   dev/guest/leaks.sh           print what has leaked
-#   dev/guest/leaks.sh forget    forget what the kernel has leaked while it booted
+#   dev/guest/leaks.sh           print the leaks
+#   dev/guest/leaks.sh forget    forget those of the boot, before the tests
 
 grep -qw kmemleak=on /proc/cmdline && [ -w /sys/kernel/debug/kmemleak ] || exit 0
 # kmemleak reports an object from its second scan on, if it is at least 5 s old.

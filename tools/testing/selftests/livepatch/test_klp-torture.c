@@ -33,7 +33,7 @@ static int file;
 static pthread_attr_t attr;
 static unsigned long longest_sleep = 10000000;	/* microseconds */
 
-/* The number decides what the visit does. */
+/* The number decides the steps of the visit. */
 static void visit(unsigned int number)
 {
 	char byte;

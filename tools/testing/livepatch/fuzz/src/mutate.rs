@@ -49,7 +49,7 @@ pub enum Scope {
 /// Makes a mutation and returns its description, or `None` if the draft has no place for it.
 type Mutation = fn(&mut Draft, &mut Random) -> Option<String>;
 
-/// What becomes of modules with a mutation.
+/// The fate of modules with a mutation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The loader or the core refuses all of them.
@@ -104,7 +104,7 @@ const BEYOND: [(&str, Mutation, Fate); 4] = [
     ("twice the same name", tables::same_name, Open),
 ];
 
-/// The titles of the mutations in a scope, and what becomes of modules with them.
+/// The titles of the mutations in a scope, and the fate of modules with them.
 pub fn titles(scope: Scope) -> impl Iterator<Item = (&'static str, Fate)> {
     let beyond = match scope {
         Scope::Clean => &[][..],

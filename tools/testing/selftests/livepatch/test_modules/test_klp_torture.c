@@ -36,7 +36,7 @@ MODULE_PARM_DESC(threads, "number of kernel threads (default=6)");
 
 static unsigned int seed = 1;
 module_param(seed, uint, 0444);
-MODULE_PARM_DESC(seed, "decides, with a visit's number, what the visit does (default=1)");
+MODULE_PARM_DESC(seed, "decides, with a visit's number, the steps of the visit (default=1)");
 
 static bool leaves;
 module_param(leaves, bool, 0444);
@@ -74,7 +74,7 @@ static atomic_long_t unjudged;
 static atomic_long_t far_calls;
 static atomic_long_t leaf_calls;
 
-/* The functions whose versions are judged */
+/* The judged functions */
 enum place {
 	PLACE_NEAR,
 	PLACE_FAR,
@@ -300,8 +300,8 @@ int torture_walk(struct torture_visit *visit, int version)
 EXPORT_SYMBOL_GPL(torture_walk);
 
 /*
- * Each visit has a sequence of its own.  So what happens in one visit does not change
- * the choices of the next.
+ * Each visit has a sequence of its own, so that it does not change the choices of
+ * the next.
  */
 static void seed_random(struct rnd_state *random, enum torture_caller caller,
 			unsigned int number)

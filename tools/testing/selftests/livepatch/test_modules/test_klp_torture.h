@@ -41,7 +41,7 @@ enum torture_caller {
  * @depth: number of nested calls of test_klp_torture_outer()
  * @version: version of the outermost test_klp_torture_outer()
  * @forces: the parameter "forces" when the visit began
- * @random: the random numbers that decide what the visit does.  They follow from the
+ * @random: the random numbers that decide the steps of the visit.  They follow from the
  *	seed and from a number that the task has drawn.
  *
  * All livepatches change test_klp_torture_outer() and the functions that it calls.
