@@ -68,7 +68,7 @@ cargo=$(find_cargo) || die "no usable cargo" "run: dev/toolchain.sh fuzz"
 
 # fuzz_kernel: print the output of the run in the machine, and the totals of its tests.
 fuzz_kernel() {
-	local out i machines=()
+	local out results i machines=()
 	[ "$MATRIX" = debug ] || select_kernel "$MATRIX" || return 1
 	out=$("$repo/dev/kernel.sh") || return 1
 	run_logged "building the fuzzer" "$cache/log/fuzz-build" \
@@ -92,13 +92,10 @@ fuzz_kernel() {
 
 # count_machines LOG: add the totals of all machines.
 count_machines() {
-	local totals good bad
-	totals=$(grep -aE '^[0-9]+ passed, [0-9]+ failed$' "$1") || true
-	while read -r good _ bad _; do
-		[ -z "$good" ] || count "$good" "$bad"
-	done <<<"$totals"
+	count "$(sed -nE 's/^([0-9]+) passed, [0-9]+ failed$/\1/p' "$1" | sum)" \
+		"$(sed -nE 's/^[0-9]+ passed, ([0-9]+) failed$/\1/p' "$1" | sum)"
 	# A machine without totals has failed.
-	count 0 $((MACHINES - $(grep -c . <<<"$totals")))
+	count 0 $((MACHINES - $(grep -acE '^[0-9]+ passed, [0-9]+ failed$' "$1")))
 }
 
 # fuzz_machine RESULTS SEED COUNT: run one machine.

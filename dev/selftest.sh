@@ -59,9 +59,6 @@ case ${LEAKS:=1} in
 0 | 1) ;;
 *) die "LEAKS=$LEAKS: not understood" "use LEAKS=1 or LEAKS=0" ;;
 esac
-# test-torture.sh does more with the C core that has the fixes.
-fixed=N
-[ "$FIXES" = 0 ] || fixed=Y
 options=log_buf_len=16M
 [ "$LEAKS" = 0 ] || options+=" kmemleak=on"
 
@@ -93,7 +90,7 @@ in_vm() {
 	while [ "$(find "$results/taken" -mindepth 1 | wc -l)" -lt ${#scripts[@]} ]; do
 		boot=$((boot + 1))
 		APPEND="$options ${APPEND:-}" TIMEOUT=${TIMEOUT:-14400} DMESG=$results/dmesg-$1-$boot \
-			"$repo/dev/vm.sh" "FIXED=$fixed TAKEN=$results/taken dev/guest/selftest.sh ${scripts[*]}" >>"$output" 2>&1 && continue
+			"$repo/dev/vm.sh" "FIXED=$FIXES TAKEN=$results/taken dev/guest/selftest.sh ${scripts[*]}" >>"$output" 2>&1 && continue
 		echo "# virtual machine.sh: exit status 1" >>"$output"
 		break
 	done

@@ -10,17 +10,13 @@ examples=/usr/share/klpctl/contrib
 export HOME=/run/fleet
 mkdir -p $HOME
 
-# play ARGUMENT...: roll the livepatch out to this host.
-play() {
-	"$fleet/ansible/bin/python3" "$fleet/ansible/bin/ansible-playbook" -i localhost, -c local \
-		-e ansible_python_interpreter=/usr/bin/python3 -e "livepatch=/share/$before.ko" "$@" $examples/rollout.yml
-}
-
-# plays CHANGES ARGUMENT...: it ends well, with as many changes.
+# plays CHANGES ARGUMENT...: Ansible rolls the livepatch out to this host, with as many changes.
 plays() {
 	local changes=$1 output
 	shift
-	output=$(play "$@" 2>&1)
+	output=$("$fleet/ansible/bin/python3" "$fleet/ansible/bin/ansible-playbook" -i localhost, -c local \
+		-e ansible_python_interpreter=/usr/bin/python3 -e "livepatch=/share/$before.ko" "$@" \
+		$examples/rollout.yml 2>&1)
 	echo "$output"
 	grep -qE "^localhost .* changed=$changes .* unreachable=0 .* failed=0 " <<<"$output"
 }

@@ -23,6 +23,11 @@ CLOSED=/sys/module/$MOD_TORTURE/parameters/closed
 SLOW=/sys/module/$MOD_TORTURE/parameters/slow
 TRACING=$SYSFS_TRACING_DIR
 
+# x86's unwinder prints this once if an interrupt comes at one instruction of
+# return_to_handler(), which the function graph tracer lets functions return to.  It then
+# finds the stack unreliable, which is right.
+UNWINDER='stack going in the wrong direction? at return_to_handler+'
+
 # The directory in which the script and its loops leave their counts.  The loops end when
 # it has a file "stop".
 SCRATCH=
@@ -467,11 +472,6 @@ function mark_log() {
 		die "the kernel's log does not show: $text"
 	MARK=$(dmesg | grep -F "$text")
 }
-
-# x86's unwinder prints this once if an interrupt comes at one instruction of
-# return_to_handler(), which the function graph tracer lets functions return to.  It then
-# finds the stack unreliable, which is right.
-UNWINDER='stack going in the wrong direction? at return_to_handler+'
 
 # check_log() - die if the kernel has reported an error since the last mark, or if the mark
 #	is gone.  Sets a new mark.

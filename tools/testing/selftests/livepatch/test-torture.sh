@@ -11,9 +11,9 @@
 #   SEED=	repeats the choices of a run, see functions-torture.sh; by default, each
 #		run has its own
 #   SLEEPERS=200	threads that sleep most of the time
-#   FIXED=Y	does on the C core, too, what needs the fixes "livepatch: Do not look beyond
-#		the end of a func stack" and "livepatch: Let tasks that switch themselves
-#		find no ops that go"
+#   FIXED=1	the C core has the fixes "livepatch: Do not look beyond the end of a func
+#		stack" and "livepatch: Let tasks that switch themselves find no ops that go",
+#		so that the torture leaves less out
 
 # shellcheck disable=SC2034 # functions-extra.sh and functions-torture.sh read variables
 
@@ -23,7 +23,7 @@
 . $(dirname $0)/functions-torture.sh
 
 MINUTES=${MINUTES:-1}
-FIXED=${FIXED:-N}
+FIXED=${FIXED:-0}
 SEED=${SEED:-$RANDOM}
 SLEEPERS=${SLEEPERS:-200}
 MAX_WAIT=3600
@@ -63,7 +63,7 @@ if is_rust; then
 else
 	ktap_print_msg "left out, because the C core does not survive it:" \
 		"hidden and exiting tasks, forced transitions"
-	if [[ $FIXED == Y ]]; then
+	if [[ $FIXED == 1 ]]; then
 		BELOW=Y GOES=Y
 	else
 		ktap_print_msg "left out, because the C core has bugs there:" \
@@ -76,7 +76,7 @@ fi
 # - functions of a livepatch return wrong versions now and then, or the livepatch has the
 #   canary of a module that is gone: the torture notices it, in each function
 
-# The functions whose versions are judged, and the counts of errors in them
+# The counts of errors, one for each judged function
 MIXES=(mixes_near mixes_far mixes_far_too mixes_int_pow mixes_int_sqrt mixes_nested
 	mixes_result)
 
