@@ -11,6 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::demangle;
+use crate::functions::Changed;
 use crate::kmsg::Verdict;
 use crate::name::Name;
 use crate::proc::{Frame, Stack, Task};
@@ -149,37 +150,17 @@ impl<'a> Changes<'a> {
             })
     }
 
-    /// Returns the reason if the frame is one of a patch's version of a function. Sysfs does not
-    /// show the names of the new functions. Tools that make livepatches keep the old name, people
-    /// put a word in front of it.
+    /// Returns the reason if the frame is one of a patch's version of a function.
     fn patch_code(&self, frame: &Frame, version: &Patch) -> Option<Reason> {
-        if frame.module.as_ref() != Some(&version.name) {
-            return None;
-        }
-        let functions: Vec<(&Name, &Function)> = version
-            .objects
-            .iter()
-            .flat_map(|object| object.functions.iter().map(move |f| (&object.name, f)))
-            .filter(|(object, function)| self.patch.has_function(object, function))
-            .collect();
-        let new = demangle::last_part(frame.function.as_bytes());
-        let named = functions
-            .iter()
-            .filter(|(_, f)| is_version_of(&new, f.name.as_bytes()))
-            .max_by_key(|(_, f)| f.name.as_bytes().len());
-        let only = match functions.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        };
-
-        Some(match named.or(only) {
-            Some((object, function)) => Reason::Function {
+        let changed =
+            |object: &Name, function: &Function| self.patch.has_function(object, function);
+        Some(match code_of(frame, version, changed)? {
+            Code::Of(object, function) => Reason::Function {
                 function: function.name.clone(),
-                object: (*object).clone(),
+                object: object.clone(),
                 version: Some(version.name.clone()),
             },
-            None if functions.is_empty() => return None,
-            None => Reason::PatchCode {
+            Code::OfSome => Reason::PatchCode {
                 version: version.name.clone(),
             },
         })
@@ -195,12 +176,118 @@ impl<'a> Changes<'a> {
     }
 }
 
+/// The part of a patch's code that a frame is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code<'a> {
+    /// The version of this function, of this object.
+    Of(&'a Name, &'a Function),
+    /// The version of one of the wanted functions. It is not known of which.
+    OfSome,
+}
+
+/// Returns the wanted function of which a patch's version is in the frame, or `None` if the frame
+/// is elsewhere. Sysfs does not show the names of the new functions. Tools that make livepatches
+/// keep the old name, people put a word in front of it.
+pub fn code_of<'a>(
+    frame: &Frame,
+    version: &'a Patch,
+    wanted: impl Fn(&Name, &Function) -> bool,
+) -> Option<Code<'a>> {
+    if frame.module.as_ref() != Some(&version.name) {
+        return None;
+    }
+    let functions: Vec<(&Name, &Function)> = version
+        .objects
+        .iter()
+        .flat_map(|object| object.functions.iter().map(move |f| (&object.name, f)))
+        .filter(|(object, function)| wanted(object, function))
+        .collect();
+    let new = demangle::last_part(frame.function.as_bytes());
+    let named = functions
+        .iter()
+        .filter(|(_, f)| is_version_of(&new, f.name.as_bytes()))
+        .max_by_key(|(_, f)| f.name.as_bytes().len());
+
+    match (named, functions.as_slice()) {
+        (Some((object, function)), _) | (None, [(object, function)]) => {
+            Some(Code::Of(object, function))
+        }
+        (None, []) => None,
+        (None, _) => Some(Code::OfSome),
+    }
+}
+
 /// Whether the name of a new function contains that of an old one: `livepatch_f`, `f_new`, `f`.
 fn is_version_of(new: &[u8], old: &[u8]) -> bool {
     let word_ends = |rest: Option<&u8>| rest.is_none_or(|&b| b == b'_' || b == b'.');
 
     new.strip_prefix(old).is_some_and(|r| word_ends(r.first()))
         || new.strip_suffix(old).is_some_and(|r| word_ends(r.last()))
+}
+
+/// The code that a livepatch replaces before it is loaded: original functions, and the versions
+/// that loaded patches have of them.
+pub struct Replaced<'a> {
+    changed: &'a [Changed],
+    patches: Vec<&'a Patch>,
+}
+
+impl<'a> Replaced<'a> {
+    /// Without a `system`, no patch is loaded.
+    pub fn new(changed: &'a [Changed], system: Option<&'a System>) -> Self {
+        let patches = system.into_iter().flat_map(|system| &system.patches);
+        let patches = patches.map(|status| &status.patch).collect();
+        Self { changed, patches }
+    }
+
+    /// Returns the loaded patches.
+    pub fn patches(&self) -> impl Iterator<Item = &'a Patch> + '_ {
+        self.patches.iter().copied()
+    }
+
+    /// Whether the frame is in code that is replaced.
+    pub fn has(&self, frame: &Frame) -> bool {
+        let mut patches = self.patches();
+        self.changed
+            .iter()
+            .any(|changed| is_original(frame, changed))
+            || patches.any(|patch| self.code(frame, patch).is_some())
+    }
+
+    /// Whether the frame is in this function, or in a loaded patch's version of it.
+    pub fn is_of(&self, frame: &Frame, changed: &Changed) -> bool {
+        let is_version = |patch: &Patch| match self.code(frame, patch) {
+            Some(Code::Of(object, function)) => is_same(changed, object, function),
+            _ => false,
+        };
+        is_original(frame, changed) || self.patches().any(is_version)
+    }
+
+    /// Whether the frame is in the patch's version of one of the functions, it is not known which.
+    pub fn is_of_some(&self, frame: &Frame, patch: &Patch) -> bool {
+        self.code(frame, patch) == Some(Code::OfSome)
+    }
+
+    fn code<'b>(&self, frame: &Frame, patch: &'b Patch) -> Option<Code<'b>> {
+        let wanted = |object: &Name, function: &Function| {
+            let mut changed = self.changed.iter();
+            changed.any(|changed| is_same(changed, object, function))
+        };
+        code_of(frame, patch, wanted)
+    }
+}
+
+fn is_original(frame: &Frame, changed: &Changed) -> bool {
+    let object = frame.module.as_ref().map_or(VMLINUX, Name::as_bytes);
+    frame.function == changed.function && object == changed.object.as_bytes()
+}
+
+/// Whether it is the function in sysfs. A position may be unknown on either side.
+fn is_same(changed: &Changed, object: &Name, function: &Function) -> bool {
+    let position = function.sympos.map_or(0, u64::from);
+    changed.object == *object
+        && changed.function == function.name
+        && (changed.sympos == position || changed.sympos == 0 || position == 0)
 }
 
 /// Judges why a task holds the transition up. `seen` is the reason that the stack shows, `verdict`

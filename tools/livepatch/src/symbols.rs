@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use crate::describe;
 use crate::functions::Changed;
 use crate::name::Name;
 use crate::root::{ReadError, Root};
@@ -18,13 +19,9 @@ const TRACEABLE: &str = "/sys/kernel/tracing/available_filter_functions";
 pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
     let key = (changed.object.clone(), changed.function.clone());
     let count = symbols.counts.get(&key).copied().unwrap_or(0);
-    let Changed {
-        object,
-        function,
-        sympos,
-        ..
-    } = changed;
-    match (count, *sympos) {
+    let function = describe::function_name(&changed.function);
+    let object = &changed.object;
+    match (count, changed.sympos) {
         (0, _) => Some(format!("{object} has no function {function}")),
         (2.., 0) => Some(format!(
             "{object} has {count} symbols {function}, and the patch does not say which: its \

@@ -276,6 +276,47 @@ fn tasks_that_are_inside() {
     assert!(answer.out.contains(text), "{}", answer.out);
 }
 
+/// A loaded patch serves some of the functions already, and tasks are in its versions of them.
+#[test]
+fn tasks_that_are_inside_loaded_versions() {
+    let tree = Scratch::tree("stacked");
+    put(&tree, "proc/sys/kernel/osrelease", "7.3.4\n");
+    put(
+        &tree,
+        "proc/kallsyms",
+        "0000000000000000 T a\n0000000000000000 T b\n0000000000000000 T cmdline_proc_show\n",
+    );
+    let patch = "test_klp_livepatch";
+    let stack = |function: &str| format!("[<0>] {function}+0x1/0x2 [{patch}]\n");
+    task(&tree, 7, false, &stack("livepatch_cmdline_proc_show"));
+    let shown = ("vmlinux", "cmdline_proc_show", 0);
+
+    let answer = check(&tree, &[], &[shown, ("vmlinux", "a", 0)]);
+    let text = "waits: cmdline_proc_show of vmlinux is in use by t7 (7)\n";
+    assert!(answer.out.ends_with(text), "{}", answer.out);
+    // The patch has no version of the only function.
+    let answer = check(&tree, &[], &[("vmlinux", "a", 0)]);
+    assert!(!answer.out.contains("waits: "), "{}", answer.out);
+    // The only version of a patch may have any name.
+    task(&tree, 7, false, &stack("other"));
+    let answer = check(&tree, &[], &[shown]);
+    assert!(answer.out.ends_with(text), "{}", answer.out);
+    // One of two has a name that tells nothing.
+    for function in ["a", "b"] {
+        let path = format!("sys/kernel/livepatch/{patch}/vmlinux/{function},1/x");
+        put(&tree, &path, "");
+    }
+    let answer = check(&tree, &[], &[("vmlinux", "a", 0), ("vmlinux", "b", 1)]);
+    let text = "waits: code of test_klp_livepatch is in use by t7 (7)\n";
+    assert!(answer.out.ends_with(text), "{}", answer.out);
+    // A kernel thread never leaves the version that is its main function.
+    let main = stack("a") + "[<0>] kthread+0x1/0x2\n";
+    task(&tree, 8, true, &main);
+    let answer = check(&tree, &[], &[("vmlinux", "a", 0)]);
+    assert_eq!(answer.exit, Exit::Refused, "{}", answer.out);
+    assert!(answer.out.contains("never: a of vmlinux"), "{}", answer.out);
+}
+
 /// Debugfs or tracefs may not be mounted.
 #[test]
 fn functions_of_which_ftrace_says_nothing() {

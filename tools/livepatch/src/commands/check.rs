@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, Outcome};
 use crate::describe;
+use crate::evidence::Replaced;
 use crate::exit::{Exit, Failure};
 use crate::functions::{self, Changed};
 use crate::json::Json;
@@ -125,7 +126,7 @@ impl<'a> Check<'a> {
         }
         check.targets();
         check.functions();
-        check.tasks();
+        check.tasks(system);
         check.findings
     }
 
@@ -292,7 +293,9 @@ impl<'a> Check<'a> {
             return self.add(Kind::Note, "functions", text);
         }
         let passed_on = self.changed.iter().filter(|c| c.is_passed_on);
-        let passed_on: Vec<_> = passed_on.map(|c| c.function.to_string()).collect();
+        let passed_on: Vec<_> = passed_on
+            .map(|c| describe::function_name(&c.function))
+            .collect();
         if !passed_on.is_empty() {
             let text = format!(
                 "the new code passes on the address of the new {}; the module must not be unloaded \
@@ -326,17 +329,11 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn tasks(&mut self) {
+    fn tasks(&mut self, system: Option<&System>) {
         let root = self.root;
         let changed = self.changed;
-        let inside = |frame: &Frame, changed: &Changed| {
-            let object = frame.module.as_ref().map_or(VMLINUX, Name::as_bytes);
-            frame.function == changed.function && object == changed.object.as_bytes()
-        };
-        let wanted = |frames: &[Frame]| {
-            let mut frames = frames.iter();
-            frames.any(|frame| changed.iter().any(|changed| inside(frame, changed)))
-        };
+        let replaced = Replaced::new(changed, system);
+        let wanted = |frames: &[Frame]| frames.iter().any(|frame| replaced.has(frame));
         let Stacks { found, denied } = match proc::stacks(root, wanted) {
             Ok(stacks) => stacks,
             Err(error) => return self.add(Kind::Note, "tasks", format!("/proc: {error}")),
@@ -346,14 +343,15 @@ impl<'a> Check<'a> {
             let never = |task: &&Task| {
                 let mut pairs = task.frames().windows(2);
                 let first = |f: &Frame| f.function.as_bytes() == b"kthread";
-                task.kthread && pairs.any(|pair| inside(&pair[0], changed) && first(&pair[1]))
+                task.kthread
+                    && pairs.any(|pair| replaced.is_of(&pair[0], changed) && first(&pair[1]))
             };
+            let is_of = |frame: &Frame| replaced.is_of(frame, changed);
             let tasks = found.iter();
-            let tasks = tasks.filter(|task| task.frames().iter().any(|f| inside(f, changed)));
+            let tasks = tasks.filter(|task| task.frames().iter().any(is_of));
             let (never, waits): (Vec<&Task>, Vec<&Task>) = tasks.partition(never);
-            let Changed {
-                object, function, ..
-            } = changed;
+            let function = describe::function_name(&changed.function);
+            let object = &changed.object;
             if !never.is_empty() {
                 let text = format!(
                     "{function} of {object} is the main function of {}, and is never left",
@@ -366,8 +364,23 @@ impl<'a> Check<'a> {
                 self.add(Kind::Waits, "tasks", text);
             }
         }
+        for patch in replaced.patches() {
+            let is_of_some = |frame: &Frame| replaced.is_of_some(frame, patch);
+            let tasks = found.iter();
+            let tasks: Vec<&Task> = tasks
+                .filter(|task| task.frames().iter().any(is_of_some))
+                .collect();
+            if !tasks.is_empty() {
+                let text = format!("code of {} is in use by {}", patch.name, listed(&tasks));
+                self.add(Kind::Waits, "tasks", text);
+            }
+        }
         if denied > 0 {
-            let text = format!("{denied} stacks may not be read; try as root");
+            let hint = match root.is_privileged() {
+                true => "CAP_SYS_ADMIN is missing",
+                false => "try as root",
+            };
+            let text = format!("{denied} stacks may not be read; {hint}");
             self.add(Kind::Note, "tasks", text);
         }
     }
