@@ -97,6 +97,9 @@ fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
                 .to_owned()
         }
         (Reason::Function { .. } | Reason::PatchCode { .. }, 'S') => interrupted(task, situation),
+        (Reason::Function { .. } | Reason::PatchCode { .. }, 'R') => {
+            "wait: it runs, and switches when it has left the function".to_owned()
+        }
         // An idle kernel thread sleeps as uninterruptibly as one in D.
         (Reason::Function { .. } | Reason::PatchCode { .. }, _) => {
             format!("wait until its sleep ends: {UNINTERRUPTIBLE}")
@@ -293,6 +296,15 @@ mod tests {
         assert!(text.contains("if the sleep is killable"), "{text}");
         let text = to_leave(&task(9, 'D', "0::/system.slice/x.service")).join("\n");
         assert!(!text.contains("restart"), "{text}");
+    }
+
+    #[test]
+    fn a_task_that_runs_does_not_sleep() {
+        for cgroup in ["", "0::/system.slice/x.service"] {
+            let text = on_function(&task(9, 'R', cgroup), 1);
+            assert!(text.starts_with("wait: it runs"), "{text}");
+            assert!(!text.contains("sleep"), "{text}");
+        }
     }
 
     #[test]

@@ -171,7 +171,10 @@ pub fn unsupported(root: &Root) -> Option<String> {
             "this kernel has no live patching: there is no {FOLDER}"
         ))
     } else {
-        Some("there is no sysfs at /sys, so nothing is known of live patching".to_owned())
+        Some(format!(
+            "there is no sysfs at {}, so nothing is known of live patching",
+            root.path("/sys").display()
+        ))
     }
 }
 

@@ -28,9 +28,15 @@ fn metric(tree: &Scratch, state: &str) -> String {
 
 #[test]
 fn another_build_is_loaded() {
-    for (loaded, state) in [("B", "another build"), ("A", "loaded")] {
+    for (loaded, state, crashed) in [
+        ("B", "another build", ""),
+        ("A", "loaded", ""),
+        // Someone has loaded it by hand since.
+        ("A", "loaded", "a\n"),
+    ] {
         let tree = machine(&[&["name=a", "srcversion=A"]]);
         applied(&tree, "a", loaded);
+        fs::write(tree.path().join("var/lib/klpctl/crashed"), crashed).unwrap();
         let answer = klpctl_in(&tree, &["installed"]);
         let row = format!("7.3.4   a      {state}  ");
         assert!(answer.out.contains(&row), "{}", answer.out);

@@ -141,12 +141,13 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
         for Installed { name, file } in store.installed(&kernel)? {
             let loaded = context.root.exists(sysfs::folder_of(&name));
             let ours = running.as_ref() == Some(&kernel);
-            let state = match (crashed.contains(&name), ours, loaded) {
-                (true, ..) => "crashed",
-                (_, true, true) if is_other_build(&context.root, &name, &file) => "another build",
-                (_, true, true) => "loaded",
-                (_, true, false) => "not loaded",
-                (_, false, _) => "other kernel",
+            // A patch that is loaded by hand is in effect, whatever has crashed before.
+            let state = match (ours && loaded, crashed.contains(&name), ours) {
+                (true, ..) if is_other_build(&context.root, &name, &file) => "another build",
+                (true, ..) => "loaded",
+                (_, true, _) => "crashed",
+                (_, _, true) => "not loaded",
+                _ => "other kernel",
             };
             rows.push(Row {
                 kernel: kernel.clone(),

@@ -51,10 +51,26 @@ pub fn print(
         false => room,
     };
 
-    let mut texts = fitting(context, &groups, room, usize::MAX, least);
+    let mut commands = CommandLines::new(&context.root);
+    let mut texts = fitting(
+        &context.term,
+        &groups,
+        &mut commands,
+        room,
+        usize::MAX,
+        least,
+    );
     if texts.len() < groups.len() || texts.iter().map(Vec::len).sum::<usize>() > room {
         // With shorter stacks there is room for more groups.
-        texts = fitting(context, &groups, room.saturating_sub(2), MOST_FRAMES, least);
+        let room = room.saturating_sub(2);
+        texts = fitting(
+            &context.term,
+            &groups,
+            &mut commands,
+            room,
+            MOST_FRAMES,
+            least,
+        );
     }
     for line in texts.iter().flatten() {
         writeln!(context.out, "{line}")?;
@@ -74,18 +90,18 @@ pub fn print(
 
 /// Returns the texts of the first groups, as many as fit, but not less than `least`.
 fn fitting(
-    context: &Context<'_>,
+    term: &Term,
     groups: &[Group<'_>],
+    commands: &mut CommandLines<'_>,
     room: usize,
     most_frames: usize,
     least: Least,
 ) -> Vec<Vec<String>> {
-    let mut commands = CommandLines::new(&context.root);
     let mut texts = Vec::new();
     let mut used = 0;
 
     for group in groups {
-        let text = text(&context.term, group, &mut commands, most_frames);
+        let text = text(term, group, commands, most_frames);
         used += text.len();
         if used > room && (least == Least::None || !texts.is_empty()) {
             break;
