@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process;
 
-use super::{klpctl_in, read_source, Scratch};
+use super::{klpctl_in, left_out, read_source, source, Scratch};
 use crate::command::Command;
 use crate::commands::{self, Context};
 use crate::elf::tests::{build, module};
@@ -214,10 +215,50 @@ fn assert_all_valid(schema: &Schema, text: &str) -> usize {
     count
 }
 
+/// Python's parser of JSON, and the standard's checker of schemas. The arguments are the schema and
+/// a file of documents. The output is the number of documents.
+const OTHERS: &str = "
+import json, sys
+from jsonschema import Draft202012Validator
+with open(sys.argv[1]) as file:
+    schema = json.load(file)
+Draft202012Validator.check_schema(schema)
+checker = Draft202012Validator(schema)
+with open(sys.argv[2]) as file:
+    rest = file.read().lstrip()
+count = 0
+while rest:
+    document, end = json.JSONDecoder().raw_decode(rest)
+    checker.validate(document)
+    rest = rest[end:].lstrip()
+    count += 1
+print(count)
+";
+
+/// Checks that the parser and the checker of others find the same.
+fn others_agree(answers: &str, count: usize) {
+    let python = |arguments: &[&str]| process::Command::new("python3").args(arguments).output();
+    let there = python(&["-c", "import jsonschema"]);
+    if !there.is_ok_and(|output| output.status.success()) {
+        return left_out("the checker of schemas of others: there is no python3-jsonschema here");
+    }
+    let folder = Scratch::new();
+    let file = folder.path().join("answers");
+    fs::write(&file, answers).unwrap();
+    let schema = source().join("klpctl.schema.json");
+    let paths = [&schema, &file].map(|path| path.to_str().unwrap());
+    let output = python(&["-c", OTHERS, paths[0], paths[1]]).unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let checked = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(checked.trim(), count.to_string());
+}
+
 #[test]
 fn every_answer() {
     let schema = Schema::read();
     let mut count = 0;
+    let mut answers = String::new();
     for name in [
         "none",
         "unsupported",
@@ -259,9 +300,11 @@ fn every_answer() {
         ] {
             let answer = klpctl_in(&tree, &[arguments, &["--json"]].concat());
             count += assert_all_valid(&schema, &answer.out);
+            answers += &answer.out;
         }
     }
     assert!(count > 150, "{count}");
+    others_agree(&answers, count);
 }
 
 #[test]
