@@ -91,6 +91,24 @@ sending() {
 		echo "the mailing list gets none"
 }
 
+# taken_over: b4 finds the series on a branch, and makes the same patches of it.
+taken_over() {
+	local there=$series/b4 config
+	rm -rf "$there" "$there.mails" "$there.home"
+	mkdir "$there.home"
+	config=(GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=Nobody
+		GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=nobody@example.org)
+	git -C "$series/git" worktree prune &&
+		git -C "$series/git" branch -C series b4/check &&
+		git -C "$series/git" worktree add -q --no-checkout "$there" b4/check &&
+		git -C "$there" sparse-checkout set --no-cone /MAINTAINERS &&
+		git -C "$there" checkout -q &&
+		(cd "$there" && quietly env HOME="$there.home" "${config[@]}" b4 prep --format-patch "$there.mails") || return 1
+	diff <(cat "${mails[@]}" | git patch-id --stable | cut -d ' ' -f 1) \
+		<(cat "$there.mails"/*.patch | git patch-id --stable | cut -d ' ' -f 1)
+	diff <(grep '^change-id: ' "$patches/0000-cover-letter.patch") <(cat "$there.mails"/0000-* | grep '^change-id: ')
+}
+
 mails() {
 	local mail
 	for mail in "${mails[@]}"; do
@@ -100,6 +118,7 @@ mails() {
 	check "reachable" reachable
 	check "sizes" sizes
 	check "sending" sending
+	check "taken over by b4" taken_over
 }
 
 # ---- lints, of the tree that the series makes

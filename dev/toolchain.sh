@@ -42,6 +42,7 @@ libclang:|libclang-19-dev|bindgen reads the kernel headers with it
 python3|python3|kunit.py, virtme-ng
 shellcheck|shellcheck|make style
 codespell|codespell|make style
+jsonschema:|python3-jsonschema|checks the JSON of klpctl
 sphinx-build|python3-sphinx|make style: builds Documentation/livepatch
 dot|graphviz|make style: draws its diagrams
 rustc:|RUSTC|compiles the core (1.85 or later, with its library source)
@@ -72,6 +73,7 @@ cpio|cpio|unpacks the .rpm, to test it
 
 needs_of_series='
 send-email:|git-email|tries to send the series
+b4|b4|tries to take the series over
 '
 
 needs_of_klp_build='
@@ -141,6 +143,7 @@ have() {
 	rustfmt:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/rustfmt" ] ;;
 	clippy:) rustc=$(find_rustc) && [ -x "$(dirname "$rustc")/clippy-driver" ] ;;
 	send-email:) git send-email --dump-aliases >/dev/null 2>&1 </dev/null ;;
+	jsonschema:) python3 -c 'import jsonschema' 2>/dev/null ;;
 	venv:) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
 	/*) [ -e "$1" ] ;;
 	*) command -v "$1" >/dev/null ;;

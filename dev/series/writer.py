@@ -3,9 +3,10 @@
 
 Everything is kept in the directory series/ of the work directory.  Checks of the
 series find there git/, a repository with the branches base and applied, and places,
-the paths that are new or change.
+the paths that are new or change.  b4 finds there what it keeps of its own branches.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -246,7 +247,8 @@ class Writer:
         letter = self.cover_letter()
         with open(self.path("cover"), "w", encoding="utf-8") as file:
             file.write(letter)
-        self.git("config", "branch.series.description", letter.rstrip("\n"))
+        change = self.read(self.settings.series, "change-id").strip()
+        self.git("config", "branch.series.description", f"{letter}\nchange-id: {change}")
         status = self.git.names("diff", "--name-status", "--no-renames", "-z", "base", "series")
         changes = list(zip(status[::2], status[1::2]))
         self.places = recipients.places(changes, set(self.git.names("ls-tree", "-rdz", "--name-only", "base")))
@@ -264,7 +266,19 @@ class Writer:
             options.append("--base=" + self.base_commit)
         git = self.git.at(GIT_COMMITTER_DATE=f"@{self.date} +0000")
         git("format-patch", *options, *self.people(), "base..series")
+        self.let_b4_take_over(letter, change)
         return mails
+
+    def let_b4_take_over(self, letter, change):
+        """Describe the branch series as b4 describes its own: the letter, version and name of the change.
+
+        b4 adds the name to the letter, as write_mails() does.
+        """
+        series = {"revision": self.settings.reroll, "change-id": change, "prefixes": [], "presubject": "",
+                  "base-branch": "base"}
+        for name, value in (("description", letter.rstrip("\n")), ("b4-prep-cover-strategy", "branch-description"),
+                            ("b4-tracking", json.dumps({"series": series}))):
+            self.git("config", f"branch.series.{name}", value)
 
     def people(self):
         """The recipients.  All get all mails.  Words in the text (K: in MAINTAINERS) do not count."""
