@@ -37,6 +37,7 @@ modules=(test_klp_atomic_replace test_klp_callbacks_busy test_klp_callbacks_demo
 tree=$("$repo/dev/tree.sh")
 "$repo/dev/package.sh" >/dev/null
 mkdir -p "$cache/log"
+run="make distribution${SUITES:+ SUITES='$SUITES'}$(unusual CAPTURE=0)"
 [ -n "${SUITES:-}" ] || SUITES=$(suite_of_base "${BASE:-${supported[*]}}")
 
 # build: build the modules of the tests with the suite's headers and compiler, whose programs
@@ -153,5 +154,5 @@ for suite in $SUITES; do
 	count_suite "$out/verdict" || count 0 1
 	grep -v ' passed, ' "$out/verdict" | sed "s/^/$version: /" || true
 done
-[ -n "${TESTS:-}" ] || keep_run "make distribution SUITES='$SUITES'"
+[ -n "${TESTS:-}" ] || keep_run "$run"
 totals
