@@ -7,6 +7,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/options.sh
+. "$repo/dev/lib/options.sh"
 
 out=$(kernel_build)
 "$repo/dev/toolchain.sh"
@@ -49,19 +51,10 @@ esac
 if ! cmp -s "$out/wanted.new" "$out/wanted" ||
 	[ -n "$(find "$tree/kernel/livepatch" "$tree/rust/kernel" "$tree/samples" -name 'Kconfig*' -newer "$out/.config" 2>/dev/null)" ] ||
 	[ ! -f "$out/.config" ]; then
-	# If an option is listed several times, the last value counts.
 	cat ${DEFAULTS:+"$DEFAULTS"} "$out/wanted.new" >"$out/all-wanted"
 	run_logged "configuring $name" "$out/log/config" \
 		"${kmake[@]}" -C "$tree" O="$out" KCONFIG_ALLCONFIG="$out/all-wanted" allnoconfig
-	missing=$(awk -F= '/^CONFIG_/ { value[$1] = $2 }
-		END { for (name in value) if (value[name] ~ /^[ym]$/) print name "=" value[name] }' "$out/wanted.new" |
-		grep -Fxv -f "$out/.config" || true)
-	if [ -n "$missing" ]; then
-		# Most often Rust is missing, and the kernel's own check finds the reason.
-		why=$(grep -q '^CONFIG_RUST=' <<<"$missing" &&
-			"${kmake[@]}" -s -C "$tree" O="$out" rustavailable 2>&1 | grep -v '^make' | head -n 20) || true
-		die "the kernel's configuration refuses what is wanted" "$missing" "${why:+the kernel says of Rust:}" "$why"
-	fi
+	check_options "$out/wanted.new" "$out"
 	mv "$out/wanted.new" "$out/wanted"
 fi
 rm -f "$out/wanted.new"
