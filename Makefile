@@ -9,7 +9,7 @@
 #   DEBUG=1|0     with the kernel's own checks, or as for figures
 
 MAKEFLAGS += --no-print-directory
-export BASE KDIR O N ARCH CORE DEBUG FIXES SERIES MATRIX PATCH NAME REPLACE LOAD SHOW CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT MAY_SKIP LEAKS TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS SUITES CAPTURE COUNT ONLY BEYOND PARSERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
+export BASE CONFIG KDIR O N ARCH CORE DEBUG FIXES SERIES MATRIX PATCH NAME REPLACE LOAD SHOW CMD CPUS MEM QEMU_OPTS TESTS LEAVE_OUT MAY_SKIP LEAKS TOURS KUNIT_ARCH TIMEOUT MINUTES SEED SLEEPERS SUITES CAPTURE COUNT ONLY BEYOND PARSERS DEEP MUTANTS BENCH SIGNOFF ASSISTED_BY REROLL BISECT
 
 help:
 	@dev/help.sh
@@ -93,6 +93,12 @@ randconfig:
 package:
 	@dev/package.sh
 
+package-kernel:
+	@dev/package-kernel.sh
+
+test-package-kernel:
+	@dev/test-package-kernel.sh
+
 style: toolchain
 	@dev/style.sh
 
@@ -105,4 +111,4 @@ series: toolchain
 series-check: toolchain
 	@dev/series-check.sh
 
-.PHONY: help demo test package livepatch toolchain tree kernel vm kunit selftest torture fuzz boot distribution machine parity test-klp-build test-livepatches test-fixes upstream litmus matrix randconfig style userland mutants series series-check bench
+.PHONY: help demo test package package-kernel test-package-kernel livepatch toolchain tree kernel vm kunit selftest torture fuzz boot distribution machine parity test-klp-build test-livepatches test-fixes upstream litmus matrix randconfig style userland mutants series series-check bench

@@ -27,6 +27,8 @@ make boot         machines with systemd, one of which crashes: klpctl loads at b
 make randconfig   the livepatch folders in N=20 random configurations, SEED=n; 3 min each
 make distribution  klpctl on the distribution's own kernels, SUITES='..' CAPTURE=1
 make package      klpctl as .deb and .rpm, for every distribution
+make package-kernel  the kernel, its headers and klpctl as .deb, for a real machine: CONFIG=debian
+make test-package-kernel  the packages, installed in a virtual machine; livepatches built there
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2

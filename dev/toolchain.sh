@@ -13,6 +13,8 @@
 #   dev/toolchain.sh btf        for the kernel with BTF, or versions of symbols by gendwarfksyms
 #   dev/toolchain.sh cargo      for the user-space tests alone
 #   dev/toolchain.sh package    for the packages of klpctl alone
+#   dev/toolchain.sh package-kernel       for packages of the kernel
+#   dev/toolchain.sh test-package-kernel  for their test
 #   dev/toolchain.sh fuzz       for the user-space tests, and cargo-fuzz
 #   dev/toolchain.sh series     for the attempt to send the series alone
 
@@ -71,6 +73,17 @@ rpmbuild|rpm|makes the .rpm
 cpio|cpio|unpacks the .rpm, to test it
 '
 
+needs_of_package_kernel='
+dpkg-buildpackage|dpkg-dev|makes the packages
+dh_builddeb|debhelper|makes the packages
+header:xxhash.h|libxxhash-dev|objtool makes livepatch relocations for modules in Rust
+'
+
+needs_of_test_package_kernel='
+debootstrap|debootstrap|installs the distribution in a directory
+mke2fs|e2fsprogs|makes the disk of the virtual machine
+'
+
 needs_of_series='
 send-email:|git-email|tries to send the series
 b4|b4|tries to take the series over
@@ -114,8 +127,10 @@ upstream) kernel=1 needs+=$needs_of_upstream ;;
 cargo) kernel='' needs=$needs_of_cargo ;;
 fuzz) kernel='' needs=$needs_of_fuzz ;;
 package) kernel='' needs=$needs_of_package ;;
+package-kernel) kernel=1 needs+=$needs_of_package_kernel ;;
+test-package-kernel) kernel=1 needs+=$needs_of_package_kernel$needs_of_test_package_kernel ;;
 series) kernel='' needs=$needs_of_series ;;
-*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|btf|cargo|fuzz|package|series]" ;;
+*) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|btf|cargo|fuzz|package|package-kernel|test-package-kernel|series]" ;;
 esac
 
 # have_libclang: libclang itself is there.  libclang-cpp.so, which many packages install,
