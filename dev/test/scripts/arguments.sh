@@ -19,7 +19,8 @@ expect "architectures are named" 1 "use one of: x86_64 arm64 s390 powerpc" env A
 expect "a foreign vm without a kernel" 1 "make kernel ARCH=arm64" env ARCH=arm64 O="$scratch/build" "$repo/dev/vm.sh" true
 expect "a foreign build has its own directory" 1 "$scratch/build/s390/rust-debug" \
 	env ARCH=s390 O="$scratch/build" "$repo/dev/vm.sh" true
-for script in bench distribution livepatch parity test test-klp-build test-livepatches upstream; do
+for script in bench distribution livepatch package-kernel parity test test-klp-build test-livepatches \
+	test-package-kernel upstream; do
 	expect "$script: on x86_64 alone" 1 "$script.sh is for x86_64 alone" env ARCH=arm64 "$repo/dev/$script.sh"
 done
 # facts ARCH CODE: run CODE in a shell that has sourced lib.sh for ARCH.  The settings that
@@ -54,6 +55,14 @@ for setting in N=0 N=many SEED=01; do
 	expect "randconfig: $setting is no number" 1 "$setting: not understood" env "$setting" "$repo/dev/randconfig.sh"
 done
 expect "distribution: no configuration is named" 1 "no configuration named" "$repo/dev/lib/distribution.sh"
+expect "distribution: parts that are not there" 1 "all: not understood" \
+	"$repo/dev/lib/distribution.sh" amd64_none_amd64 all
+expect "package-kernel: a configuration that is not there" 1 "CONFIG=$scratch/none/config: no such file" \
+	env CONFIG="$scratch/none/config" "$repo/dev/package-kernel.sh"
+expect "package-kernel: a part of a configuration" 1 "not the configuration of a kernel for x86-64" \
+	env CONFIG="$repo/dev/config/package.config" "$repo/dev/package-kernel.sh"
+expect "a system of the distribution: a command that is not there" 1 "carve: not understood" \
+	"$repo/dev/lib/system.sh" carve
 expect "fuzz: a kernel of another architecture" 1 "MATRIX=arm64: this kernel does not run the fuzzer" \
 	env MATRIX=arm64 "$repo/dev/fuzz.sh"
 expect "torture: for how long is not clear" 1 "MINUTES=soon: not understood" env MINUTES=soon "$repo/dev/torture.sh"
