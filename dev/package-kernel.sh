@@ -89,9 +89,10 @@ if [ ! -f "$build/vmlinux" ]; then
 	what+=", from nothing ($time on 2 cores)"
 fi
 rm -f "$out"/*.deb "$out"/*.buildinfo "$out"/*.changes
-# The package of debug information would be the largest by far.
+# The package of debug information would be the largest by far.  dev/toolchain.sh has looked
+# for the tools, which need not be packages.
 run_logged "$what" "$out/log/build" env DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg \
-	"${kmake[@]}" -C "$tree" O="$build" KDEB_CHANGELOG_DIST=unstable bindeb-pkg
+	"${kmake[@]}" -C "$tree" O="$build" KDEB_CHANGELOG_DIST=unstable DPKG_FLAGS=-d bindeb-pkg
 release=$(cat "$build/include/config/kernel.release")
 # The headers for programs are the distribution's own.
 rm -f "$out"/linux-libc-dev_*.deb "$out"/*.buildinfo "$out"/*.changes

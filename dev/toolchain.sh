@@ -77,6 +77,7 @@ needs_of_package_kernel='
 dpkg-buildpackage|dpkg-dev|makes the packages
 dh_builddeb|debhelper|makes the packages
 header:xxhash.h|libxxhash-dev|objtool makes livepatch relocations for modules in Rust
+header:elfutils/libdw.h|libdw-dev|gendwarfksyms reads debug information
 '
 
 needs_of_test_package_kernel='
