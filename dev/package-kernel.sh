@@ -5,8 +5,8 @@
 # of its headers, against which livepatches in C and in Rust are built, and klpctl's.  The
 # last lines are the packages' paths.
 #
-#   dev/package-kernel.sh    CONFIG=         the kernel's default for PCs, and package.config:
-#                                            what servers and virtual machines have beside it
+#   dev/package-kernel.sh    CONFIG=         the kernel's default for PCs, with the drivers of
+#                            servers and virtual machines that package.config adds
 #                            CONFIG=debian   the distribution's own, with all modules
 #                            CONFIG=file     another one, such as /boot/config-$(uname -r)
 #

@@ -20,11 +20,11 @@ native_only
 [ "$(id -u)" = 0 ] || die "only root can install a system in a directory" \
 	"run the same command with sudo"
 
-# What a minimal system lacks to boot, to build modules, and to follow the Rust guide.
+# Without these packages, a minimal system cannot boot, build modules, or follow the Rust guide.
 packages=(binutils gcc initramfs-tools libelf1 libxxhash0 make procps python3 systemd-sysv udev)
 
-# run ROOT COMMAND [ARGUMENT...]: run it with the directory as its root.  What it has started
-# ends with it.
+# run ROOT COMMAND [ARGUMENT...]: run it with the directory as its root.  Its processes end
+# with it.
 run() {
 	local root=$1
 	shift
