@@ -29,7 +29,8 @@ debian) name=$CORE-debian ;;
 	[ -f "$config" ] || die "CONFIG=$config: no such file" \
 		"use CONFIG=debian, a file such as /boot/config-$(uname -r), or leave it unset"
 	config=$(realpath "$config")
-	zcat -f "$config" | grep -q '^CONFIG_X86_64=y$' ||
+	# grep reads all of it: zcat would fail if it could not write.
+	zcat -f "$config" | grep -x CONFIG_X86_64=y >/dev/null ||
 		die "CONFIG=$config: not the configuration of a kernel for x86-64" \
 			"name a whole one, such as /boot/config-$(uname -r) or /proc/config.gz"
 	;;
@@ -77,18 +78,21 @@ rm -f "$out/all-wanted.new"
 
 # ---- build and pack
 
-modules=$(grep -c '=m$' "$build/.config")
+modules=$(grep -c '=m$' "$build/.config") || true
 need=6 time="about an hour"
 [ "$modules" -lt 1000 ] || need=20 time="many hours"
 ! grep -qx CONFIG_DEBUG_INFO=y "$build/.config" || need=$((need * 2))
 what="building $name, $modules modules"
 if [ ! -f "$build/vmlinux" ]; then
-	free=$(df --output=avail -BG "$build" | tail -n 1 | tr -dc 0-9)
+	# An interrupted build has some of what it needs.
+	free=$(($(df --output=avail -BG "$build" | tail -n 1 | tr -dc 0-9) + $(du -s -BG "$build" | tr -dc '0-9\t' | cut -f 1)))
 	[ "$free" -ge "$need" ] ||
 		die "the build needs about $need GB, and $free GB are free in $build" "O=path builds elsewhere"
 	what+=", from nothing ($time on 2 cores)"
 fi
 rm -f "$out"/*.deb "$out"/*.buildinfo "$out"/*.changes
+# This one takes a minute, and fails early if a tool is missing.
+klpctl=$("$repo/dev/package.sh" | grep '\.deb$')
 # The package of debug information would be the largest by far.  dev/toolchain.sh has looked
 # for the tools, which need not be packages.
 run_logged "$what" "$out/log/build" env DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg \
@@ -96,9 +100,9 @@ run_logged "$what" "$out/log/build" env DEB_BUILD_PROFILES=pkg.linux-upstream.no
 release=$(cat "$build/include/config/kernel.release")
 # The headers for programs are the distribution's own.
 rm -f "$out"/linux-libc-dev_*.deb "$out"/*.buildinfo "$out"/*.changes
-"$repo/dev/package.sh" | grep '\.deb$' | while IFS= read -r deb; do
+while IFS= read -r deb; do
 	cp "$deb" "$out/"
-done
+done <<<"$klpctl"
 packages=("$out/linux-image-$release"_*.deb "$out/linux-headers-$release"_*.deb "$out"/klpctl_*.deb)
 for package in "${packages[@]}"; do
 	[ -f "$package" ] || die "the build has made no $package" "the whole log: $out/log/build"

@@ -7,6 +7,7 @@
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
 
+[ -z "${CONFIG:-}" ] || die "CONFIG=$CONFIG: klpctl has no configuration" "packages of a kernel: make package-kernel CONFIG=$CONFIG"
 "$repo/dev/toolchain.sh" package
 version=$(kernel_version "$("$repo/dev/lib/base.sh")")
 out=$cache/packages

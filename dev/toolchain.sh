@@ -78,6 +78,8 @@ dpkg-buildpackage|dpkg-dev|makes the packages
 dh_builddeb|debhelper|makes the packages
 header:xxhash.h|libxxhash-dev|objtool makes livepatch relocations for modules in Rust
 header:elfutils/libdw.h|libdw-dev|gendwarfksyms reads debug information
+openssl|openssl|makes the key that signs the modules
+zstd|zstd|compresses the kernel, if its configuration says so
 '
 
 needs_of_test_package_kernel='

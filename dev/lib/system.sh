@@ -59,12 +59,15 @@ package=$(dpkg-query --search "$rustc" 2>/dev/null | sed -n '1s/:.*//p') || pack
 packages+=("$package=$(dpkg-query --show --showformat '${Version}' "$package")")
 
 root=$cache/root/system-$suite
-# Another compiler needs another system.
-if [ "$(cat "$root.with" 2>/dev/null)" = "${packages[*]}" ]; then
+# finish_if_there: end if the system is there.  Another compiler needs another system.
+finish_if_there() {
+	[ "$(cat "$root.with" 2>/dev/null)" = "${packages[*]}" ] || return 0
 	printf '%s\n' "$root"
 	exit 0
-fi
+}
+finish_if_there
 take_turns "$cache/root"
+finish_if_there
 
 install_system() {
 	local new=$1
@@ -72,7 +75,10 @@ install_system() {
 	# debootstrap mounts /proc there, and leaves it if it fails.
 	unshare --mount --pid --fork --kill-child debootstrap --variant=minbase \
 		--keyring="$keyring" "$suite" "$new" "$site"
-	archives | awk '{ print "deb [signed-by=" $3 "] " $1 " " $2 " main" }' >"$new/etc/apt/sources.list"
+	# The distribution's own archives alone: keys of others are not there.
+	archives | awk -v site="$site" -v suite="$suite" -v keyring="$keyring" '
+		$1 == site || index($2, suite) == 1 && $3 == keyring { print "deb [signed-by=" $3 "] " $1 " " $2 " main" }' \
+		>"$new/etc/apt/sources.list"
 	apt-config dump | grep -i '^Acquire::[a-z]*::Proxy' >"$new/etc/apt/apt.conf.d/proxy" || true
 	cp /etc/resolv.conf "$new/etc/"
 	# No service may start here.

@@ -61,6 +61,12 @@ expect "package-kernel: a configuration that is not there" 1 "CONFIG=$scratch/no
 	env CONFIG="$scratch/none/config" "$repo/dev/package-kernel.sh"
 expect "package-kernel: a part of a configuration" 1 "not the configuration of a kernel for x86-64" \
 	env CONFIG="$repo/dev/config/package.config" "$repo/dev/package-kernel.sh"
+# A whole configuration is longer than a pipe.
+{
+	echo CONFIG_X86_64=y && seq 100000 | sed 's/^/# /'
+} >"$scratch/whole-config"
+expect "package-kernel: a whole configuration, and no cache" 1 "Not a directory" \
+	env CONFIG="$scratch/whole-config" LIVEPATCH_RUST_CACHE=/dev/null "$repo/dev/package-kernel.sh"
 expect "a system of the distribution: a command that is not there" 1 "carve: not understood" \
 	"$repo/dev/lib/system.sh" carve
 expect "fuzz: a kernel of another architecture" 1 "MATRIX=arm64: this kernel does not run the fuzzer" \
