@@ -16,7 +16,7 @@ make machine      does the virtual machine survive code that changes while it ru
 make parity       both cores make one tour and are compared, TOURS='..' CORES='..'
 make userland     the rules, explored and tested in user space; DEEP=1 for more
 make mutants      breaks the rules, one at a time: is each noticed?  Half an hour
-make livepatch    source patches become a livepatch: PATCH='fix.diff ..' LOAD=1 SHOW='..'
+make livepatch    source patches become a livepatch: PATCH='fix.diff ..' LOAD=1 SHOW='..' KERNEL=release
 make test-klp-build  upstream's klp-build turns source patches into a livepatch that works
 make test-livepatches  bugs and their fixes, as livepatches: TESTS='..'; an hour
 make test-fixes   the core in C with the fixes of SERIES=fixes: all selftests and more

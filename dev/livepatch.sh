@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Turn source patches into one livepatch of the kernel that CORE and DEBUG select, by
-# upstream's klp-build, unmodified, and let klpctl check it in that kernel.  The last line
-# is the module's path.
+# upstream's klp-build, unmodified, and let klpctl check it in that kernel.  With KERNEL, it
+# is for a machine that runs a kernel of make package-kernel.  The last line is the
+# module's path.
 #
 #   dev/livepatch.sh    PATCH='fix.diff other.diff'  the patches, in their order
 #                       NAME=livepatch-fix           the name of the module
 #                       REPLACE=1|0                  whether it replaces all other livepatches
+#                       KERNEL=release               what uname -r prints on the machine
 #                       LOAD=1                       load it, show the effect, and unload it
 #                       SHOW='cat /proc/cmdline'     the effect: a command that runs before,
 #                                                    while and after it is loaded
@@ -21,6 +23,8 @@ read -ra patches <<<"${PATCH:-}"
 for setting in LOAD=${LOAD:=0} REPLACE=${REPLACE:=1}; do
 	case ${setting#*=} in 0 | 1) ;; *) die "$setting: not understood" "use 1 or 0" ;; esac
 done
+[ -z "${KERNEL:-}" ] || [ "$LOAD" = 0 ] ||
+	die "LOAD=1 is for the kernel in QEMU, and KERNEL=$KERNEL for another machine" "there, use: klpctl load"
 first=$(basename "${patches[0]}")
 : "${NAME:=livepatch-${first%.*}}"
 # The kernel's array for a module's name has 56 bytes.
@@ -130,6 +134,17 @@ klp_build "$module" ${arguments[@]+"${arguments[@]}"} "${patches[@]}" || {
 	exit 1
 }
 [ "$(modinfo -F livepatch "$module")" = Y ] || die "$module is not marked as a livepatch"
+
+if [ -n "${KERNEL:-}" ]; then
+	if grep -qx CONFIG_MODULE_SIG=y "$kernel_out/.config" && [ -f "$kernel_out/certs/signing_key.pem" ]; then
+		hash=$(sed -n 's/^CONFIG_MODULE_SIG_HASH="\(.*\)"/\1/p' "$kernel_out/.config")
+		"$kernel_out/scripts/sign-file" "$hash" "$kernel_out"/certs/signing_key.{pem,x509} "$module" ||
+			die "$module cannot be signed" "the key: $kernel_out/certs/signing_key.pem"
+	fi
+	say "on the machine with $KERNEL: klpctl check $(basename "$module"); klpctl load $(basename "$module")"
+	printf '%s\n' "$module"
+	exit
+fi
 
 say "checking it in the machine"
 status=0

@@ -4,23 +4,48 @@
 # shellcheck disable=SC2154 # lib.sh sets repo, and kmake
 #
 # Run upstream's scripts/livepatch/klp-build, unmodified, on the kernel that CORE and DEBUG
-# select.  The scripts that make livepatches of source patches source this file after
-# lib.sh.
+# select, or on the packaged kernel that KERNEL names.  The scripts that make livepatches of
+# source patches source this file after lib.sh.
 #
 # klp-build works only in a source tree that is built in place, and builds it twice.  So
 # it gets a copy of the composed tree.  While that copy does not change, klp-build builds
 # only the files that the patches change.
 
-klp_work=$(build_dir klp-build)
+klp_work=$(build_dir "klp-build${KERNEL:+-$KERNEL}")
 klp_tree=$klp_work/tree
+
+# packaged_releases: print the release and the build directory of each kernel that make
+# package-kernel has made.
+packaged_releases() {
+	local file
+	for file in "$(build_dir package)"/*/build/include/config/kernel.release; do
+		[ ! -f "$file" ] || printf '%s %s\n' "$(<"$file")" "${file%/include/*}"
+	done
+}
+
+# find_packaged: set kernel_out to the build of the packaged kernel that KERNEL names.
+find_packaged() {
+	local tree newer
+	kernel_out=$(packaged_releases | sed -n "s|^${KERNEL//./\\.} ||p" | head -n 1)
+	[ -f "$kernel_out/vmlinux" ] ||
+		die "KERNEL=$KERNEL: make package-kernel has made no such kernel here" \
+			"there are: $(packaged_releases | sed 's/ .*//' | xargs)"
+	# A livepatch of other source would not fit it.
+	tree=$("$repo/dev/tree.sh")
+	newer=$(cd "$tree" && find . \( -path ./Documentation -o -path ./tools -o -path ./samples \) -prune -o \
+		-newer "$kernel_out/vmlinux" \( -name '*.[chS]' -o -name '*.rs' \) -print)
+	[ -z "$newer" ] || die "the source has changed since the packages of $KERNEL were made: $(head -n 1 <<<"$newer")" \
+		"make the packages from the commit that you installed, or make and install new ones"
+}
 
 # klp_prepare: build the kernel, bring the copy up to date, and set kernel_out to the
 # kernel's build directory.
 klp_prepare() {
+	[ -z "${KERNEL:-}" ] || find_packaged
 	"$repo/dev/toolchain.sh" klp-build
 	mkdir -p "$klp_tree" "$klp_work/log"
 	set_kmake
-	kernel_out=$("$repo/dev/kernel.sh")
+	[ -n "${KERNEL:-}" ] || kernel_out=$("$repo/dev/kernel.sh")
 	take_turns "$(work_dir)"
 
 	# klp-build keeps the original kernel.  That kernel is current unless one of the checks

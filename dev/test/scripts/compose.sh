@@ -68,6 +68,7 @@ fix kernel/livepatch/core.c
 expect "make livepatch: no patch" 1 "PATCH is empty" livepatch PATCH=
 expect "make livepatch: a patch that is not there" 1 "$scratch/gone.diff, which is no file" livepatch PATCH="$scratch/gone.diff"
 expect "make livepatch: LOAD=2" 1 "LOAD=2: not understood" livepatch LOAD=2
+expect "make livepatch: LOAD=1 for another machine" 1 "use: klpctl load" livepatch LOAD=1 KERNEL=7.3.4-own
 expect "make livepatch: a name that no module can have" 1 "NAME=fix.1: no name of a module" livepatch NAME=fix.1
 expect "make livepatch: a patch that does not apply" 1 "fix.diff does not apply to Linux 7.3" livepatch
 echo nothing >"$scratch/empty.diff"
@@ -93,6 +94,9 @@ sed '20s/$/ other/' "$scratch/moved.c" |
 new_file mm/new.c
 expect "make livepatch: a patch for another version" 1 "see that it changes the right lines" livepatch
 expect "make livepatch: where that patch applies" 1 "offset -1 line" livepatch
+sed -i '/^--- .dev.null/,$d' "$scratch/fix.diff"
+expect "make livepatch: a packaged kernel that is not there" 1 "KERNEL=7.3.4-gone: make package-kernel has made no such kernel" \
+	livepatch KERNEL=7.3.4-gone
 
 ftrace=$tree/tools/testing/selftests/ftrace/test.d
 upstream() {
