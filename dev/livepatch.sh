@@ -135,6 +135,30 @@ klp_build "$module" ${arguments[@]+"${arguments[@]}"} "${patches[@]}" || {
 }
 [ "$(modinfo -F livepatch "$module")" = Y ] || die "$module is not marked as a livepatch"
 
+# defects: print the CVEs that the messages above the patches name.
+defects() {
+	sed -s '/^\(diff \|--- \)/,$d' "${patches[@]}" | grep -oE 'CVE-[0-9]{4}-[0-9]{4,}' | sort -u | xargs
+}
+# targets: print MODULE:SRCVERSION for each module that the livepatch changes, if the
+# configuration has these versions.
+targets() {
+	local object file version
+	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^. ]+)\..*/\1/p' | sort -u | while IFS= read -r object; do
+		file=$(find "$kernel_out" -name "${object//_/[-_]}.ko" -not -path '*/debian/*' -print -quit)
+		version=$([ -z "$file" ] || modinfo -F srcversion "$file")
+		[ -z "$version" ] || echo "$object:$version"
+	done | xargs
+}
+# klpctl shows the first, and compares the second with the modules of the machine.
+fields=()
+defects=$(defects) targets=$(targets)
+[ -z "$defects" ] || fields+=(--modinfo "klp_fixes=$defects")
+[ -z "$targets" ] || fields+=(--modinfo "klp_target=$targets")
+if [ ${#fields[@]} -gt 0 ]; then
+	"$repo/dev/lib/edit-module.py" "$module" "$module.new" "${fields[@]}"
+	mv "$module.new" "$module"
+fi
+
 if [ -n "${KERNEL:-}" ]; then
 	if grep -qx CONFIG_MODULE_SIG=y "$kernel_out/.config" && [ -f "$kernel_out/certs/signing_key.pem" ]; then
 		hash=$(sed -n 's/^CONFIG_MODULE_SIG_HASH="\(.*\)"/\1/p' "$kernel_out/.config")

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Edit a built kernel module, for tests that need one that no compiler makes.
+"""Edit a built kernel module: add to what it tells of itself, or make one that no compiler
+makes, for tests.
 
     edit-module.py IN OUT [--name NAME] [--relocs SECTION NAME] [--symbol SYMBOL NAME]
-                          [--plain-symbol SYMBOL NAME]
+                          [--plain-symbol SYMBOL NAME] [--modinfo FIELD]
 
 --name NAME                  the name that the module has once it is loaded
 --relocs SECTION NAME        make the relocation section SECTION a livepatch
                              relocation section, called NAME
 --symbol SYMBOL NAME         make SYMBOL a livepatch symbol, called NAME
 --plain-symbol SYMBOL NAME   the same, but make it an ordinary, absolute symbol
+--modinfo FIELD              add FIELD, such as author=me, to the section .modinfo
 
 Names are taken as they are, well-formed or not.  64-bit little-endian ELF only.
 """
@@ -109,6 +111,7 @@ def main():
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("--name", type=os.fsencode)
+    parser.add_argument("--modinfo", type=os.fsencode, action="append", default=[])
     for option in ("--relocs", "--symbol", "--plain-symbol"):
         parser.add_argument(option, nargs=2, type=os.fsencode, action="append", default=[])
     args = parser.parse_args()
@@ -123,6 +126,8 @@ def main():
             module.make_symbol(symbol, name, SHN_LIVEPATCH)
         for symbol, name in args.plain_symbol:
             module.make_symbol(symbol, name, SHN_ABS)
+        for field in args.modinfo:
+            module.add_string(module.find(b".modinfo"), field)
         with open(args.output, "wb") as file:
             file.write(module.bytes())
     except (OSError, ValueError, struct.error) as error:

@@ -47,8 +47,18 @@ told() {
 		shown' "$output" | sed '$d')
 }
 
+# tells KEY PATTERN: what the module in the output tells of itself matches.
+tells() {
+	local value
+	value=$(modinfo -F "$1" "$(tail -n 1 "$output")")
+	[[ "$value" =~ ^$2$ ]] || echo "$1: $value"
+}
+
 shown=kobject-store
-check "a livepatch of a module" make_livepatch livepatch-bug PATCH="$fixes/$shown/bug.patch"
+sed '1i CVE-2026-2345 and CVE-2026-1234, in the words of an announcement.' "$fixes/$shown/bug.patch" >"$checks/bug.patch"
+check "a livepatch of a module" make_livepatch livepatch-bug PATCH="$checks/bug.patch"
+check "the defects that it names" tells klp_fixes "CVE-2026-1234 CVE-2026-2345"
+check "the module's build that it names" tells klp_target "kobject_example:[0-9A-F]{23,24}"
 check "what that changes in the module" told 1
 shown="eventfd-id rr-timeslice"
 check "a livepatch of two patches, beside others" make_livepatch livepatch-both NAME=livepatch-both REPLACE=0 \

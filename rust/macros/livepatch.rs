@@ -8,6 +8,7 @@ mod types;
 
 use self::{
     names::{
+        fixes_field,
         name,
         position,
         symbol,
@@ -213,6 +214,7 @@ pub(crate) struct Livepatch {
     /// The fields for [`module!`](crate::module).
     module: TokenStream,
     replace: Option<LitBool>,
+    fixes: Punctuated<LitStr, Token![,]>,
     states: Punctuated<Path, Token![,]>,
     objects: Vec<Object>,
 }
@@ -222,6 +224,7 @@ impl Parse for Livepatch {
         let span = input.span();
         let mut module = TokenStream::new();
         let mut replace = None;
+        let mut fixes = None;
         let mut states = None;
         let mut objects = None;
 
@@ -230,6 +233,13 @@ impl Parse for Livepatch {
             input.parse::<Token![:]>()?;
             let duplicate = match &*key.to_string() {
                 "replace" => replace.replace(input.parse()?).is_some(),
+                "fixes" => {
+                    let list;
+                    bracketed!(list in input);
+                    fixes
+                        .replace(Punctuated::parse_terminated(&list)?)
+                        .is_some()
+                }
                 "states" => {
                     let list;
                     bracketed!(list in input);
@@ -281,6 +291,7 @@ impl Parse for Livepatch {
         Ok(Livepatch {
             module,
             replace,
+            fixes: fixes.unwrap_or_default(),
             states: states.unwrap_or_default(),
             objects,
         })
@@ -334,9 +345,11 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
     let Livepatch {
         module,
         replace,
+        fixes,
         states,
         objects,
     } = livepatch;
+    let fixes = fixes_field(&fixes)?;
 
     let module = crate::module::module(syn::parse2(quote! {
         type: __Livepatch,
@@ -418,6 +431,8 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
             #[cfg_attr(not(target_os = "macos"), link_section = ".modinfo")]
             #[used(compiler)]
             static __MARK: [u8; 12] = *b"livepatch=Y\0";
+
+            #fixes
 
             #(#funcs)*
 

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Names of symbols and modules, and positions of symbols.
+//! Names of symbols and modules, positions of symbols, and identifiers of defects.
 
-use proc_macro2::Span;
+use proc_macro2::{
+    Span,
+    TokenStream, //
+};
+use quote::quote;
 use std::ffi::CString;
 use syn::{
     ext::IdentExt,
     parse::ParseStream,
+    punctuated::Punctuated,
     Attribute,
     Error,
     Ident,
+    LitByteStr,
     LitInt,
     LitStr,
-    Result, //
+    Result,
+    Token, //
 };
 
 /// The name of a function or variable in C.
@@ -77,4 +84,37 @@ pub(super) fn symbol(name: &str, span: Span) -> Result<CString> {
         return Err(Error::new(span, format!("{bad:?} cannot be in a name")));
     }
     CString::new(name).map_err(|error| Error::new(span, error))
+}
+
+/// The field `klp_fixes` of the module's `.modinfo`, which `klpctl` shows.
+pub(super) fn fixes_field(fixes: &Punctuated<LitStr, Token![,]>) -> Result<Option<TokenStream>> {
+    let mut field = String::from("klp_fixes=");
+    for (index, fix) in fixes.iter().enumerate() {
+        let id = fix.value();
+        let is_one = id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',');
+        if id.is_empty() || !is_one {
+            return Err(Error::new_spanned(
+                fix,
+                "the identifier of a defect has visible ASCII characters and no comma",
+            ));
+        }
+        if index > 0 {
+            field.push(' ');
+        }
+        field.push_str(&id);
+    }
+    if fixes.is_empty() {
+        return Ok(None);
+    }
+    field.push('\0');
+    let bytes = LitByteStr::new(field.as_bytes(), Span::call_site());
+    let len = field.len();
+    Ok(Some(quote! {
+        #[cfg(MODULE)]
+        #[cfg_attr(not(target_os = "macos"), link_section = ".modinfo")]
+        #[used(compiler)]
+        static __FIXES: [u8; #len] = *#bytes;
+    }))
 }

@@ -17,6 +17,7 @@ module_livepatch! {
     name: "right",
     license: "GPL",
     replace: true,
+    fixes: ["CVE-2026-1234", "bug:56"],
     states: [STATES, FLAG],
     objects: {
         vmlinux: {

@@ -325,6 +325,9 @@ AT_RANDOM=
 
 start_test "Rust system states"
 
+[[ "$(modinfo -F klp_fixes test_modules/$LP_STATE2.ko)" == "CVE-2026-1234 CVE-2026-2345" ]] ||
+	die "$LP_STATE2 does not name the defects that it fixes"
+
 load_lp $LP_STATE
 load_lp $LP_STATE2
 unload_lp $LP_STATE

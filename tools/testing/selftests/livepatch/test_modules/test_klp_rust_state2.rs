@@ -17,6 +17,7 @@ module_livepatch! {
     authors: ["Rust for Linux Contributors"],
     description: "Livepatch test: system states in Rust",
     license: "GPL",
+    fixes: ["CVE-2026-1234", "CVE-2026-2345"],
     replace: true,
     states: [ORIGINAL],
     objects: {
