@@ -16,6 +16,8 @@
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/machine.sh
 . "$repo/dev/lib/machine.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 "$repo/dev/toolchain.sh" test-package-kernel
@@ -142,4 +144,8 @@ grep -v ' passed, ' "$work/verdict" || true
 check "the packages are removed" quietly remove_packages
 check "nothing of them is left" is_clean
 rm -rf "$root"
+run="make test-package-kernel"
+[ "$CORE" = rust ] || run+=" CORE=$CORE"
+[ -z "${CONFIG:-}" ] || run+=" CONFIG=$CONFIG"
+keep_run "$run"
 totals
