@@ -63,7 +63,7 @@ copy_tests() {
 	mkdir -p "$samples" "$root/root/guide" "$root/etc/systemd/system.conf.d"
 	cp "$tree/samples/livepatch"/*.{c,rs} "$samples/"
 	(cd "$samples" && printf 'obj-m += %s\n' *.c *.rs | sed 's/\.[a-z]*$/.o/' >Kbuild)
-	cp "$tree/Documentation/livepatch/rust-api.rst" "$repo/dev/guest/rust-guide.py" \
+	cp "$tree/Documentation/livepatch/rust-api.rst" "$repo/dev/guest/page.py" \
 		"$repo/dev/guest/test-package-kernel.sh" "$root/root/"
 	printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
 	echo guest >"$root/etc/hostname"

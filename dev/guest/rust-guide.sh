@@ -13,4 +13,4 @@ export PATH=$KBUILD/selftests/livepatch:$1:$PATH
 export KDIR=$KBUILD
 # Use the guest's own /tmp: make compares times, and the host has another clock.
 mkdir /tmp/guide || exit 1
-dev/guest/rust-guide.py Documentation/livepatch/rust-api.rst /tmp/guide
+dev/guest/page.py Documentation/livepatch/rust-api.rst /tmp/guide

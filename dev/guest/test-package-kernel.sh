@@ -133,4 +133,4 @@ check "callbacks in Rust" callbacks livepatch_rust_callbacks
 
 # The page takes the headers from this, and shows its commands and their output.
 export KDIR=$headers
-./rust-guide.py rust-api.rst guide
+./page.py rust-api.rst guide

@@ -73,15 +73,22 @@ klp_prepare() {
 	renew_objtool "$klp_tree"
 }
 
-# klp_build MODULE ARGUMENT...: make MODULE, with options and patches for klp-build.  Call
-# klp_prepare first.  The output is in $klp_work/log/klp-build.
-klp_build() {
-	local module=$1 variable variables=() what step status=0
-	shift
+# klp_run COMMAND...: run a command in klp-build's tree.
+klp_run() (
+	local variable variables=()
 	# klp-build calls make itself: the tool chain is in its environment.
 	for variable in "${kmake[@]}"; do
 		case $variable in *=*) variables+=("$variable") ;; esac
 	done
+	cd "$klp_tree" || exit 1
+	MAKEFLAGS="${variables[*]}" "$@"
+)
+
+# klp_build MODULE ARGUMENT...: make MODULE, with options and patches for klp-build.  Call
+# klp_prepare first.  The output is in $klp_work/log/klp-build.
+klp_build() {
+	local module=$1 what step status=0
+	shift
 	if [ -n "$klp_current" ] && [ -f "$klp_tree/klp-tmp/1-orig/.complete" ]; then
 		what="klp-build, what the patches change (2 min)" step=patched
 	else
@@ -90,11 +97,8 @@ klp_build() {
 		mkdir "$klp_tree/klp-tmp"
 	fi
 	rm -f "$module"
-	(
-		cd "$klp_tree" || exit 1
-		MAKEFLAGS="${variables[*]}" run_logged "$what" "$klp_work/log/klp-build" \
-			scripts/livepatch/klp-build --keep-tmp --short-circuit="$step" --output="$module" "$@"
-	) || status=1
+	klp_run run_logged "$what" "$klp_work/log/klp-build" \
+		scripts/livepatch/klp-build --keep-tmp --short-circuit="$step" --output="$module" "$@" || status=1
 	if [ -f "$klp_tree/klp-tmp/1-orig/.complete" ]; then
 		touch "$klp_made"
 		klp_current=1

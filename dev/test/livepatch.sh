@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Make livepatches of source patches as a user does, by make livepatch, and load them: one
-# of a module, and one of two patches.  The last line is "N passed, N failed".
+# of a module, and one of two patches.  Then follow Documentation/livepatch/source-patches.rst.
+# The last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
+# shellcheck source=dev/lib/klp-build.sh
+. "$repo/dev/lib/klp-build.sh"
 native_only
 
 fixes=$repo/dev/klp-build/fixes
@@ -64,4 +67,24 @@ shown="eventfd-id rr-timeslice"
 check "a livepatch of two patches, beside others" make_livepatch livepatch-both NAME=livepatch-both REPLACE=0 \
 	PATCH="$fixes/eventfd-id/bug.patch $fixes/rr-timeslice/bug.patch"
 check "what the two change" told 0
+
+# The page, on the machine with the source, and on the one with the kernel.  The original
+# objects are there, and the first command would build them again.
+page=$checks/source-patches.rst
+sed 's/klp-build -T -o/klp-build -T -S patched -o/' "$repo/Documentation/livepatch/source-patches.rst" >"$page"
+cp "$fixes/eventfd-id/bug.patch" "$klp_tree/fix.patch"
+cp "$fixes/rr-timeslice/bug.patch" "$klp_tree/other.patch"
+set_kmake
+say "following source-patches.rst"
+{
+	echo "# source.sh"
+	status=0
+	klp_run "$repo/dev/guest/page.py" "$page" . --prompt '$' --section "The livepatch" --section "Its successor" --quiet ||
+		status=$?
+	echo "# source.sh: exit status $status"
+	DMESG=$klp_work/dmesg guest source-patches.sh "$klp_tree" "$page"
+} >"$klp_work/output" 2>&1
+"$repo/dev/lib/judge.sh" "$klp_work/output" "$klp_work/dmesg" >"$klp_work/verdict" || true
+count_suite "$klp_work/verdict" || count 0 1
+grep -v ' passed, ' "$klp_work/verdict" || true
 totals
