@@ -137,15 +137,16 @@ klp_build "$module" ${arguments[@]+"${arguments[@]}"} "${patches[@]}" || {
 
 # defects: print the CVEs that the messages above the patches name.
 defects() {
-	sed -s '/^\(diff \|--- \)/,$d' "${patches[@]}" | grep -oE 'CVE-[0-9]{4}-[0-9]{4,}' | sort -u | xargs
+	sed -s '/^\(diff \|--- \)/,/^-- $/d' "${patches[@]}" | grep -oE 'CVE-[0-9]{4}-[0-9]{4,}' | sort -u | xargs
 }
 # targets: print MODULE:SRCVERSION for each module that the livepatch changes, if the
 # configuration has these versions.
 targets() {
 	local object file version
+	# Other directories of the build may have copies of an older module.
 	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^. ]+)\..*/\1/p' | sort -u | while IFS= read -r object; do
-		file=$(find "$kernel_out" -name "${object//_/[-_]}.ko" -not -path '*/debian/*' -print -quit)
-		version=$([ -z "$file" ] || modinfo -F srcversion "$file")
+		file=$(sed 's/\.o$/.ko/' "$kernel_out/modules.order" | grep -xE "(.*/)?${object//_/[-_]}\.ko" | head -n 1) || file=
+		version=$([ -z "$file" ] || modinfo -F srcversion "$kernel_out/$file")
 		[ -z "$version" ] || echo "$object:$version"
 	done | xargs
 }
@@ -165,7 +166,9 @@ if [ -n "${KERNEL:-}" ]; then
 		"$kernel_out/scripts/sign-file" "$hash" "$kernel_out"/certs/signing_key.{pem,x509} "$module" ||
 			die "$module cannot be signed" "the key: $kernel_out/certs/signing_key.pem"
 	fi
-	say "on the machine with $KERNEL: klpctl check $(basename "$module"); klpctl load $(basename "$module")"
+	# Another build of the same release may be installed there: dpkg -l shows the version.
+	say "on a machine with $(basename "${kernel_out%/build}"/linux-image-*.deb):" \
+		"klpctl check $(basename "$module"); klpctl load $(basename "$module")"
 	printf '%s\n' "$module"
 	exit
 fi

@@ -57,6 +57,8 @@ esac >"$out/defaults"
 	[ "$CORE" = rust ] || echo CONFIG_LIVEPATCH_RUST=n
 	# The name keeps the kernel apart from others that are installed.
 	printf 'CONFIG_LOCALVERSION="-livepatch-%s"\nCONFIG_LOCALVERSION_AUTO=n\n' "$name"
+	# make livepatch names the builds of modules by this.
+	echo CONFIG_MODULE_SRCVERSION_ALL=y
 	# The files of a distribution's keys are not here.
 	printf 'CONFIG_%s\n' 'SYSTEM_TRUSTED_KEYS=""' 'SYSTEM_REVOCATION_KEYS=""' \
 		'MODULE_SIG_KEY="certs/signing_key.pem"'
@@ -90,7 +92,7 @@ if [ ! -f "$build/vmlinux" ]; then
 		die "the build needs about $need GB, and $free GB are free in $build" "O=path builds elsewhere"
 	what+=", from nothing ($time on 2 cores)"
 fi
-rm -f "$out"/*.deb "$out"/*.buildinfo "$out"/*.changes
+rm -f "$out"/*.deb "$out"/*.buildinfo "$out"/*.changes "$out/sources"
 # This one takes a minute, and fails early if a tool is missing.
 klpctl=$("$repo/dev/package.sh" | grep '\.deb$')
 # The package of debug information would be the largest by far.  dev/toolchain.sh has looked
@@ -107,6 +109,8 @@ packages=("$out/linux-image-$release"_*.deb "$out/linux-headers-$release"_*.deb 
 for package in "${packages[@]}"; do
 	[ -f "$package" ] || die "the build has made no $package" "the whole log: $out/log/build"
 done
+# make livepatch KERNEL= asks for it.
+source_id >"$out/sources"
 rustc=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(rustc [^ ]*\).*/\1/p' "$build/.config")
 say "Linux $release; modules in Rust need $rustc"
 printf '%s\n' "${packages[@]}"

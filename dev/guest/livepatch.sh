@@ -33,11 +33,12 @@ effect() {
 load_module() {
 	local file needed
 	[ ! -e "/sys/module/${1//-/_}" ] || return 0
-	file=$(find "$KBUILD" -name "${1//[-_]/[-_]}.ko" | head -n 1)
+	file=$(sed 's/\.o$/.ko/' "$KBUILD/modules.order" | grep -xE "(.*/)?${1//[-_]/[-_]}\.ko" | head -n 1)
 	[ -n "$file" ] || {
 		echo "the livepatch changes module $1, which is not in $KBUILD"
 		exit 1
 	}
+	file=$KBUILD/$file
 	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
 		load_module "$needed"
 	done

@@ -25,17 +25,14 @@ packaged_releases() {
 
 # find_packaged: set kernel_out to the build of the packaged kernel that KERNEL names.
 find_packaged() {
-	local tree newer
 	kernel_out=$(packaged_releases | sed -n "s|^${KERNEL//./\\.} ||p" | head -n 1)
 	[ -f "$kernel_out/vmlinux" ] ||
 		die "KERNEL=$KERNEL: make package-kernel has made no such kernel here" \
 			"there are: $(packaged_releases | sed 's/ .*//' | xargs)"
 	# A livepatch of other source would not fit it.
-	tree=$("$repo/dev/tree.sh")
-	newer=$(cd "$tree" && find . \( -path ./Documentation -o -path ./tools -o -path ./samples \) -prune -o \
-		-newer "$kernel_out/vmlinux" \( -name '*.[chS]' -o -name '*.rs' \) -print)
-	[ -z "$newer" ] || die "the source has changed since the packages of $KERNEL were made: $(head -n 1 <<<"$newer")" \
-		"make the packages from the commit that you installed, or make and install new ones"
+	[ "$(cat "${kernel_out%/build}/sources" 2>/dev/null)" = "$(source_id)" ] ||
+		die "the source has changed since the packages of $KERNEL were made, or these are not finished" \
+			"make the packages from the commit that you installed, or make and install new ones"
 }
 
 # klp_prepare: build the kernel, bring the copy up to date, and set kernel_out to the

@@ -289,6 +289,16 @@ series_diffs() {
 		done
 }
 
+# source_id: print a checksum of the sources that a kernel is built from.
+source_id() {
+	{
+		cat "$(base_dir)/.complete" 2>/dev/null || true
+		cd "$repo" && { in_tree_files; series_diffs; } |
+			grep -zvE '^(series/[a-z0-9./]*diffs/)?(Documentation|samples|tools/livepatch|tools/testing)/' |
+			LC_ALL=C sort -z | xargs -0 sha256sum
+	} | sha256sum | cut -c 1-16
+}
+
 # diff_target DIFF: print the file that series/diffs/FILE.diff or FILE@PURPOSE.diff
 # changes.
 diff_target() {

@@ -17,17 +17,19 @@
 # shellcheck source=dev/lib/apt.sh
 . "$repo/dev/lib/apt.sh"
 native_only
-[ "$(id -u)" = 0 ] || die "only root can install a system in a directory" \
-	"run the same command with sudo"
-
 # Without these packages, a minimal system cannot boot, build modules, or follow the Rust guide.
 packages=(binutils gcc initramfs-tools libelf1 libxxhash0 make procps python3 systemd-sysv udev)
+
+need_root() {
+	[ "$(id -u)" = 0 ] || die "only root can install a system in a directory" "run the same command with sudo"
+}
 
 # run ROOT COMMAND [ARGUMENT...]: run it with the directory as its root.  Its processes end
 # with it.
 run() {
 	local root=$1
 	shift
+	need_root
 	# shellcheck disable=SC2016 # the inner shell has its own arguments
 	unshare --mount --pid --fork --kill-child bash -e -c '
 		mount -t proc proc "$1/proc"
@@ -47,6 +49,7 @@ run)
 	;;
 *) die "$1: not understood" "dev/lib/system.sh [run ROOT COMMAND...]" ;;
 esac
+need_root
 
 suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 read -r site _ keyring < <(archives | awk -v suite="$suite" '$2 == suite') ||
