@@ -70,7 +70,6 @@ livepatch:
 
 test-klp-build:
 	@dev/test-klp-build.sh
-	@dev/test/livepatch.sh
 
 test-livepatches:
 	@dev/test-livepatches.sh

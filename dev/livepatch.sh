@@ -59,6 +59,7 @@ tree=$("$repo/dev/tree.sh")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 sources=()
+headers=()
 in_kernel=
 after=
 for i in "${!patches[@]}"; do
@@ -73,6 +74,7 @@ for i in "${!patches[@]}"; do
 			in_kernel=1
 			refuse "$file" "$patch"
 			[[ "$file" != *.c ]] || sources+=("$file")
+			[[ "$file" != *.h ]] || headers+=("$file")
 		fi
 		if [ -f "$tree/$file" ] && [ ! -f "$scratch/$file" ]; then
 			mkdir -p "$scratch/$(dirname "$file")"
@@ -91,7 +93,11 @@ for i in "${!patches[@]}"; do
 done
 [ -n "$in_kernel" ] || die "nothing of the kernel is changed: $PATCH" \
 	"the patches change documentation or programs alone"
-for file in "${sources[@]}"; do
+for file in ${headers[@]+"${headers[@]}"}; do
+	say "the patches change $file, so that all functions that use it may be replaced.  If this" \
+		"changes the layout of a structure, do not load the livepatch: old ones exist"
+done
+for file in ${sources[@]+"${sources[@]}"}; do
 	[ -f "$tree/$file" ] || die "$file is new, and nothing builds it" \
 		"a livepatch cannot change a Makefile; put its functions into a file that the kernel has"
 	[ -f "$scratch/$file" ] || die "the patches remove $file" "a livepatch replaces functions, and removes none"
@@ -120,7 +126,8 @@ changed data|The patch changes the value with which a variable begins.  The vari
 unsupported static branch key|A static branch cannot be patched.  Use static_key_enabled() in the patch instead.
 unsupported static call key|A static call cannot be patched.  Use KLP_STATIC_CALL() in the patch instead.
 undeclared module dependency|The new code calls a function of a module that the old one does not depend on.
-unexpected klp reloc for new symbol|The new code uses a symbol that is not exported, and that the old code does not use.  Call a function that uses it.
+unexpected klp reloc for new symbol|The new code of a module uses a symbol of vmlinux or of another module that is not exported.  Use one that is exported, or that the old code uses.
+reference init code|The patch changes or uses __init code, which has run and is gone.  Correct its result in a callback.
 kernel build failed|The patch does not compile.  The compiler's words are in the log.
 hints
 }

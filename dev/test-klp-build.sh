@@ -3,11 +3,13 @@
 #
 # Let upstream's scripts/livepatch/klp-build, unmodified, turn the source patches in
 # dev/klp-build/ into one livepatch for the kernel that CORE and DEBUG select, and use
-# that livepatch in this kernel.  Each check is one test; the last line is
-# "N passed, N failed".
+# that livepatch in this kernel.  Then dev/test/livepatch.sh makes livepatches as a user
+# does.  Each check is one test; the last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/runs.sh
+. "$repo/dev/lib/runs.sh"
 native_only
 
 # shellcheck source=dev/lib/klp-build.sh
@@ -47,4 +49,9 @@ readelf -sW "$module" >"$klp_work/symbols"
 	echo "# klp-build.sh: exit status 0"
 	DMESG=$klp_work/dmesg guest test-klp-build.sh "$module"
 } 2>&1 | tee "$output"
-"$repo/dev/lib/judge.sh" "$output" "$klp_work/dmesg"
+judge_run "$output" "$klp_work/dmesg"
+"$repo/dev/test/livepatch.sh" >"$klp_work/livepatch" || true
+count_suite "$klp_work/livepatch" || count 0 1
+grep -v ' passed, ' "$klp_work/livepatch" || true
+keep_run "make test-klp-build$(unusual CORE=rust DEBUG=1 FIXES=0 BASE= KDIR=)"
+totals

@@ -4,7 +4,8 @@
 # Test the packages of make package-kernel, in a system of this machine's distribution:
 # install them, boot the system in QEMU with the initial RAM disk that they make, build the
 # sample livepatches in C and in Rust there, against the headers package alone, load them by
-# klpctl, and follow the Rust guide.  Then remove the packages again.  Each case is one test;
+# klpctl, and follow the Rust guide.  Two livepatches that make livepatch KERNEL= has made of
+# diffs here are loaded there, too.  Then remove the packages again.  Each case is one test;
 # the last line is "N passed, N failed".
 #
 #   dev/test-package-kernel.sh   CORE= and CONFIG= as for make package-kernel
@@ -57,6 +58,17 @@ is_clean() {
 		\( -name "*$release*" -o -name klpctl \) -print
 }
 
+# from_diffs: make two livepatches for the kernel, a bug and the fix of it.
+fix=$repo/dev/klp-build/fixes/rr-timeslice
+from_diffs() {
+	local name patches='' made
+	for name in bug fix; do
+		patches+=" $fix/$name.patch"
+		made=$(KERNEL=$release NAME=livepatch-$name PATCH=$patches "$repo/dev/livepatch.sh" 2>&3) || return 1
+		cp "$(tail -n 1 <<<"$made")" "$work/livepatch-$name.ko" || return 1
+	done
+}
+
 # copy_tests: copy the sources of the samples, the guide, and the scripts.
 copy_tests() {
 	local samples=$root/root/samples units=$root/etc/systemd/system
@@ -64,7 +76,7 @@ copy_tests() {
 	cp "$tree/samples/livepatch"/*.{c,rs} "$samples/"
 	(cd "$samples" && printf 'obj-m += %s\n' *.c *.rs | sed 's/\.[a-z]*$/.o/' >Kbuild)
 	cp "$tree/Documentation/livepatch/rust-api.rst" "$repo/dev/guest/page.py" \
-		"$repo/dev/guest/test-package-kernel.sh" "$root/root/"
+		"$repo/dev/guest/test-package-kernel.sh" "$fix/show" "$fix/expected" "$work"/livepatch-*.ko "$root/root/"
 	printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
 	echo guest >"$root/etc/hostname"
 	# The host may be busy.
@@ -132,6 +144,10 @@ say "copying the system"
 cp -a --reflink=auto "$system" "$root"
 check "the packages are installed" quietly install_packages
 check "the kernel has its modules and an initial RAM disk" has_parts
+# klp-build builds the whole kernel, so this takes as long as the packages did.  Progress is
+# no output of a test.
+exec 3>&2
+check "livepatches of diffs" from_diffs
 copy_tests
 run_logged "making the disk" "$checks/disk" make_disk
 say "booting $release (log: $work/console; output: $work/output)"

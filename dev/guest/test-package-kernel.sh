@@ -110,6 +110,19 @@ callbacks() {
 		rmmod livepatch_callbacks_mod && klpctl unload "$1"
 }
 
+# shows KIND: the command of the fix shows this.
+shows() {
+	local output
+	output=$(bash ./show 2>&1)
+	echo "$output"
+	[ "$output" = "$(sed -n "s/^$1: //p" expected)" ]
+}
+
+# is_of_diff FILE KIND: the livepatch is signed and fits, and shows its effect once it is loaded.
+is_of_diff() {
+	[ -n "$(modinfo -F signer "$1")" ] && says "kernel: $release" klpctl check "$1" && klpctl load "$1" && shows "$2"
+}
+
 check "the packages' kernel, headers and klpctl are there" is_the_package
 check "the initial RAM disk has mounted the disk" had_ramdisk
 check "no unit of systemd has failed" no_unit_failed
@@ -118,6 +131,12 @@ check "the samples in C and in Rust are built" build
 check "the sample in C" changes samples/livepatch-sample.ko
 check "the sample in Rust" changes samples/livepatch_rust_sample.ko
 check "the sample in Rust that the package has" changes "$(modinfo -n livepatch_rust_sample)"
+
+check "what a fix concerns, before" shows original
+check "a livepatch that make livepatch has made of a diff" is_of_diff livepatch-bug.ko bug
+check "its successor" is_of_diff livepatch-fix.ko fix
+check "which has replaced it" klpctl unload livepatch_bug
+check "and goes" klpctl unload livepatch_fix
 
 check "a module that leaks" insmod samples/livepatch-shadow-mod.ko
 check "its fix in C" fixes_leak samples/livepatch-shadow-fix1.ko \

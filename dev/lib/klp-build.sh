@@ -90,6 +90,7 @@ klp_build() {
 		what="klp-build, what the patches change (2 min)" step=patched
 	else
 		what="klp-build, from nothing (about 10 min on 2 cores)" step=orig
+		[ -z "${KERNEL:-}" ] || what="klp-build, from nothing (as long as the packages took)"
 		rm -rf "$klp_tree/klp-tmp"
 		mkdir "$klp_tree/klp-tmp"
 	fi

@@ -94,7 +94,15 @@ sed '20s/$/ other/' "$scratch/moved.c" |
 new_file mm/new.c
 expect "make livepatch: a patch for another version" 1 "see that it changes the right lines" livepatch
 expect "make livepatch: where that patch applies" 1 "offset -1 line" livepatch
+# The words for which make livepatch has a hint are those of klp-build and objtool.
+while IFS='|' read -r words _; do
+	expect "make livepatch: a hint for '$words'" 0 "" grep -rqF -e "$words" "$base/scripts/livepatch" "$base/tools/objtool"
+done < <(sed -n "/^done <<'hints'/,/^hints/p" "$repo/dev/livepatch.sh" | sed '1d;$d')
 sed -i '/^--- .dev.null/,$d' "$scratch/fix.diff"
+header=kernel/livepatch/rust.h
+{ cat "$copy/$header" && echo; } | diff -u --label "a/$header" --label "b/$header" "$copy/$header" - >"$scratch/header.diff" || true
+expect "make livepatch: a patch to a header" 1 "the patches change $header" \
+	livepatch PATCH="$scratch/header.diff" KERNEL=7.3.4-gone
 expect "make livepatch: a packaged kernel that is not there" 1 "KERNEL=7.3.4-gone: make package-kernel has made no such kernel" \
 	livepatch KERNEL=7.3.4-gone
 
