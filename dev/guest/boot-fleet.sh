@@ -10,15 +10,28 @@ examples=/usr/share/klpctl/contrib
 export HOME=/run/fleet
 mkdir -p $HOME
 
-# plays CHANGES ARGUMENT...: Ansible rolls the livepatch out to this host, with as many changes.
+# play HOSTS FILE ARGUMENT...: Ansible rolls a livepatch out to these hosts, all of which are this one.
+play() {
+	"$fleet/ansible/bin/python3" "$fleet/ansible/bin/ansible-playbook" -i "$1" -c local \
+		-e ansible_python_interpreter=/usr/bin/python3 -e "livepatch=$2" "${@:3}" $examples/rollout.yml 2>&1
+}
+
+# plays CHANGES ARGUMENT...: the livepatch is rolled out, with as many changes.
 plays() {
 	local changes=$1 output
 	shift
-	output=$("$fleet/ansible/bin/python3" "$fleet/ansible/bin/ansible-playbook" -i localhost, -c local \
-		-e ansible_python_interpreter=/usr/bin/python3 -e "livepatch=/share/$before.ko" "$@" \
-		$examples/rollout.yml 2>&1)
+	output=$(play localhost, "/share/$before.ko" "$@")
 	echo "$output"
 	grep -qE "^localhost .* changed=$changes .* unreachable=0 .* failed=0 " <<<"$output"
+}
+
+# stops: the first host refuses a livepatch, and the second does not get it.
+stops() {
+	local output
+	head -c 4096 "/share/$before.ko" >$HOME/broken.ko
+	output=$(play first,second, $HOME/broken.ko)
+	echo "$output"
+	grep -qE '^first .* changed=0 .* failed=1 ' <<<"$output" && ! grep -q '^second ' <<<"$output"
 }
 
 # reports SOS: sos takes the state of the livepatch and the report.
@@ -45,6 +58,7 @@ check "and does none of it" test ! -e "/sys/kernel/livepatch/$before"
 check "Ansible loads and installs a livepatch" plays 2
 check "klpctl says that $before is loaded" is "$before loaded"
 check "Ansible has nothing to do again" plays 0
+check "Ansible stops at the first host that refuses a livepatch" stops
 mkdir -p "$textfiles"
 check "the metrics are written" klpctl metrics --output "$textfiles"/klpctl.prom
 check "Prometheus takes the metrics" "$promtool" check metrics <"$textfiles"/klpctl.prom

@@ -160,6 +160,7 @@ another build   another build of it is loaded; see klpctl load --replace
 not loaded      it is for this kernel, and not loaded
 crashed         it was loaded when the machine crashed, and is not now; see klpctl allow
 other kernel    it is for another version of the kernel
+held back       it was loaded when the machine crashed, and by hand since; see klpctl allow
 ",
     },
     CommandSpec {

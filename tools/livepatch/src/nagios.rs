@@ -103,13 +103,16 @@ pub fn line(
     (line, exit)
 }
 
-/// The words for an installed patch that is not in effect, or `None` if it is.
+/// The words for an installed patch that is not in effect, or will not be after the next boot.
 fn missing(row: &Row) -> Option<String> {
     let name = &row.name;
     match row.state {
         "not loaded" => Some(format!("installed {name} is not loaded")),
         "crashed" => Some(format!("installed {name} is held back after a crash")),
         "another build" => Some(format!("another build than the installed {name} is loaded")),
+        _ if row.held_back => Some(format!(
+            "{name} is loaded, and held back at boot after a crash"
+        )),
         _ => None,
     }
 }

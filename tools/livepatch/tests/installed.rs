@@ -37,8 +37,13 @@ fn another_build_is_loaded() {
         let tree = machine(&[&["name=a", "srcversion=A"]]);
         applied(&tree, "a", loaded);
         fs::write(tree.path().join("var/lib/klpctl/crashed"), crashed).unwrap();
+        let held_back = if crashed.is_empty() {
+            ""
+        } else {
+            ", held back"
+        };
         let answer = klpctl_in(&tree, &["installed"]);
-        let row = format!("7.3.4   a      {state}  ");
+        let row = format!("7.3.4   a      {state}{held_back}  ");
         assert!(answer.out.contains(&row), "{}", answer.out);
         for other in ["another build", "loaded", "not loaded", "crashed"] {
             let count = if other == state { "1" } else { "0" };
@@ -94,4 +99,18 @@ fn nagios_warns_of_a_patch_that_is_not_in_effect() {
     let (code, text) = check(&tree, &["--stuck-after", "0"]);
     assert_eq!(code, 2, "{text}");
     assert!(text.ends_with("held back after a crash"), "{text}");
+}
+
+#[test]
+fn nagios_warns_of_a_patch_that_is_held_back() {
+    let tree = machine(&[&["name=a", "srcversion=A"]]);
+    applied(&tree, "a", "A");
+    assert_eq!(check(&tree, &[]).0, 0);
+    fs::write(tree.path().join("var/lib/klpctl/crashed"), "a\n").unwrap();
+    let (code, text) = check(&tree, &[]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.ends_with("a is loaded, and held back at boot after a crash"),
+        "{text}"
+    );
 }

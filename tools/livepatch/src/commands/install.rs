@@ -128,6 +128,8 @@ pub struct Row {
     pub running: bool,
     pub name: Name,
     pub state: &'static str,
+    /// Whether it is not loaded at boot, because the machine crashed while it was loaded.
+    pub held_back: bool,
     file: PathBuf,
 }
 
@@ -142,7 +144,8 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
             let loaded = context.root.exists(sysfs::folder_of(&name));
             let ours = running.as_ref() == Some(&kernel);
             // A patch that is loaded by hand is in effect, whatever has crashed before.
-            let state = match (ours && loaded, crashed.contains(&name), ours) {
+            let held_back = crashed.contains(&name);
+            let state = match (ours && loaded, held_back, ours) {
                 (true, ..) if is_other_build(&context.root, &name, &file) => "another build",
                 (true, ..) => "loaded",
                 (_, true, _) => "crashed",
@@ -154,6 +157,7 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
                 running: ours,
                 name,
                 state,
+                held_back,
                 file,
             });
         }
@@ -181,6 +185,7 @@ pub fn list(context: &mut Context<'_>) -> Outcome {
                 ("kernel", (&row.kernel).into()),
                 ("name", (&row.name).into()),
                 ("state", row.state.into()),
+                ("held_back", row.held_back.into()),
                 ("file", shown(&row.file).into()),
             ])
         });
@@ -191,7 +196,10 @@ pub fn list(context: &mut Context<'_>) -> Outcome {
         writeln!(context.out, "no livepatch is installed")?;
     } else {
         let cells = rows.iter().map(|row| {
-            let state = row.state.to_owned();
+            let state = match (row.state, row.held_back) {
+                (state @ ("loaded" | "another build"), true) => format!("{state}, held back"),
+                (state, _) => state.to_owned(),
+            };
             let name = row.name.to_string();
             vec![row.kernel.to_string(), name, state, shown(&row.file)]
         });
