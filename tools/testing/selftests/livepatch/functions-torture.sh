@@ -465,7 +465,7 @@ function report() {
 # read_log(path) - write the kernel's messages since the last call to a file.  It costs as
 #	much as there are new ones.  $LOG is /dev/kmsg.
 function read_log() {
-	dd bs=8192 iflag=nonblock <&$LOG > "$1" 2> "$SCRATCH/error"
+	LC_ALL=C dd bs=8192 iflag=nonblock <&$LOG > "$1" 2> "$SCRATCH/error"
 	! grep -q 'Broken pipe' "$SCRATCH/error" ||
 		die "the kernel has dropped messages since the last look: its log is too short"
 	# The end
