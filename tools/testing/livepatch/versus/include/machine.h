@@ -40,6 +40,10 @@
 #undef smp_mb
 #undef smp_rmb
 #undef smp_wmb
+#undef smp_load_acquire
+#undef smp_store_release
+#define smp_load_acquire(pointer) (*(pointer))
+#define smp_store_release(pointer, value) (*(pointer) = (value))
 #define smp_mb() do { } while (0)
 #define smp_rmb() do { } while (0)
 #define smp_wmb() do { } while (0)
@@ -58,7 +62,6 @@
 static inline void machine_guard_rcu(void) { }
 #define rcu_read_lock() do { } while (0)
 #define rcu_read_unlock() do { } while (0)
-#define synchronize_rcu_tasks_rude() do { } while (0)
 #define kfree_rcu(pointer, head) machine_free_later(pointer)
 
 /* ---- numbers and flags */
@@ -160,6 +163,8 @@ void wait_for_completion(struct completion *completion);
 #define list_entry_rcu(pointer, type, member) list_entry(pointer, type, member)
 #define list_first_or_null_rcu(head, type, member) \
 	(list_empty(head) ? NULL : list_first_entry(head, type, member))
+#define list_next_or_null_rcu(head, pointer, type, member) \
+	((pointer)->next == (head) ? NULL : list_entry((pointer)->next, type, member))
 struct rcu_head { int unused; };
 #define DEFINE_HASHTABLE(name, bits) struct hlist_head name[1 << (bits)]
 #define hash_add_rcu(table, node, key) \
