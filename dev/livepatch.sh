@@ -9,7 +9,7 @@
 #   dev/livepatch.sh    PATCH='fix.diff other.diff'  the patches, in their order
 #                       NAME=livepatch-fix           the name of the module
 #                       REPLACE=1|0                  whether it replaces all other livepatches
-#                       KERNEL=release               what uname -r prints on the machine
+#                       KERNEL=release               the output of uname -r on the machine
 #                       LOAD=1                       load it, show the effect, and unload it
 #                       SHOW='cat /proc/cmdline'     the effect: a command that runs before,
 #                                                    while and after it is loaded
@@ -146,14 +146,15 @@ klp_build "$module" ${arguments[@]+"${arguments[@]}"} "${patches[@]}" || {
 defects() {
 	sed -s '/^\(diff \|--- \)/,/^-- $/d' "${patches[@]}" | grep -oE 'CVE-[0-9]{4}-[0-9]{4,}' | sort -u | xargs
 }
+# shellcheck source=dev/lib/modules.sh
+. "$repo/dev/lib/modules.sh"
 # targets: print MODULE:SRCVERSION for each module that the livepatch changes, if the
 # configuration has these versions.
 targets() {
 	local object file version
-	# Other directories of the build may have copies of an older module.
 	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^. ]+)\..*/\1/p' | sort -u | while IFS= read -r object; do
-		file=$(sed 's/\.o$/.ko/' "$kernel_out/modules.order" | grep -xE "(.*/)?${object//_/[-_]}\.ko" | head -n 1) || file=
-		version=$([ -z "$file" ] || modinfo -F srcversion "$kernel_out/$file")
+		file=$(built_module "$kernel_out" "$object") || continue
+		version=$(modinfo -F srcversion "$file")
 		[ -z "$version" ] || echo "$object:$version"
 	done | xargs
 }

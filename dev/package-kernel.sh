@@ -86,7 +86,7 @@ need=6 time="about an hour"
 ! grep -qx CONFIG_DEBUG_INFO=y "$build/.config" || need=$((need * 2))
 what="building $name, $modules modules"
 if [ ! -f "$build/vmlinux" ]; then
-	# An interrupted build has some of what it needs.
+	# An interrupted build has taken some of this space.
 	free=$(($(df --output=avail -BG "$build" | tail -n 1 | tr -dc 0-9) + $(du -s -BG "$build" | tr -dc '0-9\t' | cut -f 1)))
 	[ "$free" -ge "$need" ] ||
 		die "the build needs about $need GB, and $free GB are free in $build" "O=path builds elsewhere"

@@ -65,7 +65,5 @@ compile_livepatch() {
 	DMESG=$klp_work/dmesg guest test-livepatches.sh "$modules" "${names[@]}"
 } | tee "$output"
 judge_run "$output" "$klp_work/dmesg"
-run="make test-livepatches"
-[ "$CORE" = rust ] || run+=" CORE=$CORE"
-[ -n "${TESTS:-}" ] || keep_run "$run"
+[ -n "${TESTS:-}" ] || keep_run "make test-livepatches$(unusual CORE=rust)"
 totals

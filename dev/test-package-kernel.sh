@@ -75,8 +75,8 @@ copy_tests() {
 	mkdir -p "$samples" "$root/root/guide" "$root/etc/systemd/system.conf.d"
 	cp "$tree/samples/livepatch"/*.{c,rs} "$samples/"
 	(cd "$samples" && printf 'obj-m += %s\n' *.c *.rs | sed 's/\.[a-z]*$/.o/' >Kbuild)
-	cp "$tree/Documentation/livepatch/rust-api.rst" "$repo/dev/guest/page.py" \
-		"$repo/dev/guest/test-package-kernel.sh" "$fix/show" "$fix/expected" "$work"/livepatch-*.ko "$root/root/"
+	cp "$tree/Documentation/livepatch/rust-api.rst" "$repo"/dev/guest/{page.py,check.sh,test-package-kernel.sh} \
+		"$fix/show" "$fix/expected" "$work"/livepatch-*.ko "$root/root/"
 	printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
 	echo guest >"$root/etc/hostname"
 	# The host may be busy.
@@ -160,8 +160,5 @@ grep -v ' passed, ' "$work/verdict" || true
 check "the packages are removed" quietly remove_packages
 check "nothing of them is left" is_clean
 rm -rf "$root"
-run="make test-package-kernel"
-[ "$CORE" = rust ] || run+=" CORE=$CORE"
-[ -z "${CONFIG:-}" ] || run+=" CONFIG=$CONFIG"
-keep_run "$run"
+keep_run "make test-package-kernel$(unusual CORE=rust CONFIG=)"
 totals

@@ -12,17 +12,8 @@ needy=test_klp_leave_patch
 store=/var/lib/klpctl/$(uname -r)
 textfiles=/var/lib/prometheus/node-exporter
 
-# check NAME COMMAND...: one test.
-check() {
-	local name=$1 output
-	shift
-	if output=$("$@" 2>&1); then
-		echo "TEST: $name ... ok"
-	else
-		echo "TEST: $name ... not ok"
-		printf '  failed: %s\n%s\n' "$*" "$output"
-	fi
-}
+# shellcheck source=dev/guest/check.sh
+. dev/guest/check.sh
 
 patched() {
 	[ "$(cat /proc/cmdline)" = "this has been live patched" ]

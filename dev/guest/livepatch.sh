@@ -6,6 +6,9 @@
 #
 #   dev/guest/livepatch.sh MODULE LOAD SHOW    see dev/livepatch.sh
 
+# shellcheck source=dev/lib/modules.sh
+. dev/lib/modules.sh
+
 module=$1 load=$2 show=$3
 klpctl=$KBUILD/selftests/livepatch/klpctl
 name=$(basename "$module" .ko)
@@ -33,12 +36,10 @@ effect() {
 load_module() {
 	local file needed
 	[ ! -e "/sys/module/${1//-/_}" ] || return 0
-	file=$(sed 's/\.o$/.ko/' "$KBUILD/modules.order" | grep -xE "(.*/)?${1//[-_]/[-_]}\.ko" | head -n 1)
-	[ -n "$file" ] || {
+	file=$(built_module "$KBUILD" "$1") || {
 		echo "the livepatch changes module $1, which is not in $KBUILD"
 		exit 1
 	}
-	file=$KBUILD/$file
 	for needed in $(modinfo -F depends "$file" | tr ',' ' '); do
 		load_module "$needed"
 	done

@@ -10,7 +10,7 @@
 #   dev/guest/page.py PAGE DIRECTORY [--prompt '$'] [--section TITLE]... [--quiet]
 #
 # --prompt runs the commands that follow another mark, and --section those of sections
-# alone.  With --quiet, a command whose output the page does not show must succeed, and
+# alone.  If the page shows no output of a command, then with --quiet it must succeed, and
 # may print anything.
 
 import argparse

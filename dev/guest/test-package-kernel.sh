@@ -11,17 +11,8 @@ release=$1 core=$2
 headers=/lib/modules/$release/build
 cd "$(dirname "$0")" || exit 1
 
-# check NAME COMMAND...: one test.
-check() {
-	local name=$1 output
-	shift
-	if output=$("$@" 2>&1); then
-		echo "TEST: $name ... ok"
-	else
-		echo "TEST: $name ... not ok"
-		printf '  failed: %s\n%s\n' "$*" "$output"
-	fi
-}
+# shellcheck source=dev/guest/check.sh
+. ./check.sh
 
 is_the_package() {
 	local rust=0

@@ -35,7 +35,7 @@ no_config() {
 	die "$1" "make the Debian package $package available to apt, then run the same command again" "${@:2}"
 }
 
-if [ ! -d "$directory" ] || { [ -z "$(find "$directory" -name "$kind.*" -print -quit)" ]; }; then
+if [ -z "$(find "$directory" -name "$kind.*" -print -quit 2>/dev/null)" ]; then
 	command -v apt-get >/dev/null || no_config "there is no apt here to fetch the distribution's configuration with"
 	command -v dpkg-deb >/dev/null || no_config "there is no dpkg-deb here to unpack the distribution's configuration with"
 	take_turns "$cache/distribution"

@@ -14,7 +14,7 @@ check_options() {
 		END { for (name in value) if (value[name] ~ /^[ym]$/) print name "=" value[name] }' "$1" |
 		grep -Fxv -f "$2/.config" || true)
 	[ -n "$missing" ] || return 0
-	# Most often Rust is missing.  The kernel's own check finds what is wrong with the
+	# Most often Rust is missing.  The kernel's own check finds the fault of the
 	# compiler, and its Kconfig file names the options that exclude Rust.
 	if grep -q '^CONFIG_RUST=' <<<"$missing"; then
 		if why=$("${kmake[@]}" -s -C "$tree" O="$2" rustavailable 2>&1); then

@@ -50,7 +50,7 @@ told() {
 		shown' "$output" | sed '$d')
 }
 
-# tells KEY PATTERN: what the module in the output tells of itself matches.
+# tells KEY PATTERN: this field of the information in the module matches.
 tells() {
 	local value
 	value=$(modinfo -F "$1" "$(tail -n 1 "$output")")

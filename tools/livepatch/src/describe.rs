@@ -11,6 +11,7 @@ use crate::held::Held;
 use crate::json::Json;
 use crate::name::{self, Name};
 use crate::proc::{Frame, Progress, Stack, TaskId};
+use crate::root::Root;
 use crate::sysfs::{Hold, Module};
 use crate::system::{Age, PatchStatus, State, System};
 use crate::term;
@@ -228,6 +229,14 @@ pub fn frame_text(frame: &Frame) -> String {
     match (demangle::demangle(symbol), rest) {
         (Some(name), Some(rest)) => name + &name::escape(rest),
         _ => frame.text.to_string(),
+    }
+}
+
+/// Returns the way to read stacks that may not be read.
+pub fn hint_for_stacks(root: &Root) -> &'static str {
+    match root.is_privileged() {
+        true => "CAP_SYS_ADMIN is missing",
+        false => "try as root",
     }
 }
 

@@ -376,10 +376,7 @@ impl<'a> Check<'a> {
             }
         }
         if denied > 0 {
-            let hint = match root.is_privileged() {
-                true => "CAP_SYS_ADMIN is missing",
-                false => "try as root",
-            };
+            let hint = describe::hint_for_stacks(root);
             let text = format!("{denied} stacks may not be read; {hint}");
             self.add(Kind::Note, "tasks", text);
         }

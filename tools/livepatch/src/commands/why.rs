@@ -250,10 +250,7 @@ fn print_held(
     )?;
     if held.unreadable > 0 {
         let denied = term::count(held.unreadable, "more stack");
-        let hint = match context.root.is_privileged() {
-            true => "CAP_SYS_ADMIN is missing",
-            false => "try as root",
-        };
+        let hint = describe::hint_for_stacks(&context.root);
         writeln!(context.out, "\n{denied} may not be read; {hint}.")?;
     } else if held.tasks.is_empty() {
         writeln!(
