@@ -116,7 +116,8 @@ If the time is up before that, the answer is that of why (3, or 4 if it is stuck
         more: "\
 refused     the kernel would refuse the module
 never       a kernel thread would never switch
-waits       tasks are in a function that changes now
+waits       tasks are in a function that changes now, or in a loaded
+            patch's version of it
 note        a fact that is not known, or may matter
 ",
     },

@@ -37,7 +37,8 @@ pub fn failure(exit: Exit, message: &str) -> String {
 }
 
 /// The line for the state of these patches, and the exit status. A system without a patch is as it
-/// should be, unless a patch is named, or one of the installed patches in `rows` is not in effect.
+/// should be, unless a patch is named, or one of the installed patches in `rows` is not in
+/// effect, or is held back at boot after a crash.
 pub fn line(
     system: &System,
     named: Option<&Name>,

@@ -19,11 +19,15 @@ fn applied(tree: &Scratch, patch: &str, srcversion: &str) {
     fs::write(module.join("srcversion"), format!("{srcversion}\n")).unwrap();
 }
 
-fn metric(tree: &Scratch, state: &str) -> String {
+fn metric(tree: &Scratch, name: &str) -> String {
     let text = klpctl_in(tree, &["metrics"]).out;
-    let start = format!("klp_installed_patches{{state=\"{state}\"}} ");
+    let start = format!("{name} ");
     let mut values = text.lines().filter_map(|line| line.strip_prefix(&start));
     values.next().unwrap_or("none").to_owned()
+}
+
+fn metric_of_state(tree: &Scratch, state: &str) -> String {
+    metric(tree, &format!("klp_installed_patches{{state=\"{state}\"}}"))
 }
 
 #[test]
@@ -47,8 +51,10 @@ fn another_build_is_loaded() {
         assert!(answer.out.contains(&row), "{}", answer.out);
         for other in ["another build", "loaded", "not loaded", "crashed"] {
             let count = if other == state { "1" } else { "0" };
-            assert_eq!(metric(&tree, other), count, "{state}: {other}");
+            assert_eq!(metric_of_state(&tree, other), count, "{state}: {other}");
         }
+        let count = if crashed.is_empty() { "0" } else { "1" };
+        assert_eq!(metric(&tree, "klp_installed_held_back"), count);
     }
 }
 
@@ -66,7 +72,7 @@ fn metrics_are_of_the_running_kernel() {
         "{}",
         answer.out
     );
-    assert_eq!(metric(&tree, "crashed"), "0");
+    assert_eq!(metric_of_state(&tree, "crashed"), "0");
 }
 
 fn check(tree: &Scratch, arguments: &[&str]) -> (u8, String) {

@@ -172,16 +172,21 @@ impl Metrics {
     fn installed(&mut self, context: &Context<'_>) -> Result<(), Failure> {
         let states = ["another build", "crashed", "loaded", "not loaded"];
         let mut counts = BTreeMap::from(states.map(|state| (state, 0)));
+        let mut held_back = 0;
         for row in install::rows(context)?.iter().filter(|row| row.running) {
             if let Some(count) = counts.get_mut(row.state) {
                 *count += 1;
             }
+            held_back += u32::from(row.held_back);
         }
         let help = "The installed patches of the running kernel, by their state.";
         self.family("klp_installed_patches", help);
         for (state, count) in counts {
             self.add("klp_installed_patches", &[("state", state)], count);
         }
+        let name = "klp_installed_held_back";
+        self.family(name, "Those that are not loaded at boot, after a crash.");
+        self.add(name, &[], held_back);
         Ok(())
     }
 }
