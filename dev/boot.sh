@@ -71,7 +71,7 @@ machine() {
 	command+=(-append "console=ttyS0 root=root rootfstype=9p rootflags=$root_options ro panic=-1 $patience
 		systemd.unit=klp-boot.target systemd.show_status=0 ${3:-}
 		init=$repo/dev/guest/boot-init.sh -- $mount_options $cache/packages/files $work/modules")
-	timeout --kill-after=10 "${TIMEOUT:-1800}" "${command[@]}" </dev/null >"$work/$name" 2>&1 &
+	timeout --kill-after=10 "${TIMEOUT:-7200}" "${command[@]}" </dev/null >"$work/$name" 2>&1 &
 	machine_pid=$!
 	wait "$machine_pid" || true
 	machine_pid=
@@ -94,5 +94,5 @@ machine off off klpctl.enable=0
 machine on loaded,break
 machine broken broken
 judge_run "$work/output" "$work/dmesg"
-[ "$CORE" = c ] || keep_run "make boot"
+[ "$CORE" = c ] || keep_run "make boot$(unusual DEBUG=1 FIXES=0 BASE= KDIR= CPUS= MEM=)"
 totals

@@ -59,7 +59,7 @@ for step in ${1//,/ }; do
 		check "klpctl.service has loaded the patches" systemctl is-active klpctl.service
 		check "the function is that of the patch that comes after the other" patched
 		for name in $patch $before $needy; do
-			check "klpctl says that $name is loaded" is "$name loaded"
+			check "klpctl says that $name is loaded" is "$name loaded /"
 		done
 		check "the module that $needy needs is loaded" test -d /sys/module/test_klp_leave_target
 		check "the patches were loaded before the network" \
@@ -81,7 +81,7 @@ for step in ${1//,/ }; do
 		check "the service says what the patch needs" \
 			says "$patch needs $before, which is not applied" systemctl status --no-pager -l klpctl.service
 		check "neither is loaded" original
-		check "klpctl says that $needy is loaded" is "$needy loaded"
+		check "klpctl says that $needy is loaded" is "$needy loaded /"
 		;;
 	crash)
 		echo "# all steps are done"
