@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# shellcheck disable=SC2154 # lib.sh sets repo, and counts passed and failed
+# shellcheck disable=SC2154 # lib.sh sets repo and cache, and counts passed and failed
 #
 # Results that the repository keeps, for the scripts of runs that take long.  They source
 # this file after lib.sh, before the run.  A file of results has one in a line, with
@@ -13,8 +13,12 @@ runs=$repo/series/runs
 # Results change the sources.  So take the commit that is tested before that.
 tested=$(commit_id)
 
-# keep FILE KEY RESULT: put a result in the place of the earlier one, or at the end.
+# keep FILE KEY RESULT: put a result in the place of the earlier one, or at the end.  Two runs may
+# end at the same time.
 keep() {
+	local lock
+	exec {lock}>"$cache/results.lock"
+	flock "$lock"
 	touch "$1"
 	KEY=$2 ROW="$2|$3|$(date +%F)|$tested" awk '
 		index($0, ENVIRON["KEY"] "|") == 1 { $0 = ENVIRON["ROW"]; found = 1 }
@@ -22,6 +26,7 @@ keep() {
 		END { if (!found) print ENVIRON["ROW"] }' "$1" >"$1.new"
 	mv "$1.new" "$1"
 	"$repo/dev/lib/figures.sh" --write
+	exec {lock}>&-
 }
 
 # keep_run COMMAND [DETAIL]: if series/runs lists the command, keep its result: the counts
