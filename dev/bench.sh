@@ -38,7 +38,7 @@ cmp -s "$results/c.config" "$results/rust.config" ||
 	die "the two kernels differ in more than CONFIG_LIVEPATCH_RUST" \
 		"$(diff "$results/c.config" "$results/rust.config" | head -n 20)"
 
-if ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
+if [ "$what" = "$all" ] && ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
 	say "missing: matplotlib (draws the plots)"
 	run_logged "installing matplotlib" "$cache/log/matplotlib.log" \
 		"$venv/bin/pip" install --disable-pip-version-check matplotlib==3.10.7

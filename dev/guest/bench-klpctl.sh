@@ -35,6 +35,23 @@ reported() {
 	END { print count + 0 }' "$1"
 }
 
+# until_done TITLE COMMAND...: wait until COMMAND succeeds, for minutes if need be, because each
+# look at all tasks takes seconds.
+until_done() {
+	local attempt
+	for attempt in {1..600}; do
+		! "${@:2}" || return 0
+		sleep 1
+	done
+	fail "$1, attempt $attempt"
+}
+
+# is_waiting COUNT: whether there is a transition that waits for so many tasks.
+is_waiting() {
+	grep -qx 1 /sys/kernel/livepatch/test_klp_sleep_patch/transition &&
+		[ "$(grep -lx 0 /proc/[0-9]*/patch_state | wc -l)" = "$1" ]
+}
+
 # is_right COMMAND WAITING: whether the output of klpctl shows so many tasks.
 is_right() {
 	case $1 in
@@ -70,16 +87,11 @@ among() {
 	insmod test_modules/test_klp_sleep_target.ko "${@:2}" || fail "loading the target"
 	insmod test_modules/test_klp_sleep_patch.ko || fail "loading the livepatch"
 	# Threads outside of the function switch at once.  Wait until only the others are left.
-	until grep -qx 1 /sys/kernel/livepatch/test_klp_sleep_patch/transition &&
-		[ "$(grep -lx 0 /proc/[0-9]*/patch_state | wc -l)" = "$waiting" ]; do
-		sleep 1
-	done
+	until_done "the transition does not wait for $waiting tasks" is_waiting "$waiting"
 	measure status "$waiting"
 	measure why "$waiting"
 	echo 0 >/sys/kernel/livepatch/test_klp_sleep_patch/enabled
-	until rmmod test_klp_sleep_patch 2>/dev/null; do
-		sleep 1
-	done
+	until_done "the livepatch cannot be unloaded" rmmod test_klp_sleep_patch 2>/dev/null
 	rmmod test_klp_sleep_target || fail "unloading the target"
 }
 among 1 "inside=1" "elsewhere=$((tasks - 1))"

@@ -25,7 +25,8 @@ MOD_LIVEPATCH=test_klp_livepatch
 function capture() {
 	klpctl 0 report --output "$CAPTURES/$1.tar"
 	mkdir -p "$CAPTURES/$1"
-	tar -C "$CAPTURES/$1" --strip-components=1 -xf "$CAPTURES/$1.tar"
+	tar -C "$CAPTURES/$1" --strip-components=1 -xf "$CAPTURES/$1.tar" ||
+		fail "the report is not a tar file"
 	rm "$CAPTURES/$1.tar"
 }
 

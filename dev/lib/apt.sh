@@ -120,14 +120,15 @@ suite_archives() {
 	return 1
 }
 
-# suite_of_base SERIES: print the suite whose kernel package is of one of these series.
+# suite_of_base 'SERIES...': print the suite whose kernel package is of the first of these series
+# that any suite has.
 suite_of_base() {
 	local suite series log=$cache/log/suites
 	mkdir -p "$cache/log"
 	: >"$log"
-	for suite in "${base_suites[@]}"; do
-		suite_archives "$suite" amd64 "$log" || continue
-		for series in $1; do
+	for series in $1; do
+		for suite in "${base_suites[@]}"; do
+			suite_archives "$suite" amd64 "$log" || continue
 			if apt-cache "${apt_options[@]}" madison linux-image-cloud-amd64 2>>"$log" |
 				grep -F "| $series." | grep -q " $suite/"; then
 				printf '%s\n' "$suite"
