@@ -147,7 +147,7 @@ for suite in $SUITES; do
 	say "booting $version (log: $out/console; output: $out/output)"
 	boot
 	rm -f "$out/initrd.cpio"
-	# The machine may have ended before a script did.
+	# The machine may have ended before a script began.
 	for script in "${tests[@]}"; do
 		grep -q "^# $script: exit status " "$out/output" ||
 			printf '\n# %s: exit status 1\n' "$script" >>"$out/output"

@@ -36,6 +36,8 @@ printf '# test-b.sh\nSKIP: no such CPU\n# test-b.sh: exit status 4\n' >>"$scratc
 expect "judge: a script that is skipped" 1 "1 passed, 3 failed" judge
 expect "judge: a script that may be skipped" 0 "skipped: no such CPU" env MAY_SKIP=CPU "$repo/dev/lib/judge.sh" \
 	"$scratch/output" "$scratch/dmesg"
+printf '# test-a.sh\nTEST: one ... ok\n# test-b.sh\nTEST: two ... ok\n' >"$scratch/output"
+expect "judge: scripts that end with their machine" 1 "2 passed, 2 failed" judge
 printf '# test-a.sh\n# test-a.sh: exit status 0\n' >"$scratch/output"
 expect "judge: no case" 1 "no case ran" judge
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n# kmemleak: unreferenced\n' >"$scratch/output"
