@@ -16,6 +16,8 @@
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"
+# shellcheck source=dev/lib/patches.sh
+. "$repo/dev/lib/patches.sh"
 native_only
 
 read -ra patches <<<"${PATCH:-}"
@@ -30,11 +32,6 @@ first=$(basename "${patches[0]}")
 # The kernel's array for a module's name has 56 bytes.
 [[ "$NAME" =~ ^[a-zA-Z0-9_-]{1,55}$ ]] ||
 	die "NAME=$NAME: no name of a module" "use letters, digits, - and _, and at most 55 of them"
-
-# files_of PATCH: print the files that it changes.
-files_of() {
-	sed -nE 's#^(---|\+\+\+) [^/[:space:]]*/([^[:space:]]*).*#\2#p' "$1" | sort -u
-}
 
 # refuse FILE PATCH: if no livepatch can change FILE, say why.
 refuse() {
@@ -54,7 +51,6 @@ refuse() {
 	esac
 }
 
-# Apply the patches one after the other, to copies of the files that they change.
 tree=$("$repo/dev/tree.sh")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -62,8 +58,7 @@ sources=()
 headers=()
 in_kernel=
 after=
-for i in "${!patches[@]}"; do
-	patch=${patches[i]}
+for patch in "${patches[@]}"; do
 	[ -f "$patch" ] || die "PATCH names $patch, which is no file"
 	mapfile -t changed < <(files_of "$patch")
 	[ ${#changed[@]} -gt 0 ] || die "$patch changes no file: it is no patch" "wanted: a unified diff, with a/ and b/ before the paths"
@@ -76,12 +71,8 @@ for i in "${!patches[@]}"; do
 			[[ "$file" != *.c ]] || sources+=("$file")
 			[[ "$file" != *.h ]] || headers+=("$file")
 		fi
-		if [ -f "$tree/$file" ] && [ ! -f "$scratch/$file" ]; then
-			mkdir -p "$scratch/$(dirname "$file")"
-			cp "$tree/$file" "$scratch/$file"
-		fi
 	done
-	said=$(patch -d "$scratch" -p1 --forward --no-backup-if-mismatch -r /dev/null <"$patch" 2>&1) ||
+	said=$(apply_patch "$scratch" "$patch") ||
 		die "$patch does not apply to Linux $(kernel_version "$tree")$after" "$said"
 	# It applies where the lines look alike, which may be the wrong place.
 	if grep -qE 'fuzz|offset' <<<"$said"; then
@@ -89,7 +80,6 @@ for i in "${!patches[@]}"; do
 		grep -E '^patching|fuzz|offset' <<<"$said" >&2
 	fi
 	after=" with the patches before it"
-	patches[i]=$(realpath "$patch")
 done
 [ -n "$in_kernel" ] || die "nothing of the kernel is changed: $PATCH" \
 	"the patches change documentation or programs alone"
@@ -100,7 +90,7 @@ done
 for file in ${sources[@]+"${sources[@]}"}; do
 	[ -f "$tree/$file" ] || die "$file is new, and nothing builds it" \
 		"a livepatch cannot change a Makefile; put its functions into a file that the kernel has"
-	[ -f "$scratch/$file" ] || die "the patches remove $file" "a livepatch replaces functions, and removes none"
+	[ -f "$scratch/b/$file" ] || die "the patches remove $file" "a livepatch replaces functions, and removes none"
 done
 
 # shellcheck source=dev/lib/klp-build.sh
@@ -136,7 +126,8 @@ mkdir -p "$modules"
 module=$modules/$NAME.ko
 arguments=()
 [ "$REPLACE" = 1 ] || arguments+=(--no-replace)
-klp_build "$module" ${arguments[@]+"${arguments[@]}"} "${patches[@]}" || {
+joined_patch "$scratch" >"$klp_work/$NAME.patch"
+klp_build "$module" ${arguments[@]+"${arguments[@]}"} "$klp_work/$NAME.patch" || {
 	hints "$klp_work/log/klp-build"
 	exit 1
 }
@@ -148,11 +139,22 @@ defects() {
 }
 # shellcheck source=dev/lib/modules.sh
 . "$repo/dev/lib/modules.sh"
+# objects: print the modules of the files that the patches change, and those that the
+# livepatch has relocations for.  A function may refer to nothing of its module, and may come
+# from a header.
+objects() {
+	local file
+	for file in "${sources[@]}"; do
+		sed -nE 's/^savedcmd_.* -DMODULE .* -D__KBUILD_MODNAME=([A-Za-z0-9_]+).*/\1/p' \
+			"$kernel_out/$(dirname "$file")/.$(basename "${file%.c}").o.cmd" 2>/dev/null || true
+	done
+	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^. ]+)\..*/\1/p'
+}
 # targets: print MODULE:SRCVERSION for each module that the livepatch changes, if the
 # configuration has these versions.
 targets() {
 	local object file version
-	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^. ]+)\..*/\1/p' | sort -u | while IFS= read -r object; do
+	objects | sort -u | while IFS= read -r object; do
 		file=$(built_module "$kernel_out" "$object") || continue
 		version=$(modinfo -F srcversion "$file")
 		[ -z "$version" ] || echo "$object:$version"

@@ -3,7 +3,7 @@
 #
 # Show that livepatches which upstream's klp-build makes of source patches change the
 # behaviour of the kernel that CORE and DEBUG select.  dev/klp-build/fixes/ has a bug and
-# its fix for ten subsystems.  For each, one livepatch brings the bug in, and one with
+# its fix, for each of ten subsystems.  For each, one livepatch brings the bug in, and one with
 # both patches replaces that.  Where there is a fix.rs, a livepatch in Rust fixes the bug,
 # too.  All are used in one boot of the machine.  Each check is one test; the last line is
 # "N passed, N failed".
@@ -14,6 +14,8 @@
 . "$(dirname "$0")/lib/lib.sh"
 # shellcheck source=dev/lib/runs.sh
 . "$repo/dev/lib/runs.sh"
+# shellcheck source=dev/lib/patches.sh
+. "$repo/dev/lib/patches.sh"
 native_only
 
 fixes=$repo/dev/klp-build/fixes
@@ -35,8 +37,13 @@ rm -f "$modules"/*.ko
 
 # make_livepatch NAME WHAT PATCH...: make the livepatch NAME; one test.
 make_livepatch() {
-	local module=$modules/$1.ko result=ok
-	klp_build "$module" "${@:3}" && [ -s "$module" ] || result="not ok"
+	local module=$modules/$1.ko scratch=$klp_work/patched patch result=ok
+	rm -rf "$scratch"
+	for patch in "${@:3}"; do
+		apply_patch "$scratch" "$patch" || result="not ok"
+	done
+	joined_patch "$scratch" >"$klp_work/$1.patch"
+	klp_build "$module" "$klp_work/$1.patch" && [ -s "$module" ] || result="not ok"
 	echo "TEST: $2 ... $result"
 }
 
@@ -65,5 +72,5 @@ compile_livepatch() {
 	DMESG=$klp_work/dmesg guest test-livepatches.sh "$modules" "${names[@]}"
 } | tee "$output"
 judge_run "$output" "$klp_work/dmesg"
-[ -n "${TESTS:-}" ] || keep_run "make test-livepatches$(unusual CORE=rust)"
+[ -n "${TESTS:-}" ] || keep_run "make test-livepatches$(unusual CORE=rust DEBUG=1 FIXES=0 BASE= KDIR=)"
 totals

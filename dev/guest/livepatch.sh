@@ -59,7 +59,7 @@ run "$klpctl" check "$module"
 [ "$load" = 1 ] || exit 0
 
 effect before
-run "$klpctl" load "$module"
+run "$klpctl" load --timeout 5m "$module"
 run "$klpctl" list "$name"
 effect "while it is loaded"
 run "$klpctl" unload "$name"

@@ -73,6 +73,16 @@ is_applied() {
 		compgen -G "$directory/*/*,*" >/dev/null
 }
 
+# functions_of MODULE: print the functions that it replaces, with their objects.
+functions_of() {
+	(cd "$sysfs/$(sysfs_name "$1")" && compgen -G '*/*,*')
+}
+
+# replaces_some MODULE FUNCTION...: it replaces one of these at least.
+replaces_some() {
+	functions_of "$1" | grep -xF "$(printf '%s\n' "${@:2}")"
+}
+
 # replaces_all MODULE: it has taken the place of the livepatches that were there before.
 replaces_all() {
 	[ "$(cat "$sysfs/$(sysfs_name "$1")/replace")" = 1 ]
@@ -138,13 +148,16 @@ use_rust() {
 # use_livepatches: use those of one fix.  If a livepatch cannot be loaded or does not leave,
 # the later checks would find nothing more: the status is 1.
 use_livepatches() {
-	local loaded=$name-bug
+	local loaded=$name-bug functions
 	check "the kernel as it was built" shows original
 	load "$name-bug" || return
 	check "with the bug" shows bug
+	mapfile -t functions < <(functions_of "$name-bug")
 	[ ! -f "$fix/fix.rs" ] || use_rust || return
 	load "$name-fix" || return
 	leave "$loaded" || return
+	# Where it replaces none of these, the behaviour is that of the kernel as it was built.
+	check "$name-fix: it replaces a function that had the bug" replaces_some "$name-fix" "${functions[@]}"
 	check "with the fix" shows fix
 	disable "$name-fix" || return
 	check "without a livepatch" shows original

@@ -94,6 +94,22 @@ sed '20s/$/ other/' "$scratch/moved.c" |
 new_file mm/new.c
 expect "make livepatch: a patch for another version" 1 "see that it changes the right lines" livepatch
 expect "make livepatch: where that patch applies" 1 "offset -1 line" livepatch
+# klp-build takes no patch that needs another.
+joined() {
+	# shellcheck disable=SC2016 # the inner shell has its own arguments
+	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" bash -c '. "$1/dev/lib/lib.sh"; . "$1/dev/lib/patches.sh"
+		for patch in "${@:3}"; do apply_patch "$2" "$patch" >&2; done
+		joined_patch "$2"' joined "$copy" "$scratch/joined" "$@"
+}
+sed 1a//first "$copy/kernel/livepatch/hooks.c" >"$scratch/first.c"
+for change in first:1a//first second:2c//second; do
+	[ "${change%%:*}" = first ] && from=$copy/kernel/livepatch/hooks.c || from=$scratch/first.c
+	sed "${change#*:}" "$from" | diff -u --label a/kernel/livepatch/hooks.c --label b/kernel/livepatch/hooks.c \
+		"$from" - >"$scratch/${change%%:*}.diff" || true
+done
+joined "$scratch"/{first,second}.diff >"$scratch/joined.diff" 2>/dev/null
+expect "one patch of two, of which one needs the other" 0 "checking file kernel/livepatch/hooks.c" \
+	patch --dry-run -p1 -d "$tree" -i "$scratch/joined.diff"
 # The words for which make livepatch has a hint are those of klp-build and objtool.
 while IFS='|' read -r words _; do
 	expect "make livepatch: a hint for '$words'" 0 "" grep -rqF -e "$words" "$base/scripts/livepatch" "$base/tools/objtool"
