@@ -131,7 +131,7 @@ cargo) kernel='' needs=$needs_of_cargo ;;
 fuzz) kernel='' needs=$needs_of_fuzz ;;
 package) kernel='' needs=$needs_of_package ;;
 package-kernel) kernel=1 needs+=$needs_of_package_kernel ;;
-test-package-kernel) kernel=1 needs+=$needs_of_package_kernel$needs_of_test_package_kernel ;;
+test-package-kernel) kernel=1 needs+=$needs_of_package_kernel$needs_of_test_package_kernel$needs_of_klp_build ;;
 series) kernel='' needs=$needs_of_series ;;
 *) die "$1: no such set of tools" "dev/toolchain.sh [klp-build|upstream|clang|btf|cargo|fuzz|package|package-kernel|test-package-kernel|series]" ;;
 esac

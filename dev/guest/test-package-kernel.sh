@@ -67,10 +67,10 @@ changes() {
 	name=${name%%.*}
 	name=${name//-/_}
 	says "kernel: $release" klpctl check "$1" &&
-		klpctl load "$1" &&
+		klpctl load --timeout 5m "$1" &&
 		says "$name: applied" klpctl status "$name" &&
 		says "this has been live patched" cat /proc/cmdline &&
-		klpctl unload "$name" &&
+		klpctl unload --timeout 5m "$name" &&
 		says "root=/dev/vda" cat /proc/cmdline &&
 		[ ! -e "/sys/module/$name" ]
 }
@@ -91,14 +91,14 @@ fixes_leak() {
 	local name
 	name=$(basename "$1" .ko)
 	name=${name//-/_}
-	klpctl load "$1" && logs "$2" && says "$name: applied" klpctl status "$name"
+	klpctl load --timeout 5m "$1" && logs "$2" && says "$name: applied" klpctl status "$name"
 }
 
 callbacks() {
-	klpctl load "samples/$1.ko" && logs "$1: post_patch: vmlinux" &&
+	klpctl load --timeout 5m "samples/$1.ko" && logs "$1: post_patch: vmlinux" &&
 		insmod samples/livepatch-callbacks-mod.ko &&
 		logs "$1: post_patch: livepatch_callbacks_mod -> [MODULE_STATE_COMING]" &&
-		rmmod livepatch_callbacks_mod && klpctl unload "$1"
+		rmmod livepatch_callbacks_mod && klpctl unload --timeout 5m "$1"
 }
 
 # shows KIND: the command of the fix shows this.
@@ -111,7 +111,7 @@ shows() {
 
 # is_of_diff FILE KIND: the livepatch is signed and fits, and shows its effect once it is loaded.
 is_of_diff() {
-	[ -n "$(modinfo -F signer "$1")" ] && says "kernel: $release" klpctl check "$1" && klpctl load "$1" && shows "$2"
+	[ -n "$(modinfo -F signer "$1")" ] && says "kernel: $release" klpctl check "$1" && klpctl load --timeout 5m "$1" && shows "$2"
 }
 
 check "the packages' kernel, headers and klpctl are there" is_the_package
@@ -126,18 +126,18 @@ check "the sample in Rust that the package has" changes "$(modinfo -n livepatch_
 check "what a fix concerns, before" shows original
 check "a livepatch that make livepatch has made of a diff" is_of_diff livepatch-bug.ko bug
 check "its successor" is_of_diff livepatch-fix.ko fix
-check "which has replaced it" klpctl unload livepatch_bug
-check "and goes" klpctl unload livepatch_fix
+check "which has replaced it" klpctl unload --timeout 5m livepatch_bug
+check "and goes" klpctl unload --timeout 5m livepatch_fix
 
 check "a module that leaks" insmod samples/livepatch-shadow-mod.ko
 check "its fix in C" fixes_leak samples/livepatch-shadow-fix1.ko \
 	"livepatch_fix1_dummy_leak_dtor: dummy"
-check "the fix in C goes" klpctl unload livepatch_shadow_fix1
+check "the fix in C goes" klpctl unload --timeout 5m livepatch_shadow_fix1
 check "its fix in Rust" fixes_leak samples/livepatch_rust_shadow_fix1.ko \
 	"livepatch_rust_shadow_fix1: dummy_free: prevented a leak"
 check "the second version replaces it" fixes_leak samples/livepatch_rust_shadow_fix2.ko \
 	"livepatch_rust_shadow_fix2: dummy_free: check counter"
-check "all of them go" klpctl unload --all
+check "all of them go" klpctl unload --timeout 5m --all
 check "and the module" rmmod livepatch_shadow_mod
 check "callbacks in Rust" callbacks livepatch_rust_callbacks
 
