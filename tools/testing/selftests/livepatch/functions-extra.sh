@@ -130,6 +130,17 @@ function is_rust() {
 	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
+# skip_unless_preemptible() - skip the script if the kernel does not preempt tasks in itself
+#
+# With PREEMPT_DYNAMIC, the model is chosen at boot, and the one in effect is in
+# parentheses.
+function skip_unless_preemptible() {
+	uname -v | grep -q PREEMPT ||
+		skip "this kernel does not preempt itself"
+	! grep -qsE '\((none|voluntary)\)' "$SYSFS_DEBUG_DIR/sched/preempt" ||
+		skip "this kernel does not preempt itself, as it was booted"
+}
+
 # sees_preempted() - whether tasks switch while they are preempted by an interrupt
 #
 # Of the unwinders, ORC alone can pass the frame of an interrupt.  With the others, such a

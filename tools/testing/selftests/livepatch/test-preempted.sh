@@ -12,12 +12,7 @@
 
 setup_leave
 
-# With PREEMPT_DYNAMIC, the model is chosen at boot, and the one in effect is in
-# parentheses.
-uname -v | grep -q PREEMPT ||
-	skip "this kernel does not preempt itself"
-! grep -qsE '\((none|voluntary)\)' "$SYSFS_DEBUG_DIR/sched/preempt" ||
-	skip "this kernel does not preempt itself, as it was booted"
+skip_unless_preemptible
 sees_preempted ||
 	skip "the unwinder cannot pass the frame of an interrupt"
 
