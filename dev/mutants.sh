@@ -26,7 +26,9 @@ fi
 mutations='
 core.c|s/if (patch->replace) {/if (0) {/
 core.c|s/^\t\t\tklp_unpatch_object(obj);/;/
-core.c|s/if (patch != klp_transition_patch)/if (1)/
+core.c|/^static ssize_t force_store/,/^}/s/if (patch != klp_transition_patch)/if (1)/
+core.c|/^static void klp_cleanup_module/,/^}/s/if (patch != klp_transition_patch)/if (1)/
+core.c|/^int klp_module_coming/,/^}/s/if (patch != klp_transition_patch)/if (1)/
 core.c|s/^\t\t\tklp_free_object_loaded(obj);/;/
 core.c|s/if (patch->enabled == enabled) {/if (0) {/
 transition.c|s/klp_transition_patch->forced = true;/;/
@@ -52,6 +54,7 @@ shadow.c|s/ \&\& shadow->id == id;/;/
 shadow.c|s/if (warn_on_exist) {/if (0) {/
 shadow.c|s/^\t\tdtor(shadow->obj, shadow->data);/;/
 '
+take_turns "$cache/mutants"
 broken=$cache/mutants/c
 fixed=$cache/mutants/fixed
 base=$("$repo/dev/lib/base.sh")
@@ -69,25 +72,29 @@ for diff in "$repo"/series/fixes/diffs/kernel/livepatch/*.diff; do
 	(cd "$fixed" && apply_diff "$diff") || die "$diff no longer applies to $base"
 done
 
-# lives TREE: compare the cores in random histories; the status is that of cargo.
+# lives TREE: compare the cores in random histories.  A broken core may also crash, or not
+# come to an end.
 lives() {
-	KLP_TREE=$1 CARGO_TARGET_DIR=$cache/userland "$cargo" test -q --manifest-path "$repo/tools/testing/livepatch/Cargo.toml" \
-		-p livepatch-versus >"$cache/log/versus" 2>&1
+	local status=0
+	KLP_TREE=$1 CARGO_TARGET_DIR=$cache/mutants/versus timeout 600 "$cargo" test -q \
+		--manifest-path "$repo/tools/testing/livepatch/Cargo.toml" -p livepatch-versus \
+		>"$cache/log/versus" 2>&1 </dev/null || status=$?
+	[ "$status" != 0 ] || return 0
+	[ "$status" = 124 ] || grep -qE 'test result: FAILED|signal: ' "$cache/log/versus" ||
+		die "the comparison did not run; does the core in C compile?" "the log: $cache/log/versus"
+	return 1
 }
 say "breaking the core in C, one line at a time"
 lives "$broken" || die "the cores do not live the same histories as they are" "the log: $cache/log/versus"
 while IFS='|' read -r file mutation; do
 	[ -n "$file" ] || continue
 	sed -i "$mutation" "$broken/kernel/livepatch/$file"
-	! cmp -s "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file" ||
-		die "$file has no line to break by: $mutation" "correct the list of mutations in $0"
+	[ "$(diff "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file" | grep -c '^>')" = 1 ] ||
+		die "$file has no line to break by, or several: $mutation" "correct the list of mutations in $0"
 	if lives "$broken"; then
 		echo "not noticed: $file: $mutation"
 		count 0 1
-	elif grep -qE 'could not compile|custom build command' "$cache/log/versus"; then
-		die "the core in C does not compile with: $mutation" "the log: $cache/log/versus"
 	else
-		# The comparison, or the core itself, has failed.
 		count 1 0
 	fi
 	cp "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file"
@@ -137,7 +144,10 @@ case $status in
 esac
 caught=$(cat "$outcomes/caught.txt" "$outcomes/timeout.txt" | wc -l)
 missed=$(wc -l <"$outcomes/missed.txt")
+[ -n "${MUTANTS:-}" ] || [ "$caught" != 0 ] || die "cargo mutants has broken nothing" "its output: $outcomes"
+# On a busy machine a test may be late, and not fail.
+sed 's/^/did not end: /' "$outcomes/timeout.txt"
 [ "$missed" = 0 ] || sed 's/^/not noticed: /' "$outcomes/missed.txt"
 count "$caught" "$missed"
-[ -n "${MUTANTS:-}" ] || keep_run "make mutants"
+[ -n "${MUTANTS:-}" ] || keep_run "make mutants$(unusual BASE= KDIR=)"
 totals

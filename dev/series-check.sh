@@ -141,6 +141,7 @@ built() {
 	cat "${fragments[@]}" "$repo/dev/config/style.config" >"$out/wanted"
 	"${kmake[@]}" -C "$source" O="$out" KCONFIG_ALLCONFIG="$out/wanted" allnoconfig &&
 		"${kmake[@]}" -C "$source" O="$out" || return 1
+	grep -qx CONFIG_RUST=y "$out/.config" || return 1
 	[ "$core" != rust ] || grep -qx CONFIG_LIVEPATCH_RUST=y "$out/.config" || return 1
 	rsync -a --delete "$source/$test/selftests/livepatch/test_modules" "$out/" &&
 		"${kmake[@]}" -C "$out/test_modules" KDIR="$out" || return 1

@@ -30,8 +30,7 @@ run_logged "building the user-space tests" "$log-build" "${test[@]}" --no-run
 say "exploring all interleavings (2 to 8 min on 2 cores)"
 status=0
 RUST_BACKTRACE=0 "${test[@]}" --no-fail-fast -- "${deep[@]}" 2>&1 | tee "$log" |
-	grep --line-buffered -E '^test .* (ok|FAILED)$|^[0-9]+ histories compared$|panicked at|^(thread|error)' || true
-status=${PIPESTATUS[0]}
+	grep --line-buffered -E '^test .* (ok|FAILED)$|^[0-9]+ histories compared$|panicked at|^(thread|error)' || status=${PIPESTATUS[0]}
 
 count_cargo "$log"
 if [ "$status" != 0 ]; then
@@ -39,5 +38,5 @@ if [ "$status" != 0 ]; then
 	[ "$failed" != 0 ] || die "the tests did not run to their end" "the whole log: $log"
 fi
 histories=$(sed -n 's/^\([0-9]*\) histories compared$/\1/p' "$log" | sum)
-[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1" "$histories histories on both cores"
+[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1$(unusual BASE= KDIR=)" "$histories histories on both cores"
 totals
