@@ -130,6 +130,14 @@ function is_rust() {
 	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
+# last_cpu() - the number of the last CPU that is online.  CPUs can be numbered with gaps.
+function last_cpu() {
+	local online
+
+	online=$(< /sys/devices/system/cpu/online)
+	echo ${online##*[,-]}
+}
+
 # skip_unless_preemptible() - skip the script if the kernel does not preempt tasks in itself
 #
 # With PREEMPT_DYNAMIC, the model is chosen at boot, and the one in effect is in

@@ -23,11 +23,15 @@ setup_config
 skip_unless_preemptible
 [[ -e /proc/self/patch_state ]] ||
 	skip "no patch_state in /proc/PID"
-[[ $(nproc) -gt 1 ]] ||
+ONLINE=$(< /sys/devices/system/cpu/online)
+[[ "$ONLINE" == *[,-]* ]] ||
 	skip "this machine has one CPU"
 # FIXED=1: with the fix "livepatch: Do not switch a task that has just chosen a function"
 is_rust || [[ "${FIXED:-0}" == 1 ]] ||
 	skip "the C core switches a task that has just chosen a function"
+
+# The last CPU is for the task, and for the other one that keeps it from that CPU.
+CPU=$(last_cpu)
 
 # Let the task go on, even after a failure.
 function cleanup_handler() {
@@ -35,6 +39,9 @@ function cleanup_handler() {
 	cleanup
 }
 trap cleanup_handler EXIT INT TERM HUP
+
+# With PREEMPT_RT, not even timers of this script would run there.
+taskset -pc ${ONLINE%%[,-]*} $$ > /dev/null
 
 # hold() - have the task call the function, and wait until it is preempted
 function hold() {
@@ -55,7 +62,7 @@ function release() {
 
 	# The task, and the other one that has its CPU
 	wait_until "[[ \$(tasks_in_state $state | wc -l) -le 2 ]]" ||
-		die "other tasks do not switch"
+		die "other tasks do not switch: $(tasks_in_state $state | xargs)"
 	echo N > $PARAMS/held
 	wait_until '[[ "$(< $PARAMS/result)" != -1 ]]' ||
 		die "the task does not return"
@@ -73,7 +80,7 @@ function settled() {
 
 start_test "preempted on the way to a function that is disabled"
 
-load_mod $MOD_TARGET cpu=1
+load_mod $MOD_TARGET cpu=$CPU
 load_lp $MOD_PATCH1
 hold
 log "% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH1/enabled"
@@ -84,7 +91,7 @@ wait_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_PATCH1 ]]' ||
 unload_lp $MOD_PATCH1
 unload_mod $MOD_TARGET
 
-check_result "% insmod test_modules/$MOD_TARGET.ko cpu=1
+check_result "% insmod test_modules/$MOD_TARGET.ko cpu=$CPU
 % insmod test_modules/$MOD_PATCH1.ko
 $(patching_messages $MOD_PATCH1)
 % echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH1/enabled
@@ -97,7 +104,7 @@ $(unpatching_messages $MOD_PATCH1)
 
 start_test "preempted on the way to a function that is replaced"
 
-load_mod $MOD_TARGET cpu=1
+load_mod $MOD_TARGET cpu=$CPU
 load_lp $MOD_PATCH1
 hold
 load_lp_nowait $MOD_PATCH2
@@ -110,7 +117,7 @@ disable_lp $MOD_PATCH1
 unload_lp $MOD_PATCH1
 unload_mod $MOD_TARGET
 
-check_result "% insmod test_modules/$MOD_TARGET.ko cpu=1
+check_result "% insmod test_modules/$MOD_TARGET.ko cpu=$CPU
 % insmod test_modules/$MOD_PATCH1.ko
 $(patching_messages $MOD_PATCH1)
 % insmod test_modules/$MOD_PATCH2.ko

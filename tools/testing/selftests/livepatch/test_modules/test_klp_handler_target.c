@@ -12,12 +12,15 @@
  * version, plus the version of test_klp_handler_inner().
  */
 
+#include <linux/cpu.h>
 #include <linux/err.h>
 #include <linux/ftrace.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <uapi/linux/sched/types.h>
 #include "test_klp_handler.h"
 
 static unsigned int cpu;
@@ -36,6 +39,7 @@ static struct task_struct *caller;
 static struct task_struct *holder;
 static bool held;
 static bool calls;
+static bool entered;
 
 static int original_version;
 
@@ -53,8 +57,10 @@ static noinline int test_klp_handler_outer(void)
 static void notrace preempt_caller(unsigned long ip, unsigned long parent_ip,
 				   struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	if (current == READ_ONCE(caller) && READ_ONCE(held))
+	if (current == READ_ONCE(caller) && READ_ONCE(held)) {
+		WRITE_ONCE(entered, true);
 		wake_up_process(holder);
+	}
 }
 
 static struct ftrace_ops ops = {
@@ -67,7 +73,8 @@ static int caller_main(void *unused)
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (kthread_should_stop())
 			break;
-		if (!READ_ONCE(calls)) {
+		/* Pairs with held_set(). */
+		if (!smp_load_acquire(&calls)) {
 			schedule();
 			continue;
 		}
@@ -79,14 +86,21 @@ static int caller_main(void *unused)
 	return 0;
 }
 
+/* If nobody writes N, the CPU is not lost for ever. */
+#define LONGEST_HOLD (900 * HZ)
+
 static int holder_main(void *unused)
 {
+	unsigned long end;
+
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (kthread_should_stop())
 			break;
 		schedule();
-		while (READ_ONCE(held) && !kthread_should_stop()) {
+		end = jiffies + LONGEST_HOLD;
+		while (READ_ONCE(held) && READ_ONCE(entered) && time_before(jiffies, end) &&
+		       !kthread_should_stop()) {
 			WRITE_ONCE(holds, true);
 			cpu_relax();
 		}
@@ -99,17 +113,20 @@ static int holder_main(void *unused)
 /* Parameters are set one at a time. */
 static int held_set(const char *val, const struct kernel_param *kp)
 {
+	struct task_struct *thread = caller;
 	bool value;
 	int ret;
 
 	ret = kstrtobool(val, &value);
 	if (ret)
 		return ret;
-	if (value && READ_ONCE(caller)) {
+	if (value && thread) {
 		WRITE_ONCE(result, -1);
+		WRITE_ONCE(entered, false);
 		WRITE_ONCE(held, true);
-		WRITE_ONCE(calls, true);
-		wake_up_process(caller);
+		/* The caller, if it is awake, finds the above. */
+		smp_store_release(&calls, true);
+		wake_up_process(thread);
 	} else {
 		WRITE_ONCE(held, false);
 	}
@@ -123,53 +140,82 @@ static const struct kernel_param_ops held_ops = {
 module_param_cb(held, &held_ops, &held, 0644);
 MODULE_PARM_DESC(held, "whether the caller calls, and is kept from its CPU (default=false)");
 
-static int test_klp_handler_target_init(void)
+/* start_thread() - start a real-time thread on the CPU, with this priority. */
+static struct task_struct *start_thread(int (*fn)(void *unused), int priority, const char *name)
 {
-	unsigned long outer = (unsigned long)test_klp_handler_outer;
+	struct sched_attr attr = {
+		.sched_policy = SCHED_FIFO,
+		.sched_priority = priority,
+	};
 	struct task_struct *thread;
-	int ret;
 
-	if (cpu >= nr_cpu_ids || !cpu_online(cpu))
-		return -EINVAL;
+	thread = kthread_create_on_cpu(fn, NULL, cpu, name);
+	if (IS_ERR(thread))
+		return thread;
+	WARN_ON(sched_setattr_nocheck(thread, &attr));
+	wake_up_process(thread);
+	return thread;
+}
 
-	holder = kthread_create_on_cpu(holder_main, NULL, cpu, "klp_holder/%u");
+/*
+ * The priorities are below those of threads that the kernel needs.  The CPU must be
+ * online.
+ */
+static int start_threads(void)
+{
+	struct task_struct *thread;
+
+	holder = start_thread(holder_main, 2, "klp_holder/%u");
 	if (IS_ERR(holder))
 		return PTR_ERR(holder);
-	sched_set_fifo(holder);
-	wake_up_process(holder);
-
-	thread = kthread_create_on_cpu(caller_main, NULL, cpu, "klp_caller/%u");
+	thread = start_thread(caller_main, 1, "klp_caller/%u");
 	if (IS_ERR(thread)) {
-		ret = PTR_ERR(thread);
-		goto stop_holder;
+		kthread_stop(holder);
+		return PTR_ERR(thread);
 	}
-	sched_set_fifo_low(thread);
-	wake_up_process(thread);
-
-	ret = ftrace_set_filter_ip(&ops, outer, 0, 0);
-	if (!ret)
-		ret = register_ftrace_function(&ops);
-	if (ret)
-		goto stop_caller;
-
 	WRITE_ONCE(caller, thread);
 	return 0;
+}
 
-stop_caller:
-	ftrace_free_filter(&ops);
+static void stop_threads(void)
+{
+	struct task_struct *thread = caller;
+
+	/* The files of the parameters are still there. */
+	kernel_param_lock(THIS_MODULE);
+	WRITE_ONCE(caller, NULL);
+	WRITE_ONCE(held, false);
+	kernel_param_unlock(THIS_MODULE);
 	kthread_stop(thread);
-stop_holder:
 	kthread_stop(holder);
+}
+
+static int test_klp_handler_target_init(void)
+{
+	int ret = -EINVAL;
+
+	cpus_read_lock();
+	if (cpu < nr_cpu_ids && cpu_online(cpu))
+		ret = start_threads();
+	cpus_read_unlock();
+	if (ret)
+		return ret;
+
+	ret = ftrace_set_filter_ip(&ops, (unsigned long)test_klp_handler_outer, 0, 0);
+	if (!ret)
+		ret = register_ftrace_function(&ops);
+	if (ret) {
+		ftrace_free_filter(&ops);
+		stop_threads();
+	}
 	return ret;
 }
 
 static void test_klp_handler_target_exit(void)
 {
-	WRITE_ONCE(held, false);
 	unregister_ftrace_function(&ops);
 	ftrace_free_filter(&ops);
-	kthread_stop(caller);
-	kthread_stop(holder);
+	stop_threads();
 }
 
 module_init(test_klp_handler_target_init);
