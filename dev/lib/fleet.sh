@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Provide the programs for which klpctl has examples: Ansible, promtool of Prometheus, and
+# Provide the programs for which klpctl has examples: Ansible, promtool of Prometheus, jq, and
 # sos, the distribution's and the newest.  They are unpacked in the cache, and nothing is
 # installed.  The last line is their directory.
 
@@ -30,14 +30,16 @@ fetch() {
 	python3 -m venv "$fleet.new/ansible" || return 1
 	"$fleet.new/ansible/bin/pip" install --disable-pip-version-check ansible-core==2.19.14 || return 1
 	unpack prometheus "$own" prometheus || return 1
+	unpack jq "$own" jq libjq1 libonig5 || return 1
 	unpack sos-new 'forky sid' sos "${python[@]}" || return 1
 	# Its package has had another name.
 	unpack sos-own "$own" sos "${python[@]}" || unpack sos-own "$own" sosreport "${python[@]}"
 }
 
-if [ ! -d "$fleet" ]; then
-	rm -rf "$fleet.new"
-	run_logged "fetching Ansible, Prometheus and sos (25 MB)" "$log" fetch
+# A cache may have those of an older version of this script.
+if [ ! -d "$fleet/jq" ]; then
+	rm -rf "$fleet.new" "$fleet"
+	run_logged "fetching Ansible, Prometheus, jq and sos (25 MB)" "$log" fetch
 	# The paths of a venv are absolute.
 	sed -i "s|$fleet\.new/|$fleet/|g" "$fleet.new"/ansible/bin/ansible*
 	mv "$fleet.new" "$fleet"
