@@ -140,8 +140,8 @@ static const struct kernel_param_ops held_ops = {
 module_param_cb(held, &held_ops, &held, 0644);
 MODULE_PARM_DESC(held, "whether the caller calls, and is kept from its CPU (default=false)");
 
-/* start_thread() - start a real-time thread on the CPU, with this priority. */
-static struct task_struct *start_thread(int (*fn)(void *unused), int priority, const char *name)
+/* start_fifo() - start a real-time thread on the CPU, with this priority. */
+static struct task_struct *start_fifo(int (*fn)(void *unused), int priority, const char *name)
 {
 	struct sched_attr attr = {
 		.sched_policy = SCHED_FIFO,
@@ -165,10 +165,10 @@ static int start_threads(void)
 {
 	struct task_struct *thread;
 
-	holder = start_thread(holder_main, 2, "klp_holder/%u");
+	holder = start_fifo(holder_main, 2, "klp_holder/%u");
 	if (IS_ERR(holder))
 		return PTR_ERR(holder);
-	thread = start_thread(caller_main, 1, "klp_caller/%u");
+	thread = start_fifo(caller_main, 1, "klp_caller/%u");
 	if (IS_ERR(thread)) {
 		kthread_stop(holder);
 		return PTR_ERR(thread);
