@@ -37,10 +37,13 @@ rm -f "$modules"/*.ko
 
 # make_livepatch NAME WHAT PATCH...: make the livepatch NAME; one test.
 make_livepatch() {
-	local module=$modules/$1.ko scratch=$klp_work/patched patch result=ok
+	local module=$modules/$1.ko scratch=$klp_work/patched patch said result=ok
 	rm -rf "$scratch"
 	for patch in "${@:3}"; do
-		apply_patch "$scratch" "$patch" || result="not ok"
+		said=$(apply_patch "$scratch" "$patch") || {
+			echo "$said"
+			result="not ok"
+		}
 	done
 	joined_patch "$scratch" >"$klp_work/$1.patch"
 	klp_build "$module" "$klp_work/$1.patch" && [ -s "$module" ] || result="not ok"
