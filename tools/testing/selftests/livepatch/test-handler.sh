@@ -5,6 +5,8 @@
 # on to.  Its stack does not show that function.  The task must not switch there: the
 # function would be that of one state, and those that it calls of the other.
 
+# shellcheck disable=SC2034 # functions-extra.sh reads variables
+
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
 
