@@ -130,6 +130,11 @@ function is_rust() {
 	grep -q ' klp_rust_enable_patch$' /proc/kallsyms
 }
 
+# is_over(modname) - whether the transition of a patch is over
+function is_over() {
+	[[ "$(cat $SYSFS_KLP_DIR/$1/transition)" == 0 ]]
+}
+
 # last_cpu() - the number of the last CPU that is online.  CPUs can be numbered with gaps.
 function last_cpu() {
 	local online

@@ -64,11 +64,6 @@ function check_soon() {
 		die "tasks were signaled"
 }
 
-# is_over(modname) - whether the transition of a patch is over
-function is_over() {
-	[[ "$(cat $SYSFS_KLP_DIR/$1/transition)" == 0 ]]
-}
-
 # check_waits(modname) - die if a transition ends within two seconds
 function check_waits() {
 	local end=$((SECONDS + 2))

@@ -72,11 +72,6 @@ function release() {
 		die "mixed versions: $(< $PARAMS/result), not $result"
 }
 
-# settled(modname) - whether the transition of a patch is over
-function settled() {
-	[[ "$(cat $SYSFS_KLP_DIR/$1/transition 2> /dev/null || echo 0)" == 0 ]]
-}
-
 
 # - a livepatch is disabled while a task is on its way to the new function
 
@@ -85,8 +80,7 @@ start_test "preempted on the way to a function that is disabled"
 load_mod $MOD_TARGET cpu=$CPU
 load_lp $MOD_PATCH1
 hold
-log "% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH1/enabled"
-echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH1/enabled
+write_ok $SYSFS_KLP_DIR/$MOD_PATCH1/enabled 0
 release 1 11
 wait_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_PATCH1 ]]' ||
 	die "the livepatch does not end"
@@ -111,7 +105,7 @@ load_lp $MOD_PATCH1
 hold
 load_lp_nowait $MOD_PATCH2
 release 0 11
-wait_until 'settled $MOD_PATCH2' ||
+wait_until is_over $MOD_PATCH2 ||
 	die "the transition does not end"
 disable_lp $MOD_PATCH2
 unload_lp $MOD_PATCH2

@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 
-/* What test_klp_handler_target.ko has for the livepatches of its functions */
+/* The function of test_klp_handler_target.ko that its livepatches call */
 int test_klp_handler_inner(void);

@@ -8,7 +8,7 @@
  * test_klp_handler_outer().  An ftrace_ops of this module wakes up another thread with a
  * higher priority on the same CPU, in front of that function.  So the caller is
  * preempted as soon as ftrace enables preemption, and the other thread keeps the CPU
- * until N is written.  Then "result" is what the function has returned: ten times its
+ * until N is written.  Then "result" is the value of the function: ten times its
  * version, plus the version of test_klp_handler_inner().
  */
 
@@ -86,7 +86,7 @@ static int caller_main(void *unused)
 	return 0;
 }
 
-/* If nobody writes N, the CPU is not lost for ever. */
+/* A hold ends without an N, too, so that the CPU is not lost for ever. */
 #define LONGEST_HOLD (900 * HZ)
 
 static int holder_main(void *unused)
