@@ -94,5 +94,5 @@ machine off off klpctl.enable=0
 machine on loaded,break
 machine broken broken
 judge_run "$work/output" "$work/dmesg"
-[ "$CORE" = c ] || keep_run "make boot$(unusual DEBUG=1 FIXES=0 BASE= KDIR= CPUS= MEM=)"
+[ "$CORE" = c ] || keep_run "make boot$(unusual DEBUG=1 FIXES=0 CPUS= MEM=)"
 totals

@@ -37,7 +37,7 @@ modules=(test_klp_atomic_replace test_klp_callbacks_busy test_klp_callbacks_demo
 tree=$("$repo/dev/tree.sh")
 "$repo/dev/package.sh" >/dev/null
 mkdir -p "$cache/log"
-run="make distribution${SUITES:+ SUITES='$SUITES'}$(unusual CAPTURE=0 BASE= KDIR= CPUS= MEM= APPEND=)"
+run="make distribution${SUITES:+ SUITES='$SUITES'}$(unusual CAPTURE=0 CPUS= MEM= APPEND=)"
 [ -n "${SUITES:-}" ] || SUITES=$(suite_of_base "${BASE:-${supported[*]}}")
 
 # build: build the modules of the tests with the suite's headers and compiler, whose programs

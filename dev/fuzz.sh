@@ -32,7 +32,7 @@ parsers="module text task arguments tree names"
 : "${COUNT:=10000}" "${SEED:=$RANDOM}" "${ONLY:=}" "${BEYOND:=0}" "${MATRIX:=clang-kasan}"
 : "${MINUTES:=2}" "${PARSERS:=$parsers}" "${MACHINES:=1}"
 run="make fuzz COUNT=$COUNT"
-run+=$(unusual MATRIX=clang-kasan CORE=rust DEBUG=0 BEYOND=0 MINUTES=2 "PARSERS=$parsers" FIXES=0 BASE= KDIR= CPUS= \
+run+=$(unusual MATRIX=clang-kasan CORE=rust DEBUG=0 BEYOND=0 MINUTES=2 "PARSERS=$parsers" FIXES=0 CPUS= \
 	MEM= QEMU_OPTS= APPEND=)
 for setting in COUNT SEED MINUTES; do
 	# The shell would take a number with a zero before it for an octal one.

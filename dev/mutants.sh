@@ -149,5 +149,5 @@ missed=$(wc -l <"$outcomes/missed.txt")
 sed 's/^/did not end: /' "$outcomes/timeout.txt"
 [ "$missed" = 0 ] || sed 's/^/not noticed: /' "$outcomes/missed.txt"
 count "$caught" "$missed"
-[ -n "${MUTANTS:-}" ] || keep_run "make mutants$(unusual BASE= KDIR=)"
+[ -n "${MUTANTS:-}" ] || keep_run "make mutants"
 totals

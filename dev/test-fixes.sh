@@ -36,5 +36,5 @@ else
 	count 0 1
 fi
 suite selftests env LEAVE_OUT="${LEAVE_OUT:=test-oom.sh}" "$repo/dev/selftest.sh"
-keep_run "make test-fixes$(unusual LEAVE_OUT=test-oom.sh BASE= KDIR=)"
+keep_run "make test-fixes$(unusual LEAVE_OUT=test-oom.sh)"
 totals

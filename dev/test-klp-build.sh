@@ -55,5 +55,5 @@ exec 9>&-
 "$repo/dev/test/livepatch.sh" >"$klp_work/livepatch" || true
 count_suite "$klp_work/livepatch" || count 0 1
 grep -v ' passed, ' "$klp_work/livepatch" || true
-keep_run "make test-klp-build$(unusual CORE=rust DEBUG=1 FIXES=0 BASE= KDIR=)"
+keep_run "make test-klp-build$(unusual CORE=rust DEBUG=1 FIXES=0)"
 totals

@@ -75,5 +75,5 @@ compile_livepatch() {
 	DMESG=$klp_work/dmesg guest test-livepatches.sh "$modules" "${names[@]}"
 } | tee "$output"
 judge_run "$output" "$klp_work/dmesg"
-[ -n "${TESTS:-}" ] || keep_run "make test-livepatches$(unusual CORE=rust DEBUG=1 FIXES=0 BASE= KDIR=)"
+[ -n "${TESTS:-}" ] || keep_run "make test-livepatches$(unusual CORE=rust DEBUG=1 FIXES=0)"
 totals

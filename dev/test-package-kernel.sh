@@ -162,5 +162,5 @@ grep -v ' passed, ' "$work/verdict" || true
 check "the packages are removed" quietly remove_packages
 check "nothing of them is left" is_clean
 rm -rf "$root"
-keep_run "make test-package-kernel$(unusual CORE=rust CONFIG= FIXES=0 BASE= KDIR= CPUS= MEM= APPEND=)"
+keep_run "make test-package-kernel$(unusual CORE=rust CONFIG= FIXES=0 CPUS= MEM= APPEND=)"
 totals

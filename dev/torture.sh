@@ -25,7 +25,7 @@ for setting in MINUTES SEED SLEEPERS; do
 done
 run="make torture MINUTES=$MINUTES"
 # A kernel of the matrix has some of these settings as well.
-other=$(unusual SLEEPERS=3000 "FIXES=${arch_fixes:-0}" BASE= KDIR= CPUS= MEM= QEMU_OPTS= APPEND=)
+other=$(unusual SLEEPERS=3000 "FIXES=${arch_fixes:-0}" CPUS= MEM= QEMU_OPTS= APPEND=)
 if [ -n "${MATRIX:-}" ]; then
 	check_kernels "$MATRIX"
 	run+=" MATRIX=$MATRIX"

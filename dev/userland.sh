@@ -38,5 +38,5 @@ if [ "$status" != 0 ]; then
 	[ "$failed" != 0 ] || die "the tests did not run to their end" "the whole log: $log"
 fi
 histories=$(sed -n 's/^\([0-9]*\) histories compared$/\1/p' "$log" | sum)
-[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1$(unusual BASE= KDIR=)" "$histories histories on both cores"
+[ "${DEEP:-0}" = 0 ] || keep_run "make userland DEEP=1" "$histories histories on both cores"
 totals

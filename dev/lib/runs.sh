@@ -30,9 +30,9 @@ keep() {
 }
 
 # keep_run COMMAND [DETAIL]: if series/runs lists the command, keep its result: the counts
-# of lib.sh, and the detail.
+# of lib.sh, and the detail.  No run of the list has another base.
 keep_run() {
-	! cut -d '|' -f 1 "$runs" | grep -xF -e "$1" >/dev/null ||
+	! cut -d '|' -f 1 "$runs" | grep -xF -e "$1$(unusual BASE= KDIR=)" >/dev/null ||
 		keep "$runs" "$1" "$passed passed, $failed failed${2:+; $2}"
 }
 

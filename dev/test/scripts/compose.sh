@@ -160,12 +160,17 @@ mkdir -p "$copy/Documentation/livepatch"
 cp -r "$repo/Documentation/livepatch/bench" "$copy/Documentation/livepatch/"
 cp "$repo/README.md" "$copy/"
 printf 'make long|||\nmake long CORE=c|||\n' >"$copy/series/runs"
+other_base=
 keep_run() {
-	bash -c '. "$0/dev/lib/lib.sh"; . "$0/dev/lib/runs.sh"; count 7 1; keep_run "$@"' "$copy" "$@"
+	env BASE="$other_base" KDIR= bash -c '. "$0/dev/lib/lib.sh"; . "$0/dev/lib/runs.sh"; count 7 1; keep_run "$@"' "$copy" "$@"
 }
 expect "a long run" 0 "" keep_run "make long" "2 loads"
 expect "its result is kept" 0 "make long|7 passed, 1 failed; 2 loads|$(date +%F)|" cat "$copy/series/runs"
 expect "README shows it" 0 "| \`make long\` | 7 passed, 1 failed; 2 loads | $(date +%F) |" cat "$copy/README.md"
+other_base=7.2
+expect "a run on another base" 0 "" keep_run "make long" "9 loads"
+expect "its result is not kept" 1 "" grep "9 loads" "$copy/series/runs"
+other_base=
 expect "another run" 0 "" keep_run "make short"
 expect "a run whose name is the end of another's" 0 "" keep_run "long"
 expect "a run that the list lacks leaves it alone" 0 "" test "$(cut -d'|' -f1 "$copy/series/runs" | xargs -d '\n')" = "make long make long CORE=c"
