@@ -148,7 +148,7 @@ objects() {
 		sed -nE 's/^savedcmd_.* -DMODULE .* -D__KBUILD_MODNAME=([A-Za-z0-9_]+).*/\1/p' \
 			"$kernel_out/$(dirname "$file")/.$(basename "${file%.c}").o.cmd" 2>/dev/null || true
 	done
-	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^. ]+)\..*/\1/p'
+	relocated_objects "$module"
 }
 # targets: print MODULE:SRCVERSION for each module that the livepatch changes, if the
 # configuration has these versions.

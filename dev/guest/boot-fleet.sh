@@ -59,7 +59,7 @@ page_examples() {
 		sed -n '/^\.EX/,/^\.EE/{ /^\.E[XE]/d; s/\\-/-/g; p }'
 }
 
-# alarm TEXT: what an example calls if a livepatch is stuck.
+# alarm TEXT: an example calls this if a livepatch is stuck.
 alarm() {
 	echo "$1"
 	return 1

@@ -49,7 +49,7 @@ load_module() {
 # Load the modules that it patches: those of its functions, and those that its relocations
 # name.
 targets=$({
-	readelf -SW "$module" | sed -nE 's/.* \.klp\.rela\.([^.]+)\..*/\1/p'
+	relocated_objects "$module"
 	"$klpctl" check --json "$module" | grep -oE '"object": ?"[^"]+"' | cut -d '"' -f 4
 } | sort -u | grep -vx vmlinux)
 for target in $targets; do

@@ -10,7 +10,7 @@ files_of() {
 	sed -nE 's#^(---|\+\+\+) [^/[:space:]]*/([^[:space:]]*).*#\2#p' "$1" | sort -u
 }
 
-# apply_patch DIRECTORY PATCH: apply it in DIRECTORY/b, and print what patch says.  The
+# apply_patch DIRECTORY PATCH: apply it in DIRECTORY/b, and print the output of patch.  The
 # original files are in DIRECTORY/a.
 apply_patch() {
 	local file tree
@@ -24,7 +24,7 @@ apply_patch() {
 	patch -d "$1/b" -p1 --forward --no-backup-if-mismatch -r /dev/null <"$2" 2>&1
 }
 
-# joined_patch DIRECTORY: print one patch that does what those do which were applied there.
+# joined_patch DIRECTORY: print one patch with the changes of all that were applied there.
 joined_patch() {
 	(cd "$1" && diff -Nupr a b) || [ $? = 1 ]
 }
