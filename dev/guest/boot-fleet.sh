@@ -53,9 +53,9 @@ supports() {
 		tar -tf /tmp/support/klpctl-report.tar.gz | grep kernel/livepatch
 }
 
-# page_examples: print the examples of the manual page, one in a line.
+# page_examples: print the examples of the manual pages, one in a line.
 page_examples() {
-	zcat -f /usr/share/man/man8/klpctl.8* | sed -n '/^\.SH EXAMPLES/,/^\.SH FILES/p' |
+	zcat -f /usr/share/man/man8/klpctl*.8* |
 		sed -n '/^\.EX/,/^\.EE/{ /^\.E[XE]/d; s/\\-/-/g; p }'
 }
 
@@ -69,15 +69,15 @@ jq() {
 	LD_LIBRARY_PATH=$fleet/jq/usr/lib/x86_64-linux-gnu "$fleet/jq/usr/bin/jq" "$@"
 }
 
-# follow_page: run the examples.  The file that they name is the sample's.
-follow_page() {
+# follow_pages: run the examples.  The file that they name is the sample's.
+follow_pages() {
 	local example count=0
 	cp /share/livepatch-sample.ko livepatch-cve.ko
 	while IFS= read -r example; do
 		count=$((count + 1))
-		check "klpctl.8: $example" eval "$example"
+		check "manual pages: $example" eval "$example"
 	done < <(page_examples)
-	check "klpctl.8 has examples" test "$count" -ge 4
+	check "the manual pages have examples" test "$count" -ge 4
 	check "the first of them has loaded the livepatch" says "livepatch_sample: applied" klpctl status livepatch_sample
 	check "klpctl unloads that" klpctl unload livepatch_sample
 }
@@ -97,7 +97,7 @@ check "the alerts come when they should" "$promtool" test rules tools/livepatch/
 check "sos of this distribution" reports "$fleet/sos-own"
 check "the newest sos" reports "$fleet/sos-new"
 check "supportconfig" supports
-cd "$HOME" && follow_page
+cd "$HOME" && follow_pages
 cd "$OLDPWD" || exit 1
 check "klpctl uninstalls it" klpctl uninstall "$before"
 check "klpctl unloads it" klpctl unload "$before"

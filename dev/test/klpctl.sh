@@ -16,8 +16,8 @@ klpctl=(make -C "$repo/tools/livepatch" --no-print-directory OUTPUT="$out/" RUST
 	RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver")
 
 # man formats a page with mistakes all the same, and prints warnings.
-manual_page() {
-	! man --warnings -E UTF-8 -l "$repo/tools/livepatch/klpctl.8" 2>&1 >/dev/null | grep .
+manual_pages() {
+	! man --warnings -E UTF-8 -l "$repo"/tools/livepatch/man/*.8 2>&1 >/dev/null | grep .
 }
 
 # A later RUSTC= takes the place of an earlier one.
@@ -104,9 +104,9 @@ check "lints" quietly "${klpctl[@]}" lint
 check "completion" shellcheck "$repo/tools/livepatch/completion/klpctl.bash" \
 	"$repo/tools/livepatch/tests/capture.sh" "$repo/tools/livepatch/contrib/supportconfig/klpctl"
 if command -v man >/dev/null; then
-	check "manual page" manual_page
+	check "manual pages" manual_pages
 else
-	say "not run: manual page: there is no man here"
+	say "not run: manual pages: there is no man here"
 fi
 
 # unpack PACKAGE DIRECTORY

@@ -3,7 +3,7 @@
 //! The table of options.
 //!
 //! Adding an option takes a row in [`OPTIONS`] and a field in [`Options`]. The command line, the
-//! help texts and the errors come from the tables; a test compares the manual page and the
+//! help texts and the errors come from the tables; a test compares the manual pages and the
 //! completion with them.
 
 use std::ffi::{OsStr, OsString};

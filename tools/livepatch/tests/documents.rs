@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The manual page, the completion and the help texts have every command and option.
+//! The manual pages, the completion and the help texts have every command and option.
+
+use std::collections::BTreeSet;
 
 use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::command::COMMANDS;
@@ -8,18 +10,60 @@ use crate::exit::Exit;
 use crate::json::SCHEMA;
 use crate::options::OPTIONS;
 
+/// Returns the text of a manual page, with dashes for those of roff.
+fn manual_page(name: &str) -> String {
+    read_source(&format!("man/{name}.8")).replace("\\-", "-")
+}
+
+/// Returns the options that the section OPTIONS of a page refers to, and those that it describes.
+fn options_of(page: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let section = page
+        .split("\n.SH ")
+        .find_map(|section| section.strip_prefix("OPTIONS\n"));
+    let mut parts = section.unwrap_or_default().split(".TP\n");
+    let names = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| c != '-' && !c.is_ascii_lowercase());
+        let long = words.filter_map(|word| word.strip_prefix("--"));
+        long.map(str::to_owned).collect()
+    };
+    let referred = names(parts.next().unwrap_or_default());
+    let described = parts.flat_map(|part| names(part.lines().next().unwrap_or_default()));
+    (referred.into_iter().collect(), described.collect())
+}
+
 #[test]
-fn the_manual_page_knows_every_command_and_option() {
-    // In roff a dash is \-.
-    let page = read_source("klpctl.8").replace("\\-", "-");
+fn the_first_manual_page_lists_every_command() {
+    let page = manual_page("klpctl");
     for spec in COMMANDS {
-        let entries = [format!(".B {}\n", spec.name), format!(".BR {} ", spec.name)];
-        let found = entries.iter().any(|entry| page.contains(entry));
-        assert!(found, "{}", spec.name);
+        let (first, rest) = spec.about.split_at(1);
+        let entry = format!(
+            ".BR klpctl-{} (8)\n{}{rest}.\n",
+            spec.name,
+            first.to_uppercase()
+        );
+        assert!(page.contains(&entry), "{entry}");
     }
-    for option in OPTIONS {
-        let name = format!("--{}", option.long);
-        assert!(page.contains(&name), "{name}");
+}
+
+#[test]
+fn the_manual_page_of_a_command_has_its_options_and_no_others() {
+    let (_, common) = options_of(&manual_page("klpctl"));
+    for spec in COMMANDS {
+        let page = manual_page(&format!("klpctl-{}", spec.name));
+        let title = format!("\n.TH KLPCTL-{} 8 ", spec.name.to_uppercase());
+        assert!(page.contains(&title), "{title}");
+        let (referred, described) = options_of(&page);
+        assert!(referred.is_subset(&common), "{}: {referred:?}", spec.name);
+        assert!(
+            described.is_disjoint(&common),
+            "{}: {described:?}",
+            spec.name
+        );
+        let options = OPTIONS
+            .iter()
+            .filter(|option| option.commands.contains(&spec.command));
+        let options: BTreeSet<String> = options.map(|option| option.long.to_owned()).collect();
+        assert_eq!(&referred | &described, options, "{}", spec.name);
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::{is_installed, klpctl_in, left_out, read_source, source, Scratch};
+use super::{is_installed, klpctl_in, left_out, source, Scratch};
 use crate::functions::tests::patch;
 
 /// Returns the program that `make test` has built.
@@ -104,13 +104,17 @@ fn on_a_terminal() {
     );
 }
 
-/// Returns the examples of the manual page.
+/// Returns the examples of all manual pages, in the order of the pages' names.
 fn examples() -> Vec<String> {
-    let page = read_source("klpctl.8");
-    let (_, section) = page.split_once("\n.SH EXAMPLES\n").unwrap();
-    let (section, _) = section.split_once("\n.SH ").unwrap();
-    let parts = section.split("\n.EX\n").skip(1);
-    let examples = parts.map(|part| part.split_once("\n.EE").unwrap().0.replace("\\-", "-"));
+    let pages = fs::read_dir(source().join("man")).unwrap();
+    let mut pages: Vec<_> = pages.map(|page| page.unwrap().path()).collect();
+    pages.sort();
+    let pages = pages.iter().map(|page| fs::read_to_string(page).unwrap());
+    let examples = pages.flat_map(|page| {
+        let parts = page.split("\n.EX\n").skip(1);
+        let examples = parts.map(|part| part.split_once("\n.EE").unwrap().0.replace("\\-", "-"));
+        examples.collect::<Vec<_>>()
+    });
     examples.collect()
 }
 
@@ -122,7 +126,7 @@ fn stuck() -> Scratch {
 }
 
 #[test]
-fn examples_of_the_manual_page() {
+fn examples_of_the_manual_pages() {
     let Some(program) = program() else {
         return;
     };
@@ -166,7 +170,7 @@ fn examples_of_the_manual_page() {
     assert_eq!(code, Some(2), "{nagios}");
 
     if !is_installed("jq") {
-        return left_out("an example of klpctl(8): there is no jq here");
+        return left_out("an example of klpctl-why(8): there is no jq here");
     }
     let (out, code) = run(services, &Scratch::tree("user-process"));
     assert_eq!(
