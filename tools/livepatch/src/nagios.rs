@@ -65,7 +65,7 @@ pub fn line(
     let moving = patches.iter().find(|status| status.direction.is_some());
     let text = match (named, worst, moving) {
         (Some(name), None, _) => format!("{name} is disabled"),
-        (None, None, _) => "no livepatch is loaded".to_owned(),
+        (None, None, _) => "no livepatch is applied".to_owned(),
         (_, Some(state), Some(status)) => {
             let progress = system.progress.as_ref();
             let progress = progress.map(|p| format!("; {}", describe::progress_text(p)));

@@ -11,6 +11,9 @@ use std::process;
 use crate::name::Name;
 
 /// Writes a file so that it has the old content or the new one, also after a crash.
+///
+/// A device, a FIFO or a link is not replaced, and others may own the directory: whatever stands
+/// there under the name of the temporary file is not written to.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -22,6 +25,11 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = Name::from(&[b".", base, end.as_bytes()].concat()[..]);
     let temporary = folder.join(temporary.as_os_str());
 
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is no regular file, and stays"));
+    }
+    // A process of the same number may have left one.
+    let _ = fs::remove_file(&temporary);
     if let Err(error) = create(&temporary, content).and_then(|()| fs::rename(&temporary, path)) {
         // The error of the write matters more.
         let _ = fs::remove_file(&temporary);
@@ -31,13 +39,16 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = File::create_new(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
     use super::*;
     use crate::tests::Scratch;
 
@@ -53,5 +64,31 @@ mod tests {
         // A directory cannot be replaced, and no temporary file stays.
         assert!(write(&scratch.path().join(".x.new"), b"text").is_err());
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_others_have_put_there_stays() {
+        let scratch = Scratch::new();
+        let path = |name: &str| scratch.path().join(name);
+        fs::write(path("victim"), b"precious").unwrap();
+
+        // A link in place of the file, as that of /dev/stdout.
+        symlink(path("victim"), path("link")).unwrap();
+        assert!(write(&path("link"), b"text").is_err());
+        assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
+        let socket = UnixListener::bind(path("socket")).unwrap();
+        assert!(write(&path("socket"), b"text").is_err());
+        drop(socket);
+
+        // A link under the name of the temporary file.
+        let temporary = format!(".x.{}.new", process::id());
+        symlink(path("victim"), path(&temporary)).unwrap();
+        write(&path("x"), b"text").unwrap();
+        assert_eq!(fs::read(path("victim")).unwrap(), b"precious");
+        assert!(fs::symlink_metadata(path("x")).unwrap().is_file());
+        // One that cannot be removed is not written to.
+        fs::create_dir(path(&temporary)).unwrap();
+        assert!(write(&path("x"), b"other").is_err());
+        assert_eq!(fs::read(path("x")).unwrap(), b"text");
     }
 }

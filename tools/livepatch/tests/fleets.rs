@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 
+use super::store::{install, set_boot};
 use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::args::parse;
 use crate::elf::tests::{build, note};
 use crate::exit::Exit;
 use crate::nagios;
 use crate::root::Root;
-use crate::store::tests::{install, set_boot};
 use crate::store::Store;
 
 fn metrics(tree: &Scratch) -> String {
@@ -118,7 +118,15 @@ fn into_a_file() {
     let answer = klpctl_in(&tree, &["metrics", "--output", file.to_str().unwrap()]);
     assert_eq!((answer.exit, answer.out.as_str()), (Exit::Done, ""));
     assert_exposition(&fs::read_to_string(&file).unwrap());
-    assert!(!tree.path().join(".klpctl.prom.new").exists());
+    let files = fs::read_dir(tree.path()).unwrap().flatten();
+    let mut names = files.map(|file| file.file_name().into_string().unwrap());
+    assert!(!names.any(|name| name.ends_with(".new")));
+    // A device or a link stays what it is.
+    let link = tree.path().join("link");
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    let answer = klpctl_in(&tree, &["metrics", "-o", link.to_str().unwrap()]);
+    assert_eq!(answer.exit, Exit::Error);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let answer = klpctl_in(&tree, &["metrics", "-o", "/no/such/folder/x"]);
     assert_eq!(answer.exit, Exit::Error);
     assert!(answer.err.contains("/no/such/folder/x: "), "{}", answer.err);
@@ -135,8 +143,8 @@ fn for_nagios() {
             "test_klp_livepatch: applied, test_klp_atomic_replace: applied \
              | patches=2 waiting=0 transition=0s\n",
         ),
-        ("none", &[], 0, "OK", "no livepatch is loaded | "),
-        ("free", &[], 0, "OK", "no livepatch is loaded | "),
+        ("none", &[], 0, "OK", "no livepatch is applied | "),
+        ("free", &[], 0, "OK", "no livepatch is applied | "),
         (
             "free",
             &["test_klp_callbacks_demo"],

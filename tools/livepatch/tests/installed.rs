@@ -9,7 +9,7 @@ use super::{klpctl_in, Scratch};
 use crate::nagios;
 
 /// Has the kernel show an applied patch of this `srcversion`.
-fn applied(tree: &Scratch, patch: &str, srcversion: &str) {
+pub fn applied(tree: &Scratch, patch: &str, srcversion: &str) {
     let folder = tree.path().join("sys/kernel/livepatch").join(patch);
     let module = tree.path().join("sys/module").join(patch);
     fs::create_dir_all(&folder).unwrap();
@@ -86,7 +86,7 @@ fn check(tree: &Scratch, arguments: &[&str]) -> (u8, String) {
 fn nagios_warns_of_a_patch_that_is_not_in_effect() {
     let tree = machine(&[&["name=a", "srcversion=A"], &["name=b"]]);
     let text =
-        "LIVEPATCH WARNING - no livepatch is loaded, installed a is not loaded, installed b \
+        "LIVEPATCH WARNING - no livepatch is applied, installed a is not loaded, installed b \
                 is not loaded";
     assert_eq!(check(&tree, &[]), (1, text.to_owned()));
 
