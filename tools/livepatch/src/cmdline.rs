@@ -42,10 +42,11 @@ impl<'a> CommandLines<'a> {
                 let (sender, receiver) = mpsc::channel();
                 let root = self.root.clone();
                 // The thread ends with the process at the latest: the kernel's sleep is killable.
-                thread::spawn(move || sender.send(root.read(path).ok()));
+                let read = move || sender.send(root.read(path).ok());
+                let started = thread::Builder::new().spawn(read).is_ok();
                 match receiver.recv_timeout(LONGEST) {
-                    Ok(content) => content?,
-                    Err(_) => {
+                    Ok(content) if started => content?,
+                    _ => {
                         self.blocked = true;
                         return None;
                     }

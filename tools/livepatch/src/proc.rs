@@ -6,6 +6,7 @@
 //! tasks that hold a transition or a module up.
 
 use std::num::NonZero;
+use std::panic;
 use std::path::PathBuf;
 use std::thread;
 
@@ -72,13 +73,19 @@ pub fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync
 
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = list.len().div_ceil(threads).max(FEWEST);
+    let what = &what;
     thread::scope(|scope| {
-        let workers: Vec<_> = list
-            .chunks(share)
-            .map(|part| scope.spawn(|| what(part)))
-            .collect();
-        let results = workers.into_iter().map(|worker| worker.join());
-        results.filter_map(Result::ok).collect()
+        let start = |part| {
+            let worker = thread::Builder::new().spawn_scoped(scope, move || what(part));
+            worker.map_err(|_| part)
+        };
+        let workers: Vec<_> = list.chunks(share).map(start).collect();
+        let results = workers.into_iter().map(|worker| match worker {
+            Ok(worker) => worker.join().unwrap_or_else(|p| panic::resume_unwind(p)),
+            // The system has no room for another thread, so this one does the work.
+            Err(part) => what(part),
+        });
+        results.collect()
     })
 }
 

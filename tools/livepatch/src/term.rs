@@ -240,6 +240,12 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + carry, month, day)
 }
 
+/// Returns a bar of this width for the share of a whole.
+pub fn bar(done: usize, total: usize, width: usize) -> String {
+    let full = (done * width).checked_div(total).unwrap_or(0);
+    "#".repeat(full) + &".".repeat(width - full)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,5 +345,13 @@ mod tests {
             colour.state(Some(State::Stuck), "stuck"),
             "\x1b[31mstuck\x1b[0m"
         );
+    }
+
+    #[test]
+    fn bars() {
+        assert_eq!(bar(0, 10, 5), ".....");
+        assert_eq!(bar(9, 10, 5), "####.");
+        assert_eq!(bar(10, 10, 5), "#####");
+        assert_eq!(bar(0, 0, 5), ".....");
     }
 }

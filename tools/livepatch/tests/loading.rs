@@ -3,10 +3,10 @@
 //! `load`, where a patch is loaded already.
 
 use std::fs;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use super::boot::{load_a, machine};
+use super::waiting::Meanwhile;
 use super::{klpctl_in, Scratch};
 use crate::command::Command;
 use crate::commands::{boot, Outcome};
@@ -51,25 +51,6 @@ fn three() -> Scratch {
     tree
 }
 
-/// Output that changes something as soon as there is any: klpctl has looked by then.
-struct Meanwhile<F> {
-    text: Vec<u8>,
-    change: Option<F>,
-}
-
-impl<F: FnOnce()> Write for Meanwhile<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(change) = self.change.take() {
-            change();
-        }
-        self.text.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn load_all(tree: &Scratch, timeout: Duration, change: impl FnOnce()) -> (Outcome, String) {
     let options = Options {
         command: Command::Load,
@@ -77,12 +58,9 @@ fn load_all(tree: &Scratch, timeout: Duration, change: impl FnOnce()) -> (Outcom
         timeout: Some(timeout),
         ..Options::default()
     };
-    let mut out = Meanwhile {
-        text: Vec::new(),
-        change: Some(change),
-    };
+    let mut out = Meanwhile::new(change);
     let outcome = boot::run(&mut tree.context(&options, &mut out));
-    (outcome, String::from_utf8(out.text).unwrap())
+    (outcome, out.text())
 }
 
 #[test]

@@ -213,3 +213,66 @@ fn a_report_as_the_documentation_reads_it() {
         "{commands:?}"
     );
 }
+
+/// A machine without room for another thread is one of those that need `why`.
+#[test]
+fn without_room_for_threads() {
+    let Some(program) = program() else {
+        return;
+    };
+    if !is_installed("prlimit") || !is_installed("setpriv") {
+        return left_out("klpctl without threads: there is no prlimit(1) or setpriv(1) here");
+    }
+    let tree = Scratch::tree("kernel-thread");
+    let folder = Scratch::new();
+    // The limit is not for root, and other users may not have the program's directory.
+    fs::set_permissions(tree.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::copy(&program, folder.path().join("klpctl")).unwrap();
+    let run = |limit: &str, command: &str| {
+        let script = format!(
+            "[ $(id -u) != 0 ] || user='setpriv --reuid=65534 --clear-groups'\n\
+             exec $user {limit} ./klpctl {command} --root \"$TREE\""
+        );
+        let output = shell(&folder, &script, &[("TREE", tree.path())]);
+        (
+            text(&output.stdout),
+            text(&output.stderr),
+            output.status.code(),
+        )
+    };
+    for command in ["why", "why --json", "wait --timeout 0.1"] {
+        let expected = run("", command);
+        assert_eq!(expected.2, Some(3), "{command}: {expected:?}");
+        assert_eq!(run("prlimit --nproc=1", command), expected, "{command}");
+    }
+}
+
+/// In a locale without UTF-8, a name in UTF-8 is escaped.
+#[test]
+fn names_in_a_plain_locale() {
+    let Some(program) = program() else {
+        return;
+    };
+    let tree = Scratch::tree("kernel-thread");
+    let task = fs::read_dir(tree.path().join("proc")).unwrap().flatten();
+    for process in task.filter(|entry| entry.path().join("task").is_dir()) {
+        for task in fs::read_dir(process.path().join("task")).unwrap().flatten() {
+            let file = task.path().join("stat");
+            let Ok(stat) = fs::read_to_string(&file) else {
+                continue;
+            };
+            let (start, end) = (stat.find('(').unwrap(), stat.rfind(')').unwrap());
+            let stat = format!("{}(k\u{fc}hl{}", &stat[..start], &stat[end..]);
+            fs::write(file, stat).unwrap();
+        }
+    }
+    let folder = Scratch::new();
+    for (locale, name) in [("C", "k\\xc3\\xbchl"), ("C.UTF-8", "k\u{fc}hl")] {
+        let script = format!("LC_ALL={locale} exec \"$KLPCTL\" why --root \"$TREE\"");
+        let variables = [("KLPCTL", program.as_path()), ("TREE", tree.path())];
+        let output = shell(&folder, &script, &variables);
+        let out = text(&output.stdout);
+        assert!(out.contains(name), "{locale}: {out}");
+    }
+}

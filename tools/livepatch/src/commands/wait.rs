@@ -69,7 +69,10 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     let named = context.patch_names().into_iter().next();
 
     if named.is_none() && system.patches.is_empty() {
-        return Err(Failure::new(Exit::Nothing, "no livepatch is loaded"));
+        return Err(Failure::new(
+            Exit::Nothing,
+            "no livepatch is applied or in transition",
+        ));
     }
     let mut next = match &named {
         Some(patch) if system.find(patch).is_none() => {
@@ -147,7 +150,7 @@ pub fn unreadable(patch: &Name) -> Failure {
 ///
 /// A thread of its own waits, and turns the patch back at the end if `at_end` says so. Looking at
 /// many tasks takes seconds, and a reader of the output may not read; neither must make the
-/// deadline late.
+/// deadline late. If the system has no room for a thread, this one waits and shows no progress.
 pub fn until_settled(
     context: &mut Context<'_>,
     patch: &Name,
@@ -159,30 +162,39 @@ pub fn until_settled(
     let root = context.root.clone();
     let signals = context.signals.take();
 
-    let (ended, shown) = thread::scope(|scope| {
-        let signals = signals.as_ref();
-        let waiter = scope.spawn(move || {
-            // When this thread ends, it drops its end, and the other end is closed.
-            let theirs = theirs;
-            match settle(&root, patch, deadline, signals, &theirs)? {
-                Ended::Early(cause) if at_end == AtEnd::TurnBack => {
-                    Ok(Ended::TurnedBack(cause, turn_back(&root, patch)))
-                }
-                ended => Ok(ended),
+    let wait = |stop: &UnixStream| -> io::Result<Ended> {
+        match settle(&root, patch, deadline, signals.as_ref(), stop)? {
+            Ended::Early(cause) if at_end == AtEnd::TurnBack => {
+                Ok(Ended::TurnedBack(cause, turn_back(&root, patch)))
             }
+            ended => Ok(ended),
+        }
+    };
+
+    let (ended, shown) = thread::scope(|scope| {
+        let (wait, stop) = (&wait, theirs.try_clone());
+        let waiter = stop.and_then(|stop| {
+            // When the thread ends, it drops its end. Then the other end is closed.
+            thread::Builder::new().spawn_scoped(scope, move || wait(&stop))
         });
+        let Ok(waiter) = waiter else {
+            return (wait(&theirs), Ok(()));
+        };
+        drop(theirs);
         let shown = show_until(context, patch, &ours);
         if shown.is_err() && at_end == AtEnd::Leave {
             // Without an output there is no reason to wait, unless the patch is turned back then.
             let _ = ours.shutdown(Shutdown::Both);
         }
         let ended = waiter.join();
-        (ended, shown)
+        (
+            ended.unwrap_or_else(|panic| panic::resume_unwind(panic)),
+            shown,
+        )
     });
     context.signals = signals;
-    let ended = ended.unwrap_or_else(|panic| panic::resume_unwind(panic));
     shown?;
-    ended.map_err(|error: io::Error| Failure::error(format!("cannot wait: {error}")))
+    ended.map_err(|error| Failure::error(format!("cannot wait: {error}")))
 }
 
 /// Waits until a patch is not in transition, or gone, without showing anything. A patch that is
@@ -320,19 +332,17 @@ fn live_line(
     let lines = [
         format!(
             "[{}] {done}/{total} tasks, {time}{blocked}",
-            bar(done, total, 20)
+            term::bar(done, total, 20)
         ),
-        format!("[{}] {done}/{total}, {time}{short}", bar(done, total, 10)),
+        format!(
+            "[{}] {done}/{total}, {time}{short}",
+            term::bar(done, total, 10)
+        ),
         format!("{done}/{total}, {time}{short}"),
     ];
     let fits = |line: &&String| line.chars().count() < term.width;
     let line = lines.iter().find(fits).unwrap_or(&lines[2]);
     term.fit(line)
-}
-
-pub fn bar(done: usize, total: usize, width: usize) -> String {
-    let full = (done * width).checked_div(total).unwrap_or(0);
-    "#".repeat(full) + &".".repeat(width - full)
 }
 
 /// Prints why the transition has not ended in time.
@@ -475,17 +485,4 @@ pub fn reached(context: &Context<'_>, patch: &Name, goal: Goal) -> Result<&'stat
         exit,
         format!("{patch} is {word}, not {wanted}: another process has changed it meanwhile"),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars() {
-        assert_eq!(bar(0, 10, 5), ".....");
-        assert_eq!(bar(9, 10, 5), "####.");
-        assert_eq!(bar(10, 10, 5), "#####");
-        assert_eq!(bar(0, 0, 5), ".....");
-    }
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{status, wait, Context, Outcome};
+use super::{status, Context, Outcome};
 use crate::blockers;
 use crate::describe;
 use crate::exit::{Exit, Failure};
@@ -87,7 +87,7 @@ fn print(context: &mut Context<'_>, system: &System) -> Result<(), Failure> {
     let Some(progress) = &system.progress else {
         return Ok(());
     };
-    let bar = wait::bar(progress.done(), progress.total, 40);
+    let bar = term::bar(progress.done(), progress.total, 40);
     writeln!(
         context.out,
         "\n[{bar}] {}\n",
