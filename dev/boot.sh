@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Boot machines with systemd, in which klpctl loads livepatches at boot: one after the
-# other, with the same /var/lib/klpctl.  One of them crashes.  They run the kernel that
+# other, with the same /var/lib/klpctl.  Two of them crash.  They run the kernel that
 # CORE and DEBUG select, as built, and klpctl as make package packs it.  In the first, Ansible,
 # Prometheus and sos use klpctl's examples.  Each check is one test; the last line is "N
 # passed, N failed".
@@ -89,7 +89,8 @@ machine fleet fleet
 machine install install
 machine crash loaded,crash
 machine crashed refused,allow
-machine allowed loaded,metrics
+machine allowed loaded,metrics,crash-in-shutdown
+machine crashed-in-shutdown refused,allow
 machine off off klpctl.enable=0
 machine on loaded,break
 machine broken broken

@@ -88,6 +88,17 @@ for step in ${1//,/ }; do
 		sync
 		echo c >/proc/sysrq-trigger
 		;;
+	crash-in-shutdown)
+		cat >/run/systemd/system/klp-crash.service <<-'end'
+			[Service]
+			Type=oneshot
+			RemainAfterExit=yes
+			ExecStart=/bin/true
+			ExecStop=/bin/sh -c 'sleep 5; echo c >/proc/sysrq-trigger'
+		end
+		systemctl daemon-reload
+		check "a service is started that crashes the machine when it stops" systemctl start klp-crash
+		;;
 	refused)
 		check "the patches that were loaded in the crash are not loaded" original
 		for name in $patch $before $needy; do

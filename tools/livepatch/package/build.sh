@@ -54,9 +54,8 @@ deb)
 	cat >"$stage/DEBIAN/postinst" <<-'end'
 		#!/bin/sh
 		systemctl daemon-reload >/dev/null 2>&1 || :
-		# The version before may have loaded the patches of this boot without this unit.
-		[ ! -e /var/lib/klpctl/running ] ||
-			systemctl start klpctl-clean.service >/dev/null 2>&1 || :
+		# From now on, a livepatch that crashes the machine is noted.
+		systemctl start klpctl-clean.service >/dev/null 2>&1 || :
 	end
 	cat >"$stage/DEBIAN/prerm" <<-'end'
 		#!/bin/sh
@@ -65,7 +64,11 @@ deb)
 		systemctl disable klpctl.service >/dev/null 2>&1 || :
 		systemctl stop klpctl-clean.service >/dev/null 2>&1 || :
 	end
-	chmod 755 "$stage/DEBIAN/postinst" "$stage/DEBIAN/prerm"
+	cat >"$stage/DEBIAN/postrm" <<-'end'
+		#!/bin/sh
+		systemctl daemon-reload >/dev/null 2>&1 || :
+	end
+	chmod 755 "$stage"/DEBIAN/{postinst,prerm,postrm}
 	dpkg-deb --root-owner-group --build "$stage" "$output/klpctl_${version}_$deb.deb" >/dev/null
 	echo "$output/klpctl_${version}_$deb.deb"
 	;;

@@ -151,7 +151,8 @@ fn hint(message: &str, root: &Root) -> &'static str {
     if has("Operation not permitted") && !root.is_privileged() {
         "; try as root"
     } else if has("Operation not permitted") {
-        "; the kernel takes no modules: see kernel.modules_disabled and the lockdown in dmesg"
+        "; root lacks CAP_SYS_MODULE here, or the kernel takes no modules: see \
+         kernel.modules_disabled and the lockdown in dmesg"
     } else if has("Key was rejected by service") || has("Required key not available") {
         "; the kernel does not accept the module's signature"
     } else if has("Invalid module format") || has("Exec format error") {
@@ -217,7 +218,7 @@ mod tests {
         let insmod = scratch.path().join("insmod");
         fs::write(&insmod, "").unwrap();
         assert_eq!(find_tool_in("insmod", scratch.path().as_os_str()), insmod);
-        // sh stands for a tool; /sbin has a few programs on every system.
+        // /sbin has a few programs on every system.
         let there = fs::read_dir("/sbin").into_iter().flatten().flatten();
         let mut files = there.filter(|entry| entry.path().is_file());
         if let Some(entry) = files.next() {

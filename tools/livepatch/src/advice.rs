@@ -58,7 +58,10 @@ pub fn to_switch(task: &Task, reason: &Reason, situation: &Situation) -> Vec<Str
 /// Returns the advice for a task that has to leave the code of a module.
 pub fn to_leave(task: &Task) -> Vec<String> {
     let first = match task.state {
-        'D' => format!("wait until it has left this code; {UNINTERRUPTIBLE}"),
+        'D' => format!(
+            "wait until it has left this code; {}",
+            uninterruptible(task)
+        ),
         _ => "wait until it has left this code".to_owned(),
     };
     let mut advice = vec![first];
@@ -66,8 +69,13 @@ pub fn to_leave(task: &Task) -> Vec<String> {
     advice
 }
 
-/// A sleep that is killable looks like any other in /proc.
-const UNINTERRUPTIBLE: &str = "no signal ends its sleep, except SIGKILL if the sleep is killable";
+/// A sleep that is killable looks like any other in /proc. Kernel threads ignore SIGKILL.
+fn uninterruptible(task: &Task) -> &'static str {
+    match task.kthread {
+        true => "no signal ends its sleep",
+        false => "no signal ends its sleep, except SIGKILL if the sleep is killable",
+    }
+}
 
 /// Returns the event that lets the task switch, or the way to learn the reason.
 fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
@@ -86,7 +94,8 @@ fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
         }
         (Reason::Unreliable, 'D') => format!(
             "wait: it switches when it leaves the kernel; asleep, its stack cannot be checked, and \
-             {UNINTERRUPTIBLE}"
+             {}",
+            uninterruptible(task)
         ),
         (Reason::Unreliable, _) => {
             "wait: it switches when it leaves the kernel; asleep, its stack cannot be checked"
@@ -102,7 +111,7 @@ fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
         }
         // An idle kernel thread sleeps as uninterruptibly as one in D.
         (Reason::Function { .. } | Reason::PatchCode { .. }, _) => {
-            format!("wait until its sleep ends: {UNINTERRUPTIBLE}")
+            format!("wait until its sleep ends: {}", uninterruptible(task))
         }
     }
 }
@@ -296,6 +305,14 @@ mod tests {
         assert!(text.contains("if the sleep is killable"), "{text}");
         let text = to_leave(&task(9, 'D', "0::/system.slice/x.service")).join("\n");
         assert!(!text.contains("restart"), "{text}");
+        // Nor does SIGKILL end a kernel thread.
+        for text in [
+            on_function(&task(9, 'D', ""), 1),
+            to_leave(&task(9, 'D', "")).join("\n"),
+        ] {
+            assert!(text.contains("no signal ends its sleep"), "{text}");
+            assert!(!text.contains("KILL"), "{text}");
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ If the time is up before that, the answer is that of why (3, or 4 if it is stuck
         more: "\
 refused     the kernel would refuse the module
 never       a kernel thread would never switch
-waits       tasks are in a function that changes now, or in a loaded
+waits       tasks are now in a function that changes, or in a loaded
             patch's version of it
 note        a fact that is not known, or may matter
 ",

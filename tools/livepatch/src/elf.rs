@@ -154,13 +154,15 @@ pub fn text_at(bytes: &[u8], at: usize) -> &[u8] {
 }
 
 /// Returns the ID in a note: the lengths of the owner's name and of the ID, a type, the name, the
-/// ID.
+/// ID. The lengths are in the byte order of this machine. More notes, or padding, may follow.
 pub fn build_id(note: &[u8]) -> Option<&[u8]> {
     const OWNER: &[u8] = b"GNU\0";
     const SHORTEST: usize = 8;
     const LONGEST: usize = 64;
 
+    let length = u32::from_ne_bytes(note.get(4..8)?.try_into().ok()?);
     let id = note.get(12..)?.strip_prefix(OWNER)?;
+    let id = id.get(..usize::try_from(length).ok()?)?;
     (SHORTEST..=LONGEST).contains(&id.len()).then_some(id)
 }
 
@@ -280,6 +282,11 @@ pub mod tests {
         let id = [7; 20];
         let elf = Elf::parse(build(&[], &id)).unwrap();
         assert_eq!(elf.build_id(), Some(&id[..]));
+        // What follows the ID is not a part of it, and an ID that is cut is none.
+        let note = elf.find(".note.gnu.build-id").unwrap();
+        let longer = [note, b"\0\n"].concat();
+        assert_eq!(super::build_id(&longer), Some(&id[..]));
+        assert_eq!(super::build_id(&note[..note.len() - 1]), None);
     }
 
     #[test]

@@ -27,6 +27,17 @@ const COMPRESSIONS: [(&[u8], &str, &str); 3] = [
     (b"\x28\xb5\x2f\xfd", "zstd", "zst"),
 ];
 
+/// Returns the name of the module in a file, or `None` if the file's name is that of no module. A
+/// copy like `x.ko.bak` is none.
+pub fn name_of(file: &[u8]) -> Option<&[u8]> {
+    let endings = COMPRESSIONS
+        .iter()
+        .map(|(.., ending)| format!(".ko.{ending}"));
+    let mut endings = endings.chain([".ko".to_owned()]);
+    let name = endings.find_map(|ending| file.strip_suffix(ending.as_bytes()))?;
+    (!name.is_empty() && !name.starts_with(b".")).then_some(name)
+}
+
 #[derive(Debug)]
 pub struct ModuleFile {
     pub name: Name,

@@ -8,7 +8,8 @@
 //! - `running` has the ID of a boot and the patches that were loaded in it, each behind the version
 //!   of the kernel. When the machine is shut down, the systemd unit `klpctl-clean` removes the file
 //!   if it has the ID of that boot. So if the file has the ID of another boot, that boot has
-//!   crashed.
+//!   crashed. A boot in which nothing would remove the file has none: `/run/klpctl.watched` is
+//!   there as long as the unit is active.
 //! - `crashed` has the patches that were loaded in boots that crashed, with the kernel as well.
 //!   That kernel does not load them at boot until an administrator installs them for it again or
 //!   allows them.
@@ -26,16 +27,20 @@ use std::path::{Path, PathBuf};
 
 use crate::edge;
 use crate::exit::Failure;
-use crate::modfile::ModuleFile;
+use crate::modfile::{self, ModuleFile};
 use crate::name::{self, Name};
 use crate::note::Note;
 use crate::root::{ReadError, Root};
+use crate::sysfs;
 use crate::whole;
 
 pub const STORE: &str = "/var/lib/klpctl";
 
 /// The file with the lock. `/run` is local, where a lock on a file of a network may fail.
 const LOCK: &str = "/run/klpctl.lock";
+
+/// The file that is there while the unit `klpctl-clean` is active.
+const WATCHED: &str = "/run/klpctl.watched";
 
 const ORDER: &str = "order";
 const RUNNING: &str = "running";
@@ -50,7 +55,7 @@ pub struct Installed {
 
 #[derive(Debug)]
 pub struct Store<'a> {
-    root: &'a Root,
+    pub root: &'a Root,
     folder: PathBuf,
 }
 
@@ -110,9 +115,7 @@ impl<'a> Store<'a> {
             .flatten()
             .filter_map(|entry| {
                 let file = entry.file_name();
-                let base = file.as_bytes();
-                let end = base.windows(3).position(|w| w == b".ko")?;
-                let name = base.get(..end).filter(|name| !name.starts_with(b"."))?;
+                let name = modfile::name_of(file.as_bytes())?;
                 Some(Installed {
                     name: name.into(),
                     file: entry.path(),
@@ -127,12 +130,18 @@ impl<'a> Store<'a> {
         Ok(installed)
     }
 
+    /// Returns the file in which a patch is installed, in a store in `folder`.
+    pub fn file_of(folder: &Path, kernel: &Name, module: &ModuleFile) -> PathBuf {
+        let file = format!("{}.{}", module.name, module.ending);
+        folder.join(kernel.as_os_str()).join(file)
+    }
+
     /// Installs a patch behind the others. One that was installed keeps its place.
     pub fn install(&self, kernel: &Name, module: &ModuleFile) -> Result<PathBuf, Failure> {
         let _lock = self.lock()?;
         let folder = self.folder_of(kernel);
         let before = self.installed(kernel)?;
-        let file = folder.join(format!("{}.{}", module.name, module.ending));
+        let file = Self::file_of(&self.folder, kernel, module);
         let all = |error: io::Error| Self::wrong(&file, &error);
 
         fs::create_dir_all(&folder).map_err(all)?;
@@ -211,8 +220,8 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// Notes that this boot loads patches. Returns those that were loaded when the last boot
-    /// crashed.
+    /// Begins the notes of this boot, if it is watched. Returns the patches that were loaded when
+    /// the last boot crashed.
     pub fn begin(&self) -> Result<Vec<Note>, Failure> {
         let _lock = self.lock()?;
         self.begin_locked()
@@ -239,12 +248,28 @@ impl<'a> Store<'a> {
         if !all.is_empty() {
             write(&self.folder.join(CRASHED), &text(&all))?;
         }
-        write(&running, &text(&[boot]))?;
-        Ok(crashed)
+        if self.is_watched() {
+            write(&running, &text(&[boot]))?;
+            return Ok(crashed);
+        }
+        match fs::remove_file(&running) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Self::wrong(&running, &error))
+            }
+            _ => Ok(crashed),
+        }
+    }
+
+    /// Whether a unit removes the file `running` when the machine is shut down.
+    fn is_watched(&self) -> bool {
+        self.root.exists(WATCHED)
     }
 
     /// Notes that a patch is about to be loaded, if this boot is watched.
     pub fn mark(&self, patch: &Name) -> Result<(), Failure> {
+        if self.is_watched() {
+            self.begin()?;
+        }
         let line = self.note(patch).line();
         self.change_running(|running| {
             if !running.contains(&line) {
@@ -253,8 +278,12 @@ impl<'a> Store<'a> {
         })
     }
 
-    /// Notes that a patch is unloaded.
+    /// Notes that a patch is not loaded. One that the kernel has all the same, because another
+    /// command has loaded it, stays noted.
     pub fn unmark(&self, patch: &Name) -> Result<(), Failure> {
+        if self.root.exists(sysfs::folder_of(patch)) {
+            return Ok(());
+        }
         let line = self.note(patch).line();
         self.change_running(|running| running.retain(|other| other != &line && other != patch))
     }
@@ -357,135 +386,4 @@ pub fn running_kernel(root: &Root) -> Result<Name, Failure> {
         .read(FILE)
         .map_err(|error| Failure::error(format!("{FILE}: {error}")))?;
     Ok(release.trim_ascii().into())
-}
-
-#[cfg(test)]
-pub mod tests {
-    use super::*;
-    use crate::elf::tests::module;
-    use crate::tests::Scratch;
-
-    fn kernel() -> Name {
-        "7.3.4".into()
-    }
-
-    /// Returns the names of the patches that the last boot has crashed with.
-    fn begin(store: &Store<'_>) -> Vec<Name> {
-        let notes = store.begin().unwrap().into_iter();
-        notes.map(|note| note.patch).collect()
-    }
-
-    pub fn set_boot(scratch: &Scratch, id: &str) {
-        let folder = scratch.path().join("proc/sys/kernel/random");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("boot_id"), format!("{id}\n")).unwrap();
-    }
-
-    pub fn install(store: &Store<'_>, fields: &[&str]) {
-        let file = store.root.path("/made.ko");
-        let fields = [&["livepatch=Y"], fields].concat();
-        fs::write(&file, module(&fields)).unwrap();
-        let module = ModuleFile::read(&file).unwrap();
-        store.install(&"7.3.4".into(), &module).unwrap();
-    }
-
-    fn names(store: &Store<'_>) -> Vec<String> {
-        let installed = store.installed(&"7.3.4".into()).unwrap();
-        installed
-            .iter()
-            .map(|patch| patch.name.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn the_order_of_installation() {
-        let scratch = Scratch::new();
-        let root = Root::captured(scratch.path());
-        let store = Store::new(&root);
-        assert!(names(&store).is_empty());
-        for name in ["name=b", "name=c", "name=a", "name=b"] {
-            install(&store, &[name]);
-        }
-        assert_eq!(names(&store), ["b", "c", "a"]);
-        assert_eq!(store.kernels().unwrap(), ["7.3.4".into()]);
-        assert!(store.uninstall(&"7.3.4".into(), &"c".into()).unwrap());
-        assert!(!store.uninstall(&"7.3.4".into(), &"c".into()).unwrap());
-        assert_eq!(names(&store), ["b", "a"]);
-        for name in ["a", "b"] {
-            assert!(store.uninstall(&"7.3.4".into(), &name.into()).unwrap());
-        }
-        assert!(store.kernels().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_boot_that_crashes() {
-        let scratch = Scratch::new();
-        let root = Root::captured(scratch.path());
-        let store = Store::new(&root);
-        let running = scratch.path().join("var/lib/klpctl/running");
-        let (a, b): (Name, Name) = ("a".into(), "b".into());
-
-        // Without load --all nothing is watched.
-        set_boot(&scratch, "1");
-        store.mark(&a).unwrap();
-        assert!(!running.exists());
-        store.begin().unwrap();
-        store.mark(&a).unwrap();
-        store.mark(&b).unwrap();
-        store.unmark(&b).unwrap();
-        assert!(store.begin().unwrap().is_empty(), "it is the same boot");
-        assert!(store.crashed(&kernel()).is_empty());
-
-        // Loaded patches alone are blamed, and stay so.
-        set_boot(&scratch, "2");
-        // A patch that is loaded by hand now has not crashed the boot before.
-        store.mark(&b).unwrap();
-        assert_eq!(store.crashed(&kernel()), [a.clone()].into());
-        assert_eq!(begin(&store), std::slice::from_ref(&a));
-        store.mark(&b).unwrap();
-        set_boot(&scratch, "3");
-        assert_eq!(begin(&store), std::slice::from_ref(&b));
-        assert_eq!(store.crashed(&kernel()), [a.clone(), b.clone()].into());
-
-        // The machine is shut down, as the unit has it.
-        store.mark(&"c".into()).unwrap();
-        fs::remove_file(&running).unwrap();
-        set_boot(&scratch, "4");
-        assert!(store.begin().unwrap().is_empty());
-        assert_eq!(store.crashed(&kernel()).len(), 2);
-
-        assert!(store.allow(&kernel(), &a).unwrap());
-        assert!(!store.allow(&kernel(), &a).unwrap());
-        assert_eq!(store.crashed(&kernel()), [b.clone()].into());
-        install(&store, &["name=b"]);
-        assert!(store.crashed(&kernel()).is_empty());
-    }
-
-    #[test]
-    fn one_is_allowed_before_anything_else() {
-        let scratch = Scratch::new();
-        let root = Root::captured(scratch.path());
-        let store = Store::new(&root);
-        set_boot(&scratch, "1");
-        store.begin().unwrap();
-        store.mark(&"a".into()).unwrap();
-        store.mark(&"b".into()).unwrap();
-        set_boot(&scratch, "2");
-        assert!(store.allow(&kernel(), &"a".into()).unwrap());
-        store.begin().unwrap();
-        assert_eq!(store.crashed(&kernel()), ["b".into()].into());
-    }
-
-    /// An administrator may have copied a module by hand, so that there is no file `order`.
-    #[test]
-    fn a_module_without_an_order() {
-        let scratch = Scratch::new();
-        let root = Root::captured(scratch.path());
-        let store = Store::new(&root);
-        install(&store, &["name=a"]);
-        let folder = scratch.path().join("var/lib/klpctl/7.3.4");
-        fs::remove_file(folder.join("order")).unwrap();
-        assert!(store.uninstall(&"7.3.4".into(), &"a".into()).unwrap());
-        assert!(!folder.exists());
-    }
 }

@@ -3,11 +3,12 @@
 //! The installed patches, and which of them a boot loads in which order.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process;
 
+use super::installed::applied;
 use super::schema::assert_valid;
-use super::{klpctl_in, read_source, Answer, Scratch};
+use super::store::{install, set_boot};
+use super::units::{shut_down, start_up};
+use super::{klpctl_in, Answer, Scratch};
 use crate::command::Command;
 use crate::commands::load::load;
 use crate::commands::Outcome;
@@ -16,7 +17,6 @@ use crate::exit::Exit;
 use crate::modfile::ModuleFile;
 use crate::options::Options;
 use crate::root::Root;
-use crate::store::tests::{install, set_boot};
 use crate::store::Store;
 
 /// The tree of a kernel 7.3.4 with these patches.
@@ -44,7 +44,7 @@ fn events(tree: &Scratch) -> String {
     answer.out
 }
 
-const WOULD: &str = "would run: insmod /var/lib/klpctl/7.3.4";
+pub const WOULD: &str = "would run: insmod /var/lib/klpctl/7.3.4";
 
 #[test]
 fn in_the_order_of_installation() {
@@ -148,8 +148,9 @@ fn a_file_that_is_no_livepatch() {
     let tree = machine(&[&["name=a"], &["name=b"]]);
     let folder = tree.path().join("var/lib/klpctl/7.3.4");
     fs::write(folder.join("a.ko"), "text").unwrap();
-    fs::write(folder.join(".x.ko"), "text").unwrap();
-    fs::write(folder.join("README"), "text").unwrap();
+    for other in [".x.ko", "README", "b.ko.bak", "b.ko~", "b.ko.old.xz", ".ko"] {
+        fs::write(folder.join(other), "text").unwrap();
+    }
     fs::write(folder.join("c.ko"), module(&["livepatch=Y", "name=d"])).unwrap();
     let answer = load_all(&tree);
     assert_eq!(
@@ -195,6 +196,10 @@ fn which_are_installed() {
 
     let answer = klpctl_in(&tree, &["uninstall", "a", "--kernel", "7.2.1", "--dry-run"]);
     assert_eq!(answer.out, "would uninstall a of 7.2.1\n");
+    for wrong in ["../../lib", "7.2.1/../7.3.4", "/tmp", ".."] {
+        let answer = klpctl_in(&tree, &["uninstall", "a", "--kernel", wrong, "--dry-run"]);
+        assert_eq!(answer.exit, Exit::Usage, "{wrong}");
+    }
     let answer = klpctl_in(&tree, &["uninstall", "c", "--dry-run"]);
     assert_eq!(answer.exit, Exit::Nothing);
     assert!(
@@ -217,7 +222,7 @@ fn install_says_for_which_kernel() {
     let answer = klpctl_in(&tree, &["install", file, "--dry-run"]);
     assert_eq!(
         answer.out,
-        "would install x for 7.2.1 in /var/lib/klpctl/7.2.1\n"
+        "would install x for 7.2.1: /var/lib/klpctl/7.2.1/x.ko\n"
     );
     fs::write(file, module(&["livepatch=Y", "name=x"])).unwrap();
     let answer = klpctl_in(&tree, &["install", file, "--dry-run"]);
@@ -256,6 +261,26 @@ fn a_patch_that_is_refused() {
     assert_eq!(running(&tree), "1\n");
 }
 
+/// `load --all` loads those that depend on a patch that is held back and was loaded by hand.
+#[test]
+fn held_back_and_loaded_by_hand() {
+    let tree = machine(&[&["name=a", "srcversion=A"], &["name=b", "klp_after=a"]]);
+    Store::new(&Root::captured(tree.path()))
+        .mark(&"a".into())
+        .unwrap();
+    set_boot(&tree, "2");
+    assert_eq!(load_all(&tree).out.matches("not loaded: ").count(), 2);
+    applied(&tree, "a", "A");
+    let answer = load_all(&tree);
+    assert!(answer.out.contains("a is loaded already"), "{}", answer.out);
+    assert!(
+        answer.out.ends_with(&format!("{WOULD}/b.ko\n")),
+        "{}",
+        answer.out
+    );
+    assert_eq!(answer.exit, Exit::Done);
+}
+
 /// A soft reboot runs the units again, and keeps the kernel with its patches.
 #[test]
 fn a_patch_that_is_loaded_already() {
@@ -291,162 +316,12 @@ fn a_patch_that_is_loaded_already() {
 
     // Tasks run its functions before the end of the transition.
     shut_down(&tree);
+    start_up(&tree);
     Store::new(&Root::captured(tree.path())).begin().unwrap();
     assert_eq!(running(&tree), "1\n");
     fs::write(folder.join("transition"), "1\n").unwrap();
     assert_eq!(load_a(&tree, &options).unwrap_err().exit, Exit::Transition);
     assert_eq!(running(&tree), "1\n7.3.4 a\n");
-}
-
-/// The files of a unit, as `Section.Name` and value.
-fn unit(file: &str) -> Vec<(String, String)> {
-    let mut section = String::new();
-    let mut settings = Vec::new();
-    let text = read_source(file).replace("\\\n", " ");
-    for line in text.lines().filter(|l| !l.starts_with('#')) {
-        if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']').to_owned();
-        } else if let Some((name, value)) = line.split_once('=') {
-            settings.push((format!("{section}.{name}"), value.to_owned()));
-        }
-    }
-    settings
-}
-
-/// The service fails if a patch cannot be loaded, and systemd then never runs its ExecStop. The
-/// patches that were loaded must not be blamed for a crash then: another unit notes the shutdown.
-#[test]
-fn a_unit_of_its_own_notes_the_shutdown() {
-    let has = |file: &str, name: &str, value: &str| {
-        let settings = unit(file);
-        let mut values = settings.iter().filter(|(n, _)| n == name);
-        values.any(|(_, v)| v.split(' ').any(|word| word == value))
-    };
-    let service = "klpctl.service.in";
-    let clean = "klpctl-clean.service";
-    assert!(unit(service).iter().all(|(n, _)| n != "Service.ExecStop"));
-    assert!(has(service, "Unit.Wants", clean) && has(service, "Unit.After", clean));
-    assert!(has(clean, "Service.RemainAfterExit", "yes"));
-    assert!(has(clean, "Unit.Conflicts", "shutdown.target"));
-    // Without the order, the shutdown may be over before the file is removed.
-    assert!(has(clean, "Unit.Before", "shutdown.target"));
-    // Nothing starts in it that could fail.
-    assert!(unit(clean).iter().all(|(n, _)| n != "Service.ExecStart"));
-}
-
-/// Runs the unit's command for a shutdown on a tree.
-fn shut_down(tree: &Scratch) {
-    let settings = unit("klpctl-clean.service");
-    let commands = settings.iter().filter(|(n, _)| n == "Service.ExecStop");
-    let commands: Vec<_> = commands.map(|(_, command)| command).collect();
-    assert_eq!(commands.len(), 1, "{commands:?}");
-    let script = commands[0].strip_prefix("/bin/sh -c '").unwrap();
-    let script = script.strip_suffix('\'').unwrap();
-    // These have a meaning for systemd.
-    assert!(!script.contains(['%', '$', '\'', '"', '\\']), "{script}");
-    let root = tree.path().to_str().unwrap();
-    let script = script.replace(" /", &format!(" {root}/"));
-    let shell = process::Command::new("/bin/sh")
-        .args(["-c", &script])
-        .output();
-    let output = shell.unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert!(
-        output.stdout.is_empty() && output.stderr.is_empty(),
-        "{output:?}"
-    );
-}
-
-#[test]
-fn a_shutdown_is_noted_although_a_patch_was_not_loaded() {
-    let tree = machine(&[&["name=bad"], &["name=good"]]);
-    let root = Root::captured(tree.path());
-    let store = Store::new(&root);
-    fs::write(tree.path().join("var/lib/klpctl/7.3.4/bad.ko"), "text").unwrap();
-    assert_eq!(load_all(&tree).exit, Exit::Error);
-    store.begin().unwrap();
-    store.mark(&"good".into()).unwrap();
-    shut_down(&tree);
-    assert!(!tree.path().join("var/lib/klpctl/running").exists());
-    set_boot(&tree, "2");
-    let answer = load_all(&tree);
-    assert!(
-        answer.out.contains(&format!("{WOULD}/good.ko\n")),
-        "{}",
-        answer.out
-    );
-}
-
-/// In a boot without klpctl.service, the file is that of the boot that has crashed. With
-/// klpctl.enable=0, a rescue boot is one.
-#[test]
-fn a_boot_that_loads_nothing_does_not_hide_a_crash() {
-    const CRASHED: &str = "0f5d1c0e-6d1c-4c5e-9d0a-1a2b3c4d5e6f";
-
-    let tree = machine(&[&["name=a"]]);
-    let root = Root::captured(tree.path());
-    let store = Store::new(&root);
-    set_boot(&tree, CRASHED);
-    store.begin().unwrap();
-    store.mark(&"a".into()).unwrap();
-    // An ID that is a part of the other must not be enough.
-    for rescue in ["1f5d1c0e-6d1c-4c5e-9d0a-1a2b3c4d5e6f", &CRASHED[1..]] {
-        set_boot(&tree, rescue);
-        shut_down(&tree);
-        assert_eq!(store.crashed(&"7.3.4".into()), ["a".into()].into());
-    }
-    set_boot(&tree, "3");
-    let answer = load_all(&tree);
-    let text = "not loaded: a was loaded when the machine crashed";
-    assert!(answer.out.starts_with(text), "{}", answer.out);
-
-    // No patch was ever loaded.
-    fs::remove_file(tree.path().join("var/lib/klpctl/running")).unwrap();
-    shut_down(&tree);
-}
-
-/// Returns the script that a package runs after it is installed, from the file that has it.
-fn script_after_installation(file: &str, start: &str, end: &str) -> String {
-    let text = read_source(file);
-    let (_, rest) = text.split_once(start).unwrap();
-    rest.split_once(end).unwrap().0.to_owned()
-}
-
-/// An upgrade in a boot that has loaded patches: without the unit, the next reboot would be taken
-/// for a crash.
-#[test]
-fn a_package_has_the_shutdown_noted() {
-    let tools = Scratch::new();
-    let systemctl = tools.path().join("systemctl");
-    fs::write(&systemctl, "#!/bin/sh\necho $* >>${0%/*}/called\nexit 1\n").unwrap();
-    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
-    let called = tools.path().join("called");
-    let reload = "daemon-reload\n";
-    for (file, start, end) in [
-        ("package/build.sh", "/postinst\" <<-'end'\n", "\n\tend\n"),
-        ("package/klpctl.spec", "\n%post\n", "\n\n"),
-    ] {
-        let script = script_after_installation(file, start, end);
-        let tree = machine(&[]);
-        let script = script.replace(" /var", &format!(" {}/var", tree.path().display()));
-        let run = || {
-            let mut shell = process::Command::new("/bin/sh");
-            let output = shell.args(["-c", &script]).env("PATH", tools.path());
-            let output = output.output().unwrap();
-            // The package is installed even if systemd reports an error, or is not there.
-            assert!(output.status.success(), "{file}: {output:?}");
-            let text = fs::read_to_string(&called).unwrap();
-            fs::remove_file(&called).unwrap();
-            text
-        };
-        assert_eq!(run(), reload, "{file}");
-        Store::new(&Root::captured(tree.path())).begin().unwrap();
-        assert_eq!(
-            run(),
-            format!("{reload}start klpctl-clean.service\n"),
-            "{file}"
-        );
-    }
 }
 
 /// kpatch and modprobe take the name of a module, too.

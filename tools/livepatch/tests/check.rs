@@ -3,7 +3,6 @@
 //! `klpctl check` finds the reasons for which a file would be refused, before it is loaded.
 
 use std::fs;
-use std::path::Path;
 
 use super::{klpctl_in, Answer, Scratch};
 use crate::elf::tests::module;
@@ -347,16 +346,14 @@ fn in_json() {
     assert_eq!(answer.exit, Exit::Refused);
 }
 
-/// A module that the kernel's build has made, if there is one.
 #[test]
-fn a_real_module() {
-    let Some(file) = std::env::var_os("KLPCTL_MODULE") else {
-        return;
-    };
-    let answer = klpctl_in(&kernel(), &["check", Path::new(&file).to_str().unwrap()]);
-    assert!(
-        answer.out.contains("cmdline_proc_show of vmlinux"),
-        "{}",
-        answer.out
-    );
+fn the_kernel_takes_no_modules() {
+    let tree = kernel();
+    let file = patch(&["name=x", MAGIC], &[("vmlinux", "a", 0)]);
+    for (flag, exit) in [("0\n", Exit::Done), ("1\n", Exit::Refused)] {
+        put(&tree, "proc/sys/kernel/modules_disabled", flag);
+        let answer = check_file(&tree, &file, &[]);
+        assert_eq!(answer.exit, exit, "{}", answer.out);
+        assert_eq!(answer.out.contains("modules_disabled"), flag == "1\n");
+    }
 }

@@ -6,13 +6,13 @@ use std::fs;
 use std::thread;
 
 use super::boot::{load_all, machine, running};
+use super::store::set_boot;
 use super::{klpctl_in, Scratch};
 use crate::elf::tests::module;
 use crate::exit::Exit;
 use crate::modfile::ModuleFile;
 use crate::name::Name;
 use crate::root::Root;
-use crate::store::tests::set_boot;
 use crate::store::Store;
 
 /// Boots the tree's machine with this version of the kernel.

@@ -95,6 +95,7 @@ fn help_is_there_for_everything() {
         let help = klpctl(&["help", spec.name]);
         assert_eq!(help.exit, Exit::Done);
         assert!(help.out.contains(spec.about));
+        assert!(help.out.lines().all(|line| line == line.trim_end()));
         assert_eq!(help.out, klpctl(&[spec.name, "--help"]).out);
     }
     // The words of an answer are explained where it is read.

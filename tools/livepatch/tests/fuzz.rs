@@ -206,7 +206,7 @@ mod corpus {
             "status\0--json",
             "why\0p\0--timeout\x0010",
             "wait\0--timeout=1m\0p",
-            "load\0x.ko\0a=b\0--revert-after\x001h",
+            "load\0x.ko\0a=b\0--timeout\x001h",
             "help\0why",
             "--version",
         ]

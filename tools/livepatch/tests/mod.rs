@@ -31,6 +31,8 @@ mod program;
 mod reports;
 mod scale;
 mod schema;
+mod store;
+mod units;
 mod unknown;
 mod waiting;
 

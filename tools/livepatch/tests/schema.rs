@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process;
 
+use super::store::set_boot;
 use super::{klpctl_in, left_out, read_source, source, Scratch};
 use crate::command::Command;
 use crate::commands::{self, Context};
@@ -17,7 +18,6 @@ use crate::elf::tests::{build, module};
 use crate::functions::tests::patch;
 use crate::options::Options;
 use crate::root::Root;
-use crate::store::tests::set_boot;
 use crate::store::Store;
 
 #[derive(Clone, Debug, PartialEq)]

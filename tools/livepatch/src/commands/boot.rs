@@ -18,6 +18,7 @@ use crate::name::{self, Name};
 use crate::note::Note;
 use crate::root::Root;
 use crate::store::{self, Installed, Store};
+use crate::sysfs;
 
 /// The parameter of the kernel that switches the loading at boot off.
 const OFF: &[u8] = b"klpctl.enable=0";
@@ -201,7 +202,8 @@ fn load_one(
     missing: &BTreeMap<Name, Exit>,
 ) -> Outcome {
     let name = &patch.installed.name;
-    if crashed.contains(name) {
+    // One that was loaded by hand since is in effect, and others may depend on it.
+    if crashed.contains(name) && !context.root.exists(sysfs::folder_of(name)) {
         return Err(Failure::error(format!(
             "{name} was loaded when the machine crashed; to have it loaded again: klpctl allow \
              {name}"

@@ -145,6 +145,11 @@ impl<'a> Check<'a> {
 
     /// Compares the kernel that the module is built for with this one.
     fn kernel(&mut self) {
+        if self.line("/proc/sys/kernel/modules_disabled") == Some("1".into()) {
+            let text = "the kernel takes no modules until it is booted again: \
+                        kernel.modules_disabled is 1";
+            self.add(Kind::Refused, "modules", text);
+        }
         let Some(magic) = self.file.info.first("vermagic").map(trimmed) else {
             return self.add(Kind::Refused, "vermagic", "the file has no vermagic");
         };

@@ -12,13 +12,22 @@ use crate::json::Json;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::root::Root;
-use crate::store::{running_kernel, Installed, Store};
+use crate::store::{running_kernel, Installed, Store, STORE};
 use crate::sysfs;
 use crate::term;
 
 /// Returns the version of the kernel that `--kernel` names, or the running one.
 fn wanted_kernel(context: &Context<'_>) -> Result<Name, Failure> {
     match &context.options.kernel {
+        // It is the name of a directory.
+        Some(kernel)
+            if kernel.as_os_str().as_bytes().contains(&b'/') || kernel.starts_with("..") =>
+        {
+            let shown = name::escape(kernel.as_os_str().as_bytes());
+            Err(Failure::usage(format!(
+                "--kernel: '{shown}' is no version of a kernel"
+            )))
+        }
         Some(kernel) => Ok(kernel.as_os_str().into()),
         None => running_kernel(&context.root),
     }
@@ -42,7 +51,7 @@ pub fn install(context: &mut Context<'_>) -> Outcome {
         let name = module.name.clone();
         let would = context.options.dry_run;
         let file = match would {
-            true => PathBuf::from(crate::store::STORE).join(kernel.as_os_str()),
+            true => Store::file_of(Path::new(STORE), &kernel, &module),
             false => Store::new(&context.root).install(&kernel, &module)?,
         };
         let shown = name::escape(file.as_os_str().as_bytes());
@@ -54,7 +63,7 @@ pub fn install(context: &mut Context<'_>) -> Outcome {
         let (event, text) = match would {
             true => (
                 "would",
-                format!("would install {name} for {kernel} in {shown}"),
+                format!("would install {name} for {kernel}: {shown}"),
             ),
             false => (
                 "installed",
@@ -115,7 +124,7 @@ pub fn allow(context: &mut Context<'_>) -> Outcome {
             continue;
         }
         store.allow(&kernel, &patch)?;
-        let text = format!("{patch} of {kernel} is loaded at boot again");
+        let text = format!("{patch} of {kernel} is not held back any more");
         context.event("allowed", members, &text)?;
     }
     Ok(Exit::Done)
