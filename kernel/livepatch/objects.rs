@@ -10,6 +10,7 @@ use crate::{
             Patch, //
         },
         func_stacks,
+        log::Text,
         mutex::Locked, //
     },
     model::blocker::Code,
@@ -82,7 +83,7 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
         let start = symbols::result(search, object.name(), func.name())?;
         let size = known_size(start, locked).or_else(|| originals.size(start));
         let Some(size) = size else {
-            pr_err!("kallsyms size lookup failed for '{}'\n", func.name());
+            pr_err!("kallsyms size lookup failed for '{}'\n", Text(func.name()));
             return Err(ENOENT);
         };
         func.set_original(Code { start, size }, locked);
@@ -93,7 +94,7 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
         let Some(size) = replacements.size(func.new_address()) else {
             pr_err!(
                 "kallsyms size lookup failed for '{}' replacement\n",
-                func.name()
+                Text(func.name())
             );
             return Err(ENOENT);
         };

@@ -276,7 +276,7 @@ impl<'a> PatchHost for Kernel<'a> {
     }
 
     fn synchronize(&self) {
-        tasks::synchronize();
+        tasks::synchronize(self.0);
     }
 
     #[expect(unsafe_code, reason = "the rules decide when nothing is in use")]
@@ -291,7 +291,7 @@ impl<'a> PatchHost for Kernel<'a> {
     }
 
     fn expect(&self, what: Expectation, holds: bool) {
-        // A bit for each expectation. If two CPUs find that one does not hold, both may warn.
+        // A bit for each expectation. `klp_mutex` protects it.
         static WARNED: Atomic<u64> = Atomic::new(0);
 
         if holds {

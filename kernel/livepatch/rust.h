@@ -122,7 +122,7 @@ int klp_call_still(struct task_struct *task, task_call_f func, void *arg);
 int klp_task_stack(struct task_struct *task, unsigned long **entries);
 void klp_task_wake_idle(struct task_struct *task);
 void klp_task_kick(struct task_struct *task);
-bool klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
+void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
 			  void *arg);
 void klp_task_nudge(struct task_struct *task);
 void klp_set_sched_switching(bool on);

@@ -390,16 +390,16 @@ static int klp_in_place_fn(void *arg)
 /*
  * Calls @func on the CPU of a task, in place of the task that runs there, even
  * if that is a real-time task.  @task may have gone to another CPU meanwhile.
- * Returns whether @func was called.  It is not called if the CPU must not be
- * disturbed or is offline.
+ * @func is not called if the CPU must not be disturbed or is offline.
  */
-bool klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
+void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
 			  void *arg)
 {
 	struct klp_in_place call = { .func = func, .arg = arg };
 	unsigned int cpu = task_cpu(task);
 
-	return klp_may_disturb(cpu) && !stop_one_cpu(cpu, klp_in_place_fn, &call);
+	if (klp_may_disturb(cpu))
+		stop_one_cpu(cpu, klp_in_place_fn, &call);
 }
 
 void klp_task_nudge(struct task_struct *task)

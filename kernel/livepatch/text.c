@@ -139,10 +139,10 @@ static bool klp_restarts_in(struct task_struct *task, unsigned long start,
 }
 
 /*
- * Does the same for all words on the task's stack and in its registers, in use
- * or left over, except for the registers of user space.  A system call that the
- * task is to restart in there counts, too.  The caller keeps the task still, and
- * the task does not run.
+ * Whether a word on the task's stack or in its registers, in use or left over, is
+ * an address in [@start, @start + @size) that @wanted accepts.  The registers of
+ * user space do not count.  A system call that the task is to restart in there
+ * does.  The caller keeps the task still, and the task does not run.
  */
 bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,

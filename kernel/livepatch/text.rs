@@ -146,7 +146,7 @@ impl TextHost for Texts {
         let text = patch.module().text();
 
         // The core does not wait for the module's own threads: the module's callback after
-        // unpatching stops them, or its exit function does. A thread that was started with a new
+        // unpatching stops them, or its exit function does. A thread that was created to run a new
         // function is one of the code that is patched, and its stop is not the module's business.
         let is_own = |f| text.contains(&f) && !is_new_function(patch, f);
         if task.thread_function().is_some_and(is_own) {
@@ -160,7 +160,7 @@ impl TextHost for Texts {
         match called {
             Ok(true) => true,
             // This work is in the kernel's own code, and has called none of the livepatch's. But
-            // if the transition was forced, the functions below it can be new ones.
+            // if the transition was forced, the functions that have called it can be new ones.
             Ok(false) if task.is_current() => false,
             Err(_) if task.is_current() => patch.forced(),
             // The task may be in a function of the kernel that the livepatch has jumped to and has
@@ -183,6 +183,11 @@ impl TextHost for Texts {
                 hides_returns || unsafe { task.points_into(&text, |_| true) }
             }
         }
+    }
+
+    fn is_made_for(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
+        let is_new = |function| is_new_function(patch, function);
+        task.thread_function().is_some_and(is_new)
     }
 }
 

@@ -85,7 +85,7 @@ impl Ops {
     pub(crate) fn enter(
         self: &Arc<Self>,
         locations: &mut [usize],
-        _: &Locked,
+        locked: &Locked,
     ) -> Result<(), FtraceError> {
         self.set_filter(locations).map_err(FtraceError::Filter)?;
         // SAFETY: The structure is initialized by the type invariants. It stays until it has been
@@ -100,7 +100,7 @@ impl Ops {
         entered.map_err(|error| {
             // INVARIANT: ftrace may have used the structure for a moment, and is done with it after
             // the wait.
-            tasks::synchronize();
+            tasks::synchronize(locked);
             FtraceError::Register(error)
         })
     }

@@ -21,7 +21,7 @@ use crate::edge::{
 pub(crate) unsafe fn reclaim(locked: &Locked) {
     let stacks = func_stacks::RETIRED.take(locked);
     let indexes = index::RETIRED.take(locked);
-    tasks::synchronize();
+    tasks::synchronize(locked);
     // SAFETY: `synchronize()` has returned, and the caller has no reference to one of the stacks.
     unsafe { stacks.free() };
     // SAFETY: The same is true of the indexes.

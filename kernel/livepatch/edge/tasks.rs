@@ -3,7 +3,10 @@
 //! Tasks: their state, their flag, their stacks, and where they all are.
 
 use crate::{
-    edge::abi::FuncName,
+    edge::{
+        abi::FuncName,
+        mutex::Locked, //
+    },
     model::TaskState, //
 };
 use core::{
@@ -30,9 +33,10 @@ use kernel::{
     task::Task, //
 };
 
-/// The state that tasks switch to. Writers hold `klp_mutex`. Two readers do not: a task that
-/// switches itself loads it after its pending flag, and the handler of a task that no transition
-/// has found loads it after a func's `transition`.
+/// The state that tasks switch to. Writers hold `klp_mutex`. Three readers do not: a task that
+/// switches itself loads it after its pending flag, the handler of a task that no transition has
+/// found loads it after a func's `transition`, and a task that forks compares it with its own
+/// state, for a tracepoint alone.
 pub(crate) static TARGET: Atomic<i32> = Atomic::new(TaskState::Idle as i32);
 
 // C code begins the first task with these numbers, and debuggers and tracepoints show them.
@@ -47,7 +51,8 @@ const _: () = {
 /// # Invariants
 ///
 /// - The pointer is to a task that lives as long as `'a`.
-/// - If that is the calling task, `'a` may be any lifetime: the value does not leave the task.
+/// - If that is the calling task, `'a` may be any lifetime: the value leaves the task only while
+///   the task waits, in [`in_place_of`].
 #[derive(Clone, Copy)]
 pub(crate) struct TaskRef<'a>(*mut bindings::task_struct, PhantomData<&'a Task>);
 
@@ -164,8 +169,8 @@ impl TaskRef<'_> {
         !self.is_current() && unsafe { bindings::task_curr(self.0) } != 0
     }
 
-    /// Whether the task is the caller or waits for a CPU. Any other task sleeps. The caller keeps
-    /// the task still.
+    /// Whether the task is the caller or waits for a CPU. Any other task sleeps. One that has just
+    /// gone to sleep can count as waiting. The caller keeps the task still.
     pub(crate) fn is_runnable(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants. The field is stored whole. It is
         // a `u8`, for which the kernel crate has no atomic.
@@ -385,8 +390,9 @@ pub(crate) fn in_place_of<R: Send, F: FnOnce(TaskRef<'_>) -> R + Send>(
         result: None,
     };
     // SAFETY: The pointer is to a task by the type invariants, which lives until this returns.
-    // `run` gets `call`, which is not used until the function returns. The body and its result may
-    // go to another thread and back, as both are `Send`.
+    // `run` gets `call`, which is not used until the function returns. The task reference, the body
+    // and its result may go to another thread and back: this task waits meanwhile, and so lives
+    // even if it is `task`, and the other two are `Send`.
     unsafe { bindings::klp_call_in_place_of(task.0, Some(run::<R, F>), (&raw mut call).cast()) };
     call.result
 }
@@ -414,8 +420,8 @@ pub(crate) fn set_sched_switching(on: bool) {
 
 /// Waits until every CPU has left the sections with preemption disabled that it was in, even where
 /// RCU is not watching. Sleeps.
-pub(crate) fn synchronize() {
-    // SAFETY: The caller may sleep, and holds `klp_mutex`, which protects the work items.
+pub(crate) fn synchronize(_: &Locked) {
+    // SAFETY: The caller may sleep. It holds `klp_mutex`, which protects the work items.
     unsafe { bindings::klp_synchronize_transition() };
 }
 

@@ -88,7 +88,7 @@ pub(crate) trait TaskHost {
 
 /// The patches, their objects and funcs, and the func stacks.
 ///
-/// Queries change nothing. All other operations may sleep.
+/// Queries change nothing. All other operations may sleep, except for [`PatchHost::expect`].
 pub(crate) trait PatchHost {
     /// A patch that has been passed in.
     type Patch: Copy + PartialEq;
@@ -273,8 +273,9 @@ pub(crate) trait Host: PatchHost {
     /// Sets the number that [`Host::nudges`] returns.
     fn set_nudges(&self, nudges: u64);
 
-    /// Visits every thread of every process. No task is created or freed meanwhile, because forks
-    /// and exits have to wait. So visits are short, and do not check stacks.
+    /// Visits every thread of every process. Meanwhile no task is created, and none leaves the task
+    /// list, because forks and exits have to wait. One that has left it before can end, but not
+    /// while it is visited. So visits are short, and do not check stacks.
     fn for_each_task(&self, visit: impl FnMut(TaskOf<'_, Self>));
     /// Visits the same threads, but lets tasks be created and end meanwhile. Some of these are
     /// missed, and some that are visited are dead. A thread that stays is visited in this scan or
@@ -356,6 +357,9 @@ pub(crate) trait TextHost {
     /// Whether the task is in the patch's text, or its stack leads there. The caller is inside
     /// [`TaskHost::with_task_still`], and the task does not run elsewhere.
     fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;
+    /// Whether the task is a kernel thread that was created to run a new function of the patch,
+    /// whether it has begun to run that or not.
+    fn is_made_for(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;
 }
 
 /// A task of a host.

@@ -172,8 +172,6 @@ pub(crate) enum Expectation {
     FuncToPush,
     /// A func that is taken off a stack is in a state that allows it.
     FuncToPop,
-    /// Callbacks other than the one before patching succeed.
-    CallbackSucceeds,
 }
 
 /// A value that the administrator can read at any time, and wait for.

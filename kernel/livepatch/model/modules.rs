@@ -102,8 +102,8 @@ fn leave_all<H: ModuleHost>(host: &H, module: H::Module, end: Option<H::Patch>) 
 fn leave<H: ModuleHost>(host: &H, patch: H::Patch, object: H::Object) {
     let when = Circumstance::of(host, patch);
 
-    // A transition that unpatches has run the callback at its start. In one that patches, the
-    // object was never reported patched.
+    // In a transition, the object has either had this callback when unpatching began, or has never
+    // been reported patched.
     if when == Circumstance::Settled {
         patch::call(host, object, Callback::PreUnpatch);
     }

@@ -16,7 +16,8 @@
 //!
 //! Both begin when the funcs are off the stacks, so that no task gets there by a call, and a task
 //! that was outside once stays outside. The order matters: in the first step a task may go to
-//! sleep in the text, where the second step finds it.
+//! sleep in the text, where the second step finds it. A kernel thread that was created to run a new
+//! function is inside until it ends: its stack does not show that before the function begins.
 //!
 //! Idle tasks and interrupts need neither. They do not sleep in a function, and a patch begins to
 //! depart after [`PatchHost::reclaim`], which waits for both.
@@ -92,10 +93,13 @@ fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
     }
 
     // The scan may have missed tasks that were created meanwhile, unless their parents were seen
-    // outside, and tasks that have changed their CPU.
-    let mut unseen = false;
-    host.for_each_task(|task| unseen |= !host.seen_outside(task));
-    !unseen
+    // outside, and tasks that have changed their CPU. The parent of a kernel thread is not the task
+    // that has created it. That one waits in the text until it can be known what the thread is for.
+    let mut deserted = true;
+    host.for_each_task(|task| {
+        deserted &= host.seen_outside(task) && !host.is_made_for(patch, task);
+    });
+    deserted
 }
 
 /// Where a task is, with respect to a livepatch's text.

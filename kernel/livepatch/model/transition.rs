@@ -395,7 +395,7 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
 /// Gives `child`, which does not run yet, the state and the pending flag of its parent, the calling
 /// task.
 ///
-/// The caller holds `tasklist_lock`, which keeps out all that walks over the task list, except for
+/// The caller holds `tasklist_lock`, which keeps out all walks over the task list, except for
 /// scans: these take no lock. The parent cannot switch meanwhile: not itself, because it is here,
 /// and not by a scan, because it is running and the caller has disabled preemption. The child's
 /// flag was copied with the thread info a while ago, and the parent may have switched since.

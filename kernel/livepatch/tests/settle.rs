@@ -11,12 +11,14 @@ mod tests {
                 try_complete, //
             },
             modules,
+            Event,
             PatchHost, //
         },
         tests::machine::{
             asleep_in,
             original,
             replacement,
+            Entry,
             Errno,
             Function,
             Machine,
@@ -261,7 +263,12 @@ mod tests {
         let machine = settled();
         machine.describe(NEXT, false, &[(VMLINUX, &[FUNCTION, SECOND])]);
         machine.follow_fails_after.set(Some(0));
+        let _ = machine.log();
         assert_eq!(enable::enable(&machine, NEXT), Err(Errno(BROKEN)));
+        assert!(machine.happened(&[
+            Entry::Told(Event::Enabling(NEXT)),
+            Entry::Told(Event::EnableFailed(NEXT)),
+        ]));
         assert_eq!(machine.transition_patch(), None);
         assert_eq!(machine.reaches(TASK, FUNCTION), Some(PATCH));
         assert_eq!(machine.reaches(TASK, SECOND), None);

@@ -258,6 +258,44 @@ mod tests {
     }
 
     #[test]
+    fn thread_that_has_not_begun_to_run_a_new_function_is_waited_for() {
+        let machine = departing(ELSEWHERE);
+        let thread = machine.create_thread(FIRST, replacement(PATCH, FUNCTION).start);
+        for _ in 0..2 {
+            assert!(let_go(&machine));
+            assert!(machine.is_held(PATCH));
+        }
+        machine.set_listed(thread, false);
+        goes(&machine);
+    }
+
+    #[test]
+    fn thread_that_a_task_inside_has_created_is_waited_for() {
+        // Another task than the creator is the parent, and was seen outside before.
+        let machine = departing(asleep_in(helper(PATCH)));
+        machine.put(FIRST, ELSEWHERE);
+        assert!(let_go(&machine));
+        machine.put(TASK, Place::Running);
+        machine.evasive.set(Some(TASK));
+        assert!(let_go(&machine));
+        assert!(machine.seen_outside(FIRST));
+        let thread = machine.create_thread(FIRST, replacement(PATCH, FUNCTION).start);
+        assert!(machine.seen_outside(thread));
+        machine.put(TASK, ELSEWHERE);
+        assert!(let_go(&machine));
+        assert!(machine.is_held(PATCH));
+        machine.set_listed(thread, false);
+        goes(&machine);
+    }
+
+    #[test]
+    fn thread_of_another_patch_is_not_waited_for() {
+        let machine = departing(ELSEWHERE);
+        machine.create_thread(FIRST, replacement(OTHER, NEXT).start);
+        goes(&machine);
+    }
+
+    #[test]
     fn child_of_a_task_that_was_not_seen_is_looked_at() {
         let machine = departing(asleep_in(helper(PATCH)));
         let inside = helper(PATCH).start;

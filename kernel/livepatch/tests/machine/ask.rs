@@ -73,6 +73,15 @@ impl Machine {
         Task::Thread(child)
     }
 
+    /// Creates a kernel thread that will run a function, as a copy of another thread, and puts it
+    /// on the task list.
+    pub(crate) fn create_thread(&self, parent: Task, function: usize) -> Task {
+        let thread = self.copy_thread(parent);
+        self.task(thread, |task| task.function = Some(function));
+        self.set_listed(thread, true);
+        thread
+    }
+
     /// Takes a thread off the task list, or puts it there again.
     pub(crate) fn set_listed(&self, task: Task, listed: bool) {
         self.task(task, |task| {

@@ -69,9 +69,8 @@ mod size {
     pub(crate) const FUNCTIONS: usize = 64;
     pub(crate) const LOG: usize = 256;
 }
-pub(crate) use size::*;
-
 pub(crate) use self::trace::Traced;
+pub(crate) use size::*;
 
 /// A patch, by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,6 +211,7 @@ struct TaskData {
     way: Option<Way>,
     /// The last look that has seen it outside of a patch's text.
     look: u32,
+    function: Option<usize>, // The one that a kernel thread was created to run.
 }
 
 /// The entry of an index for a function: the code that changes when patching, and when unpatching.
@@ -347,6 +347,7 @@ impl Machine {
             untold: false,
             way: None,
             look: 0,
+            function: None,
         };
         let stack = FuncStack {
             funcs: [None; PATCHES],

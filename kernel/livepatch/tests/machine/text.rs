@@ -34,7 +34,10 @@ impl TaskData {
     fn is_inside(&self, text: &Range<usize>) -> bool {
         let runs = !matches!(self.presence, Presence::None | Presence::Unlisted);
         let arrives = matches!(self.place, Place::Arriving(address) if text.contains(&address));
-        runs && (arrives || self.place.shows(text))
+        let begins = self
+            .function
+            .is_some_and(|function| text.contains(&function));
+        runs && (arrives || begins || self.place.shows(text))
     }
 }
 
@@ -136,6 +139,14 @@ impl TextHost for Machine {
         // The stack of a task that runs says nothing.
         self.must_hold(!self.runs_elsewhere(task));
         self.task(task, |task| task.place.shows(&code::text(patch)))
+    }
+
+    fn is_made_for(&self, patch: Patch, task: Task) -> bool {
+        let text = code::text(patch);
+        self.task(task, |task| {
+            task.function
+                .is_some_and(|function| text.contains(&function))
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 #    because the new function has reached the code by a sibling call, or has passed
 #    the code's address to the kernel, or
 #  - the task can come back to the code by restart_syscall(2), or
+#  - the task is a kernel thread that has not begun to run the code, or
 #  - the transition was forced.
 
 . $(dirname $0)/functions.sh
@@ -326,5 +327,29 @@ unload_lp $MOD_PATCH
 check_ended
 
 check_forced_result reach=thread
+
+
+# - a kernel thread that was created to run a new function, and has not been started
+
+start_test "kernel thread that has not been started"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH reach=created
+disable_lp $MOD_PATCH
+check_in_use $MOD_PATCH
+another_livepatch
+check_still_held
+write_ok $HOLD_PARAM N
+unload_lp $MOD_PATCH
+check_ended
+
+check_result "$TARGET
+$(patch_messages reach=created)
+$PATCH_GONE
+$IN_USE
+$ANOTHER
+$RELEASE
+% rmmod $MOD_PATCH
+$TARGET_GONE"
 
 finish

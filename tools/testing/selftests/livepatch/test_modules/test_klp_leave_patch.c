@@ -13,6 +13,7 @@
  * restart	by a restart of the system call, if the program asks for it
  * thread	as call; and a kernel thread is created to run the new
  *		test_klp_leave_thread(), and stays there while "hold" is Y
+ * created	the same, but the thread is not started while "hold" is Y
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -29,8 +30,24 @@
 #include <linux/string.h>
 #include "test_klp_leave.h"
 
+static struct task_struct *thread;
+
 static bool hold = true;
-module_param(hold, bool, 0644);
+
+static int set_hold(const char *val, const struct kernel_param *kp)
+{
+	int ret = param_set_bool(val, kp);
+
+	if (!ret && !hold && thread)
+		wake_up_process(thread);
+	return ret;
+}
+
+static const struct kernel_param_ops hold_ops = {
+	.set = set_hold,
+	.get = param_get_bool,
+};
+module_param_cb(hold, &hold_ops, &hold, 0644);
 MODULE_PARM_DESC(hold, "keep tasks in leave_patch_wait() (default=true)");
 
 static bool spin;
@@ -39,9 +56,7 @@ MODULE_PARM_DESC(spin, "tasks do not sleep in leave_patch_wait() (default=false)
 
 static char *reach = "call";
 module_param(reach, charp, 0444);
-MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback, inside, restart or thread (default=call)");
-
-static struct task_struct *thread;
+MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback, inside, restart, thread or created (default=call)");
 
 static noinline int leave_patch_wait(struct seq_file *m)
 {
@@ -142,7 +157,7 @@ static struct klp_patch patch = {
 	.objs = objs,
 };
 
-static int enable_with_thread(void)
+static int enable_with_thread(bool start)
 {
 	int ret;
 
@@ -152,7 +167,8 @@ static int enable_with_thread(void)
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
 	get_task_struct(thread);
-	wake_up_process(thread);
+	if (start)
+		wake_up_process(thread);
 
 	ret = klp_enable_patch(&patch);
 	if (ret)
@@ -171,7 +187,9 @@ static int test_klp_leave_patch_init(void)
 	else if (!strcmp(reach, "restart"))
 		funcs[0].new_func = leave_patch_restart;
 	else if (!strcmp(reach, "thread"))
-		return enable_with_thread();
+		return enable_with_thread(true);
+	else if (!strcmp(reach, "created"))
+		return enable_with_thread(false);
 	else if (strcmp(reach, "call"))
 		return -EINVAL;
 

@@ -201,4 +201,9 @@ impl TextHost for Work {
             && !task.is_running()
             && task.stack().iter().any(|&a| Stacks::is_text(patch, a))
     }
+
+    fn is_made_for(&self, _: usize, _: TaskId) -> bool {
+        // The machine has no kernel threads.
+        false
+    }
 }
