@@ -135,12 +135,13 @@ function is_over() {
 	[[ "$(cat $SYSFS_KLP_DIR/$1/transition)" == 0 ]]
 }
 
-# last_cpu() - the number of the last CPU that is online.  CPUs can be numbered with gaps.
-function last_cpu() {
-	local online
+# online_cpus() - the numbers of the CPUs that are online, in order.  There can be gaps.
+function online_cpus() {
+	local part
 
-	online=$(< /sys/devices/system/cpu/online)
-	echo ${online##*[,-]}
+	for part in $(tr ',' ' ' < /sys/devices/system/cpu/online); do
+		seq ${part%-*} ${part#*-}
+	done
 }
 
 # skip_unless_preemptible() - skip the script if the kernel does not preempt tasks in itself

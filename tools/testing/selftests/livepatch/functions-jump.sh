@@ -141,7 +141,7 @@ function check_unpatched() {
 function start_readers() {
 	local cpu line expected
 
-	for cpu in $(seq 0 $(($(nproc) - 1))); do
+	for cpu in $(online_cpus); do
 		(
 			taskset -cp $cpu $BASHPID > /dev/null || exit
 			while IFS= read -r line < /proc/cmdline; do

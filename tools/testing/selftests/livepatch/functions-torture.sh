@@ -23,7 +23,7 @@ CLOSED=/sys/module/$MOD_TORTURE/parameters/closed
 SLOW=/sys/module/$MOD_TORTURE/parameters/slow
 TRACING=$SYSFS_TRACING_DIR
 
-# x86's unwinder prints this once if an interrupt comes at one instruction of
+# x86's unwinder prints this once if an interrupt comes at one of two instructions of
 # return_to_handler(), which the function graph tracer lets functions return to.  It then
 # finds the stack unreliable, which is right.
 UNWINDER='stack going in the wrong direction? at return_to_handler+'

@@ -17,7 +17,7 @@ EINVAL="Invalid argument"
 
 setup_config
 
-# The counterparts in the kernel: KSYM_NAME_LEN - 1 and MODULE_NAME_LEN - 1.
+# As long as the name of a symbol can be: KSYM_NAME_LEN - 1
 LONGEST_SYMBOL=$(printf 'x%.0s' {1..511})
 
 # choose_symbols() - look for symbols of vmlinux that cannot be patched; print

@@ -33,7 +33,7 @@ is_rust || [[ "${FIXED:-0}" == 1 ]] ||
 	skip "the C core switches a task that has just chosen a function"
 
 # The last CPU is for the task, and for the other one that keeps it from that CPU.
-CPU=$(last_cpu)
+CPU=$(online_cpus | tail -n 1)
 
 # Let the task go on, even after a failure.
 function cleanup_handler() {

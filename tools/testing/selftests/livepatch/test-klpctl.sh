@@ -85,7 +85,9 @@ if [[ -e $NOTE ]]; then
 	PLACE=$(od -An -v -t x1 test_modules/$MOD_LIVEPATCH.ko | tr -d ' \n' |
 		awk -v id="$ID" '{ print int(index($0, id) / 2) }')
 	cp test_modules/$MOD_LIVEPATCH.ko "$SCRATCH/other.ko"
-	printf '\0' | dd of="$SCRATCH/other.ko" bs=1 seek=$PLACE conv=notrunc status=none
+	BYTE=00
+	[[ $ID != 00* ]] || BYTE=ff
+	printf "\\x$BYTE" | dd of="$SCRATCH/other.ko" bs=1 seek=$PLACE conv=notrunc status=none
 	klpctl 1 load "$SCRATCH/other.ko"
 	says "another build of $MOD_LIVEPATCH is loaded"
 	# The loaded build stays if klpctl knows that the kernel would refuse the file.
@@ -102,9 +104,9 @@ if [[ -e $NOTE ]]; then
 		klpctl 0 load test_modules/$MOD_LIVEPATCH.ko
 	else
 		klpctl 0 load --replace "$SCRATCH/other.ko"
-		says "is unloaded first for build ID 00"
+		says "is unloaded first for build ID $BYTE"
 		klpctl 0 status $MOD_LIVEPATCH
-		says "build ID: 00"
+		says "build ID: $BYTE"
 	fi
 fi
 klpctl 0 unload $MOD_LIVEPATCH
@@ -373,6 +375,10 @@ if is_rust; then
 	wait_until '[[ ! -e /proc/$WATCH/exe ]]' ||
 		fail "klpctl watch has not looked again"
 	wait $WATCH
+	STATUS=$?
+	# The transition is being reversed, or is over already.
+	[[ $STATUS -eq 3 || $STATUS -eq 5 ]] ||
+		fail "klpctl watch ends with status $STATUS"
 	wait_until '[[ ! -e $SYSFS_KLP_DIR/$MOD_DEMO ]]'
 	klpctl 0 unload $MOD_DEMO
 	stop_busy

@@ -17,7 +17,7 @@ sees_preempted ||
 	skip "the unwinder cannot pass the frame of an interrupt"
 
 # The last CPU is for tasks that do not sleep.
-LAST_CPU=$(last_cpu)
+LAST_CPU=$(online_cpus | tail -n 1)
 BUSY_PIDS=
 
 # start_busy_loops() - keep the last CPU busy, so that the scheduler preempts a

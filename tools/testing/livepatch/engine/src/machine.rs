@@ -3,9 +3,9 @@
 //! A simulated machine for the rules to run on, made of loom's atomics and locks.
 //!
 //! State that several threads access at the same time is on loom's types. Loom explores the orders
-//! of these accesses, and the stored values that a relaxed load can return. All other state belongs
+//! of these accesses, and the stored values that a relaxed load can return. Most other state belongs
 //! to the one thread that holds `klp_mutex`. That state is on ordinary types: loom does not see
-//! them, and so has less to explore.
+//! them, and so has less to explore. So is the state of a task that one of loom's locks protects.
 //!
 //! | of the kernel | here |
 //! |---|---|
@@ -104,7 +104,7 @@ pub(crate) const SMALL: Size = Size {
     insists: false,
 };
 
-/// The state that only the holder of `klp_mutex` uses.
+/// The state of the holder of `klp_mutex`, and a few flags that tasks set or read.
 #[derive(Default)]
 pub(crate) struct Books {
     /// The patch in transition.

@@ -2,7 +2,8 @@
 /*
  * The parts of the kernel that the C core of live patching uses, for one
  * thread.  All headers that the core includes lead to this file, except those
- * of live patching itself, linux/kernel.h, linux/list.h and linux/types.h.
+ * of live patching itself, linux/errno.h, linux/kernel.h, linux/list.h and
+ * linux/types.h.
  *
  * services.c defines the functions.
  */

@@ -20,7 +20,8 @@ module_livepatch! {
                 unsafe fn test_klp_symbols_show(m: *mut c_void, v: *mut c_void) -> c_int = show,
             },
             symbols: {
-                // SAFETY: It is not called, because the kernel refuses the livepatch.
+                // SAFETY: It is not called, because the kernel refuses the livepatch, or the module
+                // that has the symbol.
                 unsafe fn test_klp_symbols_helper as helper(value: c_int) -> c_int,
             },
         },
