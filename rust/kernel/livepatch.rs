@@ -85,8 +85,8 @@
 //! }
 //!
 //! fn features() -> c_uint {
-//!     // SAFETY: The variable is always valid, and writers change it in one store.
-//!     unsafe { sysctl_sched_features().read_volatile() }
+//!     // SAFETY: The variable is always valid and aligned, and writers store it whole.
+//!     unsafe { atomic_load(sysctl_sched_features(), Relaxed) }
 //! }
 //! ```
 //!
@@ -170,7 +170,8 @@ use core::marker::PhantomData;
 /// Functions of a livepatch that run when one of its objects changes.
 ///
 /// They run for the kernel, and for each module that is loaded. For a module that is loaded later,
-/// they run at that time. They may sleep. They cannot enable or disable livepatches.
+/// they run at that time. They may sleep. The core's lock is held: they must not enable or disable
+/// livepatches, or load or unload modules and wait for that.
 ///
 /// # Examples
 ///
@@ -208,6 +209,9 @@ pub trait Callbacks {
     fn post_patch(_object: &Object<'_>) {}
 
     /// Runs before the object's original functions come back.
+    ///
+    /// It runs only if [`post_patch`](Self::post_patch) has run, and so not if a transition is
+    /// reversed.
     fn pre_unpatch(_object: &Object<'_>) {}
 
     /// Runs after the object's original functions have come back for all tasks.
@@ -321,7 +325,7 @@ pub enum ModuleState {
 ///
 /// Only [`module_livepatch!`] implements it. The functions return pointers into static memory of
 /// the module: to a patch that is complete but for its states, and to its states, of which there is
-/// one more than in `STATES`, all zeros. No other code uses them, or the flag, which is not set.
+/// one more than in `STATES`, all zeros. No other code uses them. The flag is not set.
 #[doc(hidden)]
 pub unsafe trait Livepatch {
     /// The states, in order.
@@ -334,7 +338,11 @@ pub unsafe trait Livepatch {
     fn states() -> *mut bindings::klp_state;
 
     /// Whether the patch has been passed to the core.
-    fn passed() -> &'static AtomicFlag;
+    ///
+    /// # Safety
+    ///
+    /// Only [`Enabled::new`] calls this.
+    unsafe fn passed() -> &'static AtomicFlag;
 }
 
 /// A livepatch that has been enabled.
@@ -364,7 +372,8 @@ impl<P: Livepatch> Enabled<P> {
     /// The first to call this is the module's init function. The module's exit function drops the
     /// returned value.
     pub unsafe fn new() -> Result<Self> {
-        if P::passed().xchg(true, Relaxed) {
+        // SAFETY: This is `new()`.
+        if unsafe { P::passed() }.xchg(true, Relaxed) {
             return Err(EBUSY);
         }
         // INVARIANT: It is the first. The core does not have the patch yet, or refuses it, or

@@ -184,8 +184,13 @@ impl Parse for Object {
             }
         }
         for (index, func) in funcs.iter().enumerate() {
-            let same =
-                |other: &Func| other.name.text == func.name.text && other.position == func.position;
+            // Without a position, the function is the only one of its name.
+            let same = |other: &Func| {
+                other.name.text == func.name.text
+                    && (other.position == func.position
+                        || other.position == 0
+                        || func.position == 0)
+            };
             if funcs.iter().take(index).any(same) {
                 return Err(Error::new(
                     func.name.span,
@@ -460,8 +465,9 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
             static __PASSED: ::kernel::sync::atomic::AtomicFlag =
                 ::kernel::sync::atomic::AtomicFlag::new(false);
 
-            // SAFETY: All of it is static, and no other code can name it. Each table ends with
-            // zeros. There is one more state than in `STATES`.
+            // SAFETY: All of it is static, and other code cannot name it, or use the pointers
+            // without `unsafe`. Each table ends with zeros. There is one more state than in
+            // `STATES`.
             unsafe impl ::kernel::livepatch::Livepatch for __Livepatch {
                 const STATES: &'static [&'static dyn ::kernel::livepatch::DeclaredState] =
                     &[#(&#states),*];
@@ -474,7 +480,7 @@ pub(crate) fn module_livepatch(livepatch: Livepatch) -> Result<TokenStream> {
                     __STATES.first()
                 }
 
-                fn passed() -> &'static ::kernel::sync::atomic::AtomicFlag {
+                unsafe fn passed() -> &'static ::kernel::sync::atomic::AtomicFlag {
                     &__PASSED
                 }
             }

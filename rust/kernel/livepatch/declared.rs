@@ -48,7 +48,8 @@ unsafe impl<T> Represents<T> for Opaque<T> {}
 macro_rules! represents {
     ($($c:ident: $rust:ty),* $(,)?) => {
         $(
-            // SAFETY: It is a transparent wrapper of an `Opaque`.
+            // SAFETY: It is a transparent wrapper of an `Opaque`, and its invariants hold for each
+            // structure of C.
             unsafe impl Represents<bindings::$c> for $rust {}
         )*
     };
@@ -57,7 +58,7 @@ macro_rules! represents {
 represents! {
     cred: crate::cred::Credential,
     device: crate::device::Device,
-    file: crate::fs::File,
+    file: crate::fs::LocalFile,
     mm_struct: crate::mm::Mm,
     pid_namespace: crate::pid_namespace::PidNamespace,
     seq_file: crate::seq_file::SeqFile,

@@ -19,7 +19,7 @@ use core::{
 ///
 /// The identifiers of C livepatches are assumed to be small numbers, as [`Shadow`](super::Shadow)
 /// states.
-const TYPED: usize = 1 << (usize::BITS - 1);
+pub(super) const TYPED: usize = 1 << (usize::BITS - 1);
 
 /// The identifier `id`, for data of type `T`.
 ///

@@ -129,8 +129,12 @@ impl<T: Lasting> Shadow<T> {
     /// `init`.
     ///
     /// `init` is called only if its value is going to be attached. It must not sleep, allocate with
-    /// flags that sleep, or use shadow variables: the lock of all shadow variables is held, and
-    /// interrupts are disabled.
+    /// flags that sleep, or use shadow variables: the lock of all shadow variables is held, which
+    /// is a spinlock, and interrupts may be disabled.
+    ///
+    /// Sleeps if `flags` allow it. May be called wherever a spinlock may be taken: anywhere but in
+    /// an NMI, and with `CONFIG_PREEMPT_RT` only where tasks may sleep. So may `alloc()`,
+    /// `remove()` and `remove_all()`.
     ///
     /// # Errors
     ///
@@ -145,7 +149,10 @@ impl<T: Lasting> Shadow<T> {
     ) -> Result<ShadowRef<T>> {
         match self.get(structure) {
             Some(variable) => Ok(variable),
-            None => self.attach(structure, flags, init, bindings::klp_shadow_get_or_alloc),
+            None => {
+                let attach = bindings::klp_shadow_get_or_alloc;
+                self.attach(structure, flags, init, attach, Ok)
+            }
         }
     }
 
@@ -189,15 +196,18 @@ impl<T: Lasting> Shadow<T> {
         flags: Flags,
         init: impl FnOnce() -> Result<T>,
     ) -> Result<ShadowRef<T>> {
-        self.attach(structure, flags, init, bindings::klp_shadow_alloc)
+        let attach = bindings::klp_shadow_alloc;
+        self.attach(structure, flags, init, attach, |_| Err(EEXIST))
     }
 
+    /// `other` gets a variable that another caller has attached.
     fn attach<O, F: FnOnce() -> Result<T>>(
         &self,
         structure: *const O,
         flags: Flags,
         init: F,
         attach: Attach,
+        other: fn(ShadowRef<T>) -> Result<ShadowRef<T>>,
     ) -> Result<ShadowRef<T>> {
         let mut new = New::<T, F> {
             // Allocate the node here, where flags that sleep may do so.
@@ -217,7 +227,7 @@ impl<T: Lasting> Shadow<T> {
         let constructed = new.init.is_none();
         match self.get(structure) {
             Some(variable) if !data.is_null() => Ok(variable),
-            Some(_) if !constructed => Err(EEXIST),
+            Some(variable) if !constructed => other(variable),
             _ if data.is_null() => Err(ENOMEM),
             _ => Err(ENOENT),
         }
@@ -324,7 +334,9 @@ impl<T> Deref for ShadowRef<T> {
 
 /// The memory that a shadow variable points to.
 ///
-/// It is not freed together with the variable, but later.
+/// It is not freed together with the variable, but later. Several modules may use it, which are
+/// compiled one by one.
+#[repr(C)]
 struct Node<T> {
     head: Opaque<bindings::callback_head>,
     value: T,

@@ -70,10 +70,14 @@ impl<T: Lasting> State<T> {
     /// The state with this id.
     ///
     /// `version` is the version of the changes that the livepatch makes to it. The id must not be
-    /// 0.
+    /// 0. That of a state without data must not have the highest bit set.
     #[inline]
     pub const fn new(id: usize, version: u32) -> Self {
         assert!(id != 0, "the id of a state must not be 0");
+        assert!(
+            !is_plain::<T>() || id & identity::TYPED == 0,
+            "the highest bit marks the ids of states with data"
+        );
         Self {
             id,
             version,
@@ -237,8 +241,8 @@ pub unsafe trait Declared: Sync {
     unsafe fn clear(&self, state: *mut bindings::klp_state);
 }
 
-// SAFETY: `new()` does not take 0, nor does `typed()` make it. The id has `T` in it, or there is
-// never data. It is null here.
+// SAFETY: `new()` does not take 0, nor does `typed()` make it. The id has `T` in it, or it is none
+// that `typed()` makes, and there is never data. It is null here.
 unsafe impl<T: Lasting> Declared for State<T> {
     fn declaration(&self) -> bindings::klp_state {
         bindings::klp_state {

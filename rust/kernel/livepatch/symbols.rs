@@ -3,7 +3,10 @@
 //! The places in which the kernel writes the addresses of variables that a livepatch uses although
 //! they are not exported.
 
-use core::cell::UnsafeCell;
+use crate::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
 
 /// A pointer to a variable of the kernel or of a module.
 ///
@@ -12,10 +15,7 @@ use core::cell::UnsafeCell;
 /// livepatch changes.
 #[doc(hidden)]
 #[repr(transparent)]
-pub struct Variable<T>(UnsafeCell<*mut T>);
-
-// SAFETY: The only method reads a pointer that the kernel writes in one store, and does not use it.
-unsafe impl<T> Sync for Variable<T> {}
+pub struct Variable<T>(Atomic<*mut T>);
 
 impl<T> Variable<T> {
     /// The variable.
@@ -24,7 +24,7 @@ impl<T> Variable<T> {
     /// module.
     #[inline]
     pub fn get(&self) -> *mut T {
-        // SAFETY: The field is valid. The kernel writes it in one store, as a relocation.
-        unsafe { self.0.get().read_volatile() }
+        // The kernel writes it whole, as a relocation.
+        self.0.load(Relaxed)
     }
 }

@@ -38,6 +38,7 @@ use syn::{
     BareFnArg,
     Error,
     Ident,
+    Path,
     Result,
     ReturnType,
     Token,
@@ -93,6 +94,14 @@ impl Parse for Symbol {
             .into_iter()
             .partition(|attribute| attribute.path().is_ident("sympos"));
         let position = position(&positions)?;
+        let condition = |path: &Path| path.is_ident("cfg") || path.is_ident("cfg_attr");
+        if let Some(attribute) = attributes.iter().find(|attr| condition(attr.path())) {
+            return Err(Error::new_spanned(
+                attribute,
+                "the kernel looks for the symbol in each configuration: the macro does not see \
+                 this condition",
+            ));
+        }
         if !input.peek(Token![unsafe]) {
             return Err(input.error(
                 "the compiler cannot check that the symbol has this type: \

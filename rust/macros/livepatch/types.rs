@@ -3,9 +3,9 @@
 //! The comparison of a declared type with the one in `kernel::bindings`, where there is one.
 //!
 //! `bindings` declares the functions and variables of many headers. A macro cannot know whether
-//! a given one is among them. So the compiler looks the name up from in a block that has imported
-//! all of `bindings`. If it is not in there, the compiler continues outside of the block, and finds
-//! a function or variable that has the declared type.
+//! a given one is among them. So the compiler resolves the name inside a block that imports all of
+//! `bindings`. If it is not in there, the compiler continues outside of the block, and finds a
+//! function or variable that has the declared type.
 
 use super::{
     names::Name,
@@ -41,14 +41,17 @@ pub(super) fn check_function(name: &Name, position: usize, signature: &Signature
     let names: Vec<Ident> = (0..types.len())
         .map(|index| format_ident!("__arg{index}"))
         .collect();
+    let any = types.iter().map(|_| quote!(_));
     // Errors are shown at the type that is wrong.
     let passed = types.iter().zip(&names).map(|(ty, name)| {
         quote_spanned! { ty.span() => ::kernel::livepatch::declared::argument(#name) }
     });
+    // A function with a variable number of arguments does not become one with these.
     let call = quote_spanned! { ident.span() =>
         ({
             use ::kernel::bindings::*;
-            #ident
+            let function: unsafe extern "C" fn(#(#any),*) -> _ = #ident;
+            function
         })(#(#passed),*)
     };
     let result = match output {

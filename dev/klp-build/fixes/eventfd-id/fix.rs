@@ -26,6 +26,7 @@ use kernel::{
         SeqFile, //
     },
     sync::atomic::{
+        atomic_load,
         Atomic,
         Relaxed, //
     }, //
@@ -78,24 +79,30 @@ unsafe fn context(file: *mut file) -> *const Context {
     unsafe { (*file).private_data.cast_const().cast() }
 }
 
-extern "C" fn show_fdinfo(m: &SeqFile, f: *mut file) {
-    // SAFETY: The caller has passed the file of an eventfd, and holds a reference to it.
+/// # Safety
+///
+/// The arguments are those of the function that it replaces.
+unsafe extern "C" fn show_fdinfo(m: &SeqFile, f: *mut file) {
+    // SAFETY: It is the file of an eventfd, to which the caller holds a reference.
     let context = unsafe { context(f) };
     if let Ok(id) = ID.get_or_alloc(context, GFP_KERNEL, || Ok(NEXT.fetch_add(1, Relaxed))) {
         seq_print!(m, "eventfd-id: {}\n", *id);
     }
-    // SAFETY: The context lives as long as the file. Writers change the count in one store.
-    let count = unsafe { (&raw const (*context).count).read_volatile() };
+    // SAFETY: The context lives as long as the file. Writers store the count whole.
+    let count = unsafe { atomic_load(&raw mut (*context.cast_mut()).count, Relaxed) };
     // SAFETY: The context lives as long as the file, and its flags do not change.
     let flags = unsafe { (*context).flags };
     seq_print!(m, "eventfd-count: {count:16x}\n");
     seq_print!(m, "eventfd-semaphore: {}\n", flags & EFD_SEMAPHORE);
 }
 
-extern "C" fn release(inode: *mut inode, file: *mut file) -> c_int {
-    // SAFETY: The caller has passed the file of an eventfd, and frees it later.
+/// # Safety
+///
+/// The arguments are those of the function that it replaces.
+unsafe extern "C" fn release(inode: *mut inode, file: *mut file) -> c_int {
+    // SAFETY: It is the file of an eventfd, which the caller frees later.
     ID.remove(unsafe { context(file) });
-    // SAFETY: The caller has passed these arguments for the original.
+    // SAFETY: The arguments are for the original by the safety requirement.
     unsafe { original_release(inode, file) }
 }
 

@@ -13,7 +13,11 @@ use kernel::{
     },
     error::to_result,
     livepatch::module_livepatch,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        atomic_store,
+        Relaxed, //
+    }, //
 };
 
 module_livepatch! {
@@ -41,7 +45,10 @@ module_livepatch! {
     },
 }
 
-extern "C" fn store(
+/// # Safety
+///
+/// The arguments are those of the function that it replaces.
+unsafe extern "C" fn store(
     _kobj: *mut kobject,
     _attr: *const kobj_attribute,
     buf: *const c_char,
@@ -54,7 +61,7 @@ extern "C" fn store(
         return error.to_errno() as isize;
     }
     // SAFETY: This replaces a function of the variable's module, so that the variable is there.
-    // Other code reads and writes it in one access, too.
-    unsafe { foo().write_volatile(value) };
+    // Other code reads and writes it whole, too.
+    unsafe { atomic_store(foo(), value, Relaxed) };
     count as isize
 }

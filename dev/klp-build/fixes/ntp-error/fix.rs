@@ -49,10 +49,13 @@ fn limited(error: i64) -> i64 {
     }
 }
 
-extern "C" fn adjtimex(txc: *mut __kernel_timex) -> c_int {
-    // SAFETY: The caller has passed a structure that no other code uses during the call.
+/// # Safety
+///
+/// The arguments are those of the function that it replaces.
+unsafe extern "C" fn adjtimex(txc: *mut __kernel_timex) -> c_int {
+    // SAFETY: The structure is valid, and no other code uses it during the call.
     limit(unsafe { &mut *txc });
-    // SAFETY: The caller has passed the argument for the original.
+    // SAFETY: The argument is for the original by the safety requirement.
     unsafe { original(txc) }
 }
 

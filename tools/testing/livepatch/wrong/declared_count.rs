@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A function that C declares with more arguments.
-//~ error[E0061]: this function takes 2 arguments but 1 argument was supplied
+//~ error[E0308]: mismatched types
+//~ expected fn pointer
 
 use kernel::bindings;
 use kernel::livepatch::module_livepatch;

@@ -62,23 +62,29 @@ module_livepatch! {
     },
 }
 
-extern "C" fn show_cmdline(m: &SeqFile, v: *mut c_void) -> c_int {
+/// # Safety
+///
+/// The arguments are those of the function that it replaces.
+unsafe extern "C" fn show_cmdline(m: &SeqFile, v: *mut c_void) -> c_int {
     // SAFETY: The variable is valid, and does not change after boot. It points to a string.
     let line = unsafe { CStr::from_char_ptr(*saved_command_line()) };
     seq_print!(m, "patched: {}\n", line.to_bytes().len());
     // SAFETY: The function takes the arguments of this one, and uses the first only.
     unsafe { version(m, v) };
-    // SAFETY: The caller has passed these arguments for the original.
+    // SAFETY: The arguments are for the original by the safety requirement.
     unsafe { original_cmdline(m, v) }
 }
 
-extern "C" fn show(m: &SeqFile, v: *mut c_void) -> c_int {
+/// # Safety
+///
+/// The arguments are those of the function that it replaces.
+unsafe extern "C" fn show(m: &SeqFile, v: *mut c_void) -> c_int {
     // SAFETY: This replaces a function of the variable's module, so that the pointer is valid and
     // aligned. The kernel always stores the variable whole.
     let limit = unsafe { atomic_load(limit(), Relaxed) };
     // SAFETY: This replaces a function of the same module. The functions take any number.
     let (first, second) = unsafe { (first(limit), second(limit)) };
     seq_print!(m, "patched: {first} {second}\n");
-    // SAFETY: The caller has passed these arguments for the original.
+    // SAFETY: The arguments are for the original by the safety requirement.
     unsafe { original_show(m, v) }
 }
