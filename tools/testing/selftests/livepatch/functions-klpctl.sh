@@ -24,12 +24,15 @@ setup_config
 SCRATCH=$(mktemp -d)
 # Where klpctl keeps installed livepatches, once a test has made klpctl create it
 INSTALLED=
+# The file by which klpctl knows that a unit watches this boot, if a test has made it
+WATCHED=
 
 # cleanup_klpctl() - end the processes of the test, and remove its files
 function cleanup_klpctl() {
 	kill -KILL $(jobs -p) 2> /dev/null
 	rm -rf "$SCRATCH"
 	[[ -z "$INSTALLED" ]] || rm -rf "$INSTALLED"
+	[[ -z "$WATCHED" ]] || rm -f "$WATCHED"
 	cleanup
 }
 trap cleanup_klpctl EXIT INT TERM HUP

@@ -158,6 +158,8 @@ if [[ -z "$left_out" ]]; then
 	start_test "$title"
 
 	INSTALLED=$STORE
+	[[ -e /run/klpctl.watched ]] || WATCHED=/run/klpctl.watched
+	touch /run/klpctl.watched
 	klpctl 5 installed
 	klpctl 0 load --all
 	says "no livepatch is installed for $(uname -r)"
@@ -171,8 +173,11 @@ if [[ -z "$left_out" ]]; then
 	klpctl 0 unload --all
 	sed -i 1s/.*/another-boot/ $STORE/running
 	klpctl 0 load --all
-	klpctl 0 unload $MOD_LIVEPATCH
-	sed -i 1s/.*/another-boot/ $STORE/running
+	grep -qx "$(uname -r) $MOD_REPLACE" $STORE/running ||
+		fail "$MOD_REPLACE is not noted"
+	klpctl 0 unload --all
+	# Another boot has crashed with one of them.
+	printf '%s\n' another-boot "$(uname -r) $MOD_REPLACE" > $STORE/running
 	klpctl 1 load --all
 	says "the machine has crashed, or lost power, while $MOD_REPLACE was loaded"
 	says "not loaded: $MOD_REPLACE was loaded when the machine crashed"
@@ -187,9 +192,9 @@ if [[ -z "$left_out" ]]; then
 	klpctl 0 unload $MOD_LIVEPATCH
 	klpctl 0 uninstall $MOD_LIVEPATCH $MOD_REPLACE
 	klpctl 5 installed
-	rm -r $STORE
-	# shellcheck disable=SC2034 # cleanup_klpctl() reads it
-	INSTALLED=
+	rm -rf $STORE $WATCHED
+	# shellcheck disable=SC2034 # cleanup_klpctl() reads them
+	INSTALLED='' WATCHED=''
 	pass_clean
 else
 	skip_case "$title" "$left_out"
