@@ -51,7 +51,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     let mut late = Late::default();
     for patch in patches {
         let name = patch.installed.name.clone();
-        if !crashed.contains(&name) {
+        if !is_held_back(context, &crashed, &name) {
             late.wait(context, &mut missing)?;
         }
         let exit = match load_one(context, &patch, &installed, &crashed, &missing) {
@@ -194,6 +194,12 @@ fn in_order(installed: Vec<Installed>) -> Vec<Patch> {
     ordered
 }
 
+/// Whether a patch is not loaded because of a crash. One that was loaded by hand since is in
+/// effect, and others may depend on it.
+fn is_held_back(context: &Context<'_>, crashed: &BTreeSet<Name>, patch: &Name) -> bool {
+    crashed.contains(patch) && !context.root.exists(sysfs::folder_of(patch))
+}
+
 fn load_one(
     context: &mut Context<'_>,
     patch: &Patch,
@@ -202,8 +208,7 @@ fn load_one(
     missing: &BTreeMap<Name, Exit>,
 ) -> Outcome {
     let name = &patch.installed.name;
-    // One that was loaded by hand since is in effect, and others may depend on it.
-    if crashed.contains(name) && !context.root.exists(sysfs::folder_of(name)) {
+    if is_held_back(context, crashed, name) {
         return Err(Failure::error(format!(
             "{name} was loaded when the machine crashed; to have it loaded again: klpctl allow \
              {name}"
