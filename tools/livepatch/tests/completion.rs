@@ -19,7 +19,8 @@ fn script(file: &str) -> PathBuf {
 fn completed(folder: &Scratch, words: &[&str]) -> String {
     // compopt is for a completion that bash itself has begun.
     const SCRIPT: &str = "\
-        set -u; compopt() { :; }; awk() { command awk \"${@/#\\/proc/\\/none}\"; }; . \"$1\"; shift; \
+        set -u; compopt() { :; }; awk() { command awk \"${@/#\\/proc/\\/none}\"; }; \
+        . \"$1\"; shift; \
         COMP_WORDS=(klpctl \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _klpctl; \
         [ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\\n' \"${COMPREPLY[@]}\"";
     let mut bash = Command::new("bash");

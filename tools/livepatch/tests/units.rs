@@ -136,8 +136,8 @@ fn script_after_installation(file: &str, start: &str, end: &str) -> String {
     rest.split_once(end).unwrap().0.to_owned()
 }
 
-/// From the installation on, a patch that crashes the machine is noted. An upgrade may come in a boot
-/// that has loaded patches: without the unit, the next reboot would be taken for a crash.
+/// From the installation on, a patch that crashes the machine is noted. An upgrade may come in a
+/// boot that has loaded patches: without the unit, the next reboot would be taken for a crash.
 #[test]
 fn a_package_has_the_shutdown_noted() {
     let tools = Scratch::new();

@@ -3,9 +3,10 @@
 //! A simulated machine for the rules to run on, made of loom's atomics and locks.
 //!
 //! State that several threads access at the same time is on loom's types. Loom explores the orders
-//! of these accesses, and the stored values that a relaxed load can return. Most other state belongs
-//! to the one thread that holds `klp_mutex`. That state is on ordinary types: loom does not see
-//! them, and so has less to explore. So is the state of a task that one of loom's locks protects.
+//! of these accesses, and the stored values that a relaxed load can return. Most other state
+//! belongs to the one thread that holds `klp_mutex`. That state is on ordinary types: loom does not
+//! see them, and so has less to explore. So is the state of a task that one of loom's locks
+//! protects.
 //!
 //! | of the kernel | here |
 //! |---|---|
