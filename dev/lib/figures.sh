@@ -32,7 +32,8 @@ runs() {
 	local command result day commit
 	printf '| command | result | day | commit |\n|---|---|---|---|\n'
 	while IFS='|' read -r command result day commit; do
-		printf '| `%s` | %s | %s | %s |\n' "$command" "$(sed 's/; load .*//' <<<"${result:-has not run}")" "$day" "$commit"
+		result=${result%%; load *}
+		printf '| `%s` | %s | %s | %s |\n' "$command" "${result:-has not run}" "$day" "$commit"
 	done <"$repo/series/runs" | sed 's/  */ /g'
 }
 

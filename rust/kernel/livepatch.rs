@@ -372,7 +372,7 @@ impl<P: Livepatch> Enabled<P> {
     /// The first to call this is the module's init function. The module's exit function drops the
     /// returned value.
     pub unsafe fn new() -> Result<Self> {
-        // SAFETY: This is `new()`.
+        // SAFETY: This function is the one that may call it, and uses the flag for this alone.
         if unsafe { P::passed() }.xchg(true, Relaxed) {
             return Err(EBUSY);
         }
