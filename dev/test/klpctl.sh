@@ -122,11 +122,14 @@ unpack() {
 # package KIND: a package that dev/package.sh has made installs all files, and its program is
 # that of its version, and runs where there is nothing else.
 package() {
-	local file files=$out/unpacked version
+	local file files=$out/unpacked version completions=site-functions
+	# Debian's packages have zsh's completions elsewhere.
+	[ "$1" = rpm ] || completions=vendor-completions
 	file=$(echo "$packages"/klpctl*."$1")
 	version=$(basename "$file" | sed -E 's/^klpctl[-_]([^-_]*)[-_].*/\1/')
 	unpack "$file" "$files" || return 1
-	diff <(cd "$packages/files" && find . -type f | sed 's/[.]8$/.8.gz/' | sort) \
+	diff <(cd "$packages/files" && find . -type f |
+		sed "s/[.]8$/.8.gz/; s,/zsh/[^/]*/,/zsh/$completions/," | sort) \
 		<(cd "$files" && find . -type f | sort) || return 1
 	unshare --map-root-user chroot "$files" /usr/sbin/klpctl --version | grep -F " $version "
 }
