@@ -148,6 +148,7 @@ impl TextHost for Texts {
         // The core does not wait for the module's own threads: the module's callback after
         // unpatching stops them, or its exit function does. A thread that was created to run a new
         // function is one of the code that is patched, and its stop is not the module's business.
+        // If it counted as outside, so would its children.
         let is_own = |f| text.contains(&f) && !is_new_function(patch, f);
         if task.thread_function().is_some_and(is_own) {
             return false;

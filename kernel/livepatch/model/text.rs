@@ -94,7 +94,7 @@ fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
 
     // The scan may have missed tasks that were created meanwhile, unless their parents were seen
     // outside, and tasks that have changed their CPU. The parent of a kernel thread is not the task
-    // that has created it. That one waits in the text until it can be known what the thread is for.
+    // that has created it. That one waits in the text until the thread has its function.
     let mut deserted = true;
     host.for_each_task(|task| {
         deserted &= host.seen_outside(task) && !host.is_made_for(patch, task);

@@ -282,7 +282,7 @@ pub mod tests {
         let id = [7; 20];
         let elf = Elf::parse(build(&[], &id)).unwrap();
         assert_eq!(elf.build_id(), Some(&id[..]));
-        // What follows the ID is not a part of it, and an ID that is cut is none.
+        // The bytes behind the ID are not a part of it, and an ID that is cut is none.
         let note = elf.find(".note.gnu.build-id").unwrap();
         let longer = [note, b"\0\n"].concat();
         assert_eq!(super::build_id(&longer), Some(&id[..]));

@@ -179,10 +179,7 @@ impl<'a> Store<'a> {
         let result = match order.is_empty() {
             // A directory with files of the administrator's own stays. Modules that were copied by
             // hand have no order.
-            true => match fs::remove_file(folder.join(ORDER)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => fs::remove_dir(&folder).or(Ok(())),
-            },
+            true => remove(&folder.join(ORDER)).and_then(|()| fs::remove_dir(&folder).or(Ok(()))),
             false => whole::write(&folder.join(ORDER), &text(&order)),
         };
         result.map_err(|error| Self::wrong(&folder, &error))?;
@@ -252,12 +249,8 @@ impl<'a> Store<'a> {
             write(&running, &text(&[boot]))?;
             return Ok(crashed);
         }
-        match fs::remove_file(&running) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Self::wrong(&running, &error))
-            }
-            _ => Ok(crashed),
-        }
+        remove(&running).map_err(|error| Self::wrong(&running, &error))?;
+        Ok(crashed)
     }
 
     /// Whether a unit removes the file `running` when the machine is shut down.
@@ -360,6 +353,14 @@ impl<'a> Store<'a> {
             }
         }
         Ok(notes)
+    }
+}
+
+/// Removes a file, which need not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -121,7 +121,7 @@ fn into_a_file() {
     let files = fs::read_dir(tree.path()).unwrap().flatten();
     let mut names = files.map(|file| file.file_name().into_string().unwrap());
     assert!(!names.any(|name| name.ends_with(".new")));
-    // A device or a link stays what it is.
+    // Devices and links are not replaced.
     let link = tree.path().join("link");
     std::os::unix::fs::symlink("/dev/null", &link).unwrap();
     let answer = klpctl_in(&tree, &["metrics", "-o", link.to_str().unwrap()]);

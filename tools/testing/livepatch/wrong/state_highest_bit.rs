@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A state without data whose id a state with data may have.
+//! A state without data, with an id that marks a state with data.
 //~ the highest bit marks the ids of states with data
 
 use kernel::livepatch::{
