@@ -114,8 +114,8 @@ fn not_after_a_crash() {
     assert_eq!(
         answer.out,
         format!(
-            "not loaded: a was loaded when the machine crashed; to have it loaded again: klpctl \
-             allow a\nnot loaded: b needs a, which is not applied\n{WOULD}/c.ko\n"
+            "a is not loaded: it was loaded when the machine crashed; to have it loaded again: \
+             klpctl allow a\nb is not loaded: it needs a, which is not applied\n{WOULD}/c.ko\n"
         )
     );
     assert_eq!(answer.exit, Exit::Error);
@@ -156,8 +156,8 @@ fn a_file_that_is_no_livepatch() {
     assert_eq!(
         answer.out,
         format!(
-            "not loaded: /var/lib/klpctl/7.3.4/a.ko is not a kernel module\n{WOULD}/b.ko\n\
-             not loaded: /var/lib/klpctl/7.3.4/c.ko is the module d\n"
+            "a is not loaded: /var/lib/klpctl/7.3.4/a.ko is not a kernel module\n{WOULD}/b.ko\n\
+             c is not loaded: /var/lib/klpctl/7.3.4/c.ko is the module d\n"
         )
     );
     assert_eq!(answer.exit, Exit::Error);
@@ -269,7 +269,7 @@ fn held_back_and_loaded_by_hand() {
         .mark(&"a".into())
         .unwrap();
     set_boot(&tree, "2");
-    assert_eq!(load_all(&tree).out.matches("not loaded: ").count(), 2);
+    assert_eq!(load_all(&tree).out.matches("is not loaded: ").count(), 2);
     applied(&tree, "a", "A");
     let answer = load_all(&tree);
     assert!(answer.out.contains("a is loaded already"), "{}", answer.out);

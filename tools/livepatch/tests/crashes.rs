@@ -44,7 +44,7 @@ fn loads(tree: &Scratch) -> bool {
     let answer = load_all(tree);
     let held_back = answer
         .out
-        .contains("fix was loaded when the machine crashed");
+        .contains("fix is not loaded: it was loaded when the machine crashed");
     assert_eq!(held_back, answer.exit == Exit::Error, "{}", answer.out);
     assert_eq!(!held_back, answer.out.contains("insmod"), "{}", answer.out);
     !held_back

@@ -121,7 +121,7 @@ fn a_boot_that_loads_nothing_does_not_hide_a_crash() {
     }
     set_boot(&tree, "3");
     let answer = load_all(&tree);
-    let text = "not loaded: a was loaded when the machine crashed";
+    let text = "a is not loaded: it was loaded when the machine crashed";
     assert!(answer.out.starts_with(text), "{}", answer.out);
 
     // No patch was ever loaded.

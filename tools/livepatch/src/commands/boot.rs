@@ -70,7 +70,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
                 context.event(
                     "failed",
                     members,
-                    &format!("not loaded: {}", failure.message),
+                    &format!("{name} is not loaded: {}", failure.message),
                 )?;
                 failure.exit
             }
@@ -210,8 +210,7 @@ fn load_one(
     let name = &patch.installed.name;
     if is_held_back(context, crashed, name) {
         return Err(Failure::error(format!(
-            "{name} was loaded when the machine crashed; to have it loaded again: klpctl allow \
-             {name}"
+            "it was loaded when the machine crashed; to have it loaded again: klpctl allow {name}"
         )));
     }
     if let Some(needed) = patch
@@ -220,7 +219,7 @@ fn load_one(
         .find(|needed| missing.contains_key(needed))
     {
         return Err(Failure::error(format!(
-            "{name} needs {needed}, which is not applied"
+            "it needs {needed}, which is not applied"
         )));
     }
     let file = match &patch.file {

@@ -180,7 +180,7 @@ if [[ -z "$left_out" ]]; then
 	printf '%s\n' another-boot "$(uname -r) $MOD_REPLACE" > $STORE/running
 	klpctl 1 load --all
 	says "the machine has crashed, or lost power, while $MOD_REPLACE was loaded"
-	says "not loaded: $MOD_REPLACE was loaded when the machine crashed"
+	says "$MOD_REPLACE is not loaded: it was loaded when the machine crashed"
 	is_patched ||
 		fail "$MOD_LIVEPATCH is not loaded"
 	klpctl 0 allow $MOD_REPLACE
