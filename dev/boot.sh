@@ -28,19 +28,19 @@ work=$(build_dir boot)
 rm -rf "$work"
 mkdir -p "$work/state" "$work/share"
 
-# The livepatches: the sample, which comes after one that is installed later, and one that
-# needs a module of /lib/modules.
+# The livepatches: the sample, which comes after one that is installed later, one that
+# needs a module of /lib/modules, and one with a function in which a task sleeps.
 selftests=$out/selftests/livepatch/test_modules
 [ -f "$selftests/test_klp_livepatch.ko" ] ||
 	die "there are no modules of the selftests in $selftests" "make kernel CORE=$CORE DEBUG=$DEBUG"
-cp "$selftests"/test_klp_{livepatch,leave_patch}.ko "$work/share/"
+cp "$selftests"/test_klp_{livepatch,leave_patch,callbacks_demo}.ko "$work/share/"
 sample=$out/samples/livepatch/livepatch-sample.ko
 objcopy -O binary --only-section=.modinfo --set-section-flags .modinfo=alloc "$sample" "$work/modinfo"
 printf 'klp_after=test_klp_livepatch\0' >>"$work/modinfo"
 objcopy --update-section ".modinfo=$work/modinfo" "$sample" "$work/share/livepatch-sample.ko"
 modules=$work/modules/lib/modules/$(<"$out/include/config/kernel.release")
 mkdir -p "$modules"
-cp "$selftests/test_klp_leave_target.ko" "$modules/"
+cp "$selftests"/test_klp_{leave_target,callbacks_busy}.ko "$modules/"
 depmod -b "$work/modules" "${modules##*/}" 2>"$work/depmod" || die "depmod fails" "$(<"$work/depmod")"
 
 : >"$work/output"
@@ -92,7 +92,8 @@ machine crashed refused,allow
 machine allowed loaded,metrics,crash-in-shutdown
 machine crashed-in-shutdown refused,allow
 machine off off klpctl.enable=0
-machine on loaded,break
+machine on loaded,late-first
+machine late late,break "modules_load=test_klp_callbacks_busy test_klp_callbacks_busy.block_transition=1"
 machine broken broken
 judge_run "$work/output" "$work/dmesg"
 [ "$CORE" = c ] || keep_run "make boot$(unusual DEBUG=1 FIXES=0 CPUS= MEM=)"

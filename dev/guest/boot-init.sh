@@ -39,7 +39,7 @@ cat >$units/klp-boot.target <<-end
 end
 cat >$units/klp-boot.service <<-end
 	[Unit]
-	After=multi-user.target
+	After=multi-user.target klpctl.service
 	[Service]
 	Type=oneshot
 	ExecStart=/share/run

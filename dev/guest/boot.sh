@@ -9,6 +9,8 @@
 patch=livepatch_sample
 before=test_klp_livepatch
 needy=test_klp_leave_patch
+late=test_klp_callbacks_demo
+busy=test_klp_callbacks_busy
 store=/var/lib/klpctl/$(uname -r)
 textfiles=/var/lib/prometheus/node-exporter
 
@@ -42,6 +44,16 @@ is() {
 	says "$1" eval "klpctl installed | tr -s ' '"
 }
 
+# all_loaded: klpctl.service has loaded the three patches.
+all_loaded() {
+	local name
+	check "klpctl.service has loaded the patches" systemctl is-active klpctl.service
+	check "the function is that of the patch that comes after the other" patched
+	for name in $patch $before $needy; do
+		check "klpctl says that $name is loaded" is "$name loaded /"
+	done
+}
+
 for step in ${1//,/ }; do
 	case $step in
 	fleet)
@@ -56,11 +68,7 @@ for step in ${1//,/ }; do
 		check "no patch is loaded yet" original
 		;;
 	loaded)
-		check "klpctl.service has loaded the patches" systemctl is-active klpctl.service
-		check "the function is that of the patch that comes after the other" patched
-		for name in $patch $before $needy; do
-			check "klpctl says that $name is loaded" is "$name loaded /"
-		done
+		all_loaded
 		check "the module that $needy needs is loaded" test -d /sys/module/test_klp_leave_target
 		check "the patches were loaded before the network" \
 			test "$(active_since klpctl.service)" -lt "$(active_since network-pre.target)"
@@ -72,6 +80,25 @@ for step in ${1//,/ }; do
 		check "the metrics have the state of the patch" \
 			grep -qxF "klp_patch_state{patch=\"$patch\",state=\"applied\"} 1" $textfiles/klpctl.prom
 		;;
+	late-first)
+		check "$late is installed" klpctl install "/share/$late.ko"
+		check "an administrator has it loaded first" sed -i -e "1i $late" -e "/^$late\$/d" "$store/order"
+		;;
+	late)
+		check "a task sleeps in a function of $late" test "$(<"/sys/kernel/livepatch/$late/transition")" = 1
+		check "klpctl.service has failed" says failed systemctl is-failed klpctl.service
+		check "the network comes all the same" systemctl is-active network-pre.target
+		check "the patches that come after it are not loaded" original
+		for name in $patch $before $needy; do
+			check "the service says that $name is not loaded" \
+				says "$name is not loaded" systemctl status --no-pager -l -n 50 klpctl.service
+		done
+		check "the task leaves the function" tee "/sys/module/$busy/parameters/block_transition" <<<0
+		check "the transition ends" klpctl wait "$late"
+		check "klpctl.service can be started again" systemctl restart klpctl.service
+		all_loaded
+		check "$late is uninstalled" klpctl uninstall "$late"
+		;;
 	break)
 		check "a file on the disk is cut short" truncate --size=4096 "$store/$before.ko"
 		;;
@@ -79,7 +106,7 @@ for step in ${1//,/ }; do
 		check "klpctl.service has failed" says failed systemctl is-failed klpctl.service
 		check "the service names the file" says "$store/$before.ko" systemctl status --no-pager -l klpctl.service
 		check "the service says what the patch needs" \
-			says "$patch needs $before, which is not applied" systemctl status --no-pager -l klpctl.service
+			says "$patch is not loaded: it needs $before, which is not applied" systemctl status --no-pager -l klpctl.service
 		check "neither is loaded" original
 		check "klpctl says that $needy is loaded" is "$needy loaded /"
 		;;
@@ -103,7 +130,7 @@ for step in ${1//,/ }; do
 		check "the patches that were loaded in the crash are not loaded" original
 		for name in $patch $before $needy; do
 			check "klpctl says why $name is not" is "$name crashed"
-			check "the service says why $name is not" says "$name was loaded when the machine crashed" \
+			check "the service says why $name is not" says "$name is not loaded: it was loaded when the machine crashed" \
 				systemctl status --no-pager -l klpctl.service
 		done
 		;;
