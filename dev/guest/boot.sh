@@ -39,6 +39,11 @@ says() {
 	grep -qF -e "$text" <<<"$output"
 }
 
+# service_says TEXT: the log of klpctl.service in this boot has the text.
+service_says() {
+	says "$1" systemctl status --no-pager -l -n 50 klpctl.service
+}
+
 # is WORDS: klpctl has this of an installed patch.
 is() {
 	says "$1" eval "klpctl installed | tr -s ' '"
@@ -90,8 +95,7 @@ for step in ${1//,/ }; do
 		check "the network comes all the same" systemctl is-active network-pre.target
 		check "the patches that come after it are not loaded" original
 		for name in $patch $before $needy; do
-			check "the service says that $name is not loaded" \
-				says "$name is not loaded" systemctl status --no-pager -l -n 50 klpctl.service
+			check "the service says that $name is not loaded" service_says "$name is not loaded"
 		done
 		check "the task leaves the function" tee "/sys/module/$busy/parameters/block_transition" <<<0
 		check "the transition ends" klpctl wait "$late"
@@ -104,9 +108,9 @@ for step in ${1//,/ }; do
 		;;
 	broken)
 		check "klpctl.service has failed" says failed systemctl is-failed klpctl.service
-		check "the service names the file" says "$store/$before.ko" systemctl status --no-pager -l klpctl.service
+		check "the service names the file" service_says "$store/$before.ko"
 		check "the service says what the patch needs" \
-			says "$patch is not loaded: it needs $before, which is not applied" systemctl status --no-pager -l klpctl.service
+			service_says "$patch is not loaded: it needs $before, which is not applied"
 		check "neither is loaded" original
 		check "klpctl says that $needy is loaded" is "$needy loaded /"
 		;;
@@ -130,8 +134,8 @@ for step in ${1//,/ }; do
 		check "the patches that were loaded in the crash are not loaded" original
 		for name in $patch $before $needy; do
 			check "klpctl says why $name is not" is "$name crashed"
-			check "the service says why $name is not" says "$name is not loaded: it was loaded when the machine crashed" \
-				systemctl status --no-pager -l klpctl.service
+			check "the service says why $name is not" \
+				service_says "$name is not loaded: it was loaded when the machine crashed"
 		done
 		;;
 	allow)
