@@ -6,7 +6,7 @@
 cat <<'end'
 make demo         from nothing to a running kernel that patches itself
 make test         every test that CI runs; the last line counts them
-make kernel       build the kernel and its modules; the last line is the build folder
+make kernel       build the kernel and its modules; the last line is the build directory
 make vm CMD='..'  boot that kernel and run a command in it as root
 make kunit        KUnit tests, KUNIT_ARCH=um (default) or x86_64, or those of ARCH
 make selftest     livepatch selftests in the virtual machine, TESTS='..'
@@ -24,7 +24,7 @@ make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
 make boot         machines with systemd, one of which crashes: klpctl loads at boot
-make randconfig   the livepatch folders in N=20 random configurations, SEED=n; 3 min each
+make randconfig   the livepatch directories in N=20 random configurations, SEED=n; 3 min each
 make distribution  klpctl on the distribution's own kernels, SUITES='..' CAPTURE=1
 make package      klpctl as .deb and .rpm, for every distribution
 make package-kernel  the kernel, its headers and klpctl as .deb, for a real machine: CONFIG=debian

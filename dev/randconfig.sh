@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build the live patching folders in random configurations: kernel/livepatch with the core
+# Build the live patching directories in random configurations: kernel/livepatch with the core
 # that CORE selects, and samples/livepatch.  Each configuration is one test: it builds, and
 # no compiler warns of a file there.  The last line is "N passed, N failed".
 #
@@ -45,8 +45,8 @@ configure() {
 	[ -z "$missing" ] || { xargs <<<"refused:$missing" && return 1; }
 }
 
-# build_folders SEED: build, and print what the compilers say of our files.
-build_folders() {
+# build_directories SEED: build, and print what the compilers say of our files.
+build_directories() {
 	local log=$out/log/build-$1
 	# Messages of an earlier build are not repeated if nothing is compiled.
 	rm -f "$out"/{kernel,samples}/livepatch/*.o
@@ -63,7 +63,7 @@ for ((seed = SEED; seed < SEED + N; seed++)); do
 	if ! reason=$(configure "$seed"); then
 		count 0 1
 		printf 'not ok: SEED=%s: no configuration: %s (log: %s)\n' "$seed" "$reason" "$out/log/config-$seed"
-	elif reason=$(build_folders "$seed"); then
+	elif reason=$(build_directories "$seed"); then
 		count 1 0
 		say "SEED=$seed: built in $((SECONDS - begin)) s, $(grep -c '=[ym]$' "$out/.config") options"
 	else

@@ -52,18 +52,18 @@ reachable() {
 		case $file in
 		Documentation/livepatch/*.rst)
 			grep -qx " *${name%.rst}" "$tree/Documentation/livepatch/index.rst" ||
-				echo "$file is not in the folder's index.rst"
+				echo "$file is not in the directory's index.rst"
 			;;
 		"$selftests"/test_modules/*.c | "$selftests"/test_modules/*.rs)
 			grep -qw "${name%.*}\.o" "$tree/$selftests/test_modules/Makefile" ||
-				echo "$file is not in the folder's Makefile"
+				echo "$file is not in the directory's Makefile"
 			;;
 		"$selftests"/*.sh)
-			grep -qw "$name" "$tree/$selftests/Makefile" || echo "$file is not in the folder's Makefile"
+			grep -qw "$name" "$tree/$selftests/Makefile" || echo "$file is not in the directory's Makefile"
 			;;
 		samples/livepatch/*.rs)
 			grep -qw "${name%.rs}\.o" "$tree/samples/livepatch/Makefile" ||
-				echo "$file is not in the folder's Makefile"
+				echo "$file is not in the directory's Makefile"
 			;;
 		esac
 	done < <(in_tree_files)

@@ -286,6 +286,6 @@ echo 'struct probe { int field; };' >"$header"
 probe=$("$(find_bindgen)" "$header" 2>&1) || true
 grep -q 'struct probe' <<<"$probe" ||
 	die "$(find_bindgen) cannot read a C header" "$(head -n 5 <<<"$probe")" \
-		"it needs libclang: apt-get install libclang-19-dev, or set LIBCLANG_PATH to the folder that has it"
+		"it needs libclang: apt-get install libclang-19-dev, or set LIBCLANG_PATH to the directory that has it"
 
 say "tool chain: $("$(find_rustc)" --version), $("$(find_bindgen)" --version), $("$compiler" --version | head -n 1)"

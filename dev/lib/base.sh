@@ -24,13 +24,13 @@ check_version() {
 	local version
 	version=$(kernel_version "$1")
 	[ -n "$version" ] || die "$1 is not a Linux source tree (no version in its Makefile)" \
-		"name the top folder of a Linux source tree or git clone: $any"
+		"name the top directory of a Linux source tree or git clone: $any"
 	[[ " ${wanted[*]} " == *" ${version%.*} "* ]] ||
 		die "$1 is Linux $version; supported: $any" "check out one of these there, or leave KDIR unset"
 }
 
 if [ -n "${KDIR:-}" ]; then
-	[ -d "$KDIR" ] || die "KDIR=$KDIR: no such folder"
+	[ -d "$KDIR" ] || die "KDIR=$KDIR: no such directory"
 	check_version "$KDIR"
 	base_dir
 	exit 0

@@ -112,11 +112,11 @@ class Crate:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--count", action="store_true")
-    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("directory", type=pathlib.Path)
     args = parser.parse_args()
-    crate = Crate(args.folder)
+    crate = Crate(args.directory)
     if not crate.text:
-        sys.exit(f"layers.py: error: no Rust files in {args.folder}")
+        sys.exit(f"layers.py: error: no Rust files in {args.directory}")
     upward, circles = crate.upward(), crate.circles()
     for user, used in upward:
         print(f"{'/'.join(user)}.rs uses {'/'.join(used)}.rs, which is in a layer above")

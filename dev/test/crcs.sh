@@ -3,7 +3,7 @@
 #
 # Compare the symbols that kernel/livepatch exports, and their checksums with MODVERSIONS:
 # they are the same with either core, or a module for one core would not load with the
-# other.  Only that folder is built.  The last line is "N passed, N failed".
+# other.  Only that directory is built.  The last line is "N passed, N failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"
@@ -14,7 +14,7 @@ take_turns "$(work_dir)"
 tree=$("$repo/dev/tree.sh")
 set_kmake
 
-# checksums CORE OUT: build the folder, and print "SYMBOL CHECKSUM" of each export.
+# checksums CORE OUT: build the directory, and print "SYMBOL CHECKSUM" of each export.
 checksums() {
 	local wanted=$2/wanted fragments
 	mkdir -p "$2/log"

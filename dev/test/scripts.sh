@@ -42,7 +42,7 @@ cp -a "$repo/dev" "$repo/kernel" "$repo/rust" "$repo/series" "$repo/Makefile" "$
 mkdir "$scratch"/{none,older,other}
 printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n' >"$scratch/other/Makefile"
 printf 'VERSION = %s\nPATCHLEVEL = %s\nSUBLEVEL = 1\n' "${supported[-1]%.*}" "${supported[-1]#*.}" >"$scratch/older/Makefile"
-expect "KDIR that is not there" 1 "no such folder" env KDIR="$scratch/nowhere" "$repo/dev/lib/base.sh"
+expect "KDIR that is not there" 1 "no such directory" env KDIR="$scratch/nowhere" "$repo/dev/lib/base.sh"
 expect "KDIR without a kernel" 1 "not a Linux source tree" env KDIR="$scratch/none" "$repo/dev/lib/base.sh"
 expect "KDIR of another version" 1 "is Linux 6.12.1; supported: ${supported[0]}.x" \
 	env KDIR="$scratch/other" "$repo/dev/lib/base.sh"

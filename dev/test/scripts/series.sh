@@ -32,7 +32,7 @@ rewritten() {
 in_series() {
 	expect "series: $1" "$2" "" grep -rqxF -e "$3" "$patches" --include="$4"
 }
-expect "series: from a folder" 0 "patches and a cover letter" written
+expect "series: from a directory" 0 "patches and a cover letter" written
 rewritten
 expect "series: the cover letter knows no commit" 0 "without a git history" cat "$patches/0000-cover-letter.patch"
 in_series "nobody signs off" 1 "Signed-off-by: Ada Author <ada@example.org>" "*"
@@ -42,7 +42,7 @@ expect "series: whom it is to" 0 "To: $maintainer" cat "$patches/0000-cover-lett
 expect "series: the list" 0 "live-patching@vger.kernel.org" sed '/^$/,$d' "$patches/0000-cover-letter.patch"
 printf '/.checkpatch*\n' >"$scratch/linux/.gitignore"
 touch "$scratch/linux/.checkpatch-camelcase.date.0"
-expect "series: from a folder in which checkpatch ran" 0 "patches and a cover letter" written
+expect "series: from a directory in which checkpatch ran" 0 "patches and a cover letter" written
 
 linux() {
 	git -C "$scratch/linux" -c user.name=x -c user.email=x@example.org "$@"
@@ -76,7 +76,7 @@ in_series "the user signs off" 0 "Signed-off-by: Ada Author <ada@example.org>" "
 expect "series: nobody knows whose" 1 "git config --global user.email" written GIT_CONFIG_GLOBAL=/dev/null
 expect "series: no number of a version" 1 "REROLL=two: not the number" written REROLL=two
 expect "series: signed how" 1 "SIGNOFF=yes: not understood" written SIGNOFF=yes
-expect "series: no such base" 1 "no such folder" written KDIR="$scratch/nowhere"
+expect "series: no such base" 1 "no such directory" written KDIR="$scratch/nowhere"
 expect "series: a base of another version" 1 "is Linux 6.12.1" written KDIR="$scratch/other"
 expect "series: a base that is not the newest" 1 "the series is for ${supported[0]}" \
 	written KDIR="$scratch/older"

@@ -117,7 +117,7 @@ fn write_tree(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of this process for trees.
+/// The directory of this process for trees.
 fn scratch() -> PathBuf {
     let name = format!("klpctl-fuzz-{}", std::process::id());
     std::env::temp_dir().join(name)

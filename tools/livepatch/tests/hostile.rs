@@ -136,7 +136,7 @@ fn functions_without_a_position() {
 
 #[test]
 fn a_patch_that_goes() {
-    // Its files are removed before its folder.
+    // Its files are removed before its directory.
     let tree = Scratch::tree_of("/sys/kernel/livepatch/p/\n");
     let answer = klpctl_in(&tree, &["status"]);
     assert_eq!(answer.exit, Exit::Nothing);

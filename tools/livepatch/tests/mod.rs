@@ -49,7 +49,7 @@ use crate::options::Options;
 use crate::root::Root;
 use crate::term::Term;
 
-/// The folder of klpctl's source.
+/// The directory of klpctl's source.
 fn source() -> PathBuf {
     std::env::var_os("KLPCTL_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
@@ -72,7 +72,7 @@ fn left_out(what: &str) {
     let _ = writeln!(std::io::stderr(), "not run: {what}");
 }
 
-/// A folder of its own, which goes with this.
+/// A directory of its own, which goes with this.
 pub struct Scratch(PathBuf);
 
 impl Scratch {

@@ -422,7 +422,7 @@ fn for_what_others_have_changed() {
     }
 }
 
-/// A patch that is being applied is disabled, and its folder goes, while this waits for it.
+/// A patch that is being applied is disabled, and its directory goes, while this waits for it.
 #[test]
 fn while_others_change_it() {
     let tree = Scratch::tree("kernel-thread");

@@ -122,7 +122,7 @@ class Plot:
         return drawing.getvalue()
 
     def write(self, folder: str) -> None:
-        """Writes the drawing to a file of its name in the folder."""
+        """Writes the drawing to a file of its name in the directory."""
         text = re.sub(
             r"(<svg )([^>]*>\n)",
             lambda found: f'{found[1]}role="img" aria-labelledby="title description" {found[2]}'
