@@ -271,13 +271,13 @@ def table(c, rust):
                 lambda f, command=command, waiting=waiting: f.one(f"klpctl_{command}", "-", waiting, 10_000),
             )
 
-    t.head("by the clock, on both cores at the same time")
+    t.head("by a real clock, on both cores at the same time")
     t.row(f"the {cases(c)} existing selftests", "s", selftests)
 
     for what, title in (
-        ("load", "enable to complete on a busy machine of 4 CPUs, emulated in turns"),
-        ("fork", "the longest fork meanwhile"),
-        ("timer", "the latest wake-up of a SCHED_FIFO thread meanwhile"),
+        ("load", "by a real clock: enable to complete on a busy machine of 4 CPUs, emulated in turns"),
+        ("fork", "by a real clock: the longest fork meanwhile"),
+        ("timer", "by a real clock: the latest wake-up of a SCHED_FIFO thread meanwhile"),
     ):
         t.head(title)
         for load, name in LOADS if what == "load" else LOADS + MANY_TASKS:
@@ -332,7 +332,7 @@ def summary(c, rust):
         name = dict(LOADS)[load]
         t.row(f"enable to complete, {name}", "s", lambda f, load=load: f.one(f"load_{load}"))
     t.row("get a shadow variable, of 100,000, instructions", "", lambda f: combine(lambda v: v / PROBES, f.one("shadow_get", "-", 100_000)))
-    t.row("the existing selftests, by the clock, both at once", "s", selftests)
+    t.row("the existing selftests, by a real clock, both at once", "s", selftests)
     lines = ["| | C | Rust | C : Rust |", "|---|---:|---:|---:|"]
     lines += ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in t.rows]
     return "\n".join(lines) + "\n"
