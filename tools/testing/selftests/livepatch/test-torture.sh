@@ -12,7 +12,7 @@
 #		run has its own
 #   SLEEPERS=200	threads that sleep most of the time
 #   FIXED=1	the C core has the fixes "livepatch: Do not look beyond the end of a func
-#		stack", "livepatch: Let tasks that switch themselves find no ops that go",
+#		stack", "livepatch: Keep tasks that switch themselves from ops that are freed",
 #		and "livepatch: Do not switch a task that has just chosen a function", so
 #		that the torture leaves less out.  x86's unwinder has a fix, too.
 
