@@ -42,6 +42,12 @@ function signed_only() {
 	[[ "$(cat /sys/module/module/parameters/sig_enforce 2> /dev/null)" == Y ]]
 }
 
+# forced_ever_stays() - whether the core never lets go of the module of a livepatch that
+#	was applied by force; later ones keep only those that were reverted by force
+function forced_ever_stays() {
+	! is_rust && ! printf '5.18\n%s\n' "$(uname -r)" | sort -C -V
+}
+
 # fail(msg) - the case fails: show the last output of klpctl
 function fail() {
 	echo "not ok"

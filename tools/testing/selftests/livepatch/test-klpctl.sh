@@ -393,32 +393,38 @@ else
 fi
 
 
-start_test "klpctl force"
+title="klpctl force"
+if forced_ever_stays; then
+	left_out="the C core before Linux 5.18 never lets go of the module"
+	skip_case "$title" "$left_out"
+else
+	start_test "$title"
 
-start_busy
-klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
-wait_until '[[ "$(tasks_waiting)" == "$WORKER" ]]'
-klpctl 0 force --dry-run
-says "would run: echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
-klpctl 2 force
-says "--yes"
-grep -q 1 $SYSFS_KLP_DIR/$MOD_DEMO/transition ||
-	fail "the transition was forced without a yes"
-klpctl 0 force --yes
-says "switches 1 task at once"
-[[ "$(cat $SYSFS_KLP_DIR/$MOD_DEMO/transition)" == "0" ]] ||
-	fail "the transition was not forced"
-klpctl 6 status
-says "livepatch: forced"
-[[ -e /run/klpctl/$MOD_DEMO:forced ]] ||
-	fail "klpctl keeps no record that it has forced $MOD_DEMO"
-echo N > $BLOCK_PARAM
-wait_until '! grep -q busymod_work_func /proc/$WORKER/stack'
-klpctl 0 unload $MOD_DEMO
-[[ ! -e /run/klpctl/$MOD_DEMO:forced ]] ||
-	fail "the record that $MOD_DEMO was forced is left"
-stop_busy
-pass_clean
+	start_busy
+	klpctl 3 load --timeout 0 test_modules/$MOD_DEMO.ko
+	wait_until '[[ "$(tasks_waiting)" == "$WORKER" ]]'
+	klpctl 0 force --dry-run
+	says "would run: echo 1 > $SYSFS_KLP_DIR/$MOD_DEMO/force"
+	klpctl 2 force
+	says "--yes"
+	grep -q 1 $SYSFS_KLP_DIR/$MOD_DEMO/transition ||
+		fail "the transition was forced without a yes"
+	klpctl 0 force --yes
+	says "switches 1 task at once"
+	[[ "$(cat $SYSFS_KLP_DIR/$MOD_DEMO/transition)" == "0" ]] ||
+		fail "the transition was not forced"
+	klpctl 6 status
+	says "livepatch: forced"
+	[[ -e /run/klpctl/$MOD_DEMO:forced ]] ||
+		fail "klpctl keeps no record that it has forced $MOD_DEMO"
+	echo N > $BLOCK_PARAM
+	wait_until '! grep -q busymod_work_func /proc/$WORKER/stack'
+	klpctl 0 unload $MOD_DEMO
+	[[ ! -e /run/klpctl/$MOD_DEMO:forced ]] ||
+		fail "the record that $MOD_DEMO was forced is left"
+	stop_busy
+	pass_clean
+fi
 
 
 # After a forced transition, the C core never lets go of the module.
