@@ -204,16 +204,16 @@ void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 	struct task_struct *g, *task;
 
 	guard(mutex)(&klp_exiting_cursor_mutex);
-	klp_begin_exiting();
 
 	read_lock(&tasklist_lock);
+	/* A task that joined behind the end before this could be missed. */
+	klp_begin_exiting();
 	for_each_process_thread(g, task)
 		visit(task, arg);
 	while (klp_visit_exiting(visit, arg))
 		;
-	read_unlock(&tasklist_lock);
-
 	klp_end_exiting();
+	read_unlock(&tasklist_lock);
 }
 
 /* Gets a reference to the next thread after number *@nr, and advances *@nr. */
