@@ -80,8 +80,12 @@ impl TextHost for Texts {
         patches::DEPARTING.iter(&mutex::lock()).count()
     }
 
-    fn take_departing(&self) -> Option<&'static Patch> {
-        patches::take_departing(&mutex::lock())
+    fn first_departing(&self) -> Option<&'static Patch> {
+        patches::first_departing(&mutex::lock())
+    }
+
+    fn remove_departing(&self, patch: &'static Patch) {
+        patches::remove(patch, &mutex::lock());
     }
 
     fn add_departing(&self, patch: &'static Patch) {

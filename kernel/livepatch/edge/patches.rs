@@ -78,16 +78,13 @@ pub(crate) fn remove(patch: &Patch, locked: &Locked) {
     }
 }
 
-/// Takes the first of the departing patches off its list. There is one caller at a time.
-///
-/// From now on the caller alone keeps the patch's module.
-pub(crate) fn take_departing(locked: &Locked) -> Option<&'static Patch> {
+/// The first of the departing patches. There is one caller at a time, and it alone takes patches
+/// off that list and lets go of their modules.
+pub(crate) fn first_departing(locked: &Locked) -> Option<&'static Patch> {
     let patch = DEPARTING.iter(locked).next()?.as_ptr();
     // SAFETY: A departing patch and the things that it points to live until its module is let go.
-    // From now on the caller alone does that.
-    let patch = unsafe { Patch::from_raw(patch) }?;
-    remove(patch, locked);
-    Some(patch)
+    // The caller alone does that, and does not use the patch afterwards.
+    unsafe { Patch::from_raw(patch) }
 }
 
 fn transition_patch_word() -> &'static Atomic<*mut bindings::klp_patch> {

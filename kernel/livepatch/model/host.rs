@@ -318,8 +318,10 @@ pub(crate) trait TextHost {
 
     /// How many patches depart.
     fn count_departing(&self) -> usize;
-    /// Takes the first of them.
-    fn take_departing(&self) -> Option<Self::Patch>;
+    /// The first of them.
+    fn first_departing(&self) -> Option<Self::Patch>;
+    /// Takes one out.
+    fn remove_departing(&self, patch: Self::Patch);
     /// Puts one behind the others.
     fn add_departing(&self, patch: Self::Patch);
     /// Drops the reference to the patch's module, which can be unloaded then, together with the

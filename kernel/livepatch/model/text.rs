@@ -5,8 +5,9 @@
 //! The transition that takes a patch's funcs off the func stacks waits until no task is inside
 //! them. That is not the whole of the livepatch's code. A new function can end in a jump to another
 //! one, a sibling call, and then a task is in the other and its stack does not show the first. A
-//! task can be on its way into a new function, in a handler or a trampoline of ftrace. A transition
-//! can be forced. So the livepatch's module stays, the patch *departs*, until
+//! task can also be in a function of the kernel then, which calls back or uses the livepatch's
+//! data. A task can be on its way into a new function, in a handler or a trampoline of ftrace. A
+//! transition can be forced. So the livepatch's module stays, the patch *departs*, until
 //!
 //! 1. every task that was ready to run when the patch began to depart has gone to sleep or to user
 //!    space since then. This is for tasks that are on their way into a new function, or that were
@@ -42,30 +43,50 @@ pub(crate) fn let_go<H: TextHost>(host: &H) -> bool {
     let reliable = host.tasks().have_reliable_stack();
     let mut left = false;
     for _ in 0..count {
-        let Some(patch) = host.take_departing() else {
+        let Some(patch) = host.first_departing() else {
             break;
         };
         // Without reliable stacks a look proves nothing, now or later. The transition has waited
         // for the patch's funcs, unless it was forced: then the module stays for ever.
-        let can_go = if reliable {
-            is_deserted(host, patch)
-        } else {
-            !host.forced(patch)
-        };
-        if can_go {
-            // Another patch can come to have the address of this one.
-            host.end_look();
-            host.put_module(patch);
-        } else if reliable {
-            host.add_departing(patch);
-            left = true;
+        if !reliable {
+            host.remove_departing(patch);
+            if !host.forced(patch) {
+                host.put_module(patch);
+            }
+            continue;
+        }
+        match look_for(host, patch) {
+            Occupancy::Deserted => {
+                // Another patch can come to have the address of this one.
+                host.end_look();
+                host.remove_departing(patch);
+                host.put_module(patch);
+            }
+            Occupancy::Inhabited => {
+                host.remove_departing(patch);
+                host.add_departing(patch);
+                left = true;
+            }
+            // A look for another patch would forget which tasks were seen outside of this one. The
+            // tasks that were not seen would hold up the other as well. So this one stays first.
+            Occupancy::Unknown => return true,
         }
     }
     left
 }
 
-/// Whether every task is seen outside of a patch's text now.
-fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
+/// Whether tasks are in a livepatch's text.
+enum Occupancy {
+    /// Every task was seen outside.
+    Deserted,
+    /// A task was found inside.
+    Inhabited,
+    /// No task was found inside, and some were not seen.
+    Unknown,
+}
+
+/// Looks for tasks in a patch's text.
+fn look_for<H: TextHost>(host: &H, patch: H::Patch) -> Occupancy {
     // A task that was outside once stays outside. So the look for one patch goes on where the last
     // one ended: of tasks that run most of the time on CPUs that must not be disturbed, each is
     // found asleep once, and not all in one look.
@@ -89,17 +110,24 @@ fn is_deserted<H: TextHost>(host: &H, patch: H::Patch) -> bool {
         }
     });
     if inside {
-        return false;
+        return Occupancy::Inhabited;
     }
 
     // The scan may have missed tasks that were created meanwhile, unless their parents were seen
     // outside, and tasks that have changed their CPU. The parent of a kernel thread is not the task
     // that has created it. That one waits in the text until the thread has its function.
-    let mut deserted = true;
+    let mut unseen = false;
     host.for_each_task(|task| {
-        deserted &= host.seen_outside(task) && !host.is_made_for(patch, task);
+        unseen |= !host.seen_outside(task);
+        inside |= host.is_made_for(patch, task);
     });
-    deserted
+    if inside {
+        Occupancy::Inhabited
+    } else if unseen {
+        Occupancy::Unknown
+    } else {
+        Occupancy::Deserted
+    }
 }
 
 /// Where a task is, with respect to a livepatch's text.

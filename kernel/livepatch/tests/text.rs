@@ -235,6 +235,37 @@ mod tests {
     }
 
     #[test]
+    fn look_at_another_patch_waits_until_one_is_over() {
+        let machine = departing(ELSEWHERE);
+        disable(&machine, OTHER);
+        machine.undisturbed.set(true);
+        machine.put(TASK, Place::Running);
+        assert!(let_go(&machine));
+        // What was seen in this look counts in the next.
+        machine.put(TASK, ELSEWHERE);
+        machine.put(FIRST, Place::Running);
+        assert!(let_go(&machine));
+        assert!(machine.happened(&[Entry::Put(PATCH)]));
+        assert!(machine.is_held(OTHER));
+        machine.put(FIRST, ELSEWHERE);
+        assert!(!let_go(&machine));
+        assert!(machine.happened(&[Entry::Put(OTHER)]));
+        assert!(machine.is_sane());
+    }
+
+    #[test]
+    fn thread_made_for_one_patch_holds_no_other_up() {
+        let machine = departing(ELSEWHERE);
+        let thread = machine.create_thread(FIRST, replacement(PATCH, FUNCTION).start);
+        disable(&machine, OTHER);
+        assert!(let_go(&machine));
+        assert!(machine.happened(&[Entry::Put(OTHER)]));
+        assert!(machine.is_held(PATCH));
+        machine.set_listed(thread, false);
+        goes(&machine);
+    }
+
+    #[test]
     fn task_that_was_seen_outside_of_a_patch_is_looked_for_when_that_departs_again() {
         let machine = departing(ELSEWHERE);
         goes(&machine);

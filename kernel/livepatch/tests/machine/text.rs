@@ -53,13 +53,20 @@ impl TextHost for Machine {
         self.state.borrow().departing_count
     }
 
-    fn take_departing(&self) -> Option<Patch> {
+    fn first_departing(&self) -> Option<Patch> {
+        let state = self.state.borrow();
+        state.departing[..state.departing_count].first().copied()
+    }
+
+    fn remove_departing(&self, patch: Patch) {
         let mut state = self.state.borrow_mut();
         let count = state.departing_count;
-        let first = *state.departing[..count].first()?;
-        state.departing.copy_within(1..count, 0);
-        state.departing_count -= 1;
-        Some(first)
+        let place = state.departing[..count].iter().position(|&p| p == patch);
+        self.must_hold(place.is_some());
+        if let Some(place) = place {
+            state.departing.copy_within(place + 1..count, place);
+            state.departing_count -= 1;
+        }
     }
 
     fn add_departing(&self, patch: Patch) {

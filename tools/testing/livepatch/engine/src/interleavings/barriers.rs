@@ -427,7 +427,7 @@ fn without_a_look_at_the_cpu_a_task_runs_freed_text() {
 #[test]
 fn without_a_new_look_a_task_wakes_up_in_freed_text() {
     one(
-        &[without("is_deserted", "begin_look", 0)],
+        &[without("look_for", "begin_look", 0)],
         disable_two_and_helpers,
         GONE,
     );

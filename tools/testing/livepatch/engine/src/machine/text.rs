@@ -122,9 +122,12 @@ impl TextHost for Work {
         }
     }
 
-    fn take_departing(&self) -> Option<usize> {
-        let departing = &mut self.machine().books().departing;
-        (!departing.is_empty()).then(|| departing.remove(0))
+    fn first_departing(&self) -> Option<usize> {
+        self.machine().books().departing.first().copied()
+    }
+
+    fn remove_departing(&self, patch: usize) {
+        self.machine().books().departing.retain(|&p| p != patch);
     }
 
     fn add_departing(&self, patch: usize) {
