@@ -177,7 +177,9 @@ impl TextHost for Texts {
                     |address| kallsyms::is_function(address) && !is_new_function(patch, address);
                 // SAFETY: The task is still, as above. It does not run: it is not the caller, and
                 // the rules have seen that it runs on no other CPU.
-                unsafe { task.points_into(&text, wanted) }
+                let returns = unsafe { task.points_into(&text, wanted) };
+                // SAFETY: The same is true here.
+                returns || unsafe { uses_data(patch, task) }
             }
             // The stack is not reliable. But if the task can come back to the text, an address in
             // the text is on its stack or in its registers, unless a tracer keeps it.
@@ -185,7 +187,9 @@ impl TextHost for Texts {
                 // SAFETY: The task is still, and does not run, as above.
                 let hides_returns = unsafe { task.hides_returns() };
                 // SAFETY: The same is true here.
-                hides_returns || unsafe { task.points_into(&text, |_| true) }
+                let returns = hides_returns || unsafe { task.points_into(&text, |_| true) };
+                // SAFETY: The same is true here.
+                returns || unsafe { uses_data(patch, task) }
             }
         }
     }
@@ -194,6 +198,35 @@ impl TextHost for Texts {
         let is_new = |function| is_new_function(patch, function);
         task.thread_function().is_some_and(is_new)
     }
+}
+
+/// Whether the task may be in a function of the kernel that the livepatch has jumped to and has
+/// given some of its data, such as a format or a mutex. Words that an earlier call has left on the
+/// stack count as well. Addresses in the structures that describe the livepatch do not: handlers
+/// and system calls leave them on stacks, and the core waits for their users by other means.
+///
+/// # Safety
+///
+/// The caller keeps the task still, and the task does not run.
+#[expect(unsafe_code, reason = "looks at a task that is still")]
+unsafe fn uses_data(patch: &Patch, task: TaskRef<'_>) -> bool {
+    let wanted = |address| !is_description(patch, address);
+    let mut data = patch.module().data();
+    // SAFETY: The task is still, and does not run, by the safety requirement.
+    data.any(|region| unsafe { task.points_into(&region, wanted) })
+}
+
+/// Whether this is an address in one of the structures of a livepatch that the kernel uses.
+fn is_description(patch: &Patch, address: usize) -> bool {
+    fn is_in<T>(structure: &T, address: usize) -> bool {
+        address.wrapping_sub(core::ptr::from_ref(structure).addr()) < size_of::<T>()
+    }
+
+    is_in(patch.module(), address)
+        || is_in(patch, address)
+        || patch.declared_objects().any(|object| {
+            is_in(object, address) || object.declared_funcs().any(|func| is_in(func, address))
+        })
 }
 
 fn is_new_function(patch: &Patch, address: usize) -> bool {

@@ -86,6 +86,19 @@ impl Module {
         self.regions().nth(TEXT).unwrap_or(0..0)
     }
 
+    /// The module's data, without the part that serves its initialization.
+    pub(crate) fn data(&self) -> impl Iterator<Item = Range<usize>> {
+        const DATA: [bindings::mod_mem_type; 3] = [
+            bindings::mod_mem_type_MOD_DATA,
+            bindings::mod_mem_type_MOD_RODATA,
+            bindings::mod_mem_type_MOD_RO_AFTER_INIT,
+        ];
+
+        let regions = self.regions().enumerate();
+        let is_data = |index| DATA.iter().any(|&part| part as usize == index);
+        regions.filter_map(move |(index, region)| is_data(index).then_some(region))
+    }
+
     /// The parts of the module's memory.
     ///
     /// The loader clears those of the init code when the init function has returned, without a lock

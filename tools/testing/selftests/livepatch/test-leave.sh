@@ -6,7 +6,7 @@
 #
 #  - the task's stack shows none of the functions that the livepatch has changed,
 #    because the new function has reached the code by a sibling call, or has passed
-#    the code's address to the kernel, or
+#    the address of code or data to the kernel, or
 #  - the task can come back to the code by restart_syscall(2), or
 #  - the task is a kernel thread that has not begun to run the code, or
 #  - the transition was forced.
@@ -106,34 +106,36 @@ asleep "tail call, asleep" jump leave_patch_wait leave_patch_jump \
 done"
 
 
-# - a reader has returned from the callback, and sleeps in the function that is
-#   about to call it again: the reader's stack has no return address in the
-#   livepatch
+# - a reader sleeps in a function of the target that is about to use code or data of
+#   the livepatch: the reader's stack has no return address in the livepatch
 
-# asleep_between(title) - run this case
-#	title - its name
-function asleep_between() {
-	local title="$1"
+# asleep_outside(title, way, present, text) - run this case
+#	title   - its name
+#	way     - how the reader gets into the function
+#	present - the function
+#	text    - the output of the reader
+function asleep_outside() {
+	local title="$1"; shift
+	local way="$1"; shift
+	local present="$1"; shift
+	local text="$1"
 
 	start_test "$title"
 
 	load_mod $MOD_TARGET hold_walk=Y
-	load_lp $MOD_PATCH reach=callback hold=N
+	load_lp $MOD_PATCH reach=$way hold=N
 	start_reader
-	await_reader test_klp_leave_walk "leave_patch_[a-z]*"
+	await_reader "$present" "leave_patch_[a-z]*"
 	disable_lp $MOD_PATCH
 	check_in_use $MOD_PATCH
 	another_livepatch
 	check_still_held
-	release $WALK_PARAM "new a
-done
-new a
-done"
+	release $WALK_PARAM "$text"
 	unload_lp $MOD_PATCH
 	check_ended
 
 	check_result "$TARGET hold_walk=Y
-$(patch_messages reach=callback hold=N)
+$(patch_messages reach=$way hold=N)
 $PATCH_GONE
 $IN_USE
 $ANOTHER
@@ -144,9 +146,10 @@ $TARGET_GONE"
 
 ASLEEP_IN="callback, asleep in it"
 ASLEEP_BETWEEN="callback, asleep between two calls"
+ASLEEP_WITH_DATA="tail call with data, asleep"
 if [[ "$(uname -m)" == ppc64* ]]; then
 	# The caller of another module's function sets r2 back afterwards.
-	for title in "$ASLEEP_IN" "$ASLEEP_BETWEEN"; do
+	for title in "$ASLEEP_IN" "$ASLEEP_BETWEEN" "$ASLEEP_WITH_DATA"; do
 		skip_case "$title" "powerpc has no sibling calls between modules"
 	done
 else
@@ -155,7 +158,11 @@ else
 done
 new a
 done"
-	asleep_between "$ASLEEP_BETWEEN"
+	asleep_outside "$ASLEEP_BETWEEN" callback test_klp_leave_walk "new a
+done
+new a
+done"
+	asleep_outside "$ASLEEP_WITH_DATA" data test_klp_leave_tell "new a"
 fi
 
 

@@ -12,6 +12,7 @@
 int test_klp_leave_a(struct seq_file *m);
 int test_klp_leave_b(struct seq_file *m);
 int test_klp_leave_outer(struct seq_file *m);
+int test_klp_leave_tell(struct seq_file *m, const char *text);
 int test_klp_leave_thread(void *arg);
 int test_klp_leave_walk(struct seq_file *m, int (*visit)(struct seq_file *m));
 

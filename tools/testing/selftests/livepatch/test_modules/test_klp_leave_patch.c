@@ -10,6 +10,8 @@
  *		leave_patch_wait() twice
  * inside	by a sibling call of leave_patch_inside(), which calls
  *		test_klp_leave_walk(), which calls leave_patch_wait() twice
+ * data		not at all: a sibling call of test_klp_leave_tell() passes a string of
+ *		the livepatch
  * restart	by a restart of the system call, if the program asks for it
  * thread	as call; and a kernel thread is created to run the new
  *		test_klp_leave_thread(), and stays there while "hold" is Y
@@ -56,7 +58,7 @@ MODULE_PARM_DESC(spin, "tasks do not sleep in leave_patch_wait() (default=false)
 
 static char *reach = "call";
 module_param(reach, charp, 0444);
-MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback, inside, restart, thread or created (default=call)");
+MODULE_PARM_DESC(reach, "how tasks get there: call, jump, callback, inside, data, restart, thread or created (default=call)");
 
 static noinline int leave_patch_wait(struct seq_file *m)
 {
@@ -108,6 +110,13 @@ static noinline int leave_patch_inside(struct seq_file *m)
 static int leave_patch_jump_inside(struct seq_file *m)
 {
 	return leave_patch_inside(m);
+}
+
+static const char leave_patch_text[] = "new a";
+
+static int leave_patch_data(struct seq_file *m)
+{
+	return test_klp_leave_tell(m, leave_patch_text);
 }
 
 static long leave_patch_again(struct restart_block *restart)
@@ -184,6 +193,8 @@ static int test_klp_leave_patch_init(void)
 		funcs[0].new_func = leave_patch_callback;
 	else if (!strcmp(reach, "inside"))
 		funcs[0].new_func = leave_patch_jump_inside;
+	else if (!strcmp(reach, "data"))
+		funcs[0].new_func = leave_patch_data;
 	else if (!strcmp(reach, "restart"))
 		funcs[0].new_func = leave_patch_restart;
 	else if (!strcmp(reach, "thread"))

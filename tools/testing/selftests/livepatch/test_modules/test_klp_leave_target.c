@@ -4,7 +4,8 @@
  * /proc/test_klp_leave_a call test_klp_leave_a(), through test_klp_leave_outer(),
  * and readers of /proc/test_klp_leave_b call test_klp_leave_b().  New functions of
  * livepatches call test_klp_leave_walk(), which stands for a function of the kernel
- * that calls back.
+ * that calls back, and test_klp_leave_tell(), which stands for one that sleeps and
+ * then uses what it was given.
  *
  * While a parameter is Y, tasks sleep in its function.
  */
@@ -27,7 +28,7 @@ MODULE_PARM_DESC(hold_exiting, "keep exiting tasks in test_klp_leave_a() (defaul
 
 static bool hold_walk;
 module_param(hold_walk, bool, 0644);
-MODULE_PARM_DESC(hold_walk, "keep tasks in test_klp_leave_walk() between two callbacks (default=false)");
+MODULE_PARM_DESC(hold_walk, "keep tasks in test_klp_leave_walk() between two callbacks, and in test_klp_leave_tell() (default=false)");
 
 static void wait_while(const bool *hold)
 {
@@ -59,6 +60,14 @@ noinline int test_klp_leave_walk(struct seq_file *m,
 	return ret ?: visit(m);
 }
 EXPORT_SYMBOL_GPL(test_klp_leave_walk);
+
+noinline int test_klp_leave_tell(struct seq_file *m, const char *text)
+{
+	wait_while(&hold_walk);
+	test_klp_leave_say(m, text);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(test_klp_leave_tell);
 
 /* Stays on the stack while its callee runs, for livepatches that change it. */
 noinline int test_klp_leave_outer(struct seq_file *m)
