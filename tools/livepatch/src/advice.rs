@@ -80,6 +80,9 @@ fn uninterruptible(task: &Task) -> &'static str {
 /// Returns the event that lets the task switch, or the way to learn the reason.
 fn first_line(task: &Task, reason: &Reason, situation: &Situation) -> String {
     match (reason, task.state) {
+        _ if matches!(task.stack, Stack::Unread) => {
+            "look again later: it may be in a system call that waits for a file server".to_owned()
+        }
         (_, 'T') => "it is stopped, and cannot switch before it continues".to_owned(),
         (_, 't') => "its debugger has stopped it: let it continue, or detach".to_owned(),
         (Reason::Unseen, _) => unseen(task, situation),
@@ -165,7 +168,8 @@ fn interrupted(task: &Task, situation: &Situation) -> String {
 /// none.
 fn by_hand(task: &Task) -> Option<String> {
     // No signal reaches a task in D, so that a service cannot be stopped either.
-    if task.kthread || matches!(task.state, 'D' | 'Z' | 'X') {
+    if task.kthread || matches!(task.state, 'D' | 'Z' | 'X') || matches!(task.stack, Stack::Unread)
+    {
         return None;
     }
     let pid = task.id.pid;

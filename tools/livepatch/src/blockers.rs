@@ -53,13 +53,8 @@ fn find_with(
     let (Some(changes), Some(progress)) = (Changes::of(system), &system.progress) else {
         return (Vec::new(), Told::default());
     };
-    let look = |ids: &[TaskId]| -> Vec<_> {
-        let ids = ids.iter();
-        ids.filter_map(|&id| Look::at(root, system, id, &changes))
-            .collect()
-    };
-    let looks = proc::on_all_cpus(&progress.waiting, look);
-    let looks: Vec<_> = looks.into_iter().flatten().collect();
+    let tasks = proc::tasks(root, &progress.waiting).into_iter();
+    let looks: Vec<_> = tasks.map(|task| Look::at(task, system, &changes)).collect();
     let doubtful = looks.iter().filter(|look| look.is_doubtful(&changes));
     let told = ask(&doubtful.map(|look| look.task.id.tid).collect());
     let situation = situation(root, system, &changes, told.listened);
@@ -79,10 +74,9 @@ pub fn worst(root: &Root, system: &System) -> Option<Blocker> {
     let changes = Changes::of(system)?;
     let waiting = &system.progress.as_ref()?.waiting;
     let situation = situation(root, system, &changes, false);
-    waiting
-        .iter()
-        .take(ENOUGH)
-        .filter_map(|&id| Look::at(root, system, id, &changes))
+    proc::tasks(root, &waiting[..waiting.len().min(ENOUGH)])
+        .into_iter()
+        .map(|task| Look::at(task, system, &changes))
         .map(|look| look.into_blocker(&Told::default(), &changes, &situation))
         .min_by_key(order)
 }
@@ -112,13 +106,12 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// Reads the files of a task. Returns `None` if the task has exited.
-    fn at(root: &Root, system: &'a System, id: TaskId, changes: &Changes<'_>) -> Option<Self> {
-        let task = proc::task(root, id)?;
+    fn at(task: Task, system: &'a System, changes: &Changes<'_>) -> Self {
+        let id = task.id;
         let frames = task.frames().iter();
         let found: Vec<_> = frames.map(|frame| changes.blocks(frame)).collect();
 
-        Some(Self {
+        Self {
             task,
             marks: found.iter().map(Option::is_some).collect(),
             // A named function helps more than code without a name.
@@ -126,7 +119,7 @@ impl<'a> Look<'a> {
             logged: system
                 .uptime
                 .and_then(|now| system.log.blocked(id.tid, now)),
-        })
+        }
     }
 
     fn judge(&self, told: &Told, changes: &Changes<'_>) -> (Reason, Evidence) {

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The command lines of processes.
-//!
-//! The kernel takes a lock of the process to read its command line. A task that sleeps with that
-//! lock makes the reader sleep as well, and klpctl is used when tasks sleep for long. So a thread
-//! reads the file, and klpctl does not wait for it for long.
 
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
-
+use crate::bounded::{self, Files};
 use crate::name;
+use crate::proc::TaskId;
 use crate::root::Root;
-
-const LONGEST: Duration = Duration::from_millis(300);
 
 /// Reads command lines until one cannot be read in time.
 pub struct CommandLines<'a> {
@@ -35,26 +27,17 @@ impl<'a> CommandLines<'a> {
         if self.blocked {
             return None;
         }
-        let path = format!("/proc/{pid}/cmdline");
-        let content = match self.root.is_live() {
-            false => self.root.read(path).ok()?,
-            true => {
-                let (sender, receiver) = mpsc::channel();
-                let root = self.root.clone();
-                // The thread ends with the process at the latest: the kernel's sleep is killable.
-                let read = move || sender.send(root.read(path).ok());
-                let started = thread::Builder::new().spawn(read).is_ok();
-                match receiver.recv_timeout(LONGEST) {
-                    Ok(content) if started => content?,
-                    _ => {
-                        self.blocked = true;
-                        return None;
-                    }
-                }
-            }
-        };
-        words(&content)
+        let process = TaskId { pid, tid: pid };
+        let mut content = None;
+        let visit = |_, read| content = read;
+        let unread = bounded::each(self.root, Files::CommandLine, &[process], read, visit);
+        self.blocked = !unread.is_empty();
+        words(&content?)
     }
+}
+
+fn read(root: &Root, id: TaskId) -> Option<Vec<u8>> {
+    root.read(format!("/proc/{}/cmdline", id.pid)).ok()
 }
 
 /// The words are ended by zeros. A process may have written anything there.

@@ -86,6 +86,7 @@ Reasons, the most useful first:
   its stack is unreliable     the kernel cannot be certain of the stack
   running                     the stack of a running task cannot be checked
   its stack cannot be seen    it may not be read; try as root
+  its files cannot be read    just now: the kernel waits for a lock of the process
   no function that changes    perhaps the kernel has not looked again yet
 The frames in the way are marked by >. Behind a reason may stand how it is known:
 \"says the kernel\", by a tracepoint or its log; \"it seems\", a guess. Without either, the

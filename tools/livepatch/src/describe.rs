@@ -10,7 +10,7 @@ use crate::groups::Group;
 use crate::held::Held;
 use crate::json::Json;
 use crate::name::{self, Name};
-use crate::proc::{Frame, Progress, Stack, TaskId};
+use crate::proc::{Frame, Progress, Stack, Task, TaskId};
 use crate::root::Root;
 use crate::sysfs::{Hold, Module};
 use crate::system::{Age, PatchStatus, State, System};
@@ -118,7 +118,7 @@ pub fn held(held: &Held<'_>) -> Json {
         ("name", (&held.module.name).into()),
         ("references", held.module.references.into()),
         ("tasks", held.tasks.iter().map(blocker).collect()),
-        ("unreadable", held.unreadable.into()),
+        ("unreadable", (held.unreadable + held.unread.len()).into()),
     ])
 }
 
@@ -143,7 +143,7 @@ pub fn blocker(blocker: &Blocker) -> Json {
             .zip(&blocker.marks)
             .map(|(frame, &blocking)| frame_json(frame, blocking))
             .collect(),
-        Stack::Denied | Stack::Unknown => Json::Null,
+        Stack::Denied | Stack::Unknown | Stack::Unread => Json::Null,
     };
 
     Json::Object(vec![
@@ -206,6 +206,18 @@ pub fn task_name(comm: &crate::name::Name, id: TaskId) -> String {
         format!("{comm} ({})", id.pid)
     } else {
         format!("{comm} ({}, thread {})", id.pid, id.tid)
+    }
+}
+
+/// `cat (41), cat (42) and 3 more`
+pub fn task_names(tasks: &[&Task]) -> String {
+    const SHOWN: usize = 3;
+
+    let names = tasks.iter().take(SHOWN);
+    let names: Vec<_> = names.map(|t| task_name(&t.comm, t.id)).collect();
+    match tasks.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
     }
 }
 
@@ -290,7 +302,10 @@ pub fn reason_text(blocker: &Blocker) -> String {
         Reason::Running => "running".to_owned(),
         Reason::Unreliable => "its stack is unreliable".to_owned(),
         Reason::Nothing => "no function that changes is on its stack".to_owned(),
-        Reason::Unseen => "its stack cannot be seen".to_owned(),
+        Reason::Unseen => match blocker.task.stack {
+            Stack::Unread => "its files cannot be read just now".to_owned(),
+            _ => "its stack cannot be seen".to_owned(),
+        },
     };
     match (blocker.evidence, &blocker.reason) {
         (Evidence::Kernel, _) => format!("{text} (says the kernel)"),

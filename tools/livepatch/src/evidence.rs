@@ -37,7 +37,7 @@ pub enum Reason {
     Unreliable,
     /// The stack shows no function that the transition changes.
     Nothing,
-    /// The stack may not be read, or the kernel does not show it.
+    /// The stack may not be read, or not now, or the kernel does not show it.
     Unseen,
 }
 
@@ -330,7 +330,7 @@ pub fn judge(
         _ if task.state == 'R' => (Reason::Running, Evidence::State),
         Stack::Frames(frames) if !reaches_the_end(frames) => (Reason::Unreliable, Evidence::Guess),
         Stack::Frames(_) => (Reason::Nothing, Evidence::Guess),
-        Stack::Denied | Stack::Unknown => (Reason::Unseen, Evidence::Guess),
+        Stack::Denied | Stack::Unknown | Stack::Unread => (Reason::Unseen, Evidence::Guess),
     }
 }
 

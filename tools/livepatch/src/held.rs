@@ -24,6 +24,8 @@ pub struct Held<'a> {
     pub tasks: Vec<Blocker>,
     /// The number of stacks that klpctl may not read.
     pub unreadable: usize,
+    /// The tasks whose files cannot be read now.
+    pub unread: Vec<Task>,
 }
 
 /// Finds the held modules and the tasks in their code, or only the module of that name. If there is
@@ -41,11 +43,16 @@ pub fn look<'a>(root: &Root, system: &'a System, named: Option<&Name>) -> Vec<He
         let mut frames = frames.iter();
         frames.any(|frame| modules.iter().any(|module| is_of(frame, module)))
     };
-    let Stacks { found, denied } = proc::stacks(root, wanted).unwrap_or_default();
+    let Stacks {
+        found,
+        denied,
+        unread,
+    } = proc::stacks(root, wanted).unwrap_or_default();
     let held = modules.iter().map(|&module| Held {
         module,
         tasks: holders(&found, module),
         unreadable: denied,
+        unread: unread.clone(),
     });
     held.collect()
 }

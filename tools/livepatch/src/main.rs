@@ -19,6 +19,7 @@ mod advice;
 mod args;
 mod ascii;
 mod blockers;
+mod bounded;
 mod cmdline;
 mod command;
 mod commands;

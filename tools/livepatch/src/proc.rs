@@ -5,11 +5,13 @@
 //! A look at all tasks reads one file for each task. The other files are read once, and only for
 //! tasks that hold a transition or a module up.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::panic;
 use std::path::PathBuf;
 use std::thread;
 
+use crate::bounded::{self, Files};
 use crate::name::Name;
 use crate::root::{ReadError, Root};
 use crate::unit::Unit;
@@ -67,19 +69,15 @@ pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> 
 }
 
 /// Calls a function on parts of a list at the same time. Returns the results in the list's order.
-pub fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
-    /// A thread does not pay off for fewer files.
-    const FEWEST: usize = 256;
-
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = list.len().div_ceil(threads).max(FEWEST);
+fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
+    let share = list.len().div_ceil(threads_for(list.len()));
     let what = &what;
     thread::scope(|scope| {
         let start = |part| {
             let worker = thread::Builder::new().spawn_scoped(scope, move || what(part));
             worker.map_err(|_| part)
         };
-        let workers: Vec<_> = list.chunks(share).map(start).collect();
+        let workers: Vec<_> = list.chunks(share.max(1)).map(start).collect();
         let results = workers.into_iter().map(|worker| match worker {
             Ok(worker) => worker.join().unwrap_or_else(|p| panic::resume_unwind(p)),
             // The system has no room for another thread, so this one does the work.
@@ -87,6 +85,15 @@ pub fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync
         });
         results.collect()
     })
+}
+
+/// Returns the number of threads for the files of so many tasks, at least one.
+pub fn threads_for(count: usize) -> usize {
+    /// A thread does not pay off for fewer files.
+    const FEWEST: usize = 256;
+
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    count.div_ceil(FEWEST).clamp(1, cpus)
 }
 
 fn progress_of(root: &Root, pids: &[u32], target: PatchState) -> Progress {
@@ -131,34 +138,71 @@ pub struct Stacks {
     pub found: Vec<Task>,
     /// The number of tasks that klpctl may not read the stack of.
     pub denied: usize,
+    /// The tasks whose files cannot be read now, in the order of their IDs.
+    pub unread: Vec<Task>,
 }
 
 /// Reads the stack of every task.
-pub fn stacks(root: &Root, wanted: impl Fn(&[Frame]) -> bool + Sync) -> Result<Stacks, ReadError> {
+pub fn stacks(root: &Root, wanted: impl Fn(&[Frame]) -> bool) -> Result<Stacks, ReadError> {
     let pids = root.numbers("/proc")?;
-    let mut stacks = Stacks::default();
+    let mut ids = on_all_cpus(&pids, |pids| {
+        let mut ids = Vec::new();
+        for_each_task(root, pids, |id| ids.push(id));
+        ids
+    })
+    .concat();
+    ids.sort();
 
-    for part in on_all_cpus(&pids, |pids| stacks_of(root, pids, &wanted)) {
-        stacks.found.extend(part.found);
-        stacks.denied += part.denied;
+    let mut stacks = Stacks::default();
+    let mut found = BTreeMap::new();
+    let visit = |place: usize, stack| match stack {
+        Stack::Frames(frames) if wanted(&frames) => {
+            found.insert(ids[place], frames);
+        }
+        Stack::Denied => stacks.denied += 1,
+        Stack::Frames(_) | Stack::Unknown | Stack::Unread => {}
+    };
+    let mut unread: Vec<_> = bounded::each(root, Files::Stack, &ids, stack, visit)
+        .into_iter()
+        .map(|place| ids[place])
+        .collect();
+
+    let ids: Vec<_> = found.keys().copied().collect();
+    let (tasks, left) = read_all(root, &ids, without_stack);
+    unread.extend(left);
+    unread.sort();
+    stacks.found = tasks;
+    for task in &mut stacks.found {
+        if let Some(frames) = found.remove(&task.id) {
+            task.stack = Stack::Frames(frames);
+        }
     }
-    stacks.found.sort_by_key(|task| task.id);
+    stacks.unread = unread
+        .iter()
+        .filter_map(|&id| unread_task(root, id))
+        .collect();
     Ok(stacks)
 }
 
-fn stacks_of(root: &Root, pids: &[u32], wanted: impl Fn(&[Frame]) -> bool) -> Stacks {
-    let mut stacks = Stacks::default();
+/// Reads all about some tasks. The result has no tasks that have exited.
+pub fn tasks(root: &Root, ids: &[TaskId]) -> Vec<Task> {
+    let (mut tasks, unread) = read_all(root, ids, task);
+    tasks.extend(unread.into_iter().filter_map(|id| unread_task(root, id)));
+    tasks.sort_by_key(|task| task.id);
+    tasks
+}
 
-    for_each_task(root, pids, |id| match stack(root, id) {
-        Stack::Frames(frames) if wanted(&frames) => {
-            stacks
-                .found
-                .extend(task_with(root, id, Stack::Frames(frames)));
-        }
-        Stack::Frames(_) | Stack::Unknown => {}
-        Stack::Denied => stacks.denied += 1,
-    });
-    stacks
+/// Reads tasks with a function. Returns them in the order of the list, and the IDs of those whose
+/// files cannot be read now.
+fn read_all(
+    root: &Root,
+    ids: &[TaskId],
+    read: fn(&Root, TaskId) -> Option<Task>,
+) -> (Vec<Task>, Vec<TaskId>) {
+    let mut tasks = vec![None; ids.len()];
+    let unread = bounded::each(root, Files::Stack, ids, read, |i, task| tasks[i] = task);
+    let unread = unread.into_iter().map(|place| ids[place]).collect();
+    (tasks.into_iter().flatten().collect(), unread)
 }
 
 /// Returns the directory of a task's files. The files of a process's first thread exist in two
@@ -197,6 +241,8 @@ pub enum Stack {
     Denied,
     /// The kernel does not show stacks, or not this one.
     Unknown,
+    /// No file of the task but its name can be read now, see [`bounded`].
+    Unread,
 }
 
 /// A task that holds a transition or a module up.
@@ -204,7 +250,7 @@ pub enum Stack {
 pub struct Task {
     pub id: TaskId,
     pub comm: Name,
-    /// The letter of `/proc/PID/stat`: R, S, D, ...
+    /// The letter of `/proc/PID/stat`: R, S, D, ... or ? if that cannot be read now.
     pub state: char,
     pub kthread: bool,
     pub stack: Stack,
@@ -219,7 +265,7 @@ impl Task {
     pub fn frames(&self) -> &[Frame] {
         match &self.stack {
             Stack::Frames(frames) => frames,
-            Stack::Denied | Stack::Unknown => &[],
+            Stack::Denied | Stack::Unknown | Stack::Unread => &[],
         }
     }
 }
@@ -236,19 +282,27 @@ fn stack(root: &Root, id: TaskId) -> Stack {
 }
 
 /// Reads all about one task. Returns `None` if the task has exited.
-pub fn task(root: &Root, id: TaskId) -> Option<Task> {
-    task_with(root, id, stack(root, id))
+fn task(root: &Root, id: TaskId) -> Option<Task> {
+    let stack = stack(root, id);
+    let mut task = without_stack(root, id)?;
+    if !matches!(stack, Stack::Frames(_) | Stack::Unread) {
+        let file = folder(root, id) + "/wchan";
+        task.wchan = root.read(file).ok().and_then(parse_wchan);
+    }
+    if !matches!(task.stack, Stack::Unread) {
+        task.stack = stack;
+    }
+    Some(task)
 }
 
-/// Reads all about one task but the stack, which the caller has read.
-fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
+/// Reads all about one task but the stack. Returns `None` if the task has exited.
+fn without_stack(root: &Root, id: TaskId) -> Option<Task> {
     let folder = PathBuf::from(folder(root, id));
-    let stat = root.read(folder.join("stat")).ok()?;
-    let (comm, state, kthread) = parse_stat(&stat)?;
-    let wchan = match stack {
-        Stack::Frames(_) => None,
-        _ => root.read(folder.join("wchan")).ok().and_then(parse_wchan),
+    let Ok(stat) = root.read(folder.join("stat")) else {
+        // The report of a task whose files could not be read has its name alone.
+        return unread_task(root, id);
     };
+    let (comm, state, kthread) = parse_stat(&stat)?;
     let unit = match kthread {
         true => None,
         false => root
@@ -262,9 +316,24 @@ fn task_with(root: &Root, id: TaskId, stack: Stack) -> Option<Task> {
         comm,
         state,
         kthread,
-        stack,
-        wchan,
+        stack: Stack::Unknown,
+        wchan: None,
         unit,
+    })
+}
+
+/// Returns a task whose files cannot be read now, or `None` if it has exited. The kernel takes no
+/// lock that a task keeps to show a task's name.
+fn unread_task(root: &Root, id: TaskId) -> Option<Task> {
+    let comm = root.read(folder(root, id) + "/comm").ok()?;
+    Some(Task {
+        id,
+        comm: comm.strip_suffix(b"\n").unwrap_or(&comm).into(),
+        state: '?',
+        kthread: false,
+        stack: Stack::Unread,
+        wchan: None,
+        unit: None,
     })
 }
 

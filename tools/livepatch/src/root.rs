@@ -11,7 +11,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
+
+use crate::bounded::Reads;
 
 /// The limit for files that are read whole. None of them has a reason to be longer.
 const LONGEST: u64 = 4 << 20;
@@ -56,36 +59,41 @@ pub type Result<T> = std::result::Result<T, ReadError>;
 pub struct Root {
     dir: PathBuf,
     live: bool,
+    reads: Arc<Reads>,
 }
 
 impl Root {
     /// Returns the root of the running system.
     pub fn live() -> Self {
-        Self {
-            dir: PathBuf::from("/"),
-            live: true,
-        }
+        Self::new(Path::new("/"), true)
     }
 
     /// Returns the root of a tree that was captured elsewhere.
     pub fn captured(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_path_buf(),
-            live: false,
-        }
+        Self::new(dir, false)
     }
 
     /// Returns a tree that commands change as if it was the running system.
     #[cfg(test)]
     pub fn live_in(dir: &Path) -> Self {
+        Self::new(dir, true)
+    }
+
+    fn new(dir: &Path, live: bool) -> Self {
         Self {
             dir: dir.to_path_buf(),
-            live: true,
+            live,
+            reads: Arc::default(),
         }
     }
 
     pub fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Returns the reads of this root and its clones that have not ended.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Whether klpctl may read everything: it runs as root, on the system that it looks at.
@@ -223,19 +231,26 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A record of the opened files, so that tests can count them, and files that cannot be read, since
-/// root can read every file.
+/// A record of the opened files, so that tests can count them, files that cannot be read, since
+/// root can read every file, and files whose reading does not end.
 #[cfg(test)]
 pub mod tests {
     use super::*;
     use std::sync::Mutex;
+    use std::thread;
+    use std::time::Duration;
 
     static OPENED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
     static DENIED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
+    static BLOCKED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
     pub fn note(path: &Path) -> io::Result<()> {
         OPENED.lock().unwrap().push(path.to_path_buf());
+        while is_blocked(path) {
+            thread::sleep(Duration::from_millis(1));
+        }
         let denied = DENIED.lock().unwrap();
         match denied.iter().any(|denied| path.starts_with(denied)) {
             true => Err(io::ErrorKind::PermissionDenied.into()),
@@ -246,6 +261,21 @@ pub mod tests {
     /// Makes a directory and all in it unreadable.
     pub fn deny(folder: &Path) {
         DENIED.lock().unwrap().push(folder.to_path_buf());
+    }
+
+    /// Makes the reader of a file sleep until [`unblock`].
+    pub fn block(file: &Path) {
+        BLOCKED.lock().unwrap().push(file.to_path_buf());
+    }
+
+    /// Ends all reads in a directory that [`block`] keeps.
+    pub fn unblock(folder: &Path) {
+        let mut blocked = BLOCKED.lock().unwrap();
+        blocked.retain(|file| !file.starts_with(folder));
+    }
+
+    fn is_blocked(path: &Path) -> bool {
+        BLOCKED.lock().unwrap().iter().any(|file| file == path)
     }
 
     /// Returns the files in this directory that were opened since the last call.

@@ -9,6 +9,7 @@
 //! `capture.sh` makes a tree of a report, as it did for those of a distribution's kernels. The
 //! others were made by hand.
 
+mod blocked;
 mod boot;
 mod changes;
 mod check;

@@ -339,7 +339,11 @@ impl<'a> Check<'a> {
         let changed = self.changed;
         let replaced = Replaced::new(changed, system);
         let wanted = |frames: &[Frame]| frames.iter().any(|frame| replaced.has(frame));
-        let Stacks { found, denied } = match proc::stacks(root, wanted) {
+        let Stacks {
+            found,
+            denied,
+            unread,
+        } = match proc::stacks(root, wanted) {
             Ok(stacks) => stacks,
             Err(error) => return self.add(Kind::Note, "tasks", format!("/proc: {error}")),
         };
@@ -360,12 +364,15 @@ impl<'a> Check<'a> {
             if !never.is_empty() {
                 let text = format!(
                     "{function} of {object} is the main function of {}, and is never left",
-                    listed(&never)
+                    describe::task_names(&never)
                 );
                 self.add(Kind::Never, "tasks", text);
             }
             if !waits.is_empty() {
-                let text = format!("{function} of {object} is in use by {}", listed(&waits));
+                let text = format!(
+                    "{function} of {object} is in use by {}",
+                    describe::task_names(&waits)
+                );
                 self.add(Kind::Waits, "tasks", text);
             }
         }
@@ -376,7 +383,11 @@ impl<'a> Check<'a> {
                 .filter(|task| task.frames().iter().any(is_of_some))
                 .collect();
             if !tasks.is_empty() {
-                let text = format!("code of {} is in use by {}", patch.name, listed(&tasks));
+                let text = format!(
+                    "code of {} is in use by {}",
+                    patch.name,
+                    describe::task_names(&tasks)
+                );
                 self.add(Kind::Waits, "tasks", text);
             }
         }
@@ -385,23 +396,16 @@ impl<'a> Check<'a> {
             let text = format!("{denied} stacks may not be read; {hint}");
             self.add(Kind::Note, "tasks", text);
         }
+        if !unread.is_empty() {
+            let names = describe::task_names(&unread.iter().collect::<Vec<_>>());
+            let text = format!("the stacks of some tasks cannot be read just now: {names}");
+            self.add(Kind::Note, "tasks", text);
+        }
     }
 }
 
 fn trimmed(value: &[u8]) -> Name {
     value.trim_ascii().into()
-}
-
-/// `cat (41), cat (42) and 3 more`
-fn listed(tasks: &[&Task]) -> String {
-    const SHOWN: usize = 3;
-
-    let names = tasks.iter().take(SHOWN);
-    let names: Vec<_> = names.map(|t| describe::task_name(&t.comm, t.id)).collect();
-    match tasks.len().saturating_sub(SHOWN) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    }
 }
 
 fn members(

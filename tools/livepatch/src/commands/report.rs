@@ -17,6 +17,7 @@ use std::time::SystemTime;
 
 use super::why::Answer;
 use super::{status, Context, Outcome};
+use crate::bounded::{self, Files};
 use crate::exit::{Exit, Failure};
 use crate::forced;
 use crate::gzip::Gzip;
@@ -40,6 +41,9 @@ const PATCH_FILES: [&str; 4] = ["enabled", "transition", "replace", "stack_order
 /// The files of tasks that hold the transition or a module up. The report has only the state of the
 /// other tasks.
 const TASK_FILES: [&str; 4] = ["stat", "stack", "wchan", "cgroup"];
+
+/// The contents of the files of a task.
+type TaskFiles = [Option<Vec<u8>>; TASK_FILES.len()];
 
 pub fn run(context: &mut Context<'_>) -> Outcome {
     let system = context.look()?;
@@ -293,43 +297,48 @@ impl<W: Write> Report<'_, W> {
                 }
             }
         }
-        for id in named {
-            for file in TASK_FILES {
-                let path = task_folder(id).join(file);
-                match file {
-                    "stat" => self.stat(&path)?,
-                    "stack" => self.stack(&path)?,
-                    _ => self.copy(&path)?,
-                }
+        let ids: Vec<TaskId> = named.into_iter().collect();
+        let mut contents: Vec<Option<TaskFiles>> = vec![None; ids.len()];
+        let visit = |place: usize, files| contents[place] = Some(files);
+        bounded::each(self.root, Files::Stack, &ids, task_files, visit);
+        for (&id, files) in ids.iter().zip(&contents) {
+            match files {
+                Some(files) => self.task(id, files)?,
+                // The files cannot be read now, but for the name.
+                None => self.copy(&task_folder(id).join("comm"))?,
             }
         }
         Ok(())
     }
 
-    /// Adds a task's `stat` up to its flags. The fields after them have addresses.
-    fn stat(&mut self, path: &Path) -> io::Result<()> {
-        const FIELDS: usize = 7;
-
-        let Ok(content) = self.root.read(path) else {
-            return Ok(());
-        };
-        let Some(comm_end) = content.iter().rposition(|&b| b == b')') else {
-            return Ok(());
-        };
-        let rest = content[comm_end + 1..].split(|&b| b == b' ').skip(1);
-        let rest: Vec<&[u8]> = rest.take(FIELDS).collect();
-        let kept = [&content[..=comm_end], b" ", &rest.join(&b' '), b"\n"].concat();
-
-        self.tar.file(&inside(path), &kept, self.now)
+    fn task(&mut self, id: TaskId, files: &TaskFiles) -> io::Result<()> {
+        for (file, content) in TASK_FILES.iter().zip(files) {
+            let kept = content.as_ref().and_then(|content| match *file {
+                "stat" => short_stat(content),
+                "stack" => Some(proc::without_addresses(content)),
+                _ => Some(content.clone()),
+            });
+            if let Some(kept) = kept {
+                let path = inside(&task_folder(id).join(file));
+                self.tar.file(&path, &kept, self.now)?;
+            }
+        }
+        Ok(())
     }
+}
 
-    fn stack(&mut self, path: &Path) -> io::Result<()> {
-        let Ok(content) = self.root.read(path) else {
-            return Ok(());
-        };
-        let kept = proc::without_addresses(&content);
-        self.tar.file(&inside(path), &kept, self.now)
-    }
+fn task_files(root: &Root, id: TaskId) -> TaskFiles {
+    TASK_FILES.map(|file| root.read(task_folder(id).join(file)).ok())
+}
+
+/// Returns a task's `stat` up to its flags. The fields after them have addresses.
+fn short_stat(content: &[u8]) -> Option<Vec<u8>> {
+    const FIELDS: usize = 7;
+
+    let comm_end = content.iter().rposition(|&b| b == b')')?;
+    let rest = content[comm_end + 1..].split(|&b| b == b' ').skip(1);
+    let rest: Vec<&[u8]> = rest.take(FIELDS).collect();
+    Some([&content[..=comm_end], b" ", &rest.join(&b' '), b"\n"].concat())
 }
 
 /// Returns the directory of a task's files. A report treats the first thread of a process as any

@@ -139,13 +139,13 @@ fn text(
             },
         ),
     };
+    let kind = match task.stack {
+        Stack::Unread => String::new(),
+        _ => format!(", {kind}, {}", describe::task_state(task.state)),
+    };
     let mut lines = vec![
         String::new(),
-        format!(
-            "{}, {kind}, {}",
-            term.strong(&name),
-            describe::task_state(task.state)
-        ),
+        term.strong(&name) + &kind,
         format!("  {}", term.strong(&describe::reason_text(blocker))),
     ];
     if group.tasks.len() > 1 {
@@ -157,7 +157,7 @@ fn text(
     }
     match &task.stack {
         Stack::Frames(_) => lines.extend(stack(term, blocker, most_frames)),
-        Stack::Denied | Stack::Unknown => {
+        Stack::Denied | Stack::Unknown | Stack::Unread => {
             let wchan = task.wchan.as_ref();
             lines
                 .extend(wchan.map(|function| {

@@ -240,8 +240,10 @@ fn print_held(
         describe::disabled_state(module),
         describe::references(module)
     )?;
-    // An empty line, the first one, and those about stacks that may not be read.
-    let others = 2 + if held.unreadable > 0 { 2 } else { 0 } + if last { 3 } else { 0 };
+    // An empty line, the first one, and those about stacks that may not be read, or not now.
+    let mut others = if last { 5 } else { 2 };
+    others += if held.unreadable > 0 { 2 } else { 0 };
+    others += if held.unread.is_empty() { 0 } else { 2 };
     tasks::print(
         context,
         &held.tasks,
@@ -252,7 +254,15 @@ fn print_held(
         let denied = term::count(held.unreadable, "more stack");
         let hint = describe::hint_for_stacks(&context.root);
         writeln!(context.out, "\n{denied} may not be read; {hint}.")?;
-    } else if held.tasks.is_empty() {
+    }
+    if !held.unread.is_empty() {
+        let names = describe::task_names(&held.unread.iter().collect::<Vec<_>>());
+        writeln!(
+            context.out,
+            "\nThe stacks of some tasks cannot be read just now: {names}."
+        )?;
+    }
+    if held.unreadable == 0 && held.unread.is_empty() && held.tasks.is_empty() {
         writeln!(
             context.out,
             "\nEither the kernel has not looked again yet, which it does every 5 seconds at\n\
