@@ -13,17 +13,22 @@ use crate::blockers;
 use crate::bounded::MOST;
 use crate::cmdline::CommandLines;
 use crate::command::Command;
+use crate::commands::wait::{deadline, until_settled, AtEnd, Cause, Ended};
 use crate::commands::{self, Context};
 use crate::exit::Exit;
 use crate::functions::tests::patch;
 use crate::options::Options;
 use crate::root::tests::{block, opened, unblock};
 use crate::root::Root;
+use crate::signals::tests::sent;
+use crate::signals::Signal;
 use crate::system::System;
 use crate::term::Term;
 
 /// The longest time for an answer, on a machine that is slow and busy.
 const LATE: Duration = Duration::from_secs(30);
+
+const PATCH: &str = "test_klp_callbacks_demo";
 
 /// Runs a function in a thread, and fails if it does not return.
 fn in_time<R: Send + 'static>(what: impl FnOnce() -> R + Send + 'static) -> R {
@@ -161,6 +166,40 @@ fn the_threads_that_sleep_have_a_limit() {
         assert!(answer.out.ends_with(note), "{}", answer.out);
         let stacks = live.stacks();
         assert_eq!(stacks, if first { MOST } else { 0 });
+    }
+}
+
+#[test]
+fn a_deadline_holds() {
+    for (signals, cause) in [
+        (vec![], Cause::Timeout),
+        (vec![Signal::Terminate], Cause::Signal(Signal::Terminate)),
+    ] {
+        let live = Live::tree("kernel-thread");
+        live.blocked_task(7);
+        let root = live.root();
+        // The look of the waiting thread itself.
+        block(&live.0.path().join("proc/modules"));
+        let ended = in_time(move || {
+            let options = Options::default();
+            let mut out = Vec::new();
+            let mut context = Context {
+                options: &options,
+                root,
+                term: Term::NONE,
+                out: &mut out,
+                signals: Some(sent(&signals)),
+            };
+            let timeout = match cause {
+                Cause::Timeout => Duration::from_millis(700),
+                Cause::Signal(_) => 2 * LATE,
+            };
+            until_settled(&mut context, &PATCH.into(), deadline(timeout), AtEnd::Leave)
+        });
+        let Ok(Ended::Early(ended)) = ended else {
+            panic!("{ended:?}");
+        };
+        assert_eq!(ended, cause);
     }
 }
 

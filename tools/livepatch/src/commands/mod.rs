@@ -11,6 +11,7 @@ pub mod install;
 mod list;
 pub mod load;
 mod metrics;
+mod progress;
 mod report;
 mod status;
 mod tasks;
@@ -80,12 +81,11 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 impl Context<'_> {
     /// Looks at the state of the system.
     fn look(&self) -> Result<System, Failure> {
-        if let Some(reason) = sysfs::unsupported(&self.root) {
-            return Err(Failure::new(Exit::Nothing, reason));
-        }
-        let stuck_after = self.options.stuck_after.unwrap_or(STUCK_AFTER);
-        System::look(&self.root, stuck_after)
-            .map_err(|error| Failure::error(format!("cannot read {}: {error}", sysfs::FOLDER)))
+        look(&self.root, self.stuck_after())
+    }
+
+    fn stuck_after(&self) -> Duration {
+        self.options.stuck_after.unwrap_or(STUCK_AFTER)
     }
 
     /// Returns the patches that the operands name. An operand may be the name of a module's file.
@@ -208,6 +208,14 @@ impl Context<'_> {
     fn not_loaded(&self, patch: &Name) -> Failure {
         Failure::new(Exit::Nothing, format!("livepatch {patch} is not loaded"))
     }
+}
+
+fn look(root: &Root, stuck_after: Duration) -> Result<System, Failure> {
+    if let Some(reason) = sysfs::unsupported(root) {
+        return Err(Failure::new(Exit::Nothing, reason));
+    }
+    System::look(root, stuck_after)
+        .map_err(|error| Failure::error(format!("cannot read {}: {error}", sysfs::FOLDER)))
 }
 
 /// Derives the name of a module from that of its file: `a/b-c.ko.xz` is `b_c`.

@@ -11,27 +11,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::end::{self, Before, End};
+use super::progress::{self, LOOK};
 use super::{why, Context, Outcome};
 use crate::action::Action;
-use crate::blockers::{self, Blocker};
 use crate::describe;
-use crate::edge::{self, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
 use crate::name::Name;
 use crate::notice::Notices;
-use crate::proc::Progress;
 use crate::root::Root;
 use crate::signals::{Signal, Signals};
 use crate::sysfs;
 use crate::system::{State, System};
-use crate::term::{self, Term};
+use crate::term;
 
 /// The default timeout of commands that have started a transition.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The least time between two looks at the tasks.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// The way a wait for the end of a transition has ended.
 #[derive(Debug)]
@@ -148,9 +143,9 @@ pub fn unreadable(patch: &Name) -> Failure {
 
 /// Waits until a patch is not in transition, or gone, and shows the progress.
 ///
-/// A thread of its own waits, and turns the patch back at the end if `at_end` says so. Looking at
-/// many tasks takes seconds, and a reader of the output may not read; neither must make the
-/// deadline late. If the system has no room for a thread, this one waits and shows no progress.
+/// A thread of its own waits, and turns the patch back at the end if `at_end` says so. A reader of
+/// the output may not read, which must not make the deadline late. If the system has no room for a
+/// thread, this one waits and shows no progress.
 pub fn until_settled(
     context: &mut Context<'_>,
     patch: &Name,
@@ -181,7 +176,7 @@ pub fn until_settled(
             return (wait(&theirs), Ok(()));
         };
         drop(theirs);
-        let shown = show_until(context, patch, &ours);
+        let shown = progress::show_until(context, patch, &ours);
         if shown.is_err() && at_end == AtEnd::Leave {
             // Without an output there is no reason to wait, unless the patch is turned back then.
             let _ = ours.shutdown(Shutdown::Both);
@@ -245,104 +240,6 @@ fn turn_back(root: &Root, patch: &Name) -> Result<(), Failure> {
         Err(_) if root.read_flag(enabled) == Some(false) => Ok(()),
         result => result,
     }
-}
-
-/// Shows the progress until the other end of `told` is closed.
-fn show_until(context: &mut Context<'_>, patch: &Name, told: &UnixStream) -> Result<(), Failure> {
-    let begin = Instant::now();
-    let mut next_look = begin + LOOK / 4;
-    let mut shown = String::new();
-
-    loop {
-        let left = next_look.saturating_duration_since(Instant::now());
-        let over = edge::wait(&[(told.as_fd(), Wanted::Input)], Some(left))?;
-        if over.contains(&true) {
-            break;
-        }
-        if Instant::now() >= next_look {
-            let looked = Instant::now();
-            show(context, patch, begin.elapsed(), &mut shown)?;
-            // A slow look is followed by a longer pause, so that the system is mostly left alone.
-            next_look = Instant::now() + LOOK.max(looked.elapsed() * 5);
-        }
-    }
-    if context.term.live && !context.options.json && !shown.is_empty() {
-        write!(context.out, "\r\x1b[K")?;
-        context.out.flush()?;
-    }
-    Ok(())
-}
-
-/// Shows the progress: on a terminal as a bar that changes, else as a line when there is news.
-fn show(
-    context: &mut Context<'_>,
-    patch: &Name,
-    elapsed: Duration,
-    shown: &mut String,
-) -> Result<(), Failure> {
-    let system = context.look()?;
-    let Some(progress) = system.progress.as_ref() else {
-        return Ok(());
-    };
-    let worst = blockers::worst(&context.root, &system);
-    let blocked = worst.as_ref().map_or(String::new(), |blocker| {
-        format!(
-            ", waiting for {} {}",
-            describe::task_name(&blocker.task.comm, blocker.task.id),
-            describe::reason_text(blocker)
-        )
-    });
-    let news = format!("{patch}: {}{blocked}", describe::progress_text(progress));
-
-    if context.term.live && !context.options.json {
-        context.term.resize();
-        let line = live_line(&context.term, progress, elapsed, worst.as_ref(), &blocked);
-        write!(context.out, "\r{line}\x1b[K")?;
-        context.out.flush()?;
-    } else if news != *shown {
-        let members = vec![
-            ("patch", patch.into()),
-            ("seconds", Json::Seconds(elapsed.as_secs_f64())),
-            ("tasks", describe::tasks(progress)),
-            ("worst", worst.as_ref().map(describe::blocker).into()),
-        ];
-        context.event("progress", members, &news)?;
-    }
-    *shown = news;
-    Ok(())
-}
-
-/// Returns the line that shows the progress, in as few words as the terminal needs.
-fn live_line(
-    term: &Term,
-    progress: &Progress,
-    elapsed: Duration,
-    worst: Option<&Blocker>,
-    blocked: &str,
-) -> String {
-    let (done, total) = (progress.done(), progress.total);
-    let time = term::duration(elapsed);
-    let short = worst.map_or_else(String::new, |blocker| {
-        format!(
-            ": {} {}",
-            blocker.task.comm,
-            describe::short_reason(blocker)
-        )
-    });
-    let lines = [
-        format!(
-            "[{}] {done}/{total} tasks, {time}{blocked}",
-            term::bar(done, total, 20)
-        ),
-        format!(
-            "[{}] {done}/{total}, {time}{short}",
-            term::bar(done, total, 10)
-        ),
-        format!("{done}/{total}, {time}{short}"),
-    ];
-    let fits = |line: &&String| line.chars().count() < term.width;
-    let line = lines.iter().find(fits).unwrap_or(&lines[2]);
-    term.fit(line)
 }
 
 /// Prints why the transition has not ended in time.
