@@ -191,13 +191,13 @@ fn by_hand(task: &Task) -> Option<String> {
             "do not end it: it is the service manager{}",
             of_manager(&unit.manager)
         ),
-        Some(unit) => match (unit.harm(), unit.guest()) {
+        Some(unit) => match (unit.harm(), &unit.guest) {
             (Some(harm), _) => format!(
                 "do not restart {}{}: {harm}",
                 unit.name,
                 of_manager(&unit.manager)
             ),
-            (None, Some(guest)) => of_guest(pid, &guest),
+            (None, Some(guest)) => of_guest(pid, guest),
             (None, None) if unit.is_service() => restart(unit),
             (None, None) => format!(
                 "or end the process {pid}, of {}{}",
@@ -345,6 +345,16 @@ mod tests {
         assert!(machine.ends_with("systemctl --machine=m restart x.service"));
         let docker = text("0::/system.slice/docker-1.scope/system.slice/x.service");
         assert!(!docker.contains("systemctl"), "{docker}");
+        let lxc = text("0::/lxc/101/ns/system.slice/ssh.service");
+        assert!(
+            lxc.ends_with("in container lxc/101/ns: ssh.service"),
+            "{lxc}"
+        );
+        let docker = text("0::/docker/01ab/system.slice/kubelet.service");
+        assert!(
+            docker.ends_with("in container docker/01ab: kubelet.service"),
+            "{docker}"
+        );
         let bus = text("0::/system.slice/dbus.service");
         assert!(!bus.contains("systemctl"), "{bus}");
     }
@@ -363,8 +373,20 @@ mod tests {
             ("NetworkManager.service", "this host may lose its network"),
             ("systemd-networkd.service", "this host may lose its network"),
             ("ifup@eth0.service", "this host may lose its network"),
+            (
+                "openvswitch-switch.service",
+                "this host may lose its network",
+            ),
             ("docker.service", "its containers may end"),
             ("containerd.service", "its containers may end"),
+            ("k3s.service", "its containers may end"),
+            ("lxc@web.service", "its containers may end"),
+            ("pve-container@101.service", "its containers may end"),
+            ("snap.docker.dockerd.service", "its containers may end"),
+            ("snap.lxd.daemon.service", "its containers may end"),
+            ("sanlock.service", "a watchdog may reset this host"),
+            ("watchdog.service", "a watchdog may reset this host"),
+            ("wdmd.service", "a watchdog may reset this host"),
             ("corosync.service", "its cluster may fence this host"),
             ("pacemaker.service", "its cluster may fence this host"),
             ("getty@tty1.service", "a session on that terminal may end"),
@@ -388,6 +410,9 @@ mod tests {
             "\ndo not end process 9: virtual machine qemu-1-web would end; a live migration \
                     takes it to another host";
         assert!(machine.ends_with(line), "{machine}");
+        let machine = on_function(&task(9, 'S', "0::/qemu.slice/100.scope"), 1);
+        let line = line.replace("qemu-1-web", "100");
+        assert!(machine.ends_with(&line), "{machine}");
         let machine = text("machine-web.scope");
         let line =
             "\ndo not end process 9: machine web may end; restart it with the tool that manages it";

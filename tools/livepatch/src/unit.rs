@@ -14,6 +14,9 @@ use crate::name::Name;
 pub struct Unit {
     pub name: Name,
     pub manager: Manager,
+    /// The machine or the container of which the tasks of the unit are a part, or `None` if the unit
+    /// is none of those that their managers make.
+    pub guest: Option<Guest>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +31,7 @@ pub enum Manager {
 }
 
 /// The services that need a reason to be restarted, with the harm that a restart may do.
-const HARMS: [(&[&str], &str); 6] = [
+const HARMS: [(&[&str], &str); 7] = [
     (
         &[
             "NetworkManager",
@@ -38,7 +41,9 @@ const HARMS: [(&[&str], &str); 6] = [
             "iwd",
             "network",
             "networking",
+            "openvswitch*",
             "ovs-vswitchd",
+            "ovsdb-server",
             "systemd-networkd",
             "wicked*",
             "wpa_supplicant*",
@@ -46,12 +51,31 @@ const HARMS: [(&[&str], &str); 6] = [
         "this host may lose its network",
     ),
     (
-        &["containerd", "crio", "docker", "podman"],
+        &[
+            "containerd",
+            "crio",
+            "docker",
+            "incus*",
+            "k3s*",
+            "lxc*",
+            "lxd*",
+            "podman",
+            "pve-container@*",
+            "rke2-*",
+            "snap.docker.dockerd",
+            "snap.lxd.daemon",
+            "snap.microk8s.*",
+            "systemd-nspawn@*",
+        ],
         "its containers may end",
     ),
     (
-        &["corosync", "pacemaker", "sbd"],
+        &["corosync", "pacemaker", "pve-ha-*", "sbd"],
         "its cluster may fence this host",
+    ),
+    (
+        &["sanlock", "watchdog*", "wdmd"],
+        "a watchdog may reset this host",
     ),
     (
         &["auditd"],
@@ -81,9 +105,9 @@ const HARMS: [(&[&str], &str); 6] = [
 ];
 
 /// A system within the system. The services of this one do not include its processes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Guest {
-    /// A virtual machine of libvirt, by the name that systemd-machined has.
+    /// A virtual machine of libvirt, by the name that systemd-machined has, or of Proxmox.
     Virtual(Name),
     /// Another machine that systemd-machined knows. It may be a container.
     Machine(Name),
@@ -115,26 +139,12 @@ impl Unit {
             .collect();
         let is_unit = |part: &&[u8]| part.ends_with(b".service") || part.ends_with(b".scope");
         let last = parts.iter().rposition(is_unit)?;
-        let manager = parts[..last].iter().fold(Manager::System, |manager, part| {
-            if let Some(id) = between(part, b"user@", b".service") {
-                match manager {
-                    Manager::System => Manager::User(id),
-                    inside => inside,
-                }
-            } else if let Some(name) = between(part, b"machine-", b".scope")
-                .or_else(|| between(part, b"systemd-nspawn@", b".service"))
-            {
-                Manager::Machine(name)
-            } else if is_unit(part) || part.starts_with(b"lxc.payload") || *part == b".." {
-                Manager::Container((*part).into())
-            } else {
-                manager
-            }
-        });
-
+        let name = Name::from(parts[last]);
+        let group = parts[..last].last().copied();
         Some(Self {
-            name: parts[last].into(),
-            manager,
+            guest: guest(group, &name),
+            name,
+            manager: Manager::of(&parts[..last]),
         })
     }
 
@@ -157,23 +167,58 @@ impl Unit {
         let known = HARMS.iter().find(|(names, _)| names.iter().any(is));
         known.map(|&(_, harm)| harm)
     }
+}
 
-    /// Returns the machine or the container of which the tasks of the unit are a part, or `None`
-    /// if the unit is none of those that their managers make.
-    pub fn guest(&self) -> Option<Guest> {
-        const CONTAINERS: [&[u8]; 4] = [b"docker-", b"libpod-", b"cri-containerd-", b"crio-"];
+impl Manager {
+    /// Returns the manager of a unit, by the control groups that the unit is in.
+    ///
+    /// Systemd puts its units into slices alone, and the units of users into those of their
+    /// managers. So any other group is a container's. A container may have several, as
+    /// `lxc/101/ns` has.
+    fn of(groups: &[&[u8]]) -> Self {
+        let mut manager = Self::System;
+        let mut container: Vec<&[u8]> = Vec::new();
 
-        let name = self.name.as_bytes();
-        if let Some(machine) = between(name, b"machine-", b".scope") {
-            return Some(match machine.as_bytes().starts_with(b"qemu-") {
-                true => Guest::Virtual(machine),
-                false => Guest::Machine(machine),
-            });
+        for &group in groups {
+            let is_inside = matches!(manager, Self::Machine(_)) && group == b"payload";
+            let user = between(group, b"user@", b".service");
+            let machine = between(group, b"machine-", b".scope")
+                .or_else(|| between(group, b"systemd-nspawn@", b".service"));
+            if let (Self::System, Some(id)) = (&manager, &user) {
+                manager = Self::User(id.clone());
+            }
+            if let Some(name) = machine {
+                container.clear();
+                manager = Self::Machine(name);
+            } else if group.ends_with(b".slice") || user.is_some() || is_inside {
+                container.clear();
+            } else {
+                container.push(group);
+                manager = Self::Container(container.join(&b'/').as_slice().into());
+            }
         }
-        let starts = |start: &&[u8]| name.starts_with(start);
-        (!self.is_service() && CONTAINERS.iter().any(starts))
-            .then(|| Guest::Container(self.name.clone()))
+        manager
     }
+}
+
+/// Returns the guest that a unit is, by the name of the unit and the control group that it is in.
+fn guest(group: Option<&[u8]>, unit: &Name) -> Option<Guest> {
+    const CONTAINERS: [&[u8]; 4] = [b"docker-", b"libpod-", b"cri-containerd-", b"crio-"];
+
+    let name = unit.as_bytes();
+    if let Some(machine) = between(name, b"machine-", b".scope") {
+        return Some(match machine.as_bytes().starts_with(b"qemu-") {
+            true => Guest::Virtual(machine),
+            false => Guest::Machine(machine),
+        });
+    }
+    let scope = name.strip_suffix(b".scope")?;
+    if group == Some(b"qemu.slice") {
+        return Some(Guest::Virtual(scope.into()));
+    }
+    let starts = |start: &&[u8]| name.starts_with(start);
+    let container = CONTAINERS.iter().any(starts);
+    container.then(|| Guest::Container(unit.clone()))
 }
 
 /// Returns the text between two words in the name of a unit, without systemd's escapes.
@@ -259,6 +304,35 @@ mod tests {
             "ssh.service",
             Manager::Container("lxc.payload.web".into()),
         );
+        expect(
+            "0::/machine.slice/machine-m.scope/payload/system.slice/docker-1.scope/init.scope\n",
+            "init.scope",
+            Manager::Container("docker-1.scope".into()),
+        );
+    }
+
+    #[test]
+    fn of_containers_without_a_unit() {
+        for (group, unit) in [
+            ("lxc/101/ns", "system.slice/ssh.service"),
+            ("docker/01ab", "system.slice/kubelet.service"),
+            ("kubepods/burstable/pod1/01ab", "system.slice/a.service"),
+            (
+                "lxc/101/ns",
+                "user.slice/user@7.service/app.slice/a.service",
+            ),
+            ("../../docker/01ab", "init.scope"),
+        ] {
+            let name = unit.rsplit('/').next().unwrap();
+            let path = format!("0::/{group}/{unit}\n");
+            expect(&path, name, Manager::Container(group.into()));
+        }
+        // One in another.
+        expect(
+            "0::/lxc/101/ns/system.slice/docker/01ab/system.slice/a.service\n",
+            "a.service",
+            Manager::Container("docker/01ab".into()),
+        );
     }
 
     #[test]
@@ -273,12 +347,10 @@ mod tests {
             ("docker-gc.service", false),
             ("session-1.scope", false),
         ] {
-            let unit = Unit {
-                name: name.into(),
-                manager: Manager::System,
-            };
+            let path = format!("0::/system.slice/{name}\n");
+            let unit = Unit::parse(path.as_bytes()).unwrap();
             assert_eq!(unit.harm().is_some(), harms, "{name}");
-            assert_eq!(unit.guest(), None, "{name}");
+            assert_eq!(unit.guest, None, "{name}");
         }
     }
 }
