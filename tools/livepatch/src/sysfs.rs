@@ -87,6 +87,8 @@ pub struct Module {
     pub name: Name,
     /// The number of references, or `None` if the kernel does not count them.
     pub references: Option<u32>,
+    /// Whether the kernel neither loads nor unloads the module just now.
+    pub live: bool,
 }
 
 impl Module {
@@ -190,9 +192,10 @@ pub fn livepatches(root: &Root) -> Result<Livepatches, ReadError> {
 
     let modules = livepatch_modules(root);
     let order = sort(&mut patches, &modules);
+    // A module that is being loaded has no patch yet.
     let disabled = modules
         .into_iter()
-        .filter(|module| !patches.iter().any(|patch| patch.name == module.name))
+        .filter(|module| module.live && !patches.iter().any(|patch| patch.name == module.name))
         .collect();
 
     Ok(Livepatches {
@@ -285,6 +288,7 @@ fn livepatch_modules(root: &Root) -> Vec<Module> {
             let mut fields = line.split(|&b| b == b' ');
             let name = fields.next()?;
             let references = fields.nth(1)?;
+            let live = fields.nth(1)? == b"Live";
             let taints = fields.next_back()?;
             let marked = taints.starts_with(b"(") && taints.contains(&b'K');
 
@@ -293,6 +297,7 @@ fn livepatch_modules(root: &Root) -> Vec<Module> {
                 references: std::str::from_utf8(references)
                     .ok()
                     .and_then(|r| r.parse().ok()),
+                live,
             })
         })
         .collect();
@@ -300,6 +305,13 @@ fn livepatch_modules(root: &Root) -> Vec<Module> {
     // The kernel lists the newest first.
     modules.reverse();
     modules
+}
+
+/// Whether the kernel loads or unloads a livepatch module of that name just now.
+pub fn is_changing(root: &Root, name: &Name) -> bool {
+    let modules = livepatch_modules(root);
+    let mut changing = modules.iter().filter(|module| !module.live);
+    changing.any(|module| &module.name == name)
 }
 
 fn sort(patches: &mut [Patch], modules: &[Module]) -> Order {

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `load`, where a patch is loaded already.
+//! `load`, where a patch is loaded already, or another process loads it.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use super::boot::{load_a, machine};
 use super::waiting::Meanwhile;
 use super::{klpctl_in, Scratch};
 use crate::command::Command;
+use crate::commands::load::load;
 use crate::commands::{boot, Outcome};
 use crate::elf::tests::module;
 use crate::exit::Exit;
+use crate::modfile::ModuleFile;
 use crate::options::Options;
+use crate::signals::tests::sent;
+use crate::signals::Signal;
 
 /// Has the kernel show a patch with these values of its files.
 fn show(tree: &Scratch, patch: &str, enabled: &str, transition: &str) {
@@ -87,6 +92,52 @@ fn at_boot_after_a_transition_that_does_not_end() {
     for name in ["a", "b", "c"] {
         assert!(out.contains(&format!("{name} {text}")), "{out}");
     }
+}
+
+/// The tree `none` has this module, as before klp_enable_patch().
+#[test]
+fn a_module_that_is_being_loaded() {
+    let tree = machine(&[&["name=klp_fix"]]);
+    let file = tree.path().join("var/lib/klpctl/7.3.4/klp_fix.ko");
+    let content = ModuleFile::read(&file).unwrap();
+    let modules = tree.path().join("proc/modules");
+    let run = |timeout: u64, signals: &[Signal]| {
+        let options = Options {
+            command: Command::Load,
+            timeout: Some(Duration::from_millis(timeout)),
+            ..Options::default()
+        };
+        let mut out = Vec::new();
+        let mut context = tree.context(&options, &mut out);
+        context.signals = Some(sent(signals));
+        let outcome = load(&mut context, &content, "/no/such.ko".into(), Vec::new());
+        (outcome, String::from_utf8(out).unwrap())
+    };
+    let text = "another process loads or unloads module klp_fix";
+    let failure = run(50, &[]).0.unwrap_err();
+    assert_eq!(
+        (failure.exit, failure.message.as_str()),
+        (Exit::Error, text)
+    );
+    let failure = run(600_000, &[Signal::Terminate]).0.unwrap_err();
+    assert_eq!(failure.exit, Exit::Terminated);
+    assert_eq!(failure.message, format!("SIGTERM: {text}"));
+    let dry = klpctl_in(&tree, &["load", "--dry-run", file.to_str().unwrap()]);
+    assert_eq!(dry.err, format!("klpctl: {text}\n"));
+
+    let (outcome, out) = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(50));
+            show(&tree, "klp_fix", "1", "0");
+            fs::write(&modules, "klp_fix 12288 1 - Live 0x0 (K)\n").unwrap();
+        });
+        run(600_000, &[])
+    });
+    assert_eq!(outcome.unwrap(), Exit::Done, "{out}");
+    assert!(
+        out.starts_with("klp_fix is loaded already: applied"),
+        "{out}"
+    );
 }
 
 /// The loaded build stays if the kernel would refuse the new one.

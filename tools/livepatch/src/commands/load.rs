@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::wait::{self, AtEnd, Cause, Ended, Goal};
-use super::{boot, check, module_name, unload, Context, Outcome};
+use super::{boot, check, loading, module_name, unload, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity::{self, Build};
@@ -112,6 +112,7 @@ pub fn load(
     parameters: Vec<OsString>,
 ) -> Outcome {
     let module = &content.name;
+    loading::until_settled(context, module)?;
     let system = context.look()?;
 
     let going = |status: &PatchStatus| status.state == State::Disabled;

@@ -10,6 +10,7 @@ pub mod force;
 pub mod install;
 mod list;
 pub mod load;
+mod loading;
 mod metrics;
 mod progress;
 mod report;
