@@ -6,6 +6,7 @@ pub mod boot;
 mod check;
 mod enabled;
 mod end;
+mod findings;
 pub mod force;
 pub mod install;
 mod list;
