@@ -221,6 +221,11 @@ fn patches_that_are_loaded() {
     );
     put(&tree, "sys/module/other/refcnt", "0\n");
     refused(&named(&tree, "other", "A"), "a module other is loaded");
+    put(&tree, "proc/modules", "other 12288 1 - Loading 0x0 (K+)\n");
+    refused(
+        &named(&tree, "other", "A"),
+        "another process loads or unloads module other",
+    );
     refused(
         &named(&Scratch::tree("replacing"), "x", "A"),
         "klp_fix_2 is in transition",

@@ -19,7 +19,7 @@ use crate::name::Name;
 use crate::proc::{self, Frame, Stacks, Task};
 use crate::root::Root;
 use crate::symbols::{self, Symbols};
-use crate::sysfs::VMLINUX;
+use crate::sysfs::{self, VMLINUX};
 use crate::system::System;
 
 /// Returns the reasons for which a file could not take the place of a loaded build: the kernel
@@ -213,7 +213,10 @@ impl<'a> Check<'a> {
             .root
             .exists(Path::new("/sys/module").join(name.as_os_str()))
         {
-            let text = format!("a module {name} is loaded; unload it first");
+            let text = match sysfs::is_changing(self.root, name) {
+                true => format!("another process loads or unloads module {name}"),
+                false => format!("a module {name} is loaded; unload it first"),
+            };
             self.add(Kind::Refused, "name", text);
         }
         if let Some(moving) = system.moving().filter(|m| &m.patch.name != name) {
