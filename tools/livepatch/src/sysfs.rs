@@ -175,7 +175,7 @@ pub fn unsupported(root: &Root) -> Option<String> {
     } else {
         Some(format!(
             "there is no sysfs at {}, so nothing is known of live patching",
-            root.path("/sys").display()
+            shown(&root.path("/sys"))
         ))
     }
 }

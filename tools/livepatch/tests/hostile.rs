@@ -48,6 +48,16 @@ fn all(tree: &Scratch) -> String {
 }
 
 #[test]
+fn the_name_of_a_tree_cannot_reach_the_terminal() {
+    let tree = Scratch::new();
+    let root = tree.path().join("\x1b[2J");
+    std::fs::create_dir(&root).unwrap();
+    let answer = klpctl(&["status", "--root", root.to_str().unwrap()]);
+    let text = "\\x1b[2J/sys, so nothing is known";
+    assert!(answer.err.contains(text), "{}", answer.err);
+}
+
+#[test]
 fn names_cannot_reach_the_terminal() {
     let tree = moving(
         "\
