@@ -9,7 +9,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::identity;
 use crate::name::Name;
@@ -19,10 +19,9 @@ use crate::sysfs;
 /// The content of the record in a report, where the inodes are not those of the machine.
 pub const REPORTED: &[u8] = b"forced\n";
 
-/// Returns the file with the record. The name of a module has no colon.
+/// Returns the file with the record.
 pub fn record_of(patch: &Name) -> PathBuf {
-    let file = Name::from(&[patch.as_bytes(), b":forced"].concat()[..]);
-    Path::new(identity::RECORDS).join(file.as_os_str())
+    identity::further_record_of(patch, "forced")
 }
 
 fn inode(root: &Root, patch: &Name) -> io::Result<Vec<u8>> {

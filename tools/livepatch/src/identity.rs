@@ -106,6 +106,12 @@ pub fn record_of(module: &Name) -> PathBuf {
     Path::new(RECORDS).join(module.as_os_str())
 }
 
+/// Returns the file with another record of a module. The name of a module has no colon.
+pub fn further_record_of(module: &Name, kind: &str) -> PathBuf {
+    let file = Name::from(&[module.as_bytes(), b":", kind.as_bytes()].concat()[..]);
+    Path::new(RECORDS).join(file.as_os_str())
+}
+
 impl Record {
     fn of(file: &ModuleFile) -> Self {
         let signer = file.signature.as_ref().and_then(|s| s.signer.as_ref());

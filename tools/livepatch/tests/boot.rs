@@ -38,7 +38,7 @@ pub fn load_all(tree: &Scratch) -> Answer {
 }
 
 /// Returns the same answer in JSON, which is as the schema describes it.
-fn events(tree: &Scratch) -> String {
+pub fn events(tree: &Scratch) -> String {
     let answer = klpctl_in(tree, &["load", "--all", "--dry-run", "--json"]);
     assert_valid(&answer.out);
     answer.out

@@ -39,11 +39,15 @@ pub fn watch(scratch: &Scratch, on: bool) {
 }
 
 pub fn install(store: &Store<'_>, fields: &[&str]) {
+    install_for(store, "7.3.4", fields);
+}
+
+pub fn install_for(store: &Store<'_>, kernel: &str, fields: &[&str]) {
     let file = store.root.path("/made.ko");
     let fields = [&["livepatch=Y"], fields].concat();
     fs::write(&file, module(&fields)).unwrap();
     let module = ModuleFile::read(&file).unwrap();
-    store.install(&"7.3.4".into(), &module).unwrap();
+    store.install(&kernel.into(), &module).unwrap();
 }
 
 fn names(store: &Store<'_>) -> Vec<String> {

@@ -4,6 +4,7 @@
 //!
 //! A patch that cannot be loaded does not keep the others from being loaded, but those that depend
 //! on it. The kernel loads no patch during the transition of another, so each patch waits for that.
+//! A patch that another one has replaced is not loaded again, as it would take the other one back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
@@ -13,11 +14,12 @@ use super::wait::{self, AtEnd, Cause, Ended};
 use super::{load, Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
-use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
 use crate::note::Note;
+use crate::order::{self, in_order, Patch};
+use crate::replaced;
 use crate::root::Root;
-use crate::store::{self, Installed, Store};
+use crate::store::{self, Store};
 use crate::sysfs;
 
 /// The parameter of the kernel that switches the loading at boot off.
@@ -37,7 +39,7 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
         false => store.begin()?,
     };
     let patches = in_order(store.installed(&kernel)?);
-    let installed: BTreeSet<_> = patches.iter().map(|p| p.installed.name.clone()).collect();
+    let installed: BTreeSet<_> = order::names(&patches).cloned().collect();
     for Note { kernel: on, patch } in new {
         let members = vec![("patch", (&patch).into()), ("kernel", on.as_ref().into())];
         let mut text = format!("the machine has crashed, or lost power, while {patch} was loaded");
@@ -49,12 +51,15 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
 
     let mut missing = BTreeMap::new();
     let mut late = Late::default();
-    for patch in patches {
+    for (i, patch) in patches.iter().enumerate() {
         let name = patch.installed.name.clone();
         if !is_held_back(context, &crashed, &name) {
             late.wait(context, &mut missing)?;
+            if is_replaced(context, &name, &patches[i + 1..])? {
+                continue;
+            }
         }
-        let exit = match load_one(context, &patch, &installed, &crashed, &missing) {
+        let exit = match load_one(context, patch, &installed, &crashed, &missing) {
             Ok(Exit::Done) => continue,
             Ok(exit) if is_signal(exit) => return Ok(exit),
             Ok(exit) => {
@@ -155,49 +160,24 @@ fn is_off(root: &Root) -> bool {
     ours.next_back() == Some(OFF)
 }
 
-/// An installed patch, and the modules that have to be loaded before it.
-struct Patch {
-    installed: Installed,
-    file: Result<ModuleFile, Failure>,
-    needs: Vec<Name>,
-}
-
-impl Patch {
-    fn read(installed: Installed) -> Self {
-        let file = ModuleFile::read(&installed.file);
-        let needs = file.as_ref().map(|file| {
-            let mut needs = file.info.words("depends");
-            needs.extend(file.info.words("klp_after"));
-            needs
-        });
-        Self {
-            installed,
-            needs: needs.unwrap_or_default(),
-            file,
-        }
-    }
-}
-
-/// Brings the patches into an order in which each comes after those that it needs, and that is the
-/// order of installation otherwise. Of patches that need each other, the first stays first.
-fn in_order(installed: Vec<Installed>) -> Vec<Patch> {
-    let mut rest: Vec<Patch> = installed.into_iter().map(Patch::read).collect();
-    let mut ordered = Vec::new();
-    while !rest.is_empty() {
-        let waits = |patch: &Patch| {
-            let mut others = rest.iter().map(|other| &other.installed.name);
-            others.any(|other| other != &patch.installed.name && patch.needs.contains(other))
-        };
-        let next = rest.iter().position(|patch| !waits(patch)).unwrap_or(0);
-        ordered.push(rest.remove(next));
-    }
-    ordered
-}
-
 /// Whether a patch is not loaded because of a crash. One that was loaded by hand since is in
 /// effect, and others may depend on it.
 fn is_held_back(context: &Context<'_>, crashed: &BTreeSet<Name>, patch: &Name) -> bool {
     crashed.contains(patch) && !context.root.exists(sysfs::folder_of(patch))
+}
+
+/// Whether a patch is not loaded because another one has replaced it, which the function prints.
+fn is_replaced(context: &mut Context<'_>, patch: &Name, later: &[Patch]) -> Result<bool, Failure> {
+    let Some(by) = replaced::successor(&context.root, patch, order::names(later)) else {
+        return Ok(false);
+    };
+    if !context.options.dry_run {
+        // A patch that stays noted is blamed for a crash without reason, which allow() mends.
+        let _ = Store::new(&context.root).unmark(patch);
+    }
+    let members = vec![("patch", patch.into()), ("by", (&by).into())];
+    context.event("replaced", members, &format!("{patch} is replaced by {by}"))?;
+    Ok(true)
 }
 
 fn load_one(

@@ -7,6 +7,7 @@ use super::{Context, Outcome};
 use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::name::Name;
+use crate::replaced;
 use crate::system::{PatchStatus, State, System};
 
 pub fn enable(context: &mut Context<'_>) -> Outcome {
@@ -88,6 +89,7 @@ fn set(context: &mut Context<'_>, system: &System, status: &PatchStatus, wanted:
     let goal = if wanted {
         Goal::Applied
     } else {
+        replaced::forget(&context.root, patch);
         Goal::Disabled
     };
     let timeout = context.options.timeout.unwrap_or(wait::TIMEOUT);

@@ -15,6 +15,7 @@ use crate::identity::{self, Build};
 use crate::kmsg;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
+use crate::replaced;
 use crate::root::Root;
 use crate::signals::Signals;
 use crate::store::{self, Store};
@@ -234,7 +235,8 @@ fn insert(
     if !context.options.dry_run {
         Store::new(&context.root).mark(module)?;
     }
-    let before = kmsg::newest(&context.root);
+    let log_before = kmsg::newest(&context.root);
+    let before = replaced::others(&context.root, module);
     let inserted = context.act(&Action::Insert { file, parameters });
     if context.options.dry_run {
         return inserted.map(|()| Exit::Done);
@@ -246,7 +248,7 @@ fn insert(
         if !killed || !context.root.exists(sysfs::folder_of(module)) {
             // A patch that the kernel has refused crashes nothing. If this fails, allow() mends it.
             let _ = Store::new(&context.root).unmark(module);
-            let words = kmsg::about_loading(&context.root, module, before.unwrap_or(u64::MAX));
+            let words = kmsg::about_loading(&context.root, module, log_before.unwrap_or(u64::MAX));
             if !words.is_empty() {
                 failure.message += "; the kernel says: ";
                 failure.message += &words.join("; ");
@@ -256,7 +258,13 @@ fn insert(
     }
     // Without the record klpctl knows less of the patch, which status shows.
     let _ = identity::keep(&context.root, content);
-    finish(context, module, deadline)
+    replaced::keep(&context.root, module, &before);
+    let outcome = finish(context, module, deadline);
+    for old in replaced::settle(&context.root, module, before) {
+        // A patch that stays noted is blamed for a crash without reason, which allow() mends.
+        let _ = Store::new(&context.root).unmark(&old);
+    }
+    outcome
 }
 
 /// Waits for the end of the transition, and takes the patch back if that is wanted.

@@ -11,6 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::forced;
 use crate::identity;
 use crate::name::Name;
+use crate::replaced;
 use crate::store::Store;
 use crate::sysfs::Hold;
 
@@ -64,6 +65,7 @@ pub fn unload(context: &mut Context<'_>, patch: &Name, timeout: Duration) -> Out
             context.act(&Action::write(patch, "enabled", "0"))?;
         }
         if !context.options.dry_run {
+            replaced::forget(&context.root, patch);
             match wait::until_settled(context, patch, deadline, AtEnd::Leave)? {
                 Ended::Done => {}
                 Ended::Early(cause) | Ended::TurnedBack(cause, _) => {
