@@ -160,6 +160,7 @@ is up, the transition goes on (exit status 3, or 4 if it is stuck); with
 loaded          the patch is loaded
 another build   another build of it is loaded; see klpctl load --replace
 not loaded      it is for this kernel, and not loaded
+replaced        another patch, which is in effect, has replaced it
 crashed         it was loaded when the machine crashed, and is not now; see klpctl allow
 other kernel    it is for another version of the kernel
 held back       it was loaded when the machine crashed, and by hand since; see klpctl allow

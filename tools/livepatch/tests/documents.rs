@@ -103,7 +103,7 @@ fn help_is_there_for_everything() {
         ("status", &["forced", "stuck", "held"][..]),
         ("why", &["unreliable", "says the kernel", "marked by >"]),
         ("check", &["refused", "never", "waits", "note"]),
-        ("installed", &["crashed", "other kernel"]),
+        ("installed", &["replaced", "crashed", "other kernel"]),
         ("unload", &["goes on (exit status 3, or 4", "status is 1"]),
     ] {
         let help = klpctl(&["help", command]).out;

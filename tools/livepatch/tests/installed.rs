@@ -26,7 +26,7 @@ fn metric(tree: &Scratch, name: &str) -> String {
     values.next().unwrap_or("none").to_owned()
 }
 
-fn metric_of_state(tree: &Scratch, state: &str) -> String {
+pub fn metric_of_state(tree: &Scratch, state: &str) -> String {
     metric(tree, &format!("klp_installed_patches{{state=\"{state}\"}}"))
 }
 
@@ -75,7 +75,7 @@ fn metrics_are_of_the_running_kernel() {
     assert_eq!(metric_of_state(&tree, "crashed"), "0");
 }
 
-fn check(tree: &Scratch, arguments: &[&str]) -> (u8, String) {
+pub fn check(tree: &Scratch, arguments: &[&str]) -> (u8, String) {
     let answer = klpctl_in(tree, &[&["status", "--nagios"], arguments].concat());
     assert_eq!(answer.out.lines().count(), 1, "{}", answer.out);
     let (text, _) = answer.out.split_once(" | ").unwrap();

@@ -5,10 +5,10 @@
 use std::fs;
 
 use super::boot::{events, load_all, machine, running, WOULD};
-use super::installed::applied;
+use super::installed::{applied, check, metric_of_state};
 use super::live::Machine;
-use super::store::install;
-use super::Scratch;
+use super::store::{install, set_boot};
+use super::{klpctl_in, Scratch};
 use crate::exit::Exit;
 use crate::root::Root;
 use crate::store::Store;
@@ -58,6 +58,32 @@ fn the_newer_patch_stays_in_an_older_kernel() {
     assert_eq!(load_all(&tree).out, both);
 }
 
+#[test]
+fn monitoring_takes_it_to_be_in_order() {
+    let tree = Scratch::tree("replaced");
+    set_boot(&tree, "1");
+    fs::create_dir_all(tree.path().join("proc/sys/kernel")).unwrap();
+    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    let root = Root::captured(tree.path());
+    for name in ["name=test_klp_livepatch", "name=test_klp_atomic_replace"] {
+        install(&Store::new(&root), &[name]);
+    }
+    assert_eq!(check(&tree, &[]).0, 0, "{}", check(&tree, &[]).1);
+    for (state, count) in [("not loaded", "0"), ("replaced", "1"), ("loaded", "1")] {
+        assert_eq!(metric_of_state(&tree, state), count, "{state}");
+    }
+    let answer = klpctl_in(&tree, &["installed"]);
+    let row = "test_klp_livepatch       replaced by test_klp_atomic_replace  ";
+    assert!(answer.out.contains(row), "{}", answer.out);
+    assert_eq!(load_all(&tree).exit, Exit::Done);
+
+    // One that is held back after a crash needs a decision.
+    let crashed = tree.path().join("var/lib/klpctl/crashed");
+    fs::write(crashed, "test_klp_livepatch\n").unwrap();
+    assert_eq!(metric_of_state(&tree, "crashed"), "1");
+    assert_eq!(load_all(&tree).exit, Exit::Error);
+}
+
 /// A kernel that does not show which patch replaces others. Each patch replaces them.
 const INSMOD: &str = "\
 name=$(basename $1 .ko)
@@ -87,8 +113,9 @@ fn load_keeps_which_patch_was_replaced() {
     assert!(!out.contains("insmod") && out.ends_with("\n0\n"), "{out}");
 
     // The administrator goes back.
-    let out = machine.text("klpctl load v1; klpctl load --all");
+    let out = machine.text("klpctl load v1; klpctl load --all; klpctl installed");
     assert!(out.contains("v2 is replaced by v1\n"), "{out}");
+    assert!(out.contains("v1     loaded "), "{out}");
     assert_eq!(out.matches("insmod").count(), 1, "{out}");
 }
 

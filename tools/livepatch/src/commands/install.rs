@@ -2,6 +2,7 @@
 
 //! `klpctl install`, `uninstall`, `installed` and `allow`
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,8 @@ use crate::identity::Identity;
 use crate::json::Json;
 use crate::modfile::ModuleFile;
 use crate::name::{self, Name};
+use crate::order::{self, in_order, Patch};
+use crate::replaced;
 use crate::root::Root;
 use crate::store::{running_kernel, Installed, Store, STORE};
 use crate::sysfs;
@@ -137,6 +140,8 @@ pub struct Row {
     pub running: bool,
     pub name: Name,
     pub state: &'static str,
+    /// The patch that is in effect in its place, if its state is `replaced`.
+    replaced_by: Option<Name>,
     /// Whether it is not loaded at boot, because the machine crashed while it was loaded.
     pub held_back: bool,
     file: PathBuf,
@@ -149,35 +154,69 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     for kernel in store.kernels()? {
         let crashed = store.crashed(&kernel);
-        for Installed { name, file } in store.installed(&kernel)? {
-            let loaded = context.root.exists(sysfs::folder_of(&name));
-            let ours = running.as_ref() == Some(&kernel);
-            // A patch that is loaded by hand is in effect, whatever has crashed before.
+        let installed = store.installed(&kernel)?;
+        if running.as_ref() == Some(&kernel) {
+            rows_of_running(context, &kernel, &crashed, installed, &mut rows);
+            continue;
+        }
+        rows.extend(installed.into_iter().map(|Installed { name, file }| {
             let held_back = crashed.contains(&name);
-            let state = match (ours && loaded, held_back, ours) {
-                (true, ..) if is_other_build(&context.root, &name, &file) => "another build",
-                (true, ..) => "loaded",
-                (_, true, _) => "crashed",
-                (_, _, true) => "not loaded",
-                _ => "other kernel",
-            };
-            rows.push(Row {
+            Row {
                 kernel: kernel.clone(),
-                running: ours,
+                running: false,
                 name,
-                state,
+                state: if held_back { "crashed" } else { "other kernel" },
+                replaced_by: None,
                 held_back,
                 file,
-            });
-        }
+            }
+        }));
     }
     Ok(rows)
 }
 
+/// Adds the installed patches of the running kernel, in the order in which they are loaded.
+fn rows_of_running(
+    context: &Context<'_>,
+    kernel: &Name,
+    crashed: &BTreeSet<Name>,
+    installed: Vec<Installed>,
+    rows: &mut Vec<Row>,
+) {
+    let root = &context.root;
+    let patches = in_order(installed);
+    for (i, patch) in patches.iter().enumerate() {
+        let Installed { name, file } = &patch.installed;
+        let held_back = crashed.contains(name);
+        let by = match held_back {
+            true => None,
+            false => replaced::successor(root, name, order::names(&patches[i + 1..])),
+        };
+        // A patch that is loaded by hand is in effect, whatever has crashed before.
+        let state = match (root.exists(sysfs::folder_of(name)), held_back, &by) {
+            (true, ..) if is_other_build(root, patch) => "another build",
+            (true, ..) => "loaded",
+            (_, true, _) => "crashed",
+            (_, _, Some(_)) => "replaced",
+            _ => "not loaded",
+        };
+        rows.push(Row {
+            kernel: kernel.clone(),
+            running: true,
+            name: name.clone(),
+            state,
+            replaced_by: by,
+            held_back,
+            file: file.clone(),
+        });
+    }
+}
+
 /// Whether the loaded patch is known to be of another build than the installed file.
-fn is_other_build(root: &Root, patch: &Name, file: &Path) -> bool {
-    let loaded = Identity::read(root, patch).build;
-    ModuleFile::read(file).is_ok_and(|module| module.build.is_same(&loaded) == Some(false))
+fn is_other_build(root: &Root, patch: &Patch) -> bool {
+    let loaded = Identity::read(root, &patch.installed.name).build;
+    let file = patch.file.as_ref();
+    file.is_ok_and(|file| file.build.is_same(&loaded) == Some(false))
 }
 
 /// Lists the installed patches of all kernels.
@@ -194,6 +233,7 @@ pub fn list(context: &mut Context<'_>) -> Outcome {
                 ("kernel", (&row.kernel).into()),
                 ("name", (&row.name).into()),
                 ("state", row.state.into()),
+                ("replaced_by", row.replaced_by.as_ref().into()),
                 ("held_back", row.held_back.into()),
                 ("file", shown(&row.file).into()),
             ])
@@ -205,9 +245,12 @@ pub fn list(context: &mut Context<'_>) -> Outcome {
         writeln!(context.out, "no livepatch is installed")?;
     } else {
         let cells = rows.iter().map(|row| {
-            let state = match (row.state, row.held_back) {
-                (state @ ("loaded" | "another build"), true) => format!("{state}, held back"),
-                (state, _) => state.to_owned(),
+            let state = match (row.state, &row.replaced_by) {
+                (state @ ("loaded" | "another build"), _) if row.held_back => {
+                    format!("{state}, held back")
+                }
+                (state, Some(by)) => format!("{state} by {by}"),
+                (state, None) => state.to_owned(),
             };
             let name = row.name.to_string();
             vec![row.kernel.to_string(), name, state, shown(&row.file)]

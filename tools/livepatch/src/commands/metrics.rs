@@ -170,7 +170,13 @@ impl Metrics {
     }
 
     fn installed(&mut self, context: &Context<'_>) -> Result<(), Failure> {
-        let states = ["another build", "crashed", "loaded", "not loaded"];
+        let states = [
+            "another build",
+            "crashed",
+            "loaded",
+            "not loaded",
+            "replaced",
+        ];
         let mut counts = BTreeMap::from(states.map(|state| (state, 0)));
         let mut held_back = 0;
         for row in install::rows(context)?.iter().filter(|row| row.running) {
