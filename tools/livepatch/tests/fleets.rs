@@ -216,7 +216,9 @@ fn examples() -> Vec<Vec<String>> {
         let text = text
             .replace("{{ patience }}", "5m")
             .replace("{{ copied }}", "a.ko")
-            .replace("{{ patch }}", "a");
+            .replace("{{ patch }}", "a")
+            .replace("{{ replaces }}", "b")
+            .replace("{{ kernel }}", "7.3.4");
         let lines = text.lines().filter_map(|line| line.split_once(start));
         lines.map(|(_, rest)| words(rest)).collect()
     };
