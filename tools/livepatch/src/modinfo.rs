@@ -8,6 +8,16 @@
 
 use crate::name::Name;
 
+/// Returns the name that the kernel has for a module. The name of its file may have dashes, as in
+/// the field `depends`, which modpost takes from the file: `snd-hda-codec` is `snd_hda_codec`.
+pub fn module_of(word: &[u8]) -> Name {
+    let name: Vec<u8> = word
+        .iter()
+        .map(|&b| if b == b'-' { b'_' } else { b })
+        .collect();
+    name.as_slice().into()
+}
+
 /// `name=value`, each with a zero behind it.
 #[derive(Clone, Debug, Default)]
 pub struct ModInfo(Vec<u8>);
@@ -57,6 +67,15 @@ impl ModInfo {
             .map(Name::from)
             .collect()
     }
+
+    /// Returns the modules that the words of a field name.
+    pub fn modules(&self, name: &str) -> Vec<Name> {
+        let words = self.words(name);
+        words
+            .iter()
+            .map(|word| module_of(word.as_bytes()))
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +96,8 @@ mod tests {
             .map(Name::to_string)
             .collect();
         assert_eq!(words, ["A-1", "B-2", "C-3", "D"]);
+        let modules = ModInfo::new(b"depends=snd-hda-codec,b_c\0").modules("depends");
+        assert_eq!(modules, ["snd_hda_codec".into(), "b_c".into()]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ impl Patch {
     fn read(installed: Installed) -> Self {
         let file = ModuleFile::read(&installed.file);
         let needs = file.as_ref().map(|file| {
-            let mut needs = file.info.words("depends");
-            needs.extend(file.info.words("klp_after"));
+            let mut needs = file.info.modules("depends");
+            needs.extend(file.info.modules("klp_after"));
             needs
         });
         Self {

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::edge;
 use crate::exit::Failure;
 use crate::modfile::{self, ModuleFile};
+use crate::modinfo::module_of;
 use crate::name::{self, Name};
 use crate::note::Note;
 use crate::root::{ReadError, Root};
@@ -117,14 +118,15 @@ impl<'a> Store<'a> {
                 let file = entry.file_name();
                 let name = modfile::name_of(file.as_bytes())?;
                 Some(Installed {
-                    name: name.into(),
+                    name: module_of(name),
                     file: entry.path(),
                 })
             })
             .collect();
         let order = lines(&folder.join(ORDER));
         installed.sort_by_key(|patch| {
-            let position = order.iter().position(|name| name == &patch.name);
+            let mut order = order.iter().map(|name| module_of(name.as_bytes()));
+            let position = order.position(|name| name == patch.name);
             (position.unwrap_or(usize::MAX), patch.name.clone())
         });
         Ok(installed)

@@ -78,6 +78,22 @@ fn after_those_that_it_needs() {
     );
 }
 
+/// modpost writes the name of the file, which may have dashes, and the kernel has none of them.
+#[test]
+fn after_a_module_whose_file_has_a_dash() {
+    let tree = machine(&[
+        &["name=first", "depends=second-one,loaded-one"],
+        &["name=second_one", "klp_after=third-one"],
+        &["name=third_one"],
+    ]);
+    fs::create_dir_all(tree.path().join("sys/module/loaded_one")).unwrap();
+    // The administrator may have copied the file.
+    let folder = tree.path().join("var/lib/klpctl/7.3.4");
+    fs::rename(folder.join("third_one.ko"), folder.join("third-one.ko")).unwrap();
+    let expected = format!("{WOULD}/third-one.ko\n{WOULD}/second_one.ko\n{WOULD}/first.ko\n");
+    assert_eq!(load_all(&tree).out, expected);
+}
+
 #[test]
 fn not_if_the_kernel_was_told_so() {
     let tree = machine(&[&["name=a"]]);
@@ -141,6 +157,29 @@ fn not_after_a_crash() {
         klpctl_in(&tree, &["allow", "a", "--dry-run"]).exit,
         Exit::Nothing
     );
+}
+
+/// modprobe would load a patch that is held back, if `/lib/modules` has it.
+#[test]
+fn no_patch_that_is_held_back_as_a_dependency() {
+    let held_back = |name: &str| format!("7.3.4 {name}\n");
+    let file = "var/lib/klpctl/crashed";
+    let tree = machine(&[
+        &["name=first", "depends=ext4,second-one"],
+        &["name=second_one"],
+    ]);
+    fs::write(tree.path().join(file), held_back("second_one")).unwrap();
+    let answer = load_all(&tree);
+    let text = "first is not loaded: it needs second_one, which is not applied\n";
+    assert!(answer.out.ends_with(text), "{}", answer.out);
+    assert!(!answer.out.contains("would"), "{}", answer.out);
+
+    // It is not installed any more.
+    let tree = machine(&[&["name=first", "depends=ext4,second-one"]]);
+    fs::write(tree.path().join(file), held_back("second_one")).unwrap();
+    let text =
+        "first is not loaded: it needs second_one, which was loaded when the machine crashed\n";
+    assert_eq!(load_all(&tree).out, text);
 }
 
 #[test]

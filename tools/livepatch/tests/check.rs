@@ -192,6 +192,16 @@ fn the_module_that_it_is_made_for() {
         &answer,
         "it is made for ext4 of srcversion BBBB; loaded is AAAA",
     );
+
+    // As its file is named.
+    let tree = kernel();
+    put(&tree, "sys/module/snd_one/srcversion", "AAAA\n");
+    let fields = ["klp_target=snd-one:BBBB"];
+    let answer = check(&tree, &fields, &[("ext4", "a", 0)]);
+    refused(
+        &answer,
+        "it is made for snd_one of srcversion BBBB; loaded is AAAA",
+    );
 }
 
 #[test]

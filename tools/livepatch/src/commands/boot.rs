@@ -213,7 +213,16 @@ fn load_one(
             file.name
         )));
     }
-    for needed in file.info.words("depends") {
+    let depends = file.info.modules("depends");
+    for needed in &depends {
+        // It may be in /lib/modules as well, where modprobe would find it.
+        if is_held_back(context, crashed, needed) {
+            return Err(Failure::error(format!(
+                "it needs {needed}, which was loaded when the machine crashed"
+            )));
+        }
+    }
+    for needed in depends {
         let folder = Path::new("/sys/module").join(needed.as_os_str());
         if !installed.contains(&needed) && !context.root.exists(folder) {
             context.act(&Action::Probe(needed))?;

@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::functions::{self, Changed};
 use crate::json::Json;
 use crate::modfile::ModuleFile;
+use crate::modinfo::module_of;
 use crate::name::Name;
 use crate::proc::{self, Frame, Stacks, Task};
 use crate::root::Root;
@@ -232,6 +233,7 @@ impl<'a> Check<'a> {
             let Some((module, wanted)) = target.split_once(':') else {
                 continue;
             };
+            let module = module_of(module.as_bytes());
             let path = format!("/sys/module/{module}/srcversion");
             match self.line(&path).map(|line| line.to_string()) {
                 Some(loaded) if loaded != wanted => self.add(

@@ -32,6 +32,7 @@ use crate::command::Command;
 use crate::describe;
 use crate::exit::{Exit, Failure};
 use crate::json::Json;
+use crate::modinfo::module_of;
 use crate::name::Name;
 use crate::options::Options;
 use crate::root::Root;
@@ -228,12 +229,7 @@ pub fn module_name(file: &OsStr) -> Name {
         .windows(3)
         .position(|w| w == b".ko")
         .unwrap_or(base.len());
-    let name: Vec<u8> = base[..end]
-        .iter()
-        .map(|&b| if b == b'-' { b'_' } else { b })
-        .collect();
-
-    name.as_slice().into()
+    module_of(&base[..end])
 }
 
 #[cfg(test)]
