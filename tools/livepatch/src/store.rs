@@ -112,8 +112,10 @@ impl<'a> Store<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Self::wrong(&folder, &error)),
         };
+        let entries: io::Result<Vec<_>> = entries.collect();
+        let entries = entries.map_err(|error| Self::wrong(&folder, &error))?;
         let mut installed: Vec<Installed> = entries
-            .flatten()
+            .into_iter()
             .filter_map(|entry| {
                 let file = entry.file_name();
                 let name = modfile::name_of(file.as_bytes())?;
@@ -123,7 +125,7 @@ impl<'a> Store<'a> {
                 })
             })
             .collect();
-        let order = lines(&folder.join(ORDER));
+        let order = lines(&folder.join(ORDER))?;
         installed.sort_by_key(|patch| {
             let mut order = order.iter().map(|name| module_of(name.as_bytes()));
             let position = order.position(|name| name == patch.name);
@@ -143,6 +145,8 @@ impl<'a> Store<'a> {
         let _lock = self.lock()?;
         let folder = self.folder_of(kernel);
         let before = self.installed(kernel)?;
+        // If this fails, it does so before the first change.
+        self.crashed(kernel)?;
         let file = Self::file_of(&self.folder, kernel, module);
         let all = |error: io::Error| Self::wrong(&file, &error);
 
@@ -195,28 +199,36 @@ impl<'a> Store<'a> {
 
     /// Returns the patches that are not loaded at boot of this version of the kernel, because the
     /// machine has crashed with them.
-    pub fn crashed(&self, kernel: &Name) -> BTreeSet<Name> {
-        let notes = self.notes().into_iter();
+    pub fn crashed(&self, kernel: &Name) -> Result<BTreeSet<Name>, Failure> {
+        let notes = self.notes()?.into_iter();
         let ours = notes.filter(|note| note.is_for(kernel));
-        ours.map(|note| note.patch).collect()
+        Ok(ours.map(|note| note.patch).collect())
     }
 
     /// Returns the notes of all crashes.
-    fn notes(&self) -> BTreeSet<Note> {
-        let noted = lines(&self.folder.join(CRASHED)).into_iter();
+    fn notes(&self) -> Result<BTreeSet<Note>, Failure> {
+        let noted = self.noted(CRASHED)?.into_iter();
         let noted = noted.map(|line| Note::of(&line));
-        noted.chain(self.crashed_now()).collect()
+        Ok(noted.chain(self.crashed_now()?).collect())
+    }
+
+    /// Reads `running` or `crashed`.
+    fn noted(&self, file: &str) -> Result<Vec<Name>, Failure> {
+        lines(&self.folder.join(file)).map_err(|mut failure| {
+            failure.message += "; so it is not known which patches were loaded in a crash";
+            failure
+        })
     }
 
     /// Returns the patches that were loaded in the last boot, if that has crashed.
-    fn crashed_now(&self) -> Vec<Note> {
-        let running = lines(&self.folder.join(RUNNING));
-        match (running.split_first(), self.boot()) {
+    fn crashed_now(&self) -> Result<Vec<Note>, Failure> {
+        let running = self.noted(RUNNING)?;
+        Ok(match (running.split_first(), self.boot()) {
             (Some((last, patches)), Some(boot)) if *last != boot => {
                 patches.iter().map(Note::of).collect()
             }
             _ => Vec::new(),
-        }
+        })
     }
 
     /// Begins the notes of this boot, if it is watched. Returns the patches that were loaded when
@@ -233,11 +245,11 @@ impl<'a> Store<'a> {
                 "/proc/sys/kernel/random/boot_id cannot be read",
             ));
         };
-        if lines(&running).first() == Some(&boot) {
+        if self.noted(RUNNING)?.first() == Some(&boot) {
             return Ok(Vec::new());
         }
-        let crashed = self.crashed_now();
-        let all: Vec<Name> = self.notes().iter().map(Note::line).collect();
+        let crashed = self.crashed_now()?;
+        let all: Vec<Name> = self.notes()?.iter().map(Note::line).collect();
         let write = |path: &Path, content: &[u8]| {
             let result =
                 fs::create_dir_all(&self.folder).and_then(|()| whole::write(path, content));
@@ -297,7 +309,7 @@ impl<'a> Store<'a> {
             return Ok(());
         }
         let _lock = self.lock()?;
-        let before = lines(&path);
+        let before = self.noted(RUNNING)?;
         if before.is_empty() || before.first() != self.boot().as_ref() {
             return Ok(());
         }
@@ -317,12 +329,12 @@ impl<'a> Store<'a> {
     }
 
     fn allow_locked(&self, kernel: &Name, patch: &Name) -> Result<bool, Failure> {
-        if !self.crashed(kernel).contains(patch) {
+        if !self.crashed(kernel)?.contains(patch) {
             return Ok(false);
         }
         self.begin_locked()?;
         let mut rest = BTreeSet::new();
-        for note in self.notes() {
+        for note in self.notes()? {
             match &note.kernel {
                 _ if &note.patch != patch || !note.is_for(kernel) => {
                     rest.insert(note);
@@ -366,14 +378,16 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads names, one on each line. A file that is not there has none.
-fn lines(path: &Path) -> Vec<Name> {
-    let content = fs::read(path).unwrap_or_default();
+/// Reads names, one on each line. A file that is not there has none. One that cannot be read may
+/// have some, and would lose them if it was written anew.
+fn lines(path: &Path) -> Result<Vec<Name>, Failure> {
+    let content = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        content => content.map_err(|error| Store::wrong(path, &error))?,
+    };
     let lines = content.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
-    lines
-        .filter(|line| !line.is_empty())
-        .map(Name::from)
-        .collect()
+    let lines = lines.filter(|line| !line.is_empty());
+    Ok(lines.map(Name::from).collect())
 }
 
 fn text(names: &[Name]) -> Vec<u8> {

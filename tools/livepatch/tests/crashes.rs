@@ -101,6 +101,52 @@ fn a_note_without_a_kernel() {
     assert!(!loads(&tree));
 }
 
+/// Without these files klpctl does not know which patches crash the machine. A write in their place
+/// would make that final.
+#[test]
+fn notes_that_cannot_be_read() {
+    for file in ["crashed", "running"] {
+        let tree = crashed_machine();
+        let store = tree.path().join("var/lib/klpctl");
+        let _ = fs::remove_file(store.join(file));
+        fs::create_dir(store.join(file)).unwrap();
+        set_boot(&tree, "2");
+        let path = format!("/var/lib/klpctl/{file}: ");
+        let unknown = "; so it is not known which patches were loaded in a crash\n";
+        let answer = load_all(&tree);
+        assert_eq!((answer.out.as_str(), answer.exit), ("", Exit::Error));
+        assert!(answer.err.contains("nothing is loaded: "), "{}", answer.err);
+        assert!(answer.err.contains(&path), "{}", answer.err);
+        let answer = klpctl_in(&tree, &["installed"]);
+        assert_eq!((answer.out.as_str(), answer.exit), ("", Exit::Error));
+        assert!(answer.err.ends_with(unknown), "{}", answer.err);
+        let answer = klpctl_in(&tree, &["status", "--nagios"]);
+        assert!(answer.out.starts_with("LIVEPATCH UNKNOWN - "));
+
+        let root = Root::captured(tree.path());
+        let fix = Name::from("fix");
+        assert!(Store::new(&root).begin().is_err());
+        assert!(Store::new(&root).mark(&fix).is_err());
+        assert!(Store::new(&root).allow(&"7.3.4".into(), &fix).is_err());
+        assert!(store.join(file).is_dir());
+        let made = ModuleFile::read(&store.join("7.3.4/fix.ko")).unwrap();
+        assert!(Store::new(&root).install(&"7.3.5".into(), &made).is_err());
+        assert!(!store.join("7.3.5").exists());
+    }
+}
+
+/// A file `order` that cannot be read is not written anew, either.
+#[test]
+fn an_order_that_cannot_be_read() {
+    let tree = machine(&[&["name=fix"]]);
+    let order = tree.path().join("var/lib/klpctl/7.3.4/order");
+    fs::remove_file(&order).unwrap();
+    fs::create_dir(&order).unwrap();
+    let answer = load_all(&tree);
+    assert_eq!((answer.out.as_str(), answer.exit), ("", Exit::Error));
+    assert!(answer.err.contains("/7.3.4/order: "), "{}", answer.err);
+}
+
 /// Commands at the same time do not lose the notes of each other.
 #[test]
 fn notes_by_several_at_once() {

@@ -98,34 +98,37 @@ fn a_boot_that_crashes() {
     store.mark(&b).unwrap();
     store.unmark(&b).unwrap();
     assert!(store.begin().unwrap().is_empty(), "it is the same boot");
-    assert!(store.crashed(&kernel()).is_empty());
+    assert!(store.crashed(&kernel()).unwrap().is_empty());
 
     // Loaded patches alone are blamed, and stay so.
     set_boot(&scratch, "2");
-    assert_eq!(store.crashed(&kernel()), [a.clone()].into());
+    assert_eq!(store.crashed(&kernel()).unwrap(), [a.clone()].into());
     assert_eq!(begin(&store), std::slice::from_ref(&a));
     store.mark(&b).unwrap();
     set_boot(&scratch, "3");
     assert_eq!(begin(&store), std::slice::from_ref(&b));
-    assert_eq!(store.crashed(&kernel()), [a.clone(), b.clone()].into());
+    assert_eq!(
+        store.crashed(&kernel()).unwrap(),
+        [a.clone(), b.clone()].into()
+    );
 
     // The machine is shut down, as the unit has it.
     store.mark(&"c".into()).unwrap();
     fs::remove_file(&running).unwrap();
     set_boot(&scratch, "4");
     assert!(store.begin().unwrap().is_empty());
-    assert_eq!(store.crashed(&kernel()).len(), 2);
+    assert_eq!(store.crashed(&kernel()).unwrap().len(), 2);
 
     // A patch that is loaded by hand before load --all has not crashed the boot before.
     set_boot(&scratch, "5");
     store.mark(&"c".into()).unwrap();
-    assert_eq!(store.crashed(&kernel()).len(), 2);
+    assert_eq!(store.crashed(&kernel()).unwrap().len(), 2);
 
     assert!(store.allow(&kernel(), &a).unwrap());
     assert!(!store.allow(&kernel(), &a).unwrap());
-    assert_eq!(store.crashed(&kernel()), [b.clone()].into());
+    assert_eq!(store.crashed(&kernel()).unwrap(), [b.clone()].into());
     install(&store, &["name=b"]);
-    assert!(store.crashed(&kernel()).is_empty());
+    assert!(store.crashed(&kernel()).unwrap().is_empty());
 }
 
 /// In a boot after a crash, without the unit, an orderly shutdown must not look like another
@@ -145,7 +148,7 @@ fn a_crash_is_remembered_without_the_unit() {
     assert!(!scratch.path().join("var/lib/klpctl/running").exists());
     set_boot(&scratch, "3");
     assert!(store.begin().unwrap().is_empty());
-    assert_eq!(store.crashed(&kernel()), ["b".into()].into());
+    assert_eq!(store.crashed(&kernel()).unwrap(), ["b".into()].into());
 }
 
 /// Two commands may load one patch at once: the kernel refuses the second one.
@@ -161,7 +164,7 @@ fn a_patch_that_another_command_has_loaded_stays_noted() {
     store.unmark(&"a".into()).unwrap();
     fs::remove_dir(&folder).unwrap();
     set_boot(&scratch, "2");
-    assert_eq!(store.crashed(&kernel()), ["a".into()].into());
+    assert_eq!(store.crashed(&kernel()).unwrap(), ["a".into()].into());
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn one_is_allowed_before_anything_else() {
     set_boot(&scratch, "2");
     assert!(store.allow(&kernel(), &"a".into()).unwrap());
     store.begin().unwrap();
-    assert_eq!(store.crashed(&kernel()), ["b".into()].into());
+    assert_eq!(store.crashed(&kernel()).unwrap(), ["b".into()].into());
 }
 
 /// An administrator may have copied a module by hand, so that there is no file `order`.

@@ -33,7 +33,10 @@ pub fn run(context: &mut Context<'_>) -> Outcome {
     }
     let kernel = store::running_kernel(&context.root)?;
     let store = Store::new(&context.root);
-    let crashed = store.crashed(&kernel);
+    let crashed = store.crashed(&kernel).map_err(|mut failure| {
+        failure.message.insert_str(0, "nothing is loaded: ");
+        failure
+    })?;
     let new = match context.options.dry_run {
         true => Vec::new(),
         false => store.begin()?,

@@ -111,7 +111,7 @@ pub fn allow(context: &mut Context<'_>) -> Outcome {
     let kernel = wanted_kernel(context)?;
     for patch in context.patch_names() {
         let store = Store::new(&context.root);
-        if !store.crashed(&kernel).contains(&patch) {
+        if !store.crashed(&kernel)?.contains(&patch) {
             return Err(Failure::new(
                 Exit::Nothing,
                 format!("{patch} was not loaded in a crash of {kernel}; see klpctl installed"),
@@ -153,7 +153,7 @@ pub fn rows(context: &Context<'_>) -> Result<Vec<Row>, Failure> {
     let running = running_kernel(&context.root).ok();
     let mut rows = Vec::new();
     for kernel in store.kernels()? {
-        let crashed = store.crashed(&kernel);
+        let crashed = store.crashed(&kernel)?;
         let installed = store.installed(&kernel)?;
         if running.as_ref() == Some(&kernel) {
             rows_of_running(context, &kernel, &crashed, installed, &mut rows);
