@@ -27,6 +27,8 @@ fleet=$("$repo/dev/lib/fleet.sh")
 work=$(build_dir boot)
 rm -rf "$work"
 mkdir -p "$work/state" "$work/share"
+# klpctl loads nothing from a directory that others may write to, and this umask may allow that.
+chmod 755 "$work/state"
 
 # The livepatches: the sample, which comes after one that is installed later, one that
 # needs a module of /lib/modules, and one with a function in which a task sleeps.

@@ -15,6 +15,7 @@ use crate::identity;
 use crate::name::Name;
 use crate::root::Root;
 use crate::sysfs;
+use crate::whole;
 
 /// The content of the record in a report, where the inodes are not those of the machine.
 pub const REPORTED: &[u8] = b"forced\n";
@@ -32,8 +33,8 @@ fn inode(root: &Root, patch: &Name) -> io::Result<Vec<u8>> {
 /// Keeps that a patch was applied by force.
 pub fn keep(root: &Root, patch: &Name) -> io::Result<()> {
     let content = inode(root, patch)?;
-    fs::create_dir_all(root.path(identity::RECORDS))?;
-    fs::write(root.path(record_of(patch)), content)
+    whole::create_folder(&root.path(identity::RECORDS))?;
+    whole::write(&root.path(record_of(patch)), &content)
 }
 
 /// Whether klpctl has forced the patch that is loaded now.

@@ -14,6 +14,7 @@ use crate::elf;
 use crate::modfile::{hex, ModuleFile};
 use crate::name::{self, Name};
 use crate::root::Root;
+use crate::whole;
 
 /// The directory of the records. It is empty after boot, as the kernel is.
 pub const RECORDS: &str = "/run/klpctl";
@@ -167,8 +168,9 @@ impl Record {
 /// Keeps the facts of a module's file that has been loaded. Without the record, klpctl knows less
 /// of the patch, so a caller may go on after an error.
 pub fn keep(root: &Root, file: &ModuleFile) -> io::Result<()> {
-    fs::create_dir_all(root.path(RECORDS))?;
-    fs::write(root.path(record_of(&file.name)), Record::of(file).text())
+    whole::create_folder(&root.path(RECORDS))?;
+    let text = Record::of(file).text();
+    whole::write(&root.path(record_of(&file.name)), text.as_bytes())
 }
 
 /// Removes the record of a module that is unloaded.

@@ -65,6 +65,7 @@ mod term;
 #[path = "../tests/mod.rs"]
 mod tests;
 mod trace;
+mod trust;
 mod unit;
 mod whole;
 

@@ -84,7 +84,7 @@ impl<'a> Store<'a> {
         let mut options = File::options();
         options.write(true).create(true).truncate(false).mode(0o600);
         let folder = path.parent().unwrap_or(&path);
-        let file = fs::create_dir_all(folder)
+        let file = whole::create_folder(folder)
             .and_then(|()| options.open(&path))
             .and_then(|file| edge::lock(&file).map(|()| file));
         file.map_err(|error| Self::wrong(&path, &error))
@@ -150,7 +150,7 @@ impl<'a> Store<'a> {
         let file = Self::file_of(&self.folder, kernel, module);
         let all = |error: io::Error| Self::wrong(&file, &error);
 
-        fs::create_dir_all(&folder).map_err(all)?;
+        whole::create_folder(&folder).map_err(all)?;
         whole::write(&file, &module.bytes).map_err(all)?;
         for old in before
             .iter()
@@ -252,7 +252,7 @@ impl<'a> Store<'a> {
         let all: Vec<Name> = self.notes()?.iter().map(Note::line).collect();
         let write = |path: &Path, content: &[u8]| {
             let result =
-                fs::create_dir_all(&self.folder).and_then(|()| whole::write(path, content));
+                whole::create_folder(&self.folder).and_then(|()| whole::write(path, content));
             result.map_err(|error| Self::wrong(path, &error))
         };
         // In this order, a crash between the two writes loses nothing.

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files that a reader sees whole.
+//! Files that a reader sees whole, and their directories.
+//!
+//! Every user may read them, and their owner alone may write, whatever the umask is. The state of
+//! live patching is no secret, and monitoring systems do not run as root.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process;
 
 use crate::name::Name;
+
+const FOLDER_MODE: u32 = 0o755;
+const FILE_MODE: u32 = 0o644;
 
 /// Writes a file so that it has the old content or the new one, also after a crash.
 ///
@@ -38,14 +45,33 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Creates a directory, and those above it that are not there.
+/// Creates a directory, and those above it that are not there, with modes that do not depend on
+/// the umask. One that is there keeps its mode.
 pub fn create_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        create_folder(above)?;
+    }
+    match DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        // Another command has been faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE)),
+    }
 }
 
 fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+    let mut options = File::options();
+    // Until it is whole, no other user sees it.
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     file.sync_all()
 }
 

@@ -83,6 +83,12 @@ impl Machine {
             .unwrap_or_else(|_| Command::new("false").output().unwrap())
     }
 
+    /// Returns the mode of a file, and of none that is not there.
+    pub fn mode(&self, file: &str) -> Option<u32> {
+        let metadata = fs::metadata(self.tree.path().join(file)).ok()?;
+        Some(metadata.permissions().mode() & 0o7777)
+    }
+
     /// Runs a script as [`Machine::shell`], and returns its output.
     pub fn text(&self, script: &str) -> String {
         let output = self.shell(&format!("exec 2>&1\n{script}"));

@@ -29,6 +29,7 @@ mod installed;
 mod kernels;
 mod live;
 mod loading;
+mod modes;
 mod program;
 mod replaced;
 mod reports;

@@ -21,6 +21,7 @@ use crate::replaced;
 use crate::root::Root;
 use crate::store::{self, Store};
 use crate::sysfs;
+use crate::trust;
 
 /// The parameter of the kernel that switches the loading at boot off.
 const OFF: &[u8] = b"klpctl.enable=0";
@@ -215,6 +216,9 @@ fn load_one(
             "{shown} is the module {}",
             file.name
         )));
+    }
+    if let Some(reason) = trust::reason_against(&patch.installed.file) {
+        return Err(Failure::error(reason));
     }
     let depends = file.info.modules("depends");
     for needed in &depends {
