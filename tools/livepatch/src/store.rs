@@ -260,7 +260,13 @@ impl<'a> Store<'a> {
             write(&self.folder.join(CRASHED), &text(&all))?;
         }
         if self.is_watched() {
-            write(&running, &text(&[boot]))?;
+            // The unit may have been stopped and started, as by a soft reboot, which removes the
+            // notes of the patches that the kernel still has.
+            let loaded = self.root.folders(sysfs::FOLDER).unwrap_or_default();
+            let loaded = loaded.iter().map(|name| name.as_os_str().into());
+            let notes = loaded.map(|patch| self.note(&patch).line());
+            let lines: Vec<Name> = [boot].into_iter().chain(notes).collect();
+            write(&running, &text(&lines))?;
             return Ok(crashed);
         }
         remove(&running).map_err(|error| Self::wrong(&running, &error))?;

@@ -354,13 +354,17 @@ fn a_patch_that_is_loaded_already() {
     assert_eq!(running(&tree), "1\n7.3.4 a\n");
 
     // Tasks run its functions before the end of the transition.
-    shut_down(&tree);
-    start_up(&tree);
-    Store::new(&Root::captured(tree.path())).begin().unwrap();
-    assert_eq!(running(&tree), "1\n");
+    fs::write(tree.path().join("var/lib/klpctl/running"), "1\n").unwrap();
     fs::write(folder.join("transition"), "1\n").unwrap();
     assert_eq!(load_a(&tree, &options).unwrap_err().exit, Exit::Transition);
     assert_eq!(running(&tree), "1\n7.3.4 a\n");
+
+    // The administrator has loaded one that is not installed.
+    applied(&tree, "by_hand", "A");
+    shut_down(&tree);
+    start_up(&tree);
+    Store::new(&Root::captured(tree.path())).begin().unwrap();
+    assert_eq!(running(&tree), "1\n7.3.4 a\n7.3.4 by_hand\n");
 }
 
 /// kpatch and modprobe take the name of a module, too.
