@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The states of installed patches, in `installed` and for monitoring.
+//! The states of installed patches, in `installed` and for monitoring, and the commands that change
+//! them.
 
+use std::ffi::OsString;
 use std::fs;
 
 use super::boot::machine;
 use super::{klpctl_in, Scratch};
+use crate::command::Command;
+use crate::commands::{self, Context};
+use crate::exit::Exit;
 use crate::nagios;
+use crate::options::Options;
+use crate::root::Root;
+use crate::store::Store;
 
 /// Has the kernel show an applied patch of this `srcversion`.
 pub fn applied(tree: &Scratch, patch: &str, srcversion: &str) {
@@ -119,4 +127,41 @@ fn nagios_warns_of_a_patch_that_is_held_back() {
         text.ends_with("a is loaded, and held back at boot after a crash"),
         "{text}"
     );
+}
+
+/// An error in a later operand changes nothing.
+#[test]
+fn the_operands_are_checked_first() {
+    let tree = machine(&[&["name=p"], &["name=q"]]);
+    let crashed = tree.path().join("var/lib/klpctl/crashed");
+    fs::write(&crashed, "7.3.4 p\n7.3.4 q\n").unwrap();
+    let root = Root::live_in(tree.path());
+    let run = |command: Command, operands: &[&str]| {
+        let options = Options {
+            command,
+            operands: operands.iter().map(OsString::from).collect(),
+            ..Options::default()
+        };
+        let mut out = Vec::new();
+        commands::run(&mut Context {
+            root: root.clone(),
+            ..tree.context(&options, &mut out)
+        })
+    };
+    let count = || Store::new(&root).installed(&"7.3.4".into()).unwrap().len();
+    for command in [Command::Allow, Command::Uninstall] {
+        let failure = run(command, &["p", "nosuch", "q"]).unwrap_err();
+        assert_eq!(failure.exit, Exit::Nothing);
+        assert!(
+            failure.message.starts_with("nosuch "),
+            "{}",
+            failure.message
+        );
+        assert_eq!(fs::read(&crashed).unwrap(), b"7.3.4 p\n7.3.4 q\n");
+        assert_eq!(count(), 2);
+    }
+    assert_eq!(run(Command::Allow, &["p", "q"]).unwrap(), Exit::Done);
+    assert!(!crashed.exists());
+    assert_eq!(run(Command::Uninstall, &["p", "q"]).unwrap(), Exit::Done);
+    assert_eq!(count(), 0);
 }

@@ -81,14 +81,17 @@ pub fn install(context: &mut Context<'_>) -> Outcome {
 pub fn uninstall(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
     let kernel = wanted_kernel(context)?;
-    for patch in context.patch_names() {
-        let there = Store::new(&context.root).installed(&kernel)?;
-        if !there.iter().any(|installed| installed.name == patch) {
-            return Err(Failure::new(
-                Exit::Nothing,
-                format!("{patch} is not installed for {kernel}; see klpctl installed"),
-            ));
-        }
+    let patches = context.patch_names();
+    let there = Store::new(&context.root).installed(&kernel)?;
+    let is_there = |patch: &&Name| there.iter().any(|installed| &&installed.name == patch);
+    // The first change comes after the last check.
+    if let Some(patch) = patches.iter().find(|patch| !is_there(patch)) {
+        return Err(Failure::new(
+            Exit::Nothing,
+            format!("{patch} is not installed for {kernel}; see klpctl installed"),
+        ));
+    }
+    for patch in patches {
         let members = vec![("patch", (&patch).into()), ("kernel", (&kernel).into())];
         if context.options.dry_run {
             context.event(
@@ -109,14 +112,16 @@ pub fn uninstall(context: &mut Context<'_>) -> Outcome {
 pub fn allow(context: &mut Context<'_>) -> Outcome {
     context.need_live_system()?;
     let kernel = wanted_kernel(context)?;
-    for patch in context.patch_names() {
-        let store = Store::new(&context.root);
-        if !store.crashed(&kernel)?.contains(&patch) {
-            return Err(Failure::new(
-                Exit::Nothing,
-                format!("{patch} was not loaded in a crash of {kernel}; see klpctl installed"),
-            ));
-        }
+    let patches = context.patch_names();
+    let crashed = Store::new(&context.root).crashed(&kernel)?;
+    // The first change comes after the last check.
+    if let Some(patch) = patches.iter().find(|patch| !crashed.contains(patch)) {
+        return Err(Failure::new(
+            Exit::Nothing,
+            format!("{patch} was not loaded in a crash of {kernel}; see klpctl installed"),
+        ));
+    }
+    for patch in patches {
         let members = vec![("patch", (&patch).into()), ("kernel", (&kernel).into())];
         if context.options.dry_run {
             context.event(
@@ -126,7 +131,7 @@ pub fn allow(context: &mut Context<'_>) -> Outcome {
             )?;
             continue;
         }
-        store.allow(&kernel, &patch)?;
+        Store::new(&context.root).allow(&kernel, &patch)?;
         let text = format!("{patch} of {kernel} is not held back any more");
         context.event("allowed", members, &text)?;
     }
