@@ -22,9 +22,11 @@ fn metrics(tree: &Scratch) -> String {
     answer.out
 }
 
-/// Checks the form: each sample belongs to the family before it, and no family comes twice.
+/// Checks the form: each sample belongs to the family before it, and no family or sample comes
+/// twice.
 fn assert_exposition(text: &str) {
     let mut families = HashSet::new();
+    let mut samples = HashSet::new();
     let mut family = "";
     let body = text.strip_suffix("# EOF\n").expect("no end");
     for line in body.lines() {
@@ -36,6 +38,7 @@ fn assert_exposition(text: &str) {
         } else {
             let (sample, value) = line.rsplit_once(' ').expect(line);
             assert!(value.parse::<f64>().is_ok(), "{line}");
+            assert!(samples.insert(sample), "{line} comes twice");
             let name = sample.split('{').next().unwrap();
             assert_eq!(name, family, "{line}");
             let labels = &sample[name.len()..];
@@ -70,7 +73,7 @@ fn patches_that_are_applied() {
     )
     .unwrap();
     fs::create_dir_all(tree.path().join("run/klpctl")).unwrap();
-    let record = "srcversion A\"\\\\\nfixes CVE-1\n";
+    let record = "srcversion A\"\\\\\nfixes CVE-1\nfixes CVE-2\nfixes CVE-1\n";
     fs::write(tree.path().join("run/klpctl/test_klp_livepatch"), record).unwrap();
     let text = metrics(&tree);
     for line in [

@@ -5,7 +5,7 @@
 //! The text is OpenMetrics, of the part that the older format of Prometheus has as well, which the
 //! textfile collector of node_exporter reads. So all families are gauges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
@@ -60,6 +60,9 @@ fn seconds(time: SystemTime) -> u64 {
 #[derive(Default)]
 struct Metrics {
     text: String,
+    /// The samples in the text, each with its labels. Prometheus refuses a text that has one twice,
+    /// and an author may name a defect twice.
+    samples: BTreeSet<String>,
 }
 
 impl Metrics {
@@ -69,14 +72,18 @@ impl Metrics {
     }
 
     fn add(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.text.push_str(name);
+        let mut sample = name.to_owned();
         for (i, (label, text)) in labels.iter().enumerate() {
             let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
             let start = if i == 0 { '{' } else { ',' };
-            let _ = write!(self.text, "{start}{label}=\"{escaped}\"");
+            let _ = write!(sample, "{start}{label}=\"{escaped}\"");
         }
-        let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.text, "{end} {value}");
+        if !labels.is_empty() {
+            sample.push('}');
+        }
+        if self.samples.insert(sample.clone()) {
+            let _ = writeln!(self.text, "{sample} {value}");
+        }
     }
 
     fn patches(&mut self, system: &System) {
