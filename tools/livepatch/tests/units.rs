@@ -49,6 +49,21 @@ fn a_unit_of_its_own_notes_the_shutdown() {
     assert!(has(clean, "Unit.Before", "sysinit.target"));
 }
 
+/// A container shares the kernel with its host, which loads the patches and notes its own shutdown.
+#[test]
+fn the_units_are_not_for_containers() {
+    let conditions = |file: &str| -> Vec<_> {
+        let settings = unit(file).into_iter();
+        let names = ["Unit.ConditionVirtualization", "Unit.ConditionCapability"];
+        let ours = settings.filter(|(name, _)| names.contains(&name.as_str()));
+        ours.map(|(_, value)| value).collect()
+    };
+    // Where one is skipped, the other is, so that each boot that loads patches is watched.
+    for file in ["klpctl.service.in", "klpctl-clean.service"] {
+        assert_eq!(conditions(file), ["!container", "CAP_SYS_MODULE"], "{file}");
+    }
+}
+
 /// Stops the unit on a tree, as a shutdown does.
 pub fn shut_down(tree: &Scratch) {
     run_clean(tree, "Service.ExecStop");
