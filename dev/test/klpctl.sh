@@ -119,18 +119,25 @@ unpack() {
 	esac
 }
 
+# files_of KIND: print the files that a package of that kind should have.
+files_of() {
+	# Debian's packages have zsh's completions elsewhere, and the licence in a file.
+	local completions=site-functions
+	if [ "$1" = deb ]; then
+		completions=vendor-completions
+		echo ./usr/share/doc/klpctl/copyright
+	fi
+	(cd "$packages/files" && find . -type f) | sed "s/[.]8$/.8.gz/; s,/zsh/[^/]*/,/zsh/$completions/,"
+}
+
 # package KIND: a package that dev/package.sh has made installs all files, and its program is
 # that of its version, and runs where there is nothing else.
 package() {
-	local file files=$out/unpacked version completions=site-functions
-	# Debian's packages have zsh's completions elsewhere.
-	[ "$1" = rpm ] || completions=vendor-completions
+	local file files=$out/unpacked version
 	file=$(echo "$packages"/klpctl*."$1")
 	version=$(basename "$file" | sed -E 's/^klpctl[-_]([^-_]*)[-_].*/\1/')
 	unpack "$file" "$files" || return 1
-	diff <(cd "$packages/files" && find . -type f |
-		sed "s/[.]8$/.8.gz/; s,/zsh/[^/]*/,/zsh/$completions/," | sort) \
-		<(cd "$files" && find . -type f | sort) || return 1
+	diff <(files_of "$1" | sort) <(cd "$files" && find . -type f | sort) || return 1
 	unshare --map-root-user chroot "$files" /usr/sbin/klpctl --version | grep -F " $version "
 }
 

@@ -37,6 +37,7 @@ case $kind in
 deb)
 	command -v dpkg-deb >/dev/null || die "there is no dpkg-deb: install dpkg"
 	mkdir "$stage/DEBIAN"
+	install -D -m 644 "$(dirname "$0")/copyright" "$stage/usr/share/doc/klpctl/copyright"
 	cat >"$stage/DEBIAN/control" <<-end
 		Package: klpctl
 		Version: $version
@@ -67,6 +68,8 @@ deb)
 	cat >"$stage/DEBIAN/postrm" <<-'end'
 		#!/bin/sh
 		systemctl daemon-reload >/dev/null 2>&1 || :
+		# The installed livepatches stay until the package is purged.
+		[ "$1" != purge ] || rm -rf /var/lib/klpctl
 	end
 	chmod 755 "$stage"/DEBIAN/{postinst,prerm,postrm}
 	dpkg-deb --root-owner-group --build "$stage" "$output/klpctl_${version}_$deb.deb" >/dev/null

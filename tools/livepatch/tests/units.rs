@@ -144,8 +144,8 @@ fn a_boot_that_loads_nothing_does_not_hide_a_crash() {
     shut_down(&tree);
 }
 
-/// Returns the script that a package runs after it is installed, from the file that has it.
-fn script_after_installation(file: &str, start: &str, end: &str) -> String {
+/// Returns a script of a package, from the file that has it.
+fn script_of(file: &str, start: &str, end: &str) -> String {
     let text = read_source(file);
     let (_, rest) = text.split_once(start).unwrap();
     rest.split_once(end).unwrap().0.to_owned()
@@ -165,7 +165,7 @@ fn a_package_has_the_shutdown_noted() {
         ("package/build.sh", "/postinst\" <<-'end'\n", "\n\tend\n"),
         ("package/klpctl.spec", "\n%post\n", "\n\n"),
     ] {
-        let script = script_after_installation(file, start, end);
+        let script = script_of(file, start, end);
         let run = || {
             let mut shell = process::Command::new("/bin/sh");
             let output = shell.args(["-c", &script]).env("PATH", tools.path());
@@ -177,5 +177,27 @@ fn a_package_has_the_shutdown_noted() {
             text
         };
         assert_eq!(run(), calls, "{file}");
+    }
+}
+
+/// The livepatches outlive the removal of the package, as a configuration does, and not the purge.
+#[test]
+fn a_purge_removes_the_store() {
+    let tree = machine(&[&["name=a"]]);
+    let store = tree.path().join("var/lib/klpctl");
+    let script = script_of("package/build.sh", "/postrm\" <<-'end'\n", "\n\tend\n");
+    let root = tree.path().to_str().unwrap();
+    let tools = Scratch::new();
+    let systemctl = tools.path().join("systemctl");
+    fs::write(&systemctl, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", tools.path().display());
+    let script = script.replace(" /var", &format!(" {root}/var"));
+    for (action, stays) in [("remove", true), ("upgrade", true), ("purge", false)] {
+        let mut shell = process::Command::new("/bin/sh");
+        let output = shell.args(["-c", &script, "postrm", action]);
+        let output = output.env("PATH", &path).output().unwrap();
+        assert!(output.status.success(), "{action}: {output:?}");
+        assert_eq!(store.exists(), stays, "{action}");
     }
 }
