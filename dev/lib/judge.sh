@@ -60,9 +60,9 @@ verdict=$(
 		}
 		END { unended() }' "$output"
 	grep '^# kmemleak: ' "$output" | sed 's/^# /leak: /'
-	# Reports of lockdep, RCU, the hung task detector, and the like.
+	# Reports of lockdep, RCU, the hung task detector, and the like.  arm64 prints "Call trace:".
 	grep -avF -e "$noise" "$dmesg" |
-		grep -aE 'BUG:|WARNING:|INFO:|Oops|Call Trace:|kernel BUG|rcu: .*(stall|detected)' |
+		grep -aE 'BUG:|WARNING:|INFO:|Oops|Call [Tt]race:|kernel BUG|rcu: .*(stall|detected)' |
 		sed 's/^/kernel: /'
 	:
 )

@@ -476,6 +476,6 @@ function read_log() {
 # check_log() - die if the kernel has reported an error since the last look
 function check_log() {
 	read_log "$SCRATCH/log"
-	! grep -vF "$UNWINDER" "$SCRATCH/log" | grep -E 'BUG:|WARNING:|Oops|Call Trace:' ||
+	! grep -vF "$UNWINDER" "$SCRATCH/log" | grep -E 'BUG:|WARNING:|Oops|Call [Tt]race:' ||
 		die "the kernel has reported an error, with SEED=$SEED"
 }
