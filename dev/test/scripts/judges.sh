@@ -12,7 +12,8 @@ judge() {
 	"$repo/dev/lib/judge.sh" "$scratch/output" "$scratch/dmesg"
 }
 expect "judge: all is well" 0 "1 passed, 0 failed" judge
-for line in "WARNING: possible circular locking" "BUG: sleeping function" "INFO: task hung" "Oops: 0000"; do
+for line in "WARNING: possible circular locking" "BUG: sleeping function" "INFO: task hung" "Oops: 0000" \
+	"Call Trace:" "Call trace:"; do
 	echo "[    1.0] $line" >"$scratch/dmesg"
 	expect "judge: $line" 1 "1 passed, 1 failed" judge
 done
@@ -42,6 +43,13 @@ printf '# test-a.sh\n# test-a.sh: exit status 0\n' >"$scratch/output"
 expect "judge: no case" 1 "no case ran" judge
 printf '# test-a.sh\nTEST: one ... ok\n# test-a.sh: exit status 0\n# kmemleak: unreferenced\n' >"$scratch/output"
 expect "judge: a leak" 1 "1 passed, 1 failed" judge
+# The scan for leaks reports that it cannot scan in the same way.
+echo "quiet kmemleak=on" >"$scratch/cmdline"
+leaks() {
+	env CMDLINE="$scratch/cmdline" KMEMLEAK="$1" "$repo/dev/guest/leaks.sh"
+}
+expect "leaks: kmemleak is not there" 0 "# kmemleak: it is not in this kernel" leaks "$scratch/nowhere"
+expect "leaks: kmemleak has switched itself off" 0 "# kmemleak: it has switched itself off" leaks /dev/full
 : >"$scratch/dmesg"
 expect "judge: no log" 1 "nothing to judge" judge
 
