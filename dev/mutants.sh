@@ -73,25 +73,31 @@ for diff in "$repo"/series/fixes/diffs/kernel/livepatch/*.diff; do
 done
 
 # lives TREE: compare the cores in random histories.  A broken core may also crash, or not
-# come to an end.
+# come to an end, which takes ten times as long as the core that is not broken.
+limit=3600
 lives() {
-	local status=0
-	KLP_TREE=$1 CARGO_TARGET_DIR=$cache/mutants/versus timeout 600 "$cargo" test -q \
-		--manifest-path "$repo/tools/testing/livepatch/Cargo.toml" -p livepatch-versus \
-		>"$cache/log/versus" 2>&1 </dev/null || status=$?
-	[ "$status" != 0 ] || return 0
-	[ "$status" = 124 ] || grep -qE 'test result: FAILED|signal: ' "$cache/log/versus" ||
+	local status=0 versus=("$cargo" test -q -p livepatch-versus
+		--manifest-path "$repo/tools/testing/livepatch/Cargo.toml")
+	local -x KLP_TREE=$1 CARGO_TARGET_DIR=$cache/mutants/versus
+	"${versus[@]}" --no-run >"$cache/log/versus" 2>&1 </dev/null ||
 		die "the comparison did not run; does the core in C compile?" "the log: $cache/log/versus"
+	timeout "$limit" "${versus[@]}" >"$cache/log/versus" 2>&1 </dev/null || status=$?
+	[ "$status" != 0 ] || return 0
+	[ "$status" != 124 ] || echo "did not end: ${2:-the comparison}"
+	[ "$status" = 124 ] || grep -qE 'test result: FAILED|signal: ' "$cache/log/versus" ||
+		die "the comparison did not run" "the log: $cache/log/versus"
 	return 1
 }
 say "breaking the core in C, one line at a time"
+begin=$SECONDS
 lives "$broken" || die "the cores do not live the same histories as they are" "the log: $cache/log/versus"
+limit=$((10 * (SECONDS - begin) + 60))
 while IFS='|' read -r file mutation; do
 	[ -n "$file" ] || continue
 	sed -i "$mutation" "$broken/kernel/livepatch/$file"
 	[ "$(diff "$base/kernel/livepatch/$file" "$broken/kernel/livepatch/$file" | grep -c '^>')" = 1 ] ||
 		die "$file has no line to break by, or several: $mutation" "correct the list of mutations in $0"
-	if lives "$broken"; then
+	if lives "$broken" "$file: $mutation"; then
 		echo "not noticed: $file: $mutation"
 		count 0 1
 	else
