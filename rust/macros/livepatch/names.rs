@@ -25,7 +25,7 @@ use syn::{
 /// The name of a function or variable in C.
 pub(super) struct Name {
     pub(super) text: CString,
-    /// The same, unless it is in quotation marks.
+    /// The same, unless it is in quotation marks, or a keyword of Rust.
     pub(super) ident: Option<Ident>,
     pub(super) span: Span,
 }
@@ -40,8 +40,9 @@ pub(super) fn name(input: ParseStream<'_>) -> Result<Name> {
         return Err(input.error("the function needs a name"));
     } else {
         let name = input.call(Ident::parse_any)?;
-        let span = name.span();
-        (name.unraw().to_string(), Some(name), span)
+        let (text, span) = (name.unraw().to_string(), name.span());
+        let ident = syn::parse_str::<Ident>(&text).is_ok().then_some(name);
+        (text, ident, span)
     };
     Ok(Name {
         text: symbol(&text, span)?,

@@ -69,7 +69,7 @@ pub(super) fn check_function(name: &Name, position: usize, signature: &Signature
             unsafe extern "C" {
                 fn #ident(#(_: #types),*) #output;
             }
-            unsafe fn check(#(#names: #types),*) #output {
+            unsafe fn __check(#(#names: #types),*) #output {
                 // SAFETY: This is never called.
                 unsafe { #result }
             }
@@ -97,7 +97,7 @@ pub(super) fn check_symbol(symbol: &Symbol) -> TokenStream {
             unsafe extern "C" {
                 static #ident: #ty;
             }
-            fn check() -> *const #ty {
+            fn __check() -> *const #ty {
                 // SAFETY: This is never called.
                 let place = unsafe {
                     use ::kernel::bindings::*;

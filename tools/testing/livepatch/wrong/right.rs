@@ -32,6 +32,11 @@ module_livepatch! {
                 unsafe fn by_pointer(value: *mut c_void) = unsafe_function,
                 // SAFETY: This is never loaded.
                 unsafe fn nothing() = nothing,
+                // Any function of C may be named like these.
+                // SAFETY: This is never loaded.
+                unsafe fn check(value: c_int) -> c_int = new_function,
+                // SAFETY: This is never loaded.
+                unsafe fn match(value: c_int) -> c_int = new_function,
                 // SAFETY: This is never loaded.
                 unsafe fn wake_up_process(task: &Task) -> c_int = wake_up,
                 // In quotation marks, it is not compared with the declaration of C.
