@@ -252,9 +252,13 @@ fn patch_event(text: &str) -> Option<Event> {
     })
 }
 
-/// `klp_try_switch_task: COMM:TID is running` and the like. COMM may contain any byte.
+/// `klp_try_switch_task: COMM:TID is running` and the like. COMM may contain any byte. Older kernels
+/// name the function `klp_check_stack()`.
 fn task_event(text: &str) -> Option<Event> {
-    let text = text.strip_prefix("klp_try_switch_task: ")?;
+    let prefixes = ["klp_try_switch_task: ", "klp_check_stack: "];
+    let text = prefixes
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))?;
     let (task, verdict) = if let Some(task) = text.strip_suffix(" is running") {
         (task, Verdict::Running)
     } else if let Some(task) = text.strip_suffix(" has an unreliable stack") {
@@ -342,6 +346,7 @@ mod tests {
             "klp_try_switch_task: x is running:2 is running",
             "klp_try_switch_task: kworker/0:1:43 is sleeping on function busy",
             "klp_try_switch_task: a b:44 has an unreliable stack",
+            "klp_check_stack: c:45 has an unreliable stack",
             "klp_try_switch_task: nonsense",
         ]);
         let at = |tid, seconds| log.blocked(tid, Duration::from_secs(seconds));
@@ -349,6 +354,7 @@ mod tests {
         assert_eq!(at(2, 6), Some(&Verdict::Running));
         assert_eq!(at(43, 6), Some(&Verdict::Function("busy".into())));
         assert_eq!(at(44, 6), Some(&Verdict::Unreliable));
+        assert_eq!(at(45, 10), Some(&Verdict::Unreliable));
         assert_eq!(at(44, 10), Some(&Verdict::Unreliable));
         assert_eq!(at(44, 11), None, "it is too old");
     }
