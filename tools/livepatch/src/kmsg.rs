@@ -252,8 +252,8 @@ fn patch_event(text: &str) -> Option<Event> {
     })
 }
 
-/// `klp_try_switch_task: COMM:TID is running` and the like. COMM may contain any byte. Older kernels
-/// name the function `klp_check_stack()`.
+/// `klp_try_switch_task: COMM:TID is running` and the like. COMM may contain any byte. Older
+/// kernels name the function `klp_check_stack()`.
 fn task_event(text: &str) -> Option<Event> {
     let prefixes = ["klp_try_switch_task: ", "klp_check_stack: "];
     let text = prefixes

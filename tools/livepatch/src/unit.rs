@@ -14,8 +14,8 @@ use crate::name::Name;
 pub struct Unit {
     pub name: Name,
     pub manager: Manager,
-    /// The machine or the container of which the tasks of the unit are a part, or `None` if the unit
-    /// is none of those that their managers make.
+    /// The machine or the container of which the unit's tasks are a part, or `None` if the unit is
+    /// none of those that their managers make.
     pub guest: Option<Guest>,
 }
 
