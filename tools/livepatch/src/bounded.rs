@@ -106,7 +106,7 @@ impl Drop for Counted {
     }
 }
 
-/// A list of tasks whose files several threads read.
+/// A list of tasks. Several threads read their files.
 struct Work<R> {
     root: Root,
     files: Files,
@@ -148,10 +148,6 @@ impl<R: Send + 'static> Work<R> {
     }
 
     fn read(&self, id: TaskId) -> Option<R> {
-        // The files of a captured tree are on a disk.
-        if !self.root.is_live() {
-            return Some((self.read)(&self.root, id));
-        }
         let (files, reads) = (self.files, self.root.reads());
         let begin = reads.begin(files, id)?;
         let result = (self.read)(&self.root, id);
@@ -165,8 +161,8 @@ impl<R: Send + 'static> Work<R> {
 }
 
 /// Calls `read` for each task of a list, on all CPUs, and `visit` with the place of the task in the
-/// list and the result, in any order. Returns the places of the tasks whose files cannot be read
-/// now.
+/// list and the result, in any order. Returns the places of the tasks with files that cannot be
+/// read now.
 pub fn each<R: Send + 'static>(
     root: &Root,
     files: Files,
@@ -174,6 +170,15 @@ pub fn each<R: Send + 'static>(
     read: fn(&Root, TaskId) -> R,
     mut visit: impl FnMut(usize, R),
 ) -> Vec<usize> {
+    // The files of a captured tree are on a disk.
+    if !root.is_live() {
+        let read = |ids: &[TaskId]| -> Vec<R> { ids.iter().map(|&id| read(root, id)).collect() };
+        let results = proc::on_all_cpus(ids, read).into_iter().flatten();
+        results
+            .enumerate()
+            .for_each(|(place, result)| visit(place, result));
+        return Vec::new();
+    }
     let work = Arc::new(Work {
         root: root.clone(),
         files,
@@ -184,23 +189,14 @@ pub fn each<R: Send + 'static>(
     let (sender, answers) = mpsc::channel();
     let mut unread = vec![true; ids.len()];
     let mut left = ids.len();
-    let threads = match root.is_live() {
-        true => proc::threads_for(left).min(root.reads().room()),
-        false => proc::threads_for(left),
-    };
-    // Without room for another thread, this one does the work.
-    let alone = !root.is_live() && threads == 1;
-    if left > 0 && threads > 0 && (alone || !work.start(threads, &sender)) {
+    let threads = proc::threads_for(left).min(root.reads().room());
+    // If the system has no room for another thread, this one does the work.
+    if left > 0 && threads > 0 && !work.start(threads, &sender) {
         work.run(&sender);
     }
-    // Other threads are only started where one may sleep for ever.
-    let sender = root.is_live().then_some(sender);
 
     for _ in 0..ROUNDS {
-        let answer = || match root.is_live() {
-            true => answers.recv_timeout(LONGEST).ok(),
-            false => answers.recv().ok(),
-        };
+        let answer = || answers.recv_timeout(LONGEST).ok();
         while let Some((place, result)) = (left > 0).then(answer).flatten() {
             left -= 1;
             if let Some(result) = result {
@@ -208,11 +204,8 @@ pub fn each<R: Send + 'static>(
                 visit(place, result);
             }
         }
-        // If all threads sleep, others may find tasks whose files can be read.
-        let Some(sender) = sender.as_ref().filter(|_| !work.all_are_taken()) else {
-            break;
-        };
-        if !work.start(root.reads().room(), sender) {
+        // If all threads sleep, others may find tasks with files that can be read.
+        if work.all_are_taken() || !work.start(root.reads().room(), &sender) {
             break;
         }
     }

@@ -69,7 +69,7 @@ pub fn progress(root: &Root, target: PatchState) -> Result<Progress, ReadError> 
 }
 
 /// Calls a function on parts of a list at the same time. Returns the results in the list's order.
-fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
+pub fn on_all_cpus<T: Sync, R: Send>(list: &[T], what: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     let share = list.len().div_ceil(threads_for(list.len()));
     let what = &what;
     thread::scope(|scope| {
@@ -138,7 +138,7 @@ pub struct Stacks {
     pub found: Vec<Task>,
     /// The number of tasks that klpctl may not read the stack of.
     pub denied: usize,
-    /// The tasks whose files cannot be read now, in the order of their IDs.
+    /// The tasks with files that cannot be read now, in the order of their IDs.
     pub unread: Vec<Task>,
 }
 
@@ -192,8 +192,8 @@ pub fn tasks(root: &Root, ids: &[TaskId]) -> Vec<Task> {
     tasks
 }
 
-/// Reads tasks with a function. Returns them in the order of the list, and the IDs of those whose
-/// files cannot be read now.
+/// Reads tasks with a function. Returns them in the order of the list, and the IDs of those with
+/// files that cannot be read now.
 fn read_all(
     root: &Root,
     ids: &[TaskId],
@@ -299,7 +299,7 @@ fn task(root: &Root, id: TaskId) -> Option<Task> {
 fn without_stack(root: &Root, id: TaskId) -> Option<Task> {
     let folder = PathBuf::from(folder(root, id));
     let Ok(stat) = root.read(folder.join("stat")) else {
-        // The report of a task whose files could not be read has its name alone.
+        // If the files of a task could not be read, its report has the name alone.
         return unread_task(root, id);
     };
     let (comm, state, kthread) = parse_stat(&stat)?;
@@ -322,7 +322,7 @@ fn without_stack(root: &Root, id: TaskId) -> Option<Task> {
     })
 }
 
-/// Returns a task whose files cannot be read now, or `None` if it has exited. The kernel takes no
+/// Returns a task with files that cannot be read now, or `None` if it has exited. The kernel takes no
 /// lock that a task keeps to show a task's name.
 fn unread_task(root: &Root, id: TaskId) -> Option<Task> {
     let comm = root.read(folder(root, id) + "/comm").ok()?;
