@@ -24,7 +24,7 @@ pub struct Held<'a> {
     pub tasks: Vec<Blocker>,
     /// The number of stacks that klpctl may not read.
     pub unreadable: usize,
-    /// The tasks whose files cannot be read now.
+    /// The tasks with files that cannot be read now.
     pub unread: Vec<Task>,
 }
 

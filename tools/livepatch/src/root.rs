@@ -232,7 +232,7 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
 }
 
 /// A record of the opened files, so that tests can count them, files that cannot be read, since
-/// root can read every file, and files whose reading does not end.
+/// root can read every file, and files that block their readers.
 #[cfg(test)]
 pub mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::name;
 
-/// The users besides root, and those of the group, who may write.
+/// The bits of the mode that let other users than the owner write.
 const OTHERS: u32 = 0o022;
 
 /// Returns the reason not to load an installed file, or `None` if there is none. An administrator

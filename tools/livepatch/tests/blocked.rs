@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tasks whose files cannot be read, because the kernel waits for a lock that a task keeps.
+//! Tasks with files that cannot be read, because the kernel waits for a lock that a task keeps.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::store::set_release;
 use super::{klpctl, Answer, Scratch};
 use crate::blockers;
 use crate::bounded::MOST;
@@ -21,7 +22,7 @@ use crate::options::Options;
 use crate::root::tests::{block, opened, unblock};
 use crate::root::Root;
 use crate::signals::tests::sent;
-use crate::signals::Signal;
+use crate::signals::{Signal, Signals};
 use crate::system::System;
 use crate::term::Term;
 
@@ -35,6 +36,24 @@ fn in_time<R: Send + 'static>(what: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(what()));
     receiver.recv_timeout(LATE).expect("it does not end")
+}
+
+/// Calls a function as a part of a command. Returns its result, and the output.
+fn in_context<R>(
+    root: Root,
+    options: &Options,
+    signals: Option<Signals>,
+    body: impl FnOnce(&mut Context<'_>) -> R,
+) -> (R, String) {
+    let mut out = Vec::new();
+    let result = body(&mut Context {
+        options,
+        root,
+        term: Term::NONE,
+        out: &mut out,
+        signals,
+    });
+    (result, String::from_utf8(out).unwrap())
 }
 
 /// A tree as on a running system, where the files of the first thread are in the directory of the
@@ -90,19 +109,11 @@ impl Live {
     fn run(&self, root: &Root, options: Options) -> Answer {
         let root = root.clone();
         in_time(move || {
-            let mut out = Vec::new();
-            let mut context = Context {
-                options: &options,
-                root,
-                term: Term::NONE,
-                out: &mut out,
-                signals: None,
-            };
-            let (exit, err) = match commands::run(&mut context) {
+            let (outcome, out) = in_context(root, &options, None, commands::run);
+            let (exit, err) = match outcome {
                 Ok(exit) => (exit, String::new()),
                 Err(failure) => (failure.exit, failure.message),
             };
-            let out = String::from_utf8(out).unwrap();
             Answer { out, err, exit }
         })
     }
@@ -111,9 +122,7 @@ impl Live {
         let file = self.0.path().join("the.ko");
         let fields = ["name=klp_x", "vermagic=7.3.4 SMP "];
         fs::write(&file, patch(&fields, &[("vmlinux", "a", 0)])).unwrap();
-        let release = self.0.path().join("proc/sys/kernel/osrelease");
-        fs::create_dir_all(release.parent().unwrap()).unwrap();
-        fs::write(release, "7.3.4\n").unwrap();
+        set_release(&self.0, "7.3.4");
         let options = Options {
             command: Command::Check,
             operands: vec![file.into()],
@@ -181,20 +190,14 @@ fn a_deadline_holds() {
         // The look of the waiting thread itself.
         block(&live.0.path().join("proc/modules"));
         let ended = in_time(move || {
-            let options = Options::default();
-            let mut out = Vec::new();
-            let mut context = Context {
-                options: &options,
-                root,
-                term: Term::NONE,
-                out: &mut out,
-                signals: Some(sent(&signals)),
-            };
             let timeout = match cause {
                 Cause::Timeout => Duration::from_millis(700),
                 Cause::Signal(_) => 2 * LATE,
             };
-            until_settled(&mut context, &PATCH.into(), deadline(timeout), AtEnd::Leave)
+            let wait = |context: &mut Context<'_>| {
+                until_settled(context, &PATCH.into(), deadline(timeout), AtEnd::Leave)
+            };
+            in_context(root, &Options::default(), Some(sent(&signals)), wait).0
         });
         let Ok(Ended::Early(ended)) = ended else {
             panic!("{ended:?}");

@@ -6,7 +6,7 @@ use std::fs;
 
 use super::installed::applied;
 use super::schema::assert_valid;
-use super::store::{install, set_boot};
+use super::store::{install, set_boot, set_release};
 use super::units::{shut_down, start_up};
 use super::{klpctl_in, Answer, Scratch};
 use crate::command::Command;
@@ -23,7 +23,7 @@ use crate::store::Store;
 pub fn machine(patches: &[&[&str]]) -> Scratch {
     let tree = Scratch::tree("none");
     set_boot(&tree, "1");
-    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    set_release(&tree, "7.3.4");
     let root = Root::captured(tree.path());
     for fields in patches {
         install(&Store::new(&root), fields);

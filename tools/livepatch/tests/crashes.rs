@@ -6,7 +6,7 @@ use std::fs;
 use std::thread;
 
 use super::boot::{load_all, machine, running};
-use super::store::set_boot;
+use super::store::{set_boot, set_release};
 use super::{klpctl_in, Scratch};
 use crate::elf::tests::module;
 use crate::exit::Exit;
@@ -18,8 +18,7 @@ use crate::store::Store;
 /// Boots the tree's machine with this version of the kernel.
 fn boot(tree: &Scratch, id: &str, kernel: &str) {
     set_boot(tree, id);
-    let file = tree.path().join("proc/sys/kernel/osrelease");
-    fs::write(file, format!("{kernel}\n")).unwrap();
+    set_release(tree, kernel);
 }
 
 fn install_for(tree: &Scratch, kernel: &str) {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 
-use super::store::{install, set_boot};
+use super::store::{install, set_boot, set_release};
 use super::{klpctl, klpctl_in, read_source, Scratch};
 use crate::args::parse;
 use crate::elf::tests::{build, note};
@@ -96,7 +96,7 @@ fn patches_that_are_applied() {
 fn installed_patches() {
     let tree = Scratch::tree("none");
     set_boot(&tree, "1");
-    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    set_release(&tree, "7.3.4");
     let root = Root::captured(tree.path());
     for name in ["name=a", "name=b", "name=c"] {
         install(&Store::new(&root), &[name]);

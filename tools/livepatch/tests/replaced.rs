@@ -7,7 +7,7 @@ use std::fs;
 use super::boot::{events, load_all, machine, running, WOULD};
 use super::installed::{applied, check, metric_of_state};
 use super::live::Machine;
-use super::store::{install, set_boot};
+use super::store::{install, set_boot, set_release};
 use super::{klpctl_in, Scratch};
 use crate::exit::Exit;
 use crate::root::Root;
@@ -62,8 +62,7 @@ fn the_newer_patch_stays_in_an_older_kernel() {
 fn monitoring_takes_it_to_be_in_order() {
     let tree = Scratch::tree("replaced");
     set_boot(&tree, "1");
-    fs::create_dir_all(tree.path().join("proc/sys/kernel")).unwrap();
-    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    set_release(&tree, "7.3.4");
     let root = Root::captured(tree.path());
     for name in ["name=test_klp_livepatch", "name=test_klp_atomic_replace"] {
         install(&Store::new(&root), &[name]);
@@ -84,7 +83,16 @@ fn monitoring_takes_it_to_be_in_order() {
     assert_eq!(load_all(&tree).exit, Exit::Error);
 }
 
-/// A kernel that does not show which patch replaces others. Each patch replaces them.
+/// Two patches are installed on a machine with a kernel that does not show which patch replaces
+/// others. Each patch replaces them.
+fn live() -> Option<Machine> {
+    let machine = Machine::new()?;
+    machine.install(&["name=v1"]);
+    machine.install(&["name=v2"]);
+    machine.tool("insmod", INSMOD);
+    Some(machine)
+}
+
 const INSMOD: &str = "\
 name=$(basename $1 .ko)
 cd /sys/kernel/livepatch
@@ -96,12 +104,9 @@ echo 1 >$name/enabled";
 /// A patch that is replaced is not in effect, so it is not blamed for a crash.
 #[test]
 fn load_keeps_which_patch_was_replaced() {
-    let Some(machine) = Machine::new() else {
+    let Some(machine) = live() else {
         return;
     };
-    machine.install(&["name=v1"]);
-    machine.install(&["name=v2"]);
-    machine.tool("insmod", INSMOD);
     let out = machine.text("klpctl load v1; klpctl load v2");
     assert!(out.ends_with("v2: applied\n"), "{out}");
     let noted = running(&machine.tree);
@@ -122,12 +127,9 @@ fn load_keeps_which_patch_was_replaced() {
 /// At boot, both are loaded in their order.
 #[test]
 fn at_boot() {
-    let Some(machine) = Machine::new() else {
+    let Some(machine) = live() else {
         return;
     };
-    machine.install(&["name=v1"]);
-    machine.install(&["name=v2"]);
-    machine.tool("insmod", INSMOD);
     let out = machine.text("klpctl load --all; echo $?; klpctl load --all; echo $?");
     assert_eq!(out.matches("insmod").count(), 2, "{out}");
     assert_eq!(out.matches("\n0\n").count(), 2, "{out}");

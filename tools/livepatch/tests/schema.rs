@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process;
 
-use super::store::set_boot;
+use super::store::{set_boot, set_release};
 use super::{klpctl_in, left_out, read_source, source, Scratch};
 use crate::command::Command;
 use crate::commands::{self, Context};
@@ -276,8 +276,7 @@ fn every_answer() {
         "held-and-free",
     ] {
         let tree = Scratch::tree(name);
-        std::fs::create_dir_all(tree.path().join("proc/sys/kernel")).unwrap();
-        std::fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+        set_release(&tree, "7.3.4");
         let file = tree.path().join("x.ko");
         let fields = ["name=x", "vermagic=7.3.4 SMP ", "klp_fixes=A"];
         std::fs::write(&file, patch(&fields, &[("vmlinux", "a", 0)])).unwrap();
@@ -337,8 +336,7 @@ fn another_build() {
 fn the_store_in_json() {
     let tree = Scratch::tree("none");
     set_boot(&tree, "1");
-    fs::create_dir_all(tree.path().join("proc/sys/kernel")).unwrap();
-    fs::write(tree.path().join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    set_release(&tree, "7.3.4");
     let file = tree.path().join("x.ko");
     let fields = ["livepatch=Y", "name=x", "vermagic=7.3.4 SMP "];
     fs::write(&file, module(&fields)).unwrap();

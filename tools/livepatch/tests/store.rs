@@ -28,6 +28,13 @@ pub fn set_boot(scratch: &Scratch, id: &str) {
     watch(scratch, true);
 }
 
+/// Sets the version of the running kernel.
+pub fn set_release(scratch: &Scratch, release: &str) {
+    let file = scratch.path().join("proc/sys/kernel/osrelease");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, format!("{release}\n")).unwrap();
+}
+
 /// Starts the unit, or stops it.
 pub fn watch(scratch: &Scratch, on: bool) {
     let file = scratch.path().join("run/klpctl.watched");
