@@ -72,16 +72,19 @@ for diff in "$repo"/series/fixes/diffs/kernel/livepatch/*.diff; do
 	(cd "$fixed" && apply_diff "$diff") || die "$diff no longer applies to $base"
 done
 
-# lives TREE: compare the cores in random histories.  A broken core may also crash, or not
-# come to an end, which takes ten times as long as the core that is not broken.
+# lives TREE [MUTATION]: compare the cores in random histories; set took to the time.  A broken
+# core may also crash, or not come to an end: then it takes ten times as long as the core that
+# is not broken.
 limit=3600
 lives() {
-	local status=0 versus=("$cargo" test -q -p livepatch-versus
+	local begin status=0 versus=("$cargo" test -q -p livepatch-versus
 		--manifest-path "$repo/tools/testing/livepatch/Cargo.toml")
 	local -x KLP_TREE=$1 CARGO_TARGET_DIR=$cache/mutants/versus
 	"${versus[@]}" --no-run >"$cache/log/versus" 2>&1 </dev/null ||
 		die "the comparison did not run; does the core in C compile?" "the log: $cache/log/versus"
+	begin=$SECONDS
 	timeout "$limit" "${versus[@]}" >"$cache/log/versus" 2>&1 </dev/null || status=$?
+	took=$((SECONDS - begin))
 	[ "$status" != 0 ] || return 0
 	[ "$status" != 124 ] || echo "did not end: ${2:-the comparison}"
 	[ "$status" = 124 ] || grep -qE 'test result: FAILED|signal: ' "$cache/log/versus" ||
@@ -89,9 +92,8 @@ lives() {
 	return 1
 }
 say "breaking the core in C, one line at a time"
-begin=$SECONDS
 lives "$broken" || die "the cores do not live the same histories as they are" "the log: $cache/log/versus"
-limit=$((10 * (SECONDS - begin) + 60))
+limit=$((10 * took + 60))
 while IFS='|' read -r file mutation; do
 	[ -n "$file" ] || continue
 	sed -i "$mutation" "$broken/kernel/livepatch/$file"
