@@ -45,7 +45,7 @@ configure() {
 	[ -z "$missing" ] || { xargs <<<"refused:$missing" && return 1; }
 }
 
-# build_directories SEED: build, and print what the compilers say of our files.
+# build_directories SEED: build, and print the compilers' messages about our files.
 build_directories() {
 	local log=$out/log/build-$1
 	# Messages of an earlier build are not repeated if nothing is compiled.

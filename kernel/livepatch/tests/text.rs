@@ -241,7 +241,7 @@ mod tests {
         machine.undisturbed.set(true);
         machine.put(TASK, Place::Running);
         assert!(let_go(&machine));
-        // What was seen in this look counts in the next.
+        // A task that this look has seen outside counts as seen in the next.
         machine.put(TASK, ELSEWHERE);
         machine.put(FIRST, Place::Running);
         assert!(let_go(&machine));
