@@ -322,8 +322,8 @@ fn without_stack(root: &Root, id: TaskId) -> Option<Task> {
     })
 }
 
-/// Returns a task with files that cannot be read now, or `None` if it has exited. The kernel takes no
-/// lock that a task keeps to show a task's name.
+/// Returns a task with files that cannot be read now, or `None` if it has exited. To show a task's
+/// name, the kernel takes no lock that a task keeps.
 fn unread_task(root: &Root, id: TaskId) -> Option<Task> {
     let comm = root.read(folder(root, id) + "/comm").ok()?;
     Some(Task {
