@@ -127,7 +127,7 @@ pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Resu
     search.result().map_err(|failure| {
         let text = Text(name);
         match failure {
-            Failure::NotFound => pr_err!("symbol '{text}' not found in symbol table\n"),
+            Failure::NotFound => return not_found(name),
             Failure::Ambiguous => {
                 // The C core prints a null pointer for vmlinux here.
                 let object = Text(object.unwrap_or(c"(null)"));
@@ -143,6 +143,12 @@ pub(crate) fn result(search: Search, object: Option<&CStr>, name: &CStr) -> Resu
         }
         EINVAL
     })
+}
+
+/// The error, with its message, if there is no symbol called `name`.
+pub(crate) fn not_found(name: &CStr) -> Error {
+    pr_err!("symbol '{}' not found in symbol table\n", Text(name));
+    EINVAL
 }
 
 /// Up to this number, functions of a module are looked up one by one. kallsyms looks at a symbol

@@ -81,9 +81,17 @@ impl Module {
 
     /// The module's code, without the part that serves its initialization.
     pub(crate) fn text(&self) -> Range<usize> {
-        const TEXT: usize = bindings::mod_mem_type_MOD_TEXT as usize;
+        self.part(bindings::mod_mem_type_MOD_TEXT)
+    }
 
-        self.regions().nth(TEXT).unwrap_or(0..0)
+    /// The code that serves the module's initialization. The loader frees it when the init function
+    /// has returned.
+    pub(crate) fn init_text(&self) -> Range<usize> {
+        self.part(bindings::mod_mem_type_MOD_INIT_TEXT)
+    }
+
+    fn part(&self, which: bindings::mod_mem_type) -> Range<usize> {
+        self.regions().nth(which as usize).unwrap_or(0..0)
     }
 
     /// The module's data, without the part that serves its initialization.

@@ -11,6 +11,8 @@ MOD_BAD=test_klp_bad_input
 MOD_UNMARKED=test_klp_not_livepatch
 MOD_LIVEPATCH=test_klp_livepatch
 MOD_TARGET=test_klp_mod_target
+MOD_INIT=test_klp_sleep_target
+INIT_FUNCTION=test_klp_sleep_freed
 
 EINVAL_INSMOD="Invalid parameters"	# insmod's own words
 EINVAL="Invalid argument"
@@ -222,6 +224,32 @@ else
 fi
 
 
+# Bad patches of modules.
+
+# check_refuses(modname) - die unless the loaded patch keeps a module from being loaded
+function check_refuses() {
+	local mod="$1"
+
+	load_failing_mod $mod
+	grep -q "^$mod " /proc/modules &&
+		die "module $mod is still loaded"
+	check_sysfs_value "$MOD_BAD" "$mod/patched" "0"
+	[[ -z "$(patched_functions)" ]] ||
+		die "a function is patched"
+}
+
+# refusal(modname, symbol) - print the messages of check_refuses()
+function refusal() {
+	local mod="$1"
+	local symbol="$2"
+
+	echo "% insmod test_modules/$mod.ko
+livepatch: symbol '$symbol' not found in symbol table
+livepatch: failed to initialize patch '$MOD_BAD' for module '$mod' (-22)
+livepatch: patch '$MOD_BAD' failed for module '$mod', refusing to load module '$mod'
+insmod: ERROR: could not insert module test_modules/$mod.ko: $EINVAL_INSMOD"
+}
+
 # A bad patch of a module that is loaded.
 
 start_test "position out of range in a module"
@@ -249,12 +277,7 @@ start_test "unknown symbol in a module that is loaded later"
 
 PARAMETERS="what=symbol object=$MOD_TARGET symbol=test_klp_no_such_function"
 load_lp $MOD_BAD $PARAMETERS
-load_failing_mod $MOD_TARGET
-grep -q "^$MOD_TARGET " /proc/modules &&
-	die "module $MOD_TARGET is still loaded"
-check_sysfs_value "$MOD_BAD" "$MOD_TARGET/patched" "0"
-[[ -z "$(patched_functions)" ]] ||
-	die "a function is patched"
+check_refuses $MOD_TARGET
 disable_lp $MOD_BAD
 unload_lp $MOD_BAD
 check_gone $MOD_BAD
@@ -263,16 +286,48 @@ unload_mod $MOD_TARGET
 
 check_result "% insmod test_modules/$MOD_BAD.ko $PARAMETERS
 $ENABLE_BAD
-% insmod test_modules/$MOD_TARGET.ko
-livepatch: symbol 'test_klp_no_such_function' not found in symbol table
-livepatch: failed to initialize patch '$MOD_BAD' for module '$MOD_TARGET' (-22)
-livepatch: patch '$MOD_BAD' failed for module '$MOD_TARGET', refusing to load module '$MOD_TARGET'
-insmod: ERROR: could not insert module test_modules/$MOD_TARGET.ko: $EINVAL_INSMOD
+$(refusal $MOD_TARGET test_klp_no_such_function)
 $DISABLE_BAD
 % insmod test_modules/$MOD_TARGET.ko
 $MOD_TARGET: test_klp_mod_target_init
 % rmmod $MOD_TARGET
 $MOD_TARGET: test_klp_mod_target_exit"
+
+
+# A patch of a module's init function, whose code is freed after its call.  The order in
+# which the patch and the module are loaded makes no difference.
+
+start_test "init function of a module"
+
+PARAMETERS="what=symbol object=$MOD_INIT symbol=$INIT_FUNCTION"
+load_mod $MOD_INIT
+load_failing_mod $MOD_BAD $PARAMETERS
+check_gone $MOD_BAD
+unload_mod $MOD_INIT
+
+check_result "% insmod test_modules/$MOD_INIT.ko
+% insmod test_modules/$MOD_BAD.ko $PARAMETERS
+livepatch: symbol '$INIT_FUNCTION' not found in symbol table
+insmod: ERROR: could not insert module test_modules/$MOD_BAD.ko: $EINVAL_INSMOD
+% rmmod $MOD_INIT"
+
+TITLE="init function of a module that is loaded later"
+if is_rust; then
+	start_test "$TITLE"
+
+	load_lp $MOD_BAD $PARAMETERS
+	check_refuses $MOD_INIT
+	disable_lp $MOD_BAD
+	unload_lp $MOD_BAD
+	check_gone $MOD_BAD
+
+	check_result "% insmod test_modules/$MOD_BAD.ko $PARAMETERS
+$ENABLE_BAD
+$(refusal $MOD_INIT $INIT_FUNCTION)
+$DISABLE_BAD"
+else
+	skip_case "$TITLE" "the C core patches it, and keeps its address when it is freed"
+fi
 
 
 # The cases from here on have a good livepatch.

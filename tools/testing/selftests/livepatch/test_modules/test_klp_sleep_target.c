@@ -97,6 +97,11 @@ static int start_threads(void)
 	return 0;
 }
 
+/* Nobody calls this function. test-bad-input.sh tries to patch it. */
+static noinline __used void __init test_klp_sleep_freed(void)
+{
+}
+
 static int test_klp_sleep_target_init(void)
 {
 	int ret;
