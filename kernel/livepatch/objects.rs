@@ -81,11 +81,11 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     )?;
     for (func, search) in object.funcs(locked).zip(found) {
         let start = symbols::result(search, object.name(), func.name())?;
-        // The code of an init function will be freed: its address, and so its func stack and its
-        // entry in ftrace's filter, would be those of the code that is loaded there next. A module
-        // that is on its way in has such symbols, and a live one has none.
+        // The code of an init function is freed. Its address, and so its func stack and its entry
+        // in ftrace's filter, would be those of the code that is loaded there next. A module has
+        // such symbols until it is live, and a livepatch has them for ever.
         let module = object.module(locked);
-        if module.is_some_and(|module| module.init_text().contains(&start)) {
+        if module.is_some_and(|module| !module.keeps(start)) {
             return Err(symbols::not_found(func.name()));
         }
         let size = known_size(start, locked).or_else(|| originals.size(start));

@@ -195,7 +195,9 @@ impl TextHost for Texts {
     }
 
     fn is_made_for(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
-        let is_new = |function| is_new_function(patch, function);
+        // All forks wait meanwhile, so look through the functions only if one can be meant.
+        let text = patch.module().text();
+        let is_new = |f| text.contains(&f) && is_new_function(patch, f);
         task.thread_function().is_some_and(is_new)
     }
 }

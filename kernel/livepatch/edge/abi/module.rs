@@ -81,17 +81,9 @@ impl Module {
 
     /// The module's code, without the part that serves its initialization.
     pub(crate) fn text(&self) -> Range<usize> {
-        self.part(bindings::mod_mem_type_MOD_TEXT)
-    }
+        const TEXT: usize = bindings::mod_mem_type_MOD_TEXT as usize;
 
-    /// The code that serves the module's initialization. The loader frees it when the init function
-    /// has returned.
-    pub(crate) fn init_text(&self) -> Range<usize> {
-        self.part(bindings::mod_mem_type_MOD_INIT_TEXT)
-    }
-
-    fn part(&self, which: bindings::mod_mem_type) -> Range<usize> {
-        self.regions().nth(which as usize).unwrap_or(0..0)
+        self.regions().nth(TEXT).unwrap_or(0..0)
     }
 
     /// The module's data, without the part that serves its initialization.
@@ -105,6 +97,12 @@ impl Module {
         let regions = self.regions().enumerate();
         let is_data = |index| DATA.iter().any(|&part| part as usize == index);
         regions.filter_map(move |(index, region)| is_data(index).then_some(region))
+    }
+
+    /// Whether `address` is in memory that the module keeps until it is unloaded. The loader frees
+    /// the parts that serve its initialization when the init function has returned.
+    pub(crate) fn keeps(&self, address: usize) -> bool {
+        self.text().contains(&address) || self.data().any(|region| region.contains(&address))
     }
 
     /// The parts of the module's memory.

@@ -40,6 +40,11 @@ static struct klp_patch patch = {
 	.objs = objs,
 };
 
+/* Nobody calls this function. test-bad-input.sh tries to patch it. */
+static noinline __used void __init test_klp_sleep_freed(void)
+{
+}
+
 static int test_klp_sleep_patch_init(void)
 {
 	return klp_enable_patch(&patch);
