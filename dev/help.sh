@@ -18,7 +18,7 @@ make userland     the rules, explored and tested in user space; DEEP=1 for more
 make mutants      breaks the rules, one at a time: is each noticed?  Half an hour
 make livepatch    source patches become a livepatch: PATCH='fix.diff ..' LOAD=1 SHOW='..' KERNEL=release
 make test-klp-build  upstream's klp-build turns source patches into a livepatch that works
-make test-livepatches  bugs and their fixes, as livepatches: TESTS='..'; an hour
+make test-livepatches  bugs and their fixes, as livepatches: TESTS='..'; half an hour
 make test-fixes   the core in C with the fixes of SERIES=fixes: all selftests and more
 make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
 make litmus       the barriers, by the kernel's memory model; a minute
@@ -39,6 +39,6 @@ make tree         compose the kernel tree; prints its path
 
 Variables: BASE=7.3|7.2 KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
 ARCH=x86_64|arm64|s390|powerpc selects the architecture for toolchain, kernel, vm, selftest,
-machine, kunit and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
+machine, kunit, torture and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
 LLVM=-19|newest compiles the kernel with clang; newest is fetched, and what powerpc takes by itself
 end
