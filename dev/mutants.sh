@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # First break the C core, one line at a time, and check that the comparison of random
-# histories finds each difference from the rules.  It also has to find the bug of the C
-# core that series/fixes/ mends, and nothing in the core with its fixes.  Then break the
-# rules of live patching in every way that cargo-mutants knows, one at a time, and check
-# that a user-space test fails each time.  This takes half an hour.
+# histories finds each difference from the rules.  It also has to find that the C core
+# looks beyond the end of a func stack (03-stack-end of series/fixes), and nothing in the
+# core with its fixes.  Then break the rules of live patching in every way that
+# cargo-mutants knows, one at a time, and check that a user-space test fails each time.
+# This takes half an hour.
 #
 # MUTANTS='...' has further arguments for cargo mutants, such as '--re transition.rs' or
 # '--shard 0/4'.

@@ -13,8 +13,9 @@
 # runs the tour on one core and compares it with the last recording of the other, which
 # saves time after a change to one core.
 #
-# The tour leaves out the one difference that callers see: a pre-patch callback that
-# returns a positive number (see README.md).
+# The tour leaves out steps in which the cores are meant to differ, such as a pre-patch
+# callback that returns a positive number: see
+# Documentation/livepatch/rust-core-differences.rst.
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/lib/lib.sh"

@@ -151,8 +151,10 @@ const RETRY_DELAY: u32 = 1_000;
 /// gone to sleep or to user space. The caller can go on to free the things that only these tasks
 /// used.
 ///
-/// A function that cannot leave ftrace now runs its original code, and a work item tries again
-/// later. Returns `true` if there is no such function.
+/// If memory is short, or if ftrace has just forgotten a function that was to stay, functions stay
+/// in ftrace: they run their original code, a work item tries again later, and this returns
+/// `false`. It returns `true` if all have left, or if ftrace has shut itself down and lets none
+/// leave.
 pub(crate) fn leave(locked: &Locked) -> bool {
     // The rules have unsettled these stacks already, except for those of functions that ftrace has
     // forgotten.
@@ -192,8 +194,8 @@ fn can_leave_later(result: Result) -> bool {
 fn take_out(locked: &Locked, awaited: &mut bool) -> Result {
     let mut result = Ok(());
     let is_left = |stack: &&FuncStack| stack.is_empty(locked);
-    // A function that ftrace has forgotten, such as one in the init code of a module, leaves
-    // together with any other.
+    // A function that ftrace has forgotten, such as an init function of vmlinux, leaves together
+    // with any other.
     let is_forgotten =
         |stack: &&FuncStack| ftrace::location(stack.location()) != Some(stack.location());
     let leaves = |stack: &&FuncStack| is_left(stack) || is_forgotten(stack);

@@ -29,10 +29,11 @@ use kernel::prelude::*;
 /// # Errors
 ///
 /// [`EINVAL`] if the patch is incomplete, if its module is not marked as a livepatch, if the patch
-/// is not compatible with the enabled ones, or if a symbol cannot be found; [`EBUSY`] while another
-/// patch is in transition; [`ENODEV`] if the module goes away, or if sysfs is not ready yet;
-/// [`ENOMEM`]; or an error of a callback, of sysfs or of ftrace. After an error, nothing is left
-/// behind.
+/// is not compatible with the enabled ones, or if a symbol cannot be found; [`ENOENT`] if kallsyms
+/// does not know the size of a function; [`EBUSY`] while another patch is in transition; [`ENODEV`]
+/// if the module goes away, or if sysfs is not ready yet; [`ENOMEM`]; or an error of a callback, of
+/// sysfs, of ftrace, or of the architecture if it cannot write a relocation. After an error,
+/// nothing is left behind.
 #[expect(unsafe_code, reason = "the life of the patch")]
 pub(crate) fn enable_patch(patch: &Patch) -> Result {
     check(patch)?;

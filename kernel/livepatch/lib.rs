@@ -84,13 +84,17 @@
 //! # Locks
 //!
 //! - `klp_mutex` protects patches, objects, funcs, their lists, the func stacks, and the
-//!   transition. All code of the core holds it, and may sleep, except for shadow variables and for
+//!   transition. The code of the core holds it, and may sleep, except for shadow variables, for
+//!   readers of the files `enabled`, `transition` and `patched`, for the functions that read the
+//!   sections and states of a livepatch or write its relocations while it is being loaded, and for
 //!   the code that is named below.
 //! - `tasklist_lock`, inside it, protects the list of tasks. A walk over all tasks holds it for
 //!   reading, the caller of `fork()` for writing.
 //! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects the list of tasks that exit. A
 //!   task joins that list with `tasklist_lock` held for writing, so that a walk finds it on one
-//!   list or on both. It leaves the list without `tasklist_lock`; RCU keeps it for the walk.
+//!   list or on both. The task leaves the list without `tasklist_lock`. A walk holds
+//!   `klp_exiting_lock` during the visit, and a scan takes a reference to the task under it. So
+//!   the task lives until its visit is over.
 //! - `klp_exiting_cursor_mutex`, outside of `tasklist_lock`, has one walk at a time go over that
 //!   list. The walk holds `klp_exiting_lock` for one task at a time.
 //! - A task's `pi_lock` or runqueue lock, inside these, keeps the task still while its stack is
@@ -102,8 +106,8 @@
 //! rules on itself: on its way out of the kernel and in the idle loop (`update()`), in
 //! `__schedule()` (`sched_switch()`), and where it forks (`fork()`). The handler and a task that
 //! switches itself disable preemption instead. `klp_synchronize_transition()` waits until every CPU
-//! has left the sections without preemption that it was in; the core frees the memory that these
-//! sections can have used after that ([`edge::retired`]).
+//! has left the sections without preemption that it was in. After that, the core frees the memory
+//! that these sections can have used ([`edge::retired`]).
 //!
 //! The work that lets go of a livepatch's module (`let_go()`) holds `klp_mutex` for moments only,
 //! because it waits for RCU tasks in between.

@@ -57,8 +57,8 @@ pub(crate) fn going(module: &Module) {
     wait_for_ftrace(locked);
 }
 
-/// Waits until all functions without a func, those of a module that goes among them, have left
-/// ftrace. Sleeps.
+/// Waits until all functions without a func have left ftrace, among them those of a module that
+/// goes. If ftrace has shut itself down, they stay, and this does not wait for them. Sleeps.
 ///
 /// A function needs memory to leave ftrace, and usually a work item can try again later. But a
 /// module must not go before its functions have left: ftrace would keep their addresses, and take

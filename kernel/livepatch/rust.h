@@ -38,7 +38,10 @@ struct klp_shadow {
 	char data[];
 };
 
-/* Debuggers look these up by name.  klp_mutex protects all of them. */
+/*
+ * Debuggers look these up by name.  klp_mutex protects the lists.  Writers of
+ * klp_transition_patch hold it; sysfs reads the pointer without it.
+ */
 extern struct mutex klp_mutex;
 extern struct list_head klp_patches;
 extern struct klp_patch *klp_transition_patch;

@@ -114,9 +114,10 @@ void klp_exit_start(struct task_struct *task)
 	lockdep_assert_held_write(&tasklist_lock);
 
 	/*
-	 * An interrupt under klp_exiting_lock must not wait for tasklist_lock.
-	 * Interrupts are off with tasklist_lock.  PREEMPT_RT leaves them on, but
-	 * no interrupt takes tasklist_lock there.
+	 * No interrupt may come under klp_exiting_lock: it could wait for
+	 * tasklist_lock, the writer of which waits here.  The caller has
+	 * disabled interrupts with tasklist_lock.  With PREEMPT_RT that leaves
+	 * them on, but no interrupt takes tasklist_lock there.
 	 */
 	raw_spin_lock(&klp_exiting_lock);
 	list_add_tail(&task->klp_exiting, &klp_exiting_tasks);
@@ -195,8 +196,9 @@ static bool klp_visit_exiting(void (*visit)(struct task_struct *task, void *arg)
  * short, because no task can fork or exit meanwhile.
  *
  * No task joins or leaves the task list meanwhile.  Tasks that exit can end,
- * except while they are visited: many of them can wait for a CPU, so interrupts
- * are off for one visit at a time.
+ * except while they are visited.  The list of these can be long, because a task
+ * stays on it while it waits for a CPU.  So interrupts are off for one visit
+ * only.
  */
 void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 		     void *arg)
@@ -206,7 +208,10 @@ void klp_visit_tasks(void (*visit)(struct task_struct *task, void *arg),
 	guard(mutex)(&klp_exiting_cursor_mutex);
 
 	read_lock(&tasklist_lock);
-	/* A task that joined behind the end before this could be missed. */
+	/*
+	 * Mark the end with tasklist_lock held.  Without it, a task could join
+	 * behind the end, leave the task list, and be missed.
+	 */
 	klp_begin_exiting();
 	for_each_process_thread(g, task)
 		visit(task, arg);
@@ -364,8 +369,9 @@ static bool klp_may_disturb(unsigned int cpu)
 }
 
 /*
- * Interrupts the task's CPU, if it runs: on its way back to user space the task
- * switches.  On a CPU without a tick, nothing else may do that for long.
+ * If the task runs, interrupts its CPU: a task in user space enters the kernel,
+ * and switches on its way back.  On a CPU without a tick, no other interrupt may
+ * come for a long time.
  */
 void klp_task_kick(struct task_struct *task)
 {
@@ -466,9 +472,9 @@ static DEFINE_PER_CPU(struct work_struct, klp_sync_work);
  * that disables preemption where RCU is not watching: in the idle loop and on
  * the way out to user space, where functions can be patched as well.
  *
- * This does not use schedule_on_each_cpu(), which needs memory: callers go on
- * to free memory that handlers can have seen, and there is no way to make them
- * wait longer.
+ * This does not use schedule_on_each_cpu(), which needs memory and can fail.
+ * Callers go on to free memory that handlers can have seen, and cannot put that
+ * off.
  */
 void klp_synchronize_transition(void)
 {

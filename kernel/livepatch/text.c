@@ -141,8 +141,9 @@ static bool klp_restarts_in(struct task_struct *task, unsigned long start,
 /*
  * Whether a word on the task's stack or in its registers, in use or left over, is
  * an address in [@start, @start + @size) that @wanted accepts.  The registers of
- * user space do not count.  A system call that the task is to restart in there
- * does.  The caller keeps the task still, and the task does not run.
+ * user space do not count.  The function by which the task is to restart a
+ * system call counts if it is in the range, without a call of @wanted.  The
+ * caller keeps the task still, and the task does not run.
  */
 bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  unsigned long size,

@@ -151,8 +151,8 @@ impl TextHost for Texts {
 
         // The core does not wait for the module's own threads: the module's callback after
         // unpatching stops them, or its exit function does. A thread that was created to run a new
-        // function is one of the code that is patched, and its stop is not the module's business.
-        // If it counted as outside, so would its children.
+        // function belongs to the code that is patched, and the module does not stop it. If the
+        // thread counted as outside, so would its children.
         let is_own = |f| text.contains(&f) && !is_new_function(patch, f);
         if task.thread_function().is_some_and(is_own) {
             return false;
@@ -164,8 +164,9 @@ impl TextHost for Texts {
         let called = unsafe { task.with_stack(|stack| stack.iter().any(returns)) };
         match called {
             Ok(true) => true,
-            // This work is in the kernel's own code, and has called none of the livepatch's. But
-            // if the transition was forced, the functions that have called it can be new ones.
+            // The task is this work. It runs the kernel's own code, and has called none of the
+            // livepatch's. Only if the transition was forced can a new function have called it,
+            // and only an unreliable stack hides such a function.
             Ok(false) if task.is_current() => false,
             Err(_) if task.is_current() => patch.forced(),
             // The task may be in a function of the kernel that the livepatch has jumped to and has

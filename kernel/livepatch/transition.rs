@@ -114,8 +114,8 @@ impl TaskHost for Tasks {
         // A task does not go to sleep in a handler, but it can be preempted in one.
         let runnable = task.is_runnable();
         // SAFETY: The rules check a stack inside `with_task_still()`, with preemption disabled. A
-        // pass holds the mutex until it has reported the name, and a task that switches itself
-        // drops it.
+        // pass holds `klp_mutex` until it has reported the name. A task that switches itself drops
+        // the name before preemption is enabled.
         let find = |stack: &[usize]| unsafe { index::find_blocker(self.target(), stack, runnable) };
         // SAFETY: The task is still, as above, and `find` does not look at a stack.
         unsafe { task.with_stack(find) }

@@ -91,9 +91,11 @@
 //! ```
 //!
 //! A variable becomes a function that returns a pointer to it. For a variable of a module, the
-//! pointer is null while the livepatch does not change the module. It is valid from the call of
-//! `pre_patch()` for the module to the return of `post_unpatch()`, and in the functions that
-//! replace functions of the module. A function of a module may be called at the same times.
+//! pointer is valid from the call of `pre_patch()` for the module to the return of
+//! `post_unpatch()`, and in the functions that replace functions of the module. It is null before
+//! that, and after the module is unloaded while the livepatch is enabled. After the livepatch is
+//! disabled, it keeps its value, and may point to freed memory. A function of a module may be
+//! called while such a pointer is valid.
 //!
 //! For a pointer, the declaration can say more than C does, so that the replacement needs no
 //! `unsafe` to use it:

@@ -277,7 +277,8 @@ TRACE_EVENT(klp_task_switched,
  * finds that it cannot switch, has no event: there could be thousands of them
  * in a second.
  *
- * klpctl reads the text: it and tools/livepatch/src/trace.rs change together.
+ * klpctl reads the text: this format and tools/livepatch/src/trace.rs change
+ * together.
  */
 TRACE_EVENT(klp_task_blocked,
 	    TP_PROTO(const struct task_struct *task, int target,

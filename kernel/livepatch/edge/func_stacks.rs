@@ -115,9 +115,10 @@ impl StackLink {
     /// `klp_mutex` is held or preemption is disabled, for as long as `'a`.
     #[inline(always)]
     unsafe fn follow<'a>(&self) -> Option<&'a FuncStack> {
-        // SAFETY: By the type invariants the pointer is null, or the stack lives until
-        // `tasks::synchronize()` has returned after it was shed. That waits for sections without
-        // preemption, and a holder of the mutex only calls it when it uses no stack.
+        // SAFETY: By the type invariants the pointer is null, or the stack lives, after it was
+        // shed, until `tasks::synchronize()` has returned. That waits for a caller with preemption
+        // disabled. Holders of the mutex alone shed a stack, and free it in `reclaim()`, which
+        // demands that no reference to it is left. So the stack lives as long as `'a`.
         unsafe { self.load().as_ref() }
     }
 
@@ -227,7 +228,8 @@ pub(crate) fn insert(location: usize, locked: &Locked) -> Result<&FuncStack> {
     unsafe { bucket.store(stack, locked) };
     // SAFETY: The same is true of the chain of all.
     unsafe { ALL.store(stack, locked) };
-    // SAFETY: The stack lives while the mutex is held, as `shed()` only retires it.
+    // SAFETY: The stack is on the table. Holders of the mutex alone shed it, and free it in
+    // `reclaim()`, which demands that no reference to it is left.
     Ok(unsafe { &*stack })
 }
 
@@ -473,7 +475,7 @@ pub(crate) unsafe fn redirect(location: usize, task: TaskRef<'_>) -> Option<NonZ
         // SAFETY: The caller meets the same requirements.
         return unsafe { redirect_further(stack, location, task) };
     }
-    // INVARIANT: The view is dropped before this returns.
+    // INVARIANT: The view is dropped before this returns, with preemption still disabled.
     redirect::redirect(View { stack, task })
 }
 
@@ -493,6 +495,6 @@ unsafe fn redirect_further(
         // SAFETY: Preemption is disabled until this returns, by the safety requirement.
         stack = unsafe { stack.next.follow() }?;
     }
-    // INVARIANT: The view is dropped before this returns.
+    // INVARIANT: The view is dropped before this returns, with preemption still disabled.
     redirect::redirect(View { stack, task })
 }

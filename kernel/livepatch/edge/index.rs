@@ -145,10 +145,12 @@ pub(crate) unsafe fn find_blocker(
     stack: &[usize],
     runnable: bool,
 ) -> Option<FuncName> {
+    // Pairs with the release store in `replace()`: orders this load before those of the index.
     let index = INDEX.load(Acquire);
-    // SAFETY: `index` is null, or comes from `publish()` and lives until `tasks::synchronize()`
-    // has returned. That waits for a caller with preemption disabled, and holders of the mutex call
-    // it.
+    // SAFETY: `index` is null, or comes from `publish()`. `reclaim()`, which holds the mutex, frees
+    // it after `tasks::synchronize()` has returned. That waits for a caller with preemption
+    // disabled, and a caller that holds the mutex excludes it. So the index lives until this
+    // returns.
     let index = unsafe { index.as_ref() }?;
     let changing = match target {
         TaskState::Patched => &index.patching,

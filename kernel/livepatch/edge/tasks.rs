@@ -325,8 +325,9 @@ unsafe extern "C" fn visit_task<F: FnMut(TaskRef<'_>)>(
 /// that have left it and can still run. Visits must be short, because no task can fork or exit
 /// meanwhile.
 pub(crate) fn for_each_task<F: FnMut(TaskRef<'_>)>(mut visit: F) {
-    // SAFETY: `visit_task` gets tasks, which live as long as the lock is held, and `visit`, which
-    // is an `F` that nothing else uses.
+    // SAFETY: `visit_task` gets tasks that live during the visit: `tasklist_lock` keeps those on
+    // the task list, and `klp_exiting_lock` those that have left it. `visit` is an `F` that nothing
+    // else uses.
     unsafe { bindings::klp_visit_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
 }
 

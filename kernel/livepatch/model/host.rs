@@ -88,7 +88,8 @@ pub(crate) trait TaskHost {
 
 /// The patches, their objects and funcs, and the func stacks.
 ///
-/// Queries change nothing. All other operations may sleep, except for [`PatchHost::expect`].
+/// Queries change nothing. They do not sleep, except for [`PatchHost::functions`], which needs
+/// memory. All other operations may sleep, except for [`PatchHost::expect`].
 pub(crate) trait PatchHost {
     /// A patch that has been passed in.
     type Patch: Copy + PartialEq;

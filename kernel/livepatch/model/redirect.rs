@@ -68,8 +68,9 @@ fn decide<S: Stack>(stack: S) -> Option<S::Target> {
         return target(stack, top);
     }
 
-    // Orders the load of `transition` before the loads of the task's state and of the target: a
-    // task is never seen idle by a func in transition. Pairs with the write barrier in
+    // Orders the load of `transition` before the loads of the task's state and of the target. A
+    // handler that sees the func in transition finds only a task in its last `__schedule()` in the
+    // idle state, and sees the target of this transition then. Pairs with the write barrier in
     // `transition::init()`.
     stack.read_barrier();
 

@@ -30,11 +30,12 @@ pub(crate) fn handle<H: PatchHost>(host: &H, patch: H::Patch) -> Result<(), H::E
     host.follow_settled()
 }
 
-/// Does the same for the functions of one object. Sleeps.
+/// Does the same for the functions of one object, the module of which goes. Sleeps.
 ///
 /// # Errors
 ///
-/// As for [`handle`].
+/// The errors of [`PatchHost::follow_settled`]. After an error, functions may still jump past the
+/// handler. The caller goes on, because the jumps go with the module.
 pub(super) fn handle_object<H: PatchHost>(host: &H, object: H::Object) -> Result<(), H::Error> {
     unsettle(host, object);
     host.follow_settled()

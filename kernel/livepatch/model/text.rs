@@ -113,9 +113,10 @@ fn look_for<H: TextHost>(host: &H, patch: H::Patch) -> Occupancy {
         return Occupancy::Inhabited;
     }
 
-    // The scan may have missed tasks that were created meanwhile, unless their parents were seen
-    // outside, and tasks that have changed their CPU. The parent of a kernel thread is not the task
-    // that has created it. That one waits in the text until the thread has its function.
+    // The scan may have missed a task that was created meanwhile, unless the parent was seen
+    // outside. It may also have missed a task that has changed its CPU. The parent of a kernel
+    // thread is not the task that asked for the thread. The asking task waits in the text until the
+    // thread has its function. So the function shows that such a thread is inside.
     let mut unseen = false;
     host.for_each_task(|task| {
         unseen |= !host.seen_outside(task);

@@ -76,8 +76,10 @@ pub(crate) fn init<H: Host>(host: &H, patch: H::Patch, target: TaskState) {
     host.for_each_task(prepare);
     host.for_each_idle_task(|task, _| prepare(task));
 
-    // Orders the stores to the tasks' states before those to the funcs' `transition`: pairs with
-    // the second read barrier in `redirect::decide()`, which must not find a task idle.
+    // Orders the stores to the target and to the tasks' states before those to the funcs'
+    // `transition`: pairs with the second read barrier in `redirect::decide()`. A handler that sees
+    // a func in transition must not find a live task in the idle state, and must see the target if
+    // the task is in its last `__schedule()`.
     host.write_barrier();
 
     // When patching, the handler does not see the funcs yet. When unpatching, it does, and from now
@@ -107,7 +109,7 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     // No task can be the last one until the first pass has counted the tasks.
     tasks.set_stragglers(MANY);
 
-    // Orders three kinds of stores, which a task must see once it has switched, before the stores
+    // Orders four kinds of stores, which a task must see once it has switched, before the stores
     // to the tasks' pending flags: pairs with the test-and-clear in `update()` and the read barrier
     // in `sched_switch()`. They are
     // 1. the store to the target, in `init()` or `reverse()`: a task must not switch to another
@@ -116,7 +118,9 @@ pub(crate) fn start<H: Host>(host: &H, patch: H::Patch) {
     //    that is being removed for a settled one;
     // 3. the stores that put funcs on stacks, after `init()`: the task's handlers would find some
     //    of the funcs and not the others. A function that enters ftrace now orders its stores as
-    //    well. If an older patch has it in ftrace already, only this barrier does.
+    //    well. If an older patch has it in ftrace already, only this barrier does;
+    // 4. the stores that unsettle func stacks, in `settle::handle()`, which comes before `init()`:
+    //    `redirect()` would take the old target for that of every task.
     host.write_barrier();
 
     let ask = |task: TaskOf<'_, H>| {
@@ -183,7 +187,8 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
         });
     });
 
-    // No task can be the last one while the tasks are being counted.
+    // No task can be the last one while the tasks are being counted. A full barrier: orders the
+    // load of the count before the loads of the tasks' states. Pairs with `switched_itself()`.
     let before = tasks.add_stragglers(MANY).wrapping_sub(MANY);
     let left = tally(host).waiting;
     let counted = i32::try_from(left)
@@ -235,8 +240,8 @@ fn complete<H: Host>(host: &H, patch: H::Patch) {
         let this = iter::once(patch);
         patch::unpatch_objects(host, this, Which::All, Circumstance::InTransition);
 
-        // A handler that still sees a func of this patch must also see it in transition, or it
-        // would choose it.
+        // A handler that still sees a func of this patch must also see the func in transition.
+        // Otherwise the handler would choose the func.
         host.reclaim();
     }
 
@@ -283,7 +288,8 @@ pub(crate) fn cancel<H: Host>(host: &H, patch: H::Patch) {
     }
     host.tell(Event::Canceling(patch));
 
-    // As in `reverse()`: tasks in their last `__schedule()` must not take the new target.
+    // As in `reverse()`: the handlers of tasks in their last `__schedule()` must not see the new
+    // target, because they take its opposite for the task's state.
     host.synchronize();
     host.set_target(TaskState::Unpatched);
     complete(host, patch);
@@ -365,7 +371,8 @@ pub(crate) fn update<T: TaskHost>(tasks: &T, task: T::Task<'_>, way: Way) {
 /// Counts a task that has switched itself out of the stragglers, and asks for a pass if it was the
 /// last of them.
 fn switched_itself<T: TaskHost>(tasks: &T) {
-    // A full barrier: a pass that sees that this was the last task sees its state, too.
+    // A full barrier: orders the store to the task's state before the count. Pairs with the first
+    // `add_stragglers()` in `pass()`: a pass that sees this count sees the task's state, too.
     if tasks.add_stragglers(-1) <= 0 && !tasks.retries_each_second() {
         tasks.hurry();
     }
@@ -385,8 +392,9 @@ pub(crate) fn sched_switch<T: TaskHost>(tasks: &T) {
     // later handlers: pairs with the write barrier in `start()`.
     tasks.read_barrier();
 
-    // Only passes report the task if it cannot switch: a kernel thread can go to sleep here many
-    // times a second, and a console may not even keep up with one that prints to it.
+    // Only passes report that the task cannot switch. A kernel thread can go to sleep here many
+    // times a second. If the thread prints to a console, each report gives it more to print, and
+    // the console may never catch up.
     if switch_task(tasks, task, Way::Schedule).is_ok() {
         switched_itself(tasks);
     }

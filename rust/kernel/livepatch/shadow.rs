@@ -108,6 +108,8 @@ impl<T: Lasting> Shadow<T> {
     }
 
     /// The variable that is attached to `structure`, if there is one.
+    ///
+    /// May be called in any context, and does not sleep. The result holds the RCU read lock.
     #[inline]
     pub fn get<O>(&self, structure: *const O) -> Option<ShadowRef<T>> {
         let guard = rcu::read_lock();
@@ -235,6 +237,8 @@ impl<T: Lasting> Shadow<T> {
 
     /// Removes the variable that is attached to `structure`, and returns it, if there is one.
     ///
+    /// Does not sleep. May be called where [`get_or_alloc`](Self::get_or_alloc) may.
+    ///
     /// Readers that have found the variable before can still use it. It is dropped after the last
     /// of them is done.
     ///
@@ -254,7 +258,8 @@ impl<T: Lasting> Shadow<T> {
 
     /// Removes all variables of this kind.
     ///
-    /// This takes time, because it visits all shadow variables.
+    /// This takes time, because it visits all shadow variables. It does not sleep. It may be called
+    /// where [`get_or_alloc`](Self::get_or_alloc) may.
     #[inline]
     #[doc(alias = "klp_shadow_free_all")]
     pub fn remove_all(&self) {
@@ -286,7 +291,8 @@ fn key<O>(structure: *const O) -> *mut c_void {
 
 /// A shadow variable that has been found.
 ///
-/// It stays readable while this exists. The holder must not sleep during that time.
+/// A `ShadowRef` holds the RCU read lock, so that the variable stays readable while it exists. The
+/// holder must not sleep during that time.
 ///
 /// # Examples
 ///

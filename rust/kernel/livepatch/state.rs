@@ -85,7 +85,8 @@ impl<T: Lasting> State<T> {
         }
     }
 
-    /// The data that this livepatch keeps with the state.
+    /// The data that this livepatch keeps with the state. [`None`] if there is none, if this is not
+    /// one of the livepatch's states, or if `T` has no size and nothing to drop.
     #[inline]
     pub fn get(&self, object: &Object<'_>) -> Option<Arc<T>> {
         // SAFETY: The patch lives, and has its states, by the invariants of `Object`.
@@ -215,7 +216,8 @@ impl<T> Previous<T> {
         self.version
     }
 
-    /// The data that is kept with it.
+    /// The data that is kept with it. [`None`] if there is none, or if `T` has no size and nothing
+    /// to drop.
     #[inline]
     pub fn data(self) -> Option<Arc<T>> {
         self.data

@@ -20,8 +20,9 @@ pub struct Variable<T>(Atomic<*mut T>);
 impl<T> Variable<T> {
     /// The variable.
     ///
-    /// For a variable of a module, the pointer is null while the livepatch does not change the
-    /// module.
+    /// For a variable of a module, the pointer is null before the livepatch changes the module, and
+    /// after the module is unloaded while the livepatch is enabled. A livepatch that is disabled
+    /// keeps the pointer, which may then lead to freed memory.
     #[inline]
     pub fn get(&self) -> *mut T {
         // The kernel writes it whole, as a relocation.

@@ -338,8 +338,9 @@ impl Symbols {
             .push_str(&target.entry(&format!(".L{name}"), R_X86_64_64, 0));
     }
 
-    /// A function `alias` that calls the assembler's `link_name`. It has the convention of Rust,
-    /// so that the kernel cannot be told to call it: the jump is no target of an indirect call.
+    /// A function `alias` that calls the assembler's `link_name`. It is no `extern "C"` function,
+    /// so that the livepatch cannot pass it to the kernel as a callback: the jump does not begin
+    /// with `ENDBR`, and so is no target of an indirect call.
     fn call(
         &mut self,
         attributes: &[Attribute],

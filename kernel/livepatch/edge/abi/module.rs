@@ -178,9 +178,9 @@ impl Module {
             return;
         }
         // SAFETY: `module` is not null, and RCU keeps the module that it points to during the call.
-        // No reference is taken, so as not to keep it from being unloaded: `klp_module_going()`
-        // clears the pointer that `found` stores, before the module goes, and `Locked` keeps it
-        // out.
+        // No reference is taken, so that the module can be unloaded. `klp_module_going()` clears
+        // the pointer that `found` stores before the module goes, and cannot do so now, because
+        // `Locked` shows that this task holds `klp_mutex`.
         let module = unsafe { Self::from_raw(module) };
         if module.patchable(locked) {
             found(module);

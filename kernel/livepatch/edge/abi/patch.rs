@@ -46,12 +46,13 @@ use kernel::{
 /// 4. The nodes of `obj_list` are the `node` of the patch's objects, which live as long as they are
 ///    on the list.
 /// 5. `klp_mutex` protects the lists and the internal fields. Readers without the mutex may load
-///    `enabled`, which is always stored whole.
+///    `enabled`, which is always stored whole, and `forced` once the patch is released: nothing
+///    stores to it from then on.
 #[repr(transparent)]
 pub(crate) struct Patch(Opaque<bindings::klp_patch>);
 
-// SAFETY: By the invariants, all that can change is under `klp_mutex`, but for words that are
-// loaded and stored whole.
+// SAFETY: By the fifth invariant, readers without `klp_mutex` load only a word that is stored whole
+// and a flag that does not change any more.
 unsafe impl Sync for Patch {}
 
 /// Patches are the same if they are the same structure.

@@ -145,8 +145,9 @@ impl Held {
     /// The next table, if it has taken over the variables of the key's head.
     fn next_for(&self, key: Key) -> Option<&Table> {
         let (next, done) = self.with_state(|state| (state.next, state.done));
-        // SAFETY: `next` is null or points to a table, which is not freed before the lock is
-        // released: it is there, or in use, until the work has waited for RCU's readers.
+        // SAFETY: `next` is null or points to the table that takes over. The table is not freed
+        // before it has been in use and was replaced, which needs this lock, and before the work
+        // has waited for RCU's readers.
         let next = unsafe { next.as_ref() }?;
         (self.table().index(key) < done).then_some(next)
     }

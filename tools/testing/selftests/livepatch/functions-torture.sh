@@ -171,9 +171,11 @@ function never_failed() {
 	return 1
 }
 
-# arm(function, nth) - let an allocation fail in a function.  If it runs in another task
-#	first, that one fails.  The first time, it is the first allocation.
-#	nth - which allocation, or 0 for none
+# arm(function, nth) - let an allocation fail in the next call of a function
+#	nth - which allocation, or 0 for none.  Until one has failed in this function, it is
+#	the first.
+#
+# If another task makes the call before the caller does, its allocation fails instead.
 function arm() {
 	local nth="$2"
 
