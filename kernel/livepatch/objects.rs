@@ -64,6 +64,7 @@ fn known_size(start: usize, locked: &Locked) -> Option<usize> {
 }
 
 fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
+    let module = object.module(locked);
     let wanted = object.funcs(locked);
     let found = symbols::search(
         object.name(),
@@ -71,7 +72,7 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
     )?;
     let starts = found.iter().filter_map(|search| search.result().ok());
     let originals = Sizes::new(
-        object.module(locked),
+        module,
         starts.filter(|&start| known_size(start, locked).is_none()),
     )?;
     let replacements = object.funcs(locked).filter(|func| !func.is_nop());
@@ -84,7 +85,6 @@ fn find_functions(patch: &Patch, object: &Object, locked: &Locked) -> Result {
         // The code of an init function is freed. Its address, and so its func stack and its entry
         // in ftrace's filter, would be those of the code that is loaded there next. A module has
         // such symbols until it is live, and a livepatch has them for ever.
-        let module = object.module(locked);
         if module.is_some_and(|module| !module.keeps(start)) {
             return Err(symbols::not_found(func.name()));
         }

@@ -295,8 +295,8 @@ $MOD_TARGET: test_klp_mod_target_init
 $MOD_TARGET: test_klp_mod_target_exit"
 
 
-# A patch of a module's init function, whose code is freed after its call.  The order in
-# which the patch and the module are loaded makes no difference.
+# A patch of a module's init function.  The kernel frees the code of the function after
+# the call.  So it refuses the patch or the module, the one that is loaded later.
 
 PARAMETERS="what=symbol object=$MOD_INIT symbol=$INIT_FUNCTION"
 NOT_FOUND="livepatch: symbol '$INIT_FUNCTION' not found in symbol table

@@ -40,7 +40,7 @@ static struct klp_patch patch = {
 	.objs = objs,
 };
 
-/* Nobody calls this function. test-bad-input.sh tries to patch it. */
+/* test-bad-input.sh tries to patch this function.  It has no caller. */
 static noinline __used void __init test_klp_sleep_freed(void)
 {
 }

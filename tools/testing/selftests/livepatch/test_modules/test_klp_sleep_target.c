@@ -97,7 +97,7 @@ static int start_threads(void)
 	return 0;
 }
 
-/* Nobody calls this function. test-bad-input.sh tries to patch it. */
+/* test-bad-input.sh tries to patch this function.  It has no caller. */
 static noinline __used void __init test_klp_sleep_freed(void)
 {
 }
