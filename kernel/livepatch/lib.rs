@@ -63,10 +63,10 @@
 //! nothing.
 //!
 //! The rules do not describe the code that runs: they are that code. They reach the machine through
-//! four traits in `model/host.rs`: `TaskHost` for a task that switches, `PatchHost` for the patches
-//! with their objects and funcs, `Host` for the transition, and `TextHost` for the text that
-//! remains of a patch after it. `patch.rs`, `transition.rs` and `text.rs` implement the traits for
-//! this kernel.
+//! five traits in `model/host.rs`: `TaskHost` for a task that switches, `PatchHost` for the patches
+//! with their objects and funcs, `ModuleHost` for the modules that come and go, `Host` for the
+//! transition, and `TextHost` for the text that remains of a patch after it. `patch.rs`,
+//! `transition.rs` and `text.rs` implement the traits for this kernel.
 //!
 //! The tests of all this are in four places:
 //!
@@ -110,7 +110,8 @@
 //! that these sections can have used ([`edge::retired`]).
 //!
 //! The work that lets go of a livepatch's module (`let_go()`) holds `klp_mutex` for moments only,
-//! because it waits for RCU tasks in between.
+//! because it waits for RCU tasks in between. At the end of a patch the core waits, without
+//! `klp_mutex`, for the users of the patch's files: a writer to `enabled` takes the mutex.
 //!
 //! `Documentation/livepatch/rust-core-barriers.rst` lists the barriers, and the failure that
 //! each of them prevents.

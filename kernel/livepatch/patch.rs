@@ -320,8 +320,8 @@ impl<'a> ModuleHost for Kernel<'a> {
 
     #[expect(unsafe_code, reason = "the life of the module")]
     fn attach(&self, object: &'a Object, module: &'a Module) {
-        // SAFETY: The rules attach the module that is coming. They detach it before it goes, when
-        // the module loader calls `klp_module_going()`.
+        // SAFETY: The rules attach the module that is coming. They detach it before it goes: when
+        // the module loader calls `klp_module_going()`, or at once if they refuse the module.
         unsafe { object.set_module(module, self.0) };
     }
 

@@ -174,8 +174,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_get_or_alloc);
  * @id:		the identifier of the variable
  * @dtor:	called with the data before it is freed, or NULL
  *
- * Context: any, but not NMI.  @dtor is called under a spinlock, where it must not
- * sleep.
+ * Context: any, but not NMI, and with PREEMPT_RT only where a task may sleep.
+ * @dtor is called under a spinlock, where it must not sleep.
  */
 void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor)
 {
@@ -188,8 +188,8 @@ EXPORT_SYMBOL_GPL(klp_shadow_free);
  * @id:		the identifier
  * @dtor:	called with the data of each before it is freed, or NULL
  *
- * Context: any, but not NMI.  @dtor is called under a spinlock, where it must not
- * sleep.
+ * Context: any, but not NMI, and with PREEMPT_RT only where a task may sleep.
+ * @dtor is called under a spinlock, where it must not sleep.
  */
 void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor)
 {

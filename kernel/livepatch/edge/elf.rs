@@ -91,8 +91,9 @@ impl<'a> Image<'a> {
     pub(crate) fn kept(module: &'a Module) -> Option<Self> {
         let ptr = module.as_ptr();
         // SAFETY: `ptr` points to a module by the invariant of `Module`. The loader sets `klp_info`
-        // of a livepatch module before it calls the init function, which is the first to pass the
-        // module in, and frees it with the module. The field is null for other modules.
+        // of a livepatch module before it calls the init function, which passes the patch in. No
+        // caller comes earlier. The loader frees `klp_info` with the module. The field is null for
+        // other modules.
         let info = unsafe { (*ptr).klp_info.as_ref() }?;
         // SAFETY: `ptr` points to a module, and `core_kallsyms` stays the same once the loader has
         // filled it in.

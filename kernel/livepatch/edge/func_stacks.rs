@@ -270,7 +270,7 @@ impl FuncStack {
         // its `next` whole, and leave it as it is when they take the node off.
         let next = unsafe { (&raw const (*node).next).read_volatile() };
         // SAFETY: If `next` is not the head, it is the `stack_node` of a func by the type
-        // invariants. `tasks::synchronize()` waits for the section, and so the func lives.
+        // invariants. The func lives as long as `'a`: see `StackLink::follow()`.
         (next != self.funcs.get()).then(|| unsafe { Func::from_stack_node(next) })
     }
 

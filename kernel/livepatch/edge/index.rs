@@ -53,7 +53,8 @@ pub(crate) struct Index {
 /// The size in bytes of the call of an ftrace handler.
 const CALL_SIZE: usize = bindings::MCOUNT_INSN_SIZE as usize;
 
-/// The published index, or null while there is no transition. Stored under `klp_mutex`.
+/// The published index, or null. It is published before a transition begins, and replaced by null
+/// when every task has switched. Stored under `klp_mutex`.
 ///
 /// The index comes from [`publish`]. Once it is replaced, it lives until [`tasks::synchronize`] has
 /// returned.

@@ -34,7 +34,8 @@ unsafe impl Sync for PatchList {}
 pub(crate) static INSTALLED: PatchList = PatchList(&raw mut bindings::klp_patches);
 
 // INVARIANT: `klp_departing_patches` is statically initialized, and used here alone.
-/// The released patches with modules that cannot be let go yet, in the order of their release.
+/// The released patches with modules that cannot be let go yet, in the order of their release. A
+/// look that finds a task inside puts the patch at the end.
 pub(crate) static DEPARTING: PatchList = PatchList(&raw mut bindings::klp_departing_patches);
 
 impl PatchList {

@@ -21,8 +21,8 @@ pub(crate) struct Symbol<'a> {
     pub(crate) position: usize,
 }
 
-/// Splits `text` before the first `end`, or after `max` bytes if `end` does not come before that.
-/// `None` if the first part is empty.
+/// Splits `text` before the first `end`, after `max` bytes, or at its own end, whichever comes
+/// first. `None` if the first part is empty.
 fn until(text: &[u8], end: u8, max: usize) -> Option<(&[u8], &[u8])> {
     let len = text.iter().take(max).take_while(|&&b| b != end).count();
     if len == 0 {

@@ -101,8 +101,8 @@ impl Extent {
         self.address
     }
 
-    /// The size in bytes of the symbol, after [`finish`]. `None` if there is no symbol in `region`,
-    /// which the address is in.
+    /// The size in bytes of the symbol, after [`finish`]. `None` if no symbol in `region` begins at
+    /// the address or below it. The address is in `region`.
     pub(crate) fn size(self, region: Range<usize>) -> Option<usize> {
         let start = self.start.filter(|start| region.contains(start))?;
         self.end.min(region.end).checked_sub(start)

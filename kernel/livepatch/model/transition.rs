@@ -11,8 +11,8 @@
 //! be ended by force ([`force`]).
 //!
 //! A task runs [`update`] and [`sched_switch`] for itself, and [`fork`] for its child, without
-//! `klp_mutex`. The callers of all other functions hold `klp_mutex`, except for [`switch_task`]
-//! inside [`sched_switch`].
+//! `klp_mutex`. The callers of all other functions hold `klp_mutex`, except where these three call
+//! them.
 
 use super::{
     func::Change,

@@ -146,7 +146,8 @@ impl Func {
         (old != 0).then_some(old)
     }
 
-    /// Records the code of the original function. For a nop, that is also the new function.
+    /// Records the code of the original function. For a nop, that is also the new function. The
+    /// func is on no stack: the address of the original leads to its stack.
     pub(crate) fn set_original(&self, code: Code, locked: &Locked) {
         let ptr = self.as_ptr();
         // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
@@ -165,7 +166,7 @@ impl Func {
         unsafe { (*self.as_ptr()).new_size = size };
     }
 
-    /// Forgets the original function: its object goes away.
+    /// Forgets the original function: its object goes away. The func is on no stack.
     pub(crate) fn clear_original(&self, locked: &Locked) {
         // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of
         // the field.

@@ -10,9 +10,10 @@
 //! A view is only ever made of a structure that a module has passed in or that this core has
 //! allocated. The external fields do not change from then on, and need no lock. Internal fields and
 //! lists are protected by `klp_mutex`: the methods that use them take a
-//! [`Locked`](super::mutex::Locked) to prove it. The ftrace handler and sysfs read some fields
-//! without it. The fields for sysfs are stored and loaded by `atomic_store()` and `atomic_load()`,
-//! those for the handler as volatile: see [`func_stacks`](super::func_stacks) for the reason.
+//! [`Locked`](super::mutex::Locked) to prove it. The ftrace handler, sysfs, and the work that lets
+//! go of modules read some fields without it. `atomic_store()` stores the fields for sysfs and for
+//! that work, which load them by `atomic_load()`, or in C by `READ_ONCE()`. Those for the handler
+//! are volatile: see [`func_stacks`](super::func_stacks) for the reason.
 
 mod func;
 mod module;

@@ -194,7 +194,8 @@ impl Object {
     ///
     /// # Safety
     ///
-    /// `klp_module_going()` calls [`Object::clear_module`] before the module goes.
+    /// [`Object::clear_module`] is called before the module goes: by `klp_module_going()`, or by
+    /// `klp_module_coming()` if the module is refused.
     pub(crate) unsafe fn set_module(&self, module: &Module, _: &Locked) {
         // INVARIANT: The pointer is null again before the module goes, by the safety requirement.
         // SAFETY: The structure lives by the first invariant, and `Locked` excludes other users of

@@ -90,7 +90,8 @@ pub(crate) struct ShadowLocked {
 pub(crate) fn lock() -> ShadowLocked {
     // INVARIANT: The lock is taken here, and released by `drop()`.
     ShadowLocked {
-        // SAFETY: The caller does not hold the lock. Any context may take it, except for NMI.
+        // SAFETY: The caller does not hold the lock. Any context may take it, except for NMI and,
+        // with PREEMPT_RT, contexts that cannot sleep.
         flags: unsafe { bindings::klp_shadow_lock() },
         _not_send: NotThreadSafe,
     }

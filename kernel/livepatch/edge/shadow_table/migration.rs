@@ -30,15 +30,15 @@ use kernel::{
     }, //
 };
 
-/// The number of heads that are done in one section with interrupts disabled.
+/// The number of heads that are done in one section that holds `klp_shadow_spinlock`.
 const HEADS_PER_STEP: usize = 64;
 
 /// Replaces the table in use by one of `1 << order` heads. Sleeps.
 ///
 /// # Errors
 ///
-/// [`ENOMEM`]; [`EINVAL`] if the table in use has as many heads; [`EBUSY`] if another caller
-/// replaces the table.
+/// [`ENOMEM`]; [`EINVAL`] if the table in use has as many heads, or no table can have so many;
+/// [`EBUSY`] if another caller replaces the table.
 pub(crate) fn migrate(order: u32) -> Result {
     if lock().with_state(|state| mem::replace(&mut state.migrating, true)) {
         return Err(EBUSY);

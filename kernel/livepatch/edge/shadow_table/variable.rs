@@ -29,7 +29,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The highest bits of the result depend on all bits of the key.
+    /// The highest bits of the result depend on all bits of the key, except for the three highest
+    /// of the identifier.
     ///
     /// The variables of an object have places at intervals of 8. The variables of another object
     /// may have the same places, with other identifiers. At worst, keys collide as if identifiers
