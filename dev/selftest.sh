@@ -23,7 +23,7 @@ if [ "$CORE" = c ]; then
 	# The C core has no tracepoints and sends no notifications, its functions do not jump
 	# past the handler, and it frees code while tasks are in it.
 	LEAVE_OUT="${LEAVE_OUT:-} test-trace.sh test-notify.sh test-jump.sh test-jump-oom.sh test-jump-users.sh"
-	LEAVE_OUT+=" test-exiting.sh test-leave.sh"
+	LEAVE_OUT+=" test-exiting.sh test-leave.sh test-nohz-full.sh"
 	may_skip+="${may_skip:+|}the C core "
 fi
 for script in ${LEAVE_OUT:-}; do
@@ -36,6 +36,8 @@ if [ "$DEBUG" = 0 ]; then
 	left_out+="test-jump-oom.sh|with DEBUG=0, allocations cannot be made to fail"$'\n'
 	left_out+="test-oom.sh|the same"$'\n'
 fi
+[[ ${APPEND:-} == *nohz_full=* ]] ||
+	left_out+="test-nohz-full.sh|the machine starts without nohz_full="$'\n'
 if [ -n "$foreign" ] && [ -f "$out/vmlinux" ] && [ ! -x "$out/selftests/livepatch/klpctl" ]; then
 	left_out+="test-klpctl.sh|there is no klpctl, for want of Rust's standard library"$'\n'
 fi

@@ -124,14 +124,16 @@ bool klp_reliable_stack_available(void);
 int klp_call_still(struct task_struct *task, task_call_f func, void *arg);
 int klp_task_stack(struct task_struct *task, unsigned long **entries);
 void klp_task_wake_idle(struct task_struct *task);
-void klp_task_kick(struct task_struct *task);
-void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
-			  void *arg);
 void klp_task_nudge(struct task_struct *task);
 void klp_set_sched_switching(bool on);
 void klp_retry_transition(unsigned int delay_ms);
 void klp_hurry_transition(void);
 void klp_synchronize_transition(void);
+
+/* running.c */
+void klp_task_kick(struct task_struct *task);
+void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
+			  void *arg);
 
 /* text.c */
 void klp_synchronize_runnable_tasks(void);
@@ -142,6 +144,8 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  bool (*wanted)(unsigned long address, void *arg),
 			  void *arg);
 bool klp_task_hides_returns(struct task_struct *task);
+bool klp_user_task_is_outside(struct task_struct *task, unsigned long start,
+			      unsigned long size);
 void klp_let_go_later(unsigned int delay_ms);
 
 /* kunit_target.c, for tests */

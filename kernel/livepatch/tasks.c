@@ -8,14 +8,12 @@
 
 #include <linux/cleanup.h>
 #include <linux/cpu.h>
-#include <linux/cpumask.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/livepatch_sched.h>
 #include <linux/lockdep.h>
-#include <linux/moduleparam.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/pid.h>
@@ -28,8 +26,6 @@
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/stacktrace.h>
-#include <linux/stop_machine.h>
-#include <linux/sysfs.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -37,43 +33,6 @@
 
 #define MAX_STACK_ENTRIES 100
 static DEFINE_PER_CPU(unsigned long[MAX_STACK_ENTRIES], klp_stack_entries);
-
-/*
- * Tasks on these CPUs are not disturbed.  They switch when they sleep, or leave
- * the kernel.  The mask is read without a lock: a pass that runs while the
- * administrator changes it may find each CPU in either state.
- */
-static struct cpumask klp_undisturbed_cpus;
-
-static int klp_undisturbed_set(const char *val, const struct kernel_param *kp)
-{
-	/*
-	 * Static, because there is no memory yet for the command line.
-	 * Parameters are set one at a time.
-	 */
-	static struct cpumask cpus;
-	int ret;
-
-	ret = cpulist_parse(val, &cpus);
-	if (!ret)
-		cpumask_copy(&klp_undisturbed_cpus, &cpus);
-
-	return ret;
-}
-
-static int klp_undisturbed_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%*pbl\n",
-			  cpumask_pr_args(&klp_undisturbed_cpus));
-}
-
-static const struct kernel_param_ops klp_undisturbed_ops = {
-	.set = klp_undisturbed_set,
-	.get = klp_undisturbed_get,
-};
-module_param_cb(undisturbed_cpus, &klp_undisturbed_ops, NULL, 0644);
-MODULE_PARM_DESC(undisturbed_cpus,
-		 "CPUs on which transitions do not interrupt tasks, as a list");
 
 /* On while a transition is in progress: then __schedule() tries to switch. */
 DEFINE_STATIC_KEY_FALSE(klp_sched_try_switch_key);
@@ -267,9 +226,10 @@ static void klp_scan_exiting(void (*visit)(struct task_struct *task, void *arg),
 }
 
 /*
- * Visits the threads that klp_visit_tasks() visits, but without a lock, so that
- * a visit may take long, and sleep.  Threads come and go meanwhile: some of
- * these are missed, or visited twice, or dead when they are visited.
+ * Visits the threads that klp_visit_tasks() visits, but without a spinlock, so
+ * that a visit may take long, and sleep.  A visit must not walk over the tasks
+ * itself: klp_exiting_cursor_mutex may be held.  Threads come and go meanwhile:
+ * some of these are missed, or visited twice, or dead when they are visited.
  */
 void klp_scan_tasks(void (*visit)(struct task_struct *task, void *arg),
 		    void *arg)
@@ -328,7 +288,7 @@ bool klp_reliable_stack_available(void)
 /*
  * Calls @func with the task kept still, and preemption disabled.  If the task
  * is the caller, it is still by itself, but preemption has to be disabled here:
- * with CONFIG_PREEMPT_RT=y, tasklist_lock does not do that.
+ * a scan visits its own task with preemption enabled.
  */
 int klp_call_still(struct task_struct *task, task_call_f func, void *arg)
 {
@@ -361,51 +321,6 @@ int klp_task_stack(struct task_struct *task, unsigned long **entries)
 void klp_task_wake_idle(struct task_struct *task)
 {
 	wake_up_if_idle(task_cpu(task));
-}
-
-static bool klp_may_disturb(unsigned int cpu)
-{
-	return !cpumask_test_cpu(cpu, &klp_undisturbed_cpus);
-}
-
-/*
- * If the task runs, interrupts its CPU: a task in user space enters the kernel,
- * and switches on its way back.  On a CPU without a tick, no other interrupt may
- * come for a long time.
- */
-void klp_task_kick(struct task_struct *task)
-{
-	if (klp_may_disturb(task_cpu(task)))
-		kick_process(task);
-}
-
-struct klp_in_place {
-	void (*func)(void *arg);
-	void *arg;
-};
-
-static int klp_in_place_fn(void *arg)
-{
-	struct klp_in_place *call = arg;
-
-	call->func(call->arg);
-
-	return 0;
-}
-
-/*
- * Calls @func on the CPU of a task, in place of the task that runs there, even
- * if that is a real-time task.  @task may have gone to another CPU meanwhile.
- * @func is not called if the CPU must not be disturbed or is offline.
- */
-void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
-			  void *arg)
-{
-	struct klp_in_place call = { .func = func, .arg = arg };
-	unsigned int cpu = task_cpu(task);
-
-	if (klp_may_disturb(cpu))
-		stop_one_cpu(cpu, klp_in_place_fn, &call);
 }
 
 void klp_task_nudge(struct task_struct *task)

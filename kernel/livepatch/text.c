@@ -6,13 +6,18 @@
  */
 
 #include <linux/align.h>
+#include <linux/atomic.h>
 #include <linux/compiler.h>
+#include <linux/context_tracking_state.h>
 #include <linux/jiffies.h>
 #include <linux/llist.h>
+#include <linux/lockdep.h>
+#include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
+#include <linux/tick.h>
 #include <linux/workqueue.h>
 #include "rust.h"
 
@@ -195,6 +200,47 @@ bool klp_task_hides_returns(struct task_struct *task)
 		return true;
 #endif
 	return false;
+}
+
+/*
+ * Whether a task that runs was in user space at a moment during this call, and
+ * restart_syscall(2) would not call a function in [@start, @start + @size).  Only
+ * CPUs without a tick tell that they are in user space.  The caller keeps the
+ * task still, so that it stays on its CPU, but it may enter the kernel at any
+ * time.
+ *
+ * The acquire pairs with the full barrier by which ct_kernel_exit() stops RCU's
+ * watch of the CPU: what the task has done in the kernel before is over.
+ */
+bool klp_user_task_is_outside(struct task_struct *task, unsigned long start,
+			      unsigned long size)
+{
+#ifdef CONFIG_NO_HZ_FULL
+	const atomic_t *state;
+	int seen;
+
+	lockdep_assert_held(&task->pi_lock);
+
+	if (!tick_nohz_full_cpu(task_cpu(task)))
+		return false;
+
+	state = &per_cpu(context_tracking, task_cpu(task)).state;
+	seen = atomic_read_acquire(state);
+	if ((seen & CT_STATE_MASK) != CT_STATE_USER ||
+	    klp_restarts_in(task, start, size))
+		return false;
+
+	/*
+	 * The state has a counter.  If it is the same, the task was in user
+	 * space when the function was read.  Pairs with the full barrier in
+	 * ct_kernel_enter(), which changes the counter before the task can
+	 * change the function.
+	 */
+	smp_rmb();
+	return atomic_read(state) == seen;
+#else
+	return false;
+#endif
 }
 
 static void klp_let_go_work_fn(struct work_struct *work)

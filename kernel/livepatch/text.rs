@@ -145,6 +145,10 @@ impl TextHost for Texts {
         task.set_look(LOOK.load(Relaxed));
     }
 
+    fn is_outside_in_user_space(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
+        task.is_outside_in_user_space(&patch.module().text())
+    }
+
     #[expect(unsafe_code, reason = "the rules keep the task still")]
     fn is_in_text(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
         let text = patch.module().text();

@@ -276,6 +276,15 @@ impl TaskRef<'_> {
         unsafe { bindings::klp_task_hides_returns(self.0) }
     }
 
+    /// Whether the task, which runs elsewhere, was in user space at a moment during this call, and
+    /// cannot restart a system call by a function in `text`. Only CPUs without a tick tell that
+    /// they are in user space. The caller keeps the task still.
+    pub(crate) fn is_outside_in_user_space(self, text: &Range<usize>) -> bool {
+        // SAFETY: The pointer is to a task by the type invariants. The function reads words of the
+        // task and of its CPU, each of them whole.
+        unsafe { bindings::klp_user_task_is_outside(self.0, text.start, text.len()) }
+    }
+
     /// Makes the idle task pass through its loop.
     pub(crate) fn wake_idle(self) {
         // SAFETY: The pointer is to a task by the type invariants. The function asks for its CPU.
@@ -331,7 +340,8 @@ pub(crate) fn for_each_task<F: FnMut(TaskRef<'_>)>(mut visit: F) {
     unsafe { bindings::klp_visit_tasks(Some(visit_task::<F>), (&raw mut visit).cast()) };
 }
 
-/// Visits the same threads without a lock. Sleeps, and so may the visits.
+/// Visits the same threads without a spinlock. Sleeps, and so may the visits. They must not walk
+/// over the tasks themselves: a mutex of such walks may be held.
 ///
 /// Threads come and go meanwhile: some that do are missed, or visited twice, or dead. A thread that
 /// changes its number in `execve()` can be missed as well.

@@ -150,7 +150,8 @@ fn look_at<H: TextHost>(
     let mut inside = false;
     let looked = tasks.with_task_still(task, || {
         if tasks.runs_elsewhere(task) {
-            return Err(Blocker::Running);
+            let outside = host.is_outside_in_user_space(patch, task);
+            return outside.then_some(()).ok_or(Blocker::Running);
         }
         inside = host.is_in_text(patch, task);
         Ok(())

@@ -223,6 +223,14 @@ mod tests {
     }
 
     #[test]
+    fn task_in_user_space_is_outside_although_it_must_not_be_disturbed() {
+        let machine = departing(ELSEWHERE);
+        machine.put(TASK, Place::UserSpace);
+        machine.undisturbed.set(true);
+        goes(&machine);
+    }
+
+    #[test]
     fn tasks_that_never_sleep_together_are_seen_in_several_looks() {
         let machine = departing(ELSEWHERE);
         machine.undisturbed.set(true);

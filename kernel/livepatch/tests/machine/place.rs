@@ -18,6 +18,8 @@ pub(crate) enum Place {
     UnreliableIn(usize, usize),
     /// On a CPU.
     Running,
+    /// On a CPU, in user space, and the CPU tells that.
+    UserSpace,
     /// On a CPU, inside these two.
     RunningIn(usize, usize),
     /// Preempted on its way to this address, which its stack does not show. It goes to sleep there.
@@ -45,7 +47,7 @@ impl Place {
             Self::Nested(outer, inner)
             | Self::UnreliableIn(outer, inner)
             | Self::RunningIn(outer, inner) => [Some(outer), Some(inner)],
-            Self::Unreliable | Self::Running | Self::Arriving(_) => [None, None],
+            Self::Unreliable | Self::Running | Self::UserSpace | Self::Arriving(_) => [None, None],
         }
     }
 

@@ -73,7 +73,12 @@ impl TaskHost for Machine {
     }
 
     fn runs_elsewhere(&self, task: Task) -> bool {
-        let runs = |task: &TaskData| matches!(task.place, Place::Running | Place::RunningIn(..));
+        let runs = |task: &TaskData| {
+            matches!(
+                task.place,
+                Place::Running | Place::UserSpace | Place::RunningIn(..)
+            )
+        };
         task != self.current() && self.task(task, |task| runs(task)) && !self.is_taken_off(task)
     }
 
@@ -84,7 +89,7 @@ impl TaskHost for Machine {
             Place::Asleep(address) | Place::Arriving(address) => [address; 2],
             // A task that runs is only looked at while something else has its CPU.
             Place::Nested(outer, inner) | Place::RunningIn(outer, inner) => [outer, inner],
-            Place::Running => return Ok(()),
+            Place::Running | Place::UserSpace => return Ok(()),
             Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),
         };
         self.blocker(stack)

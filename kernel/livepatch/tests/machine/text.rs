@@ -142,6 +142,10 @@ impl TextHost for Machine {
         self.task(task, |task| task.look = look);
     }
 
+    fn is_outside_in_user_space(&self, _: Patch, task: Task) -> bool {
+        self.task(task, |task| matches!(task.place, Place::UserSpace))
+    }
+
     fn is_in_text(&self, patch: Patch, task: Task) -> bool {
         // The stack of a task that runs says nothing.
         self.must_hold(!self.runs_elsewhere(task));

@@ -25,8 +25,8 @@ function cleanup_leave() {
 
 	pids=$(jobs -p)
 	[[ -z "$pids" ]] || kill $pids 2> /dev/null
-	# A reader is no job, and one that is stopped would stay in the livepatch.
-	[[ -z "$READER" ]] || kill -CONT $READER 2> /dev/null
+	# A reader is no job, and one that is stopped or busy would stay.
+	[[ -z "$READER" ]] || kill -KILL $READER 2> /dev/null
 	for param in /sys/module/test_klp_leave_*/parameters/hold*; do
 		[[ ! -e $param ]] || echo N > $param
 	done

@@ -5,8 +5,8 @@
 # that never leaves the kernel, or never enters it.
 #
 # The Rust core looks at such tasks while a stopper thread has their CPU, and so a
-# transition ends soon.  The C core waits until it finds them off their CPUs by
-# chance.
+# transition ends soon, but it leaves CPUs alone that must not be disturbed.  The C core
+# waits until it finds them off their CPUs by chance.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -26,6 +26,8 @@ hide_signaling
 setup_config
 share=
 [[ ! -e $UNDISTURBED ]] || undisturbed=$(cat $UNDISTURBED)
+# By default, the core does not disturb the CPUs of nohz_full=.
+[[ ! -e $UNDISTURBED ]] || echo > $UNDISTURBED
 
 # Only an interrupt takes a CPU from a task that never leaves the kernel.
 sees_preempted && preempted=y || preempted=

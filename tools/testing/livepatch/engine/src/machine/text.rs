@@ -196,6 +196,11 @@ impl TextHost for Work {
         look.store(self.look(), atomic::Ordering::Relaxed);
     }
 
+    fn is_outside_in_user_space(&self, _: usize, _: TaskId) -> bool {
+        // The machine may disturb every CPU.
+        false
+    }
+
     #[track_caller]
     fn is_in_text(&self, patch: usize, task: TaskId) -> bool {
         let task = self.machine().task(task);

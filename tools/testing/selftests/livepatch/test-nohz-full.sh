@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Livepatches that end while a process stays in user space, on a CPU without a tick.  The
+# Rust core disturbs no task there, and yet it has to see that the process is outside of a
+# livepatch's code.
+
+. $(dirname $0)/functions.sh
+. $(dirname $0)/functions-extra.sh
+. $(dirname $0)/functions-leave.sh
+
+UNDISTURBED=/sys/module/livepatch/parameters/undisturbed_cpus
+NOHZ_FULL=/sys/devices/system/cpu/nohz_full
+
+setup_leave
+
+is_rust ||
+	skip "the C core disturbs no CPU"
+
+# The file has no numbers if there is no such CPU.
+CPU=$(grep -oE '^[0-9]+' $NOHZ_FULL 2> /dev/null)
+[[ -n "$CPU" ]] ||
+	skip "no CPU is without a tick"
+[[ "$(cat $UNDISTURBED)" == "$(cat $NOHZ_FULL)" ]] ||
+	skip "the administrator has set undisturbed_cpus"
+
+# start_busy_reader(text) - start a process that has read /proc/test_klp_leave_a by itself,
+#	and stays in user space from then on; sets READER and OUTPUT
+#	text - its output
+function start_busy_reader() {
+	local expected="$1"
+	local text
+
+	exec {OUTPUT}< <(exec taskset -c $CPU bash -c '
+		read -r line < /proc/test_klp_leave_a
+		echo "$line"
+		while :; do :; done')
+	READER=$!
+	read -r text <&$OUTPUT
+	[[ "$text" == "$expected" ]] ||
+		die "process $READER has read '$text'"
+}
+
+# kill_reader() - kill the reader, which is still there
+function kill_reader() {
+	kill -KILL $READER ||
+		die "process $READER has ended"
+	end_reader ""
+}
+
+
+# - a process stays in user space
+# - the livepatch is disabled; its module goes
+
+start_test "process in user space"
+
+load_mod $MOD_TARGET
+start_busy_reader "original a"
+load_lp $MOD_PATCH
+disable_lp $MOD_PATCH
+unload_lp $MOD_PATCH
+kill_reader
+check_ended
+
+check_result "$TARGET
+$(patch_messages)
+$PATCH_GONE
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+
+
+# - a process stays in user space, and can restart a system call in the code of the
+#   livepatch
+# - the livepatch is disabled; its module stays
+# - the process ends; the module goes
+
+start_test "process in user space that can restart a system call"
+
+load_mod $MOD_TARGET
+load_lp $MOD_PATCH reach=restart
+start_busy_reader "new a"
+disable_lp $MOD_PATCH
+check_in_use $MOD_PATCH
+kill_reader
+unload_lp $MOD_PATCH
+check_ended
+
+check_result "$TARGET
+$(patch_messages reach=restart)
+$PATCH_GONE
+% rmmod $MOD_PATCH
+rmmod: ERROR: Module $MOD_PATCH is in use
+% rmmod $MOD_PATCH
+$TARGET_GONE"
+
+finish
