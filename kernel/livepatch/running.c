@@ -52,6 +52,7 @@ static const struct kernel_param_ops klp_undisturbed_ops = {
 	.set = klp_undisturbed_set,
 	.get = klp_undisturbed_get,
 };
+
 /* Set after core_initcall(), so that the command line replaces the default. */
 postcore_param_cb(undisturbed_cpus, &klp_undisturbed_ops, NULL, 0644);
 MODULE_PARM_DESC(undisturbed_cpus,
