@@ -8,26 +8,29 @@
 #include <linux/init.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
-#include <linux/sched/isolation.h>
 #include <linux/stop_machine.h>
 #include <linux/sysfs.h>
+#include <linux/tick.h>
 #include "rust.h"
 
 /*
- * Tasks on these CPUs are not disturbed.  They switch when they sleep, or leave
- * the kernel, and get the signal after 15 seconds as on other CPUs.  The mask is
- * read without a lock: a pass that runs while the administrator changes it may
- * find each CPU in either state.
+ * Passes and looks do not disturb tasks on these CPUs.  The tasks switch when
+ * they sleep, or leave the kernel, and get the signal after 15 seconds as on
+ * other CPUs.  The mask is read without a lock: a pass that runs while the
+ * administrator changes it may find each CPU in either state.
  */
 static struct cpumask klp_undisturbed_cpus;
 
+#ifdef CONFIG_NO_HZ_FULL
 static int __init klp_undisturbed_init(void)
 {
-	cpumask_andnot(&klp_undisturbed_cpus, cpu_possible_mask,
-		       housekeeping_cpumask(HK_TYPE_KERNEL_NOISE));
+	if (tick_nohz_full_enabled())
+		cpumask_copy(&klp_undisturbed_cpus, tick_nohz_full_mask);
+
 	return 0;
 }
 core_initcall(klp_undisturbed_init);
+#endif
 
 static int klp_undisturbed_set(const char *val, const struct kernel_param *kp)
 {

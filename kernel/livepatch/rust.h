@@ -144,7 +144,7 @@ bool klp_task_points_into(struct task_struct *task, unsigned long start,
 			  bool (*wanted)(unsigned long address, void *arg),
 			  void *arg);
 bool klp_task_hides_returns(struct task_struct *task);
-bool klp_user_task_is_outside(struct task_struct *task, unsigned long start,
+int klp_user_task_restarts_in(struct task_struct *task, unsigned long start,
 			      unsigned long size);
 void klp_let_go_later(unsigned int delay_ms);
 

@@ -9,6 +9,7 @@
 #include <linux/atomic.h>
 #include <linux/compiler.h>
 #include <linux/context_tracking_state.h>
+#include <linux/errno.h>
 #include <linux/jiffies.h>
 #include <linux/llist.h>
 #include <linux/lockdep.h>
@@ -133,12 +134,14 @@ klp_words_point_into(const unsigned long *words, const unsigned long *end,
 
 /*
  * Whether restart_syscall(2) would call a function there, be it by the kernel's
- * arrangement or because the program asks for it.
+ * arrangement or because the program asks for it.  If the task runs, it may
+ * change the function, and the caller does not use the result then.
  */
 static bool klp_restarts_in(struct task_struct *task, unsigned long start,
 			    unsigned long size)
 {
-	unsigned long function = (unsigned long)READ_ONCE(task->restart_block.fn);
+	unsigned long function =
+		(unsigned long)data_race(READ_ONCE(task->restart_block.fn));
 
 	return function - start < size;
 }
@@ -203,33 +206,38 @@ bool klp_task_hides_returns(struct task_struct *task)
 }
 
 /*
- * Whether a task that runs was in user space at a moment during this call, and
- * restart_syscall(2) would not call a function in [@start, @start + @size).  Only
- * CPUs without a tick tell that they are in user space.  The caller keeps the
- * task still, so that it stays on its CPU, but it may enter the kernel at any
- * time.
+ * Returns 0 if a task that runs was in user space at a moment during this call,
+ * 1 if restart_syscall(2) would call a function in [@start, @start + @size) then,
+ * or -EBUSY if the task is not known to have been in user space.  The caller
+ * keeps the task still, so that it stays on its CPU, but it may enter the kernel
+ * at any time.
+ *
+ * Only on CPUs of nohz_full= does context tracking order the changes of its
+ * state.  Code of the kernel that runs at the edges of user space has interrupts
+ * disabled, so that klp_synchronize_transition() has waited for it.
  *
  * The acquire pairs with the full barrier by which ct_kernel_exit() stops RCU's
  * watch of the CPU: what the task has done in the kernel before is over.
  */
-bool klp_user_task_is_outside(struct task_struct *task, unsigned long start,
+int klp_user_task_restarts_in(struct task_struct *task, unsigned long start,
 			      unsigned long size)
 {
 #ifdef CONFIG_NO_HZ_FULL
 	const atomic_t *state;
+	bool restarts;
 	int seen;
 
 	lockdep_assert_held(&task->pi_lock);
 
 	if (!tick_nohz_full_cpu(task_cpu(task)))
-		return false;
+		return -EBUSY;
 
 	state = &per_cpu(context_tracking, task_cpu(task)).state;
 	seen = atomic_read_acquire(state);
-	if ((seen & CT_STATE_MASK) != CT_STATE_USER ||
-	    klp_restarts_in(task, start, size))
-		return false;
+	if ((seen & (CT_RCU_WATCHING | CT_STATE_MASK)) != CT_STATE_USER)
+		return -EBUSY;
 
+	restarts = klp_restarts_in(task, start, size);
 	/*
 	 * The state has a counter.  If it is the same, the task was in user
 	 * space when the function was read.  Pairs with the full barrier in
@@ -237,9 +245,9 @@ bool klp_user_task_is_outside(struct task_struct *task, unsigned long start,
 	 * change the function.
 	 */
 	smp_rmb();
-	return atomic_read(state) == seen;
+	return atomic_read(state) == seen ? restarts : -EBUSY;
 #else
-	return false;
+	return -EBUSY;
 #endif
 }
 

@@ -145,8 +145,8 @@ impl TextHost for Texts {
         task.set_look(LOOK.load(Relaxed));
     }
 
-    fn is_outside_in_user_space(&self, patch: &'static Patch, task: TaskRef<'_>) -> bool {
-        task.is_outside_in_user_space(&patch.module().text())
+    fn returns_from_user_space(&self, patch: &'static Patch, task: TaskRef<'_>) -> Option<bool> {
+        task.restarts_in(&patch.module().text())
     }
 
     #[expect(unsafe_code, reason = "the rules keep the task still")]

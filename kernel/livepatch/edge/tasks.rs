@@ -276,13 +276,18 @@ impl TaskRef<'_> {
         unsafe { bindings::klp_task_hides_returns(self.0) }
     }
 
-    /// Whether the task, which runs elsewhere, was in user space at a moment during this call, and
-    /// cannot restart a system call by a function in `text`. Only CPUs without a tick tell that
-    /// they are in user space. The caller keeps the task still.
-    pub(crate) fn is_outside_in_user_space(self, text: &Range<usize>) -> bool {
+    /// Whether the task, which runs elsewhere, can restart a system call by a function in `text`.
+    /// `None` if the task is not known to have been in user space during this call: only CPUs of
+    /// `nohz_full=` tell that. The caller keeps the task still.
+    pub(crate) fn restarts_in(self, text: &Range<usize>) -> Option<bool> {
+        let (start, size) = (text.start, text.len());
         // SAFETY: The pointer is to a task by the type invariants. The function reads words of the
         // task and of its CPU, each of them whole.
-        unsafe { bindings::klp_user_task_is_outside(self.0, text.start, text.len()) }
+        match unsafe { bindings::klp_user_task_restarts_in(self.0, start, size) } {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 
     /// Makes the idle task pass through its loop.

@@ -357,14 +357,14 @@ pub(crate) trait TextHost {
     fn seen_outside(&self, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;
     /// Notes that the task has been seen outside.
     fn set_seen_outside(&self, task: <Self::Tasks as TaskHost>::Task<'_>);
-    /// Whether the task, which runs elsewhere, is known to have been in user space just now, with
-    /// no way back to the patch's text. It may enter the kernel at any time. The caller is inside
-    /// [`TaskHost::with_task_still`].
-    fn is_outside_in_user_space(
+    /// Whether the task, which runs elsewhere, can come back from user space to the patch's text.
+    /// `None` if it is not known to have been in user space just now. It may enter the kernel at
+    /// any time. The caller is inside [`TaskHost::with_task_still`].
+    fn returns_from_user_space(
         &self,
         patch: Self::Patch,
         task: <Self::Tasks as TaskHost>::Task<'_>,
-    ) -> bool;
+    ) -> Option<bool>;
     /// Whether the task is in the patch's text, or its stack leads there. The caller is inside
     /// [`TaskHost::with_task_still`], and the task does not run elsewhere.
     fn is_in_text(&self, patch: Self::Patch, task: <Self::Tasks as TaskHost>::Task<'_>) -> bool;

@@ -137,7 +137,7 @@ enum Whereabouts {
     Outside,
     /// It is in there, or can come back.
     Inside,
-    /// It runs.
+    /// It runs, and is not known to be in user space.
     Unknown,
 }
 
@@ -149,11 +149,12 @@ fn look_at<H: TextHost>(
     let tasks = host.tasks();
     let mut inside = false;
     let looked = tasks.with_task_still(task, || {
-        if tasks.runs_elsewhere(task) {
-            let outside = host.is_outside_in_user_space(patch, task);
-            return outside.then_some(()).ok_or(Blocker::Running);
-        }
-        inside = host.is_in_text(patch, task);
+        inside = if tasks.runs_elsewhere(task) {
+            host.returns_from_user_space(patch, task)
+                .ok_or(Blocker::Running)?
+        } else {
+            host.is_in_text(patch, task)
+        };
         Ok(())
     });
     match looked {

@@ -213,20 +213,27 @@ mod tests {
 
     #[test]
     fn task_on_a_cpu_that_must_not_be_disturbed_is_waited_for() {
-        let machine = departing(ELSEWHERE);
-        machine.put(TASK, Place::Running);
-        machine.undisturbed.set(true);
-        assert!(let_go(&machine));
-        assert!(machine.is_held(PATCH));
-        machine.put(TASK, ELSEWHERE);
-        goes(&machine);
+        for place in [ELSEWHERE, Place::UserSpace(original(FUNCTION).start)] {
+            let machine = departing(ELSEWHERE);
+            machine.put(TASK, Place::Running);
+            machine.undisturbed.set(true);
+            assert!(let_go(&machine));
+            assert!(machine.is_held(PATCH));
+            machine.put(TASK, place);
+            goes(&machine);
+        }
     }
 
     #[test]
-    fn task_in_user_space_is_outside_although_it_must_not_be_disturbed() {
+    fn task_that_can_restart_in_one_patch_holds_no_other_up() {
         let machine = departing(ELSEWHERE);
-        machine.put(TASK, Place::UserSpace);
+        machine.put(TASK, Place::UserSpace(helper(PATCH).start));
         machine.undisturbed.set(true);
+        disable(&machine, OTHER);
+        assert!(let_go(&machine));
+        assert!(machine.happened(&[Entry::Put(OTHER)]));
+        assert!(machine.is_held(PATCH));
+        machine.put(TASK, ELSEWHERE);
         goes(&machine);
     }
 

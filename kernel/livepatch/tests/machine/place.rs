@@ -18,8 +18,9 @@ pub(crate) enum Place {
     UnreliableIn(usize, usize),
     /// On a CPU.
     Running,
-    /// On a CPU, in user space, and the CPU tells that.
-    UserSpace,
+    /// On a CPU, in user space, and the CPU tells that. The task can restart a system call by the
+    /// function at this address.
+    UserSpace(usize),
     /// On a CPU, inside these two.
     RunningIn(usize, usize),
     /// Preempted on its way to this address, which its stack does not show. It goes to sleep there.
@@ -40,14 +41,14 @@ pub(crate) fn asleep_in_call(outer: Code, inner: Code) -> Place {
 }
 
 impl Place {
-    /// The addresses on the stack of a task that does not run.
+    /// The addresses on the stack of a task that does not run, or by which it can restart.
     fn words(self) -> [Option<usize>; 2] {
         match self {
-            Self::Asleep(address) => [Some(address), None],
+            Self::Asleep(address) | Self::UserSpace(address) => [Some(address), None],
             Self::Nested(outer, inner)
             | Self::UnreliableIn(outer, inner)
             | Self::RunningIn(outer, inner) => [Some(outer), Some(inner)],
-            Self::Unreliable | Self::Running | Self::UserSpace | Self::Arriving(_) => [None, None],
+            Self::Unreliable | Self::Running | Self::Arriving(_) => [None, None],
         }
     }
 

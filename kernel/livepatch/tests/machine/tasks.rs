@@ -76,7 +76,7 @@ impl TaskHost for Machine {
         let runs = |task: &TaskData| {
             matches!(
                 task.place,
-                Place::Running | Place::UserSpace | Place::RunningIn(..)
+                Place::Running | Place::UserSpace(_) | Place::RunningIn(..)
             )
         };
         task != self.current() && self.task(task, |task| runs(task)) && !self.is_taken_off(task)
@@ -89,7 +89,7 @@ impl TaskHost for Machine {
             Place::Asleep(address) | Place::Arriving(address) => [address; 2],
             // A task that runs is only looked at while something else has its CPU.
             Place::Nested(outer, inner) | Place::RunningIn(outer, inner) => [outer, inner],
-            Place::Running | Place::UserSpace => return Ok(()),
+            Place::Running | Place::UserSpace(_) => return Ok(()),
             Place::Unreliable | Place::UnreliableIn(..) => return Err(Blocker::UnreliableStack),
         };
         self.blocker(stack)

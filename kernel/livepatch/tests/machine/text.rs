@@ -142,8 +142,10 @@ impl TextHost for Machine {
         self.task(task, |task| task.look = look);
     }
 
-    fn is_outside_in_user_space(&self, _: Patch, task: Task) -> bool {
-        self.task(task, |task| matches!(task.place, Place::UserSpace))
+    fn returns_from_user_space(&self, patch: Patch, task: Task) -> Option<bool> {
+        self.must_hold(self.runs_elsewhere(task));
+        let place = self.task(task, |task| task.place);
+        matches!(place, Place::UserSpace(_)).then(|| place.shows(&code::text(patch)))
     }
 
     fn is_in_text(&self, patch: Patch, task: Task) -> bool {

@@ -11,6 +11,7 @@
 MOD_TARGET=test_klp_leave_target
 MOD_PATCH=test_klp_leave_patch
 MOD_OTHER=test_klp_leave_other
+MOD_LIVEPATCH=test_klp_livepatch
 
 HOLD_PARAM=/sys/module/$MOD_PATCH/parameters/hold
 
@@ -25,8 +26,8 @@ function cleanup_leave() {
 
 	pids=$(jobs -p)
 	[[ -z "$pids" ]] || kill $pids 2> /dev/null
-	# A reader is no job, and one that is stopped or busy would stay.
-	[[ -z "$READER" ]] || kill -KILL $READER 2> /dev/null
+	# A reader is no job, and one that is stopped would stay in the livepatch.
+	[[ -z "$READER" ]] || kill -CONT $READER 2> /dev/null
 	for param in /sys/module/test_klp_leave_*/parameters/hold*; do
 		[[ ! -e $param ]] || echo N > $param
 	done
@@ -67,6 +68,12 @@ function check_held() {
 
 	stays "/sys/module/$mod/refcnt" 1 ||
 		die "module $mod is let go while a task is in it"
+}
+
+# check_still_held() - die if the core has let the livepatch's module go
+function check_still_held() {
+	[[ "$(cat /sys/module/$MOD_PATCH/refcnt)" == "1" ]] ||
+		die "module $MOD_PATCH is let go while a task is in it"
 }
 
 # check_in_use(modname) - try in vain to unload a livepatch's module, log the error
@@ -123,6 +130,14 @@ function end_reader() {
 		die "process $READER has read '$text'"
 }
 
+# another_livepatch() - load, disable and unload another livepatch.  If the core can let
+#	a module go now, it does so before this function ends.
+function another_livepatch() {
+	load_lp $MOD_LIVEPATCH
+	disable_lp $MOD_LIVEPATCH
+	unload_lp $MOD_LIVEPATCH
+}
+
 # end_other() - disable and unload the other livepatch
 function end_other() {
 	disable_lp $MOD_OTHER
@@ -140,6 +155,13 @@ TARGET="% insmod test_modules/$MOD_TARGET.ko"
 TARGET_GONE="% rmmod $MOD_TARGET"
 PATCH_GONE="% echo 0 > $SYSFS_KLP_DIR/$MOD_PATCH/enabled
 $(unpatching_messages $MOD_PATCH)"
+IN_USE="% rmmod $MOD_PATCH
+rmmod: ERROR: Module $MOD_PATCH is in use"
+ANOTHER="% insmod test_modules/$MOD_LIVEPATCH.ko
+$(patching_messages $MOD_LIVEPATCH)
+% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
+$(unpatching_messages $MOD_LIVEPATCH)
+% rmmod $MOD_LIVEPATCH"
 
 # patch_messages(params) - messages when the livepatch is loaded with these parameters
 function patch_messages() {

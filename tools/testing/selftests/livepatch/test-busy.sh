@@ -5,8 +5,8 @@
 # that never leaves the kernel, or never enters it.
 #
 # The Rust core looks at such tasks while a stopper thread has their CPU, and so a
-# transition ends soon, but it leaves CPUs alone that must not be disturbed.  The C core
-# waits until it finds them off their CPUs by chance.
+# transition ends soon.  The core leaves CPUs alone that must not be disturbed.  The C
+# core waits until it finds the tasks off their CPUs by chance.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh

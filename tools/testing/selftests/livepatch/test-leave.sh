@@ -15,8 +15,6 @@
 . $(dirname $0)/functions-extra.sh
 . $(dirname $0)/functions-leave.sh
 
-MOD_LIVEPATCH=test_klp_livepatch
-
 WALK_PARAM=/sys/module/$MOD_TARGET/parameters/hold_walk
 
 setup_leave
@@ -35,28 +33,7 @@ function release() {
 	end_reader "$text"
 }
 
-# check_still_held() - die if the core has let the livepatch's module go
-function check_still_held() {
-	[[ "$(cat /sys/module/$MOD_PATCH/refcnt)" == "1" ]] ||
-		die "module $MOD_PATCH is let go while a task is in it"
-}
-
-# another_livepatch() - load, disable and unload another livepatch.  If the core can let
-#	a module go now, it does so before this function ends.
-function another_livepatch() {
-	load_lp $MOD_LIVEPATCH
-	disable_lp $MOD_LIVEPATCH
-	unload_lp $MOD_LIVEPATCH
-}
-
-IN_USE="% rmmod $MOD_PATCH
-rmmod: ERROR: Module $MOD_PATCH is in use"
 RELEASE="% echo N > $HOLD_PARAM"
-ANOTHER="% insmod test_modules/$MOD_LIVEPATCH.ko
-$(patching_messages $MOD_LIVEPATCH)
-% echo 0 > $SYSFS_KLP_DIR/$MOD_LIVEPATCH/enabled
-$(unpatching_messages $MOD_LIVEPATCH)
-% rmmod $MOD_LIVEPATCH"
 
 
 # - a reader sleeps in code of the livepatch

@@ -12,7 +12,14 @@
 UNDISTURBED=/sys/module/livepatch/parameters/undisturbed_cpus
 NOHZ_FULL=/sys/devices/system/cpu/nohz_full
 
+# cleanup_busy() - kill the reader, and clean up
+function cleanup_busy() {
+	[[ -z "$READER" ]] || kill -KILL $READER 2> /dev/null
+	cleanup_leave
+}
+
 setup_leave
+trap cleanup_busy EXIT INT TERM HUP
 
 is_rust ||
 	skip "the C core disturbs no CPU"
@@ -21,8 +28,10 @@ is_rust ||
 CPU=$(grep -oE '^[0-9]+' $NOHZ_FULL 2> /dev/null)
 [[ -n "$CPU" ]] ||
 	skip "no CPU is without a tick"
+online_cpus | grep -qx $CPU ||
+	skip "CPU $CPU is not online"
 [[ "$(cat $UNDISTURBED)" == "$(cat $NOHZ_FULL)" ]] ||
-	skip "the administrator has set undisturbed_cpus"
+	skip "undisturbed_cpus is not the list of nohz_full="
 
 # start_busy_reader(text) - start a process that has read /proc/test_klp_leave_a by itself,
 #	and stays in user space from then on; sets READER and OUTPUT
@@ -46,6 +55,7 @@ function kill_reader() {
 	kill -KILL $READER ||
 		die "process $READER has ended"
 	end_reader ""
+	READER=
 }
 
 
@@ -72,6 +82,7 @@ $TARGET_GONE"
 # - a process stays in user space, and can restart a system call in the code of the
 #   livepatch
 # - the livepatch is disabled; its module stays
+# - meanwhile another livepatch comes and goes
 # - the process ends; the module goes
 
 start_test "process in user space that can restart a system call"
@@ -81,6 +92,8 @@ load_lp $MOD_PATCH reach=restart
 start_busy_reader "new a"
 disable_lp $MOD_PATCH
 check_in_use $MOD_PATCH
+another_livepatch
+check_still_held
 kill_reader
 unload_lp $MOD_PATCH
 check_ended
@@ -88,8 +101,8 @@ check_ended
 check_result "$TARGET
 $(patch_messages reach=restart)
 $PATCH_GONE
-% rmmod $MOD_PATCH
-rmmod: ERROR: Module $MOD_PATCH is in use
+$IN_USE
+$ANOTHER
 % rmmod $MOD_PATCH
 $TARGET_GONE"
 

@@ -196,9 +196,9 @@ impl TextHost for Work {
         look.store(self.look(), atomic::Ordering::Relaxed);
     }
 
-    fn is_outside_in_user_space(&self, _: usize, _: TaskId) -> bool {
+    fn returns_from_user_space(&self, _: usize, _: TaskId) -> Option<bool> {
         // The machine may disturb every CPU.
-        false
+        None
     }
 
     #[track_caller]
