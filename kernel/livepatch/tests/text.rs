@@ -227,9 +227,9 @@ mod tests {
     #[test]
     fn task_that_can_restart_in_one_patch_holds_no_other_up() {
         let machine = departing(ELSEWHERE);
+        disable(&machine, OTHER);
         machine.put(TASK, Place::UserSpace(helper(PATCH).start));
         machine.undisturbed.set(true);
-        disable(&machine, OTHER);
         assert!(let_go(&machine));
         assert!(machine.happened(&[Entry::Put(OTHER)]));
         assert!(machine.is_held(PATCH));
