@@ -103,6 +103,7 @@ suite "checksums of exports" "$repo/dev/test/crcs.sh"
 watched="test-livepatch.sh test-callbacks.sh test-state.sh test-shadow-vars.sh test-leave.sh test-rust.sh"
 suite "selftests and kmemleak" env CORE=rust DEBUG=1 TESTS="$watched" LEAKS=1 "$repo/dev/selftest.sh"
 suite "selftests" env CORE=rust DEBUG=1 TESTS= LEAVE_OUT="test-oom.sh $watched" LEAKS=0 "$repo/dev/selftest.sh"
+# One CPU of this machine has no tick.
 suite "selftest without a tick" env CORE=rust DEBUG=1 TESTS=test-nohz-full.sh LEAKS=0 APPEND=nohz_full=1 "$repo/dev/selftest.sh"
 suite "arm64" on_arm64
 
