@@ -206,9 +206,9 @@ bool klp_task_hides_returns(struct task_struct *task)
 }
 
 /*
- * Returns 0 if a task that runs was in user space at a moment during this call,
- * 1 if restart_syscall(2) would call a function in [@start, @start + @size) then,
- * or -EBUSY if the task is not known to have been in user space.  The caller
+ * Returns -EBUSY if the task, which runs, is not known to have been in user space
+ * at a moment during this call.  Otherwise returns whether restart_syscall(2)
+ * would have called a function in [@start, @start + @size) then.  The caller
  * keeps the task still, so that it stays on its CPU, but it may enter the kernel
  * at any time.
  *

@@ -41,14 +41,16 @@ touch "$scratch/then"
 compose >/dev/null 2>&1
 expect "composing again touches nothing" 0 "" test -z "$(find "$tree" -type f -newer "$scratch/then")"
 mkdir -p "$tree/tools/testing/selftests/livepatch"
-touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,jump,jump-oom,jump-users,leave,new,notify,oom,trace}.sh
+touch "$tree/tools/testing/selftests/livepatch"/test-{exiting,jump,jump-oom,jump-users,leave,new,nohz-full,notify,oom,trace}.sh
 selftests() {
 	env KDIR="$small" LIVEPATCH_RUST_CACHE="$scratch/cache" TESTS= "$@" "$copy/dev/selftest.sh" --list
 }
 all() {
 	printf '%s\n' "$@"
 }
-expect "selftests: all that are there" 0 "" diff <(cd "$tree/tools/testing/selftests/livepatch" && all test-*.sh) <(selftests)
+expect "selftests: all that are there" 0 "" diff <(cd "$tree/tools/testing/selftests/livepatch" && all test-*.sh) \
+	<(selftests APPEND=nohz_full=1)
+expect "selftests: one that needs a CPU without a tick is named" 0 "left out: test-nohz-full.sh: the machine" selftests
 expect "selftests: on no machine" 1 "MACHINES=0: not understood" selftests MACHINES=0
 expect "selftests: all but some" 0 "" diff <(selftests | grep -vx test-oom.sh) <(selftests LEAVE_OUT=test-oom.sh)
 expect "selftests: none that the C core cannot pass" 0 "" diff <(all test-{new,oom}.sh) <(selftests CORE=c)

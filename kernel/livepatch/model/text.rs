@@ -12,8 +12,8 @@
 //! 1. every task that was ready to run when the patch began to depart has gone to sleep or to user
 //!    space since then. This is for tasks that are on their way into a new function, or that were
 //!    preempted where their stack does not show it, whether the task list still has them or not;
-//! 2. every task has been seen outside of the livepatch's text, when it was still. This is for
-//!    tasks that sleep there.
+//! 2. every task has been seen outside of the livepatch's text, when it was still or in user space.
+//!    This is for tasks that sleep there.
 //!
 //! Both begin when the funcs are off the stacks, so that no task gets there by a call, and a task
 //! that was outside once stays outside. The order matters: in the first step a task may go to
@@ -89,7 +89,7 @@ enum Occupancy {
 fn look_for<H: TextHost>(host: &H, patch: H::Patch) -> Occupancy {
     // A task that was outside once stays outside. So the look for one patch goes on where the last
     // one ended: of tasks that run most of the time on CPUs that must not be disturbed, each is
-    // found asleep once, and not all in one look.
+    // found asleep or in user space once, and not all in one look.
     if !host.is_sought(patch) {
         host.begin_look(patch);
     }
