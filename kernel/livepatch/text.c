@@ -134,14 +134,15 @@ klp_words_point_into(const unsigned long *words, const unsigned long *end,
 
 /*
  * Whether restart_syscall(2) would call a function there, be it by the kernel's
- * arrangement or because the program asks for it.  If the task runs, it may
- * change the function, and the caller does not use the result then.
+ * arrangement or because the program asks for it.
  */
 static bool klp_restarts_in(struct task_struct *task, unsigned long start,
 			    unsigned long size)
 {
-	unsigned long function =
-		(unsigned long)data_race(READ_ONCE(task->restart_block.fn));
+	unsigned long function;
+
+	/* If the task runs and changes this, the caller drops the result. */
+	function = (unsigned long)data_race(READ_ONCE(task->restart_block.fn));
 
 	return function - start < size;
 }
