@@ -2,7 +2,7 @@
 #
 # The commands.  make NAME runs dev/NAME.sh; README.md describes their output.
 #
-#   KDIR=path     a Linux 7.3 source tree or git clone to use as the base
+#   KDIR=path     a Linux 7.3 or 7.2 source tree or git clone to use as the base
 #   O=path        where to build
 #   CORE=rust|c   which core of live patching
 #   ARCH=name     which architecture: x86_64, arm64, s390 or powerpc

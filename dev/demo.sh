@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib/lib.sh"
 
 "$repo/dev/kernel.sh" >/dev/null
-say "booting (a quarter of a minute; there is no hardware virtualization in use)"
+say "booting (a quarter of a minute without hardware virtualization)"
 if ! "$repo/dev/vm.sh" dev/guest/demo.sh; then
 	die "the demonstration did not go as told: the last line above says where"
 fi

@@ -23,7 +23,7 @@ make test-fixes   the core in C with the fixes of SERIES=fixes: all selftests an
 make upstream     upstream's tests of ftrace, and of BPF with a livepatch, TESTS='..'
 make litmus       the barriers, by the kernel's memory model; a minute
 make matrix       kernels of other compilers and configurations, MATRIX='..'; an hour each
-make boot         machines with systemd, one of which crashes: klpctl loads at boot
+make boot         machines with systemd, two of which crash: klpctl loads at boot
 make randconfig   the livepatch directories in N=20 random configurations, SEED=n; 3 min each
 make distribution  klpctl on the distribution's own kernels, SUITES='..' CAPTURE=1
 make package      klpctl as .deb and .rpm, for every distribution
@@ -32,13 +32,13 @@ make test-package-kernel  the packages, installed in a virtual machine; livepatc
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2
-                  SERIES=fixes: fixes for the core in C and for powerpc, which FIXES=1 builds in
+                  SERIES=fixes: fixes for the core in C, powerpc, s390 and x86, which FIXES=1 builds in
 make series-check  what its recipients' tools say of it; BISECT=1 builds every commit
 make toolchain    install what is missing
 make tree         compose the kernel tree; prints its path
 
 Variables: BASE=7.3|7.2 KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
 ARCH=x86_64|arm64|s390|powerpc selects the architecture for toolchain, kernel, vm, selftest,
-machine, kunit, torture and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
+machine, kunit, torture, randconfig and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
 LLVM=-19|newest compiles the kernel with clang; newest is fetched, and what powerpc takes by itself
 end

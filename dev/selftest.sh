@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run upstream's livepatch selftests, unmodified, and this project's, in virtual
-# machines.  Each case is one test.  One more test is that the log has no report of the
+# Run upstream's livepatch selftests, unmodified but for one line of functions.sh, and
+# this project's, in virtual machines.  Each case is one test.  One more test is that the log has no report of the
 # kernel's own checks.  The last line is "N passed, N failed".
 #
 #   dev/selftest.sh           TESTS='test-livepatch.sh ...', by default all;
 #                             LEAVE_OUT='test-oom.sh ...' are not run;
 #                             MACHINES=2 at the same time;
 #                             LEAKS=0 without kmemleak, in half of the time;
+#                             APPEND=nohz_full=1, which test-nohz-full.sh needs;
 #                             MAY_SKIP='regex' of reasons for which cases may be skipped
 #   dev/selftest.sh --list    print the names of those that would run
 

@@ -6,8 +6,7 @@
 # tree that dev/tree.sh composes.  The last line is the directory of the mails.
 #
 #   dev/series.sh            SIGNOFF=1  ASSISTED_BY='TOOL...'  REROLL=2  KDIR=path
-#                            SERIES=fixes writes the fixes for the C core, of
-#                            series/fixes/
+#                            SERIES=fixes writes the fixes in series/fixes/
 #
 # The Python package in dev/series/ writes the series; this script gives its settings.
 

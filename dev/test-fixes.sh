@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Test the fixes in series/fixes on the core in C: litmus tests of the barrier, a module
-# that is refused once, and all selftests.  The torture among these leaves less out
-# than without the fixes.  The last line is "N passed, N failed".
+# that is refused once, and the selftests that this core can run, but test-oom.sh.  The
+# torture among these leaves less out than without the fixes.  The last line is "N
+# passed, N failed".
 #
 #   dev/test-fixes.sh    about as long as make selftest
 

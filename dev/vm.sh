@@ -6,6 +6,7 @@
 # the composed tree.  The script has the output and the exit status of the command.
 #
 #   dev/vm.sh COMMAND        CPUS=2 MEM=2G QEMU_OPTS= TIMEOUT=7200 DMESG=file
+#                            APPEND='OPTION ...' of the kernel's command line
 #
 # TIMEOUT is in seconds, and ends a machine that hangs.  It does not measure how fast the
 # host is.

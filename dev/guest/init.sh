@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first process of a virtual machine with a foreign architecture: mount the file
-# systems of the kernel and the directories of the host, run the command of dev/vm.sh, and
-# end the machine.  /mnt is the scratch directory of the run.
+# The first process of a virtual machine with a foreign architecture or a distribution's
+# kernel: mount the file systems of the kernel and the directories of the host, run the
+# command of dev/vm.sh, and end the machine.  /mnt is the scratch directory of the run.
 
 export PATH=/usr/sbin:/usr/bin
 mount -t proc proc /proc

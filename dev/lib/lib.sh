@@ -3,8 +3,8 @@
 #
 # shellcheck disable=SC2034 # its variables are for the scripts that source it
 #
-# All scripts in dev/ source this file.  It knows the directories, writes progress and
-# errors, and finds the compilers.
+# The scripts in dev/ that run on the host source this file, but for help.sh.  It knows
+# the directories, writes progress and errors, and finds the compilers.
 
 set -euo pipefail
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The parts of make parity that run on the host."""
+"""The parts of make style."""

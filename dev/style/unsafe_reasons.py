@@ -3,7 +3,7 @@
 #
 # Check the reasons for unsafe code: dev/style/unsafe_reasons.py [PATH...].  Without a
 # path, the script checks the Rust files of the core, of the interface, and of the fixes
-# in dev/, except for the user-space tests.  Each finding is one line that begins with
+# in dev/, except for directories named tests.  Each finding is one line that begins with
 # FILE:LINE.  Without findings, the script prints nothing and succeeds.
 #
 #   --count  print the amounts of unsafe code and of findings

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run klpctl's lints, and its tests on trees that are made by hand.  The selftests have the
-# tests of klpctl in a kernel.  The last line is "N passed, N failed".
+# Run klpctl's lints, and its tests on trees that are captured or made by hand.  The
+# selftests have the tests of klpctl in a kernel.  The last line is "N passed, N
+# failed".
 
 # shellcheck source=dev/lib/lib.sh
 . "$(dirname "$0")/../lib/lib.sh"

@@ -50,7 +50,8 @@ static STARTED: Atomic<u64> = Atomic::new(0);
 /// The number of passes since then. `klp_mutex` protects it.
 static PASSES: Atomic<u64> = Atomic::new(0);
 
-/// The number of times that tasks were nudged since then. `klp_mutex` protects it.
+/// The number of intervals of 15 seconds from then until tasks were last nudged. `klp_mutex`
+/// protects it.
 static NUDGES: Atomic<u64> = Atomic::new(0);
 
 /// The number of tasks that had not switched at the last pass, less those that have switched

@@ -140,7 +140,8 @@ await_signals() {
 	sed -n 's/^\([0-9]*\),[^;]*;\(livepatch: signaling .*\)/\1: \2/p' "$records/kmsg" | sort -u
 }
 
-# The modules of forced transitions stay until the machine ends.
+# With the core in C, the modules of patches that a forced transition disables or replaces
+# stay until the machine ends.
 tour_forced() {
 	step "a worker not to be waited for" block_worker
 	step "a transition to be forced" insert_held $hold

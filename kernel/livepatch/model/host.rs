@@ -269,7 +269,8 @@ pub(crate) trait Host: PatchHost {
     fn passes(&self) -> u64;
     /// Sets the number that [`Host::passes`] returns.
     fn set_passes(&self, passes: u64);
-    /// The number of times that tasks were nudged since [`Host::restart_clock`].
+    /// The number of intervals of 15 seconds between [`Host::restart_clock`] and the last time that
+    /// tasks were nudged.
     fn nudges(&self) -> u64;
     /// Sets the number that [`Host::nudges`] returns.
     fn set_nudges(&self, nudges: u64);

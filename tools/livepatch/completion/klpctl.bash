@@ -56,9 +56,10 @@ _klpctl()
 	watch) options+=" --interval --count --until-done" ;;
 	report | metrics) options+=" --output" ;;
 	status) options+=" --nagios" ;;
+	help) options="--help --version" ;;
 	esac
 
-	[[ $command == metrics ]] || options+=" --json"
+	[[ $command == metrics || $command == help ]] || options+=" --json"
 
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))

@@ -20,9 +20,9 @@ set -l of __fish_seen_subcommand_from
 complete -c klpctl -f
 complete -c klpctl -n "not $of $commands" -a "$commands"
 complete -c klpctl -n "$of help" -a "$commands"
-complete -c klpctl -n "not $of metrics" -l json -d 'answer in JSON'
-complete -c klpctl -l root -x -a '(__fish_complete_directories)' -d 'read a captured tree'
-complete -c klpctl -l stuck-after -x -d 'from when a transition is stuck'
+complete -c klpctl -n "not $of metrics help" -l json -d 'answer in JSON'
+complete -c klpctl -n "not $of help" -l root -x -a '(__fish_complete_directories)' -d 'read a captured tree'
+complete -c klpctl -n "not $of help" -l stuck-after -x -d 'from when a transition is stuck'
 complete -c klpctl -s h -l help -d help
 complete -c klpctl -s V -l version -d 'the version'
 complete -c klpctl -n "$of status" -l nagios -d 'one line and exit codes for Nagios'

@@ -2,9 +2,9 @@
 
 //! The fields of a module: `.modinfo` in its file.
 //!
-//! Two fields are for klpctl, and documented in Documentation/livepatch/klpctl.rst: `klp_fixes`,
-//! the identifiers of the defects that a livepatch fixes, and `klp_target`, the builds of the
-//! modules that it changes.
+//! Three fields are for klpctl, and documented in Documentation/livepatch/klpctl.rst: `klp_fixes`,
+//! the identifiers of the defects that a livepatch fixes, `klp_target`, the builds of the modules
+//! that it changes, and `klp_after`, the installed patches that it comes after.
 
 use crate::name::Name;
 

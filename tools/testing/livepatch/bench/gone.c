@@ -83,9 +83,9 @@ static int await(int (*done)(const char *name), const char *name,
 		if (passed->ticks > LIMIT)
 			return -ETIMEDOUT;
 		/*
-		 * Each pause is 1/400 of the time until now.  So the figure is
-		 * too large by 1/400 at most, and the checks are too few to
-		 * change it.
+		 * Each pause is 1/400 of the time until now, and at least 20
+		 * microseconds.  So the figure is too large by one such pause
+		 * at most, and the checks are too few to change it.
 		 */
 		pause = passed->ticks / 400 / NSEC_PER_USEC;
 		pause = max(pause, 20);

@@ -4,7 +4,8 @@
 # Measure live patching, in a virtual machine with a time stamp counter that counts
 # instructions: qemu-system-x86_64 -icount shift=0,sleep=off -smp 1.  The modules
 # are in the directory of this script.  BENCH names the parts to run, of calls,
-# functions, jumps, tasks, coming, end and shadow.  The script writes lines
+# functions, jumps, tasks, coming, end and shadow, by default all, or profile.  The
+# script writes lines
 #
 #	figure NAME OBJECT FUNCTIONS TASKS VALUE
 #

@@ -96,7 +96,7 @@ def show(value, unit):
     value /= {"M": 1e6, "s": 1e9, "ms": 1e6}.get(unit, 1)
     decimals = {"": 2, "bytes": 0}.get(unit)
     if decimals is None:
-        # Show at least three significant digits.
+        # Show three significant digits or more, with up to four decimals.
         decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{value:,.{max(0, min(4, decimals))}f} {unit}".strip()
 
@@ -358,7 +358,8 @@ def write_csv(path, meta, c, rust):
     with open(path, "w", encoding="utf-8", newline="") as file:
         for line in meta:
             file.write(f"# {line}\n")
-        file.write("# values: ticks of a clock that counts instructions; memory: bytes; selftests: nanoseconds\n")
+        file.write("# values: ticks of a clock that counts instructions; memory: bytes;"
+                   " selftests, load, fork, timer: nanoseconds of a real clock; tasks: their number; names: a checksum\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("figure", "object", "functions", "tasks", "c", "rust"))
         for key in keys:

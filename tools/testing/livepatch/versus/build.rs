@@ -4,7 +4,8 @@
 //! `include/`.
 //!
 //! The tree is `KLP_TREE`, or the one that contains this file. If it has no C core, the crate
-//! compiles one test, which is ignored and gives the reason.
+//! compiles two tests: one is ignored and gives the reason, and the other fails if `KLP_TREE` is
+//! set.
 
 use std::{
     env,

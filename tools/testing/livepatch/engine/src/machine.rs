@@ -15,8 +15,9 @@
 //! | `smp_wmb()` | `fence(Release)` |
 //! | `smp_rmb()` | `fence(Acquire)` |
 //! | `test_and_clear_bit()` | if a relaxed load finds it set: read-modify-write, `AcqRel` |
+//! | `atomic_add_return()` | read-modify-write, `AcqRel` |
 //! | `list_add_rcu()` | release store of the head |
-//! | `preempt_disable()` | a lock for each CPU, which [`Host::synchronize`] takes one by one |
+//! | `preempt_disable()` | a lock for each CPU, which `PatchHost::synchronize()` takes one by one |
 //! | `pi_lock`, `rq->lock` | a lock for each task, held while it starts or stops to run |
 //! | `tasklist_lock` | a lock |
 //! | `synchronize_rcu_tasks()` | a lock for each task, held while it is ready to run |
@@ -28,11 +29,12 @@
 //! - A release fence orders earlier loads and stores before later stores, `smp_wmb()` only stores;
 //!   an acquire fence orders earlier loads before later loads and stores, `smp_rmb()` only before
 //!   loads. The difference is loads before stores, and that loom never reorders anyway.
-//! - A full barrier also orders earlier stores before later loads. The bit operation of this
-//!   machine does not. The exploration shows that the rules do not need that order.
-//! - `schedule_on_each_cpu()` waits for the section without preemption that each CPU is in. The
-//!   later sections of a CPU see the stores that precede the call. A lock for each CPU gives the
-//!   same two orders, and none between the accesses inside a section.
+//! - A full barrier also orders earlier stores before later loads. The bit operation and the
+//!   addition of this machine do not. The exploration shows that the rules do not need that order.
+//! - `klp_synchronize_transition()`, which waits for a work item on each CPU, waits for the section
+//!   without preemption that each CPU is in. The later sections of a CPU see the stores that precede
+//!   the call. A lock for each CPU gives the same two orders, and none between the accesses inside a
+//!   section.
 //! - Loom does not order a load before a load from an address that depends on it.
 //!   `Documentation/livepatch/rust-core-barriers.rst` describes the consequences.
 //!
@@ -133,8 +135,6 @@ pub(crate) struct Books {
     /// Functions leave ftrace when their last func goes. Otherwise another user keeps them there.
     pub(crate) leaves_ftrace: bool,
     pub(crate) no_reliable_stacks: bool,
-    /// The operations that tests of single steps check.
-    pub(crate) log: Vec<String>,
 }
 
 /// The machine.

@@ -6,11 +6,13 @@
 //! not change these parts, because a crash would be no mistake of the kernel. It changes:
 //!
 //! - the header of the file, and its length;
+//! - the headers of the symbol table and of its strings, the first byte of the strings, and the
+//!   header of the first section;
 //! - all members of the headers of sections with relocations that the core writes, and the mark of
 //!   such sections on any other section;
 //! - names, sections and values of the symbols that the core resolves;
-//! - these relocations: kinds, addends, symbols that exist, and places in the section that they are
-//!   for, also places that are written already;
+//! - these relocations: order, number, kinds, addends, symbols that exist, and places in the section
+//!   that they are for, also places that are written already;
 //! - `.modinfo`, and the name of the module;
 //! - the tables of a livepatch: null pointers, names, positions, numbers of entries, `replace`, and
 //!   states.

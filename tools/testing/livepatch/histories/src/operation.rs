@@ -93,8 +93,9 @@ pub(crate) enum Operation {
     /// A task calls one of these functions, which jumps to a function of the patch that replaces
     /// none.
     Jump { who: Who, changed: usize },
-    /// A task does the same as in `Jump`, and the patch is disabled. Then the task does `doing`. It
-    /// may have left the task list before.
+    /// A task does the same as in `Jump`, and the patch is disabled. Then the task does `doing`. If
+    /// that is `Arrives`, it is on its way already when the patch is disabled. It may have left the
+    /// task list before.
     Linger {
         who: Who,
         changed: usize,

@@ -128,7 +128,8 @@ pub(crate) struct Promise {
     pub(crate) tasks: BTreeMap<Who, Task>,
     pub(crate) present: [bool; MODULES],
     pub(crate) online: [bool; CPUS],
-    /// Patches with a transition that was forced.
+    /// Patches in which a forced transition may have left tasks: the patch itself if it was being
+    /// disabled, or all that it has replaced.
     pub(crate) forced: BTreeSet<usize>,
     /// Patches that are over and have modules that are still held, in order.
     pub(crate) departing: Vec<usize>,

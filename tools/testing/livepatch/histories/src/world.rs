@@ -53,7 +53,7 @@ pub(crate) struct World {
     unwilling: Option<usize>,
     /// The time since the transition was started or reversed.
     seconds: u64,
-    /// How often tasks were woken in that time.
+    /// How many intervals of 15 seconds had passed when tasks were last woken.
     rounds: u64,
     /// The machine's count of waiting tasks is exact: a pass has counted them after the last
     /// operation that makes the count wrong, such as a fork, an exit or a reversal.

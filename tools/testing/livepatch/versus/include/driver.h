@@ -108,8 +108,9 @@ void driver_shadow_free(unsigned int object, unsigned long id);
 void driver_shadow_free_all(unsigned long id);
 
 /*
- * The log, the callbacks, and the patches that were freed and the modules that
- * were put, since the last call, one a line.
+ * The log with its warnings, the callbacks, the constructors and destructors of
+ * shadow variables, the patches that were freed and the modules that were put,
+ * since the last call, one a line.
  */
 const char *driver_journal(void);
 /* The number of warnings since the last call. */

@@ -296,7 +296,7 @@ struct task_struct {
 	unsigned int __state, flags;
 	int pid, cpu;
 	char comm[16];
-	/* Whether it runs, whether its stack is reliable, and the stack. */
+	/* Whether it runs, and whether its stack is unreliable. */
 	bool running, unreliable;
 	/* How often it was woken up or signaled. */
 	unsigned int nudges;

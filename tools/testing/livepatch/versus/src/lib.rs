@@ -12,7 +12,8 @@
 //! - the state of each task, its pending flag, how often it was woken up or signaled, and the
 //!   version of each function that it reaches;
 //! - the log, debug messages and callbacks included, line by line;
-//! - the patches that were freed;
+//! - whether a core has warned;
+//! - the patches that were freed, and whether the C core puts their modules;
 //! - whether another pass is arranged, and whether tasks try to switch in `__schedule()`;
 //! - the states that callbacks find, and the shadow variables with their values, constructors and
 //!   destructors.

@@ -4,7 +4,8 @@
 //! text or on their way there.
 //!
 //! Each scenario begins with every task asleep outside of the text. It ends when all tasks sleep
-//! outside again and all of these modules are gone.
+//! outside again, or have ended. All of these modules are gone then, except in scenarios with names
+//! in `_during_the_last_call`, which only end the transition.
 
 use super::{
     scenarios::end,

@@ -36,7 +36,8 @@ pub(crate) fn fail_to_enable(host: &Transition) {
     enable::enable(host, host.patch).expect_err("there is no memory");
 }
 
-/// Does the steps of [`enable`] that precede its first pass over the tasks.
+/// Does the steps of [`enable`] that precede its first pass over the tasks, except for
+/// `settle::handle()`.
 pub(crate) fn start_enabling(host: &Transition) {
     host.add_patch(host.patch);
     transition::init(host, host.patch, TaskState::Patched);

@@ -46,12 +46,6 @@ pub(crate) struct Transition {
     pub(crate) patch: usize,
 }
 
-impl Machine {
-    pub(super) fn log(&self, line: impl FnOnce() -> String) {
-        self.books().log.push(line());
-    }
-}
-
 impl Transition {
     /// The caller holds `klp_mutex`.
     pub(crate) fn new(machine: &Arc<Machine>, patch: usize) -> Self {
@@ -126,7 +120,6 @@ impl PatchHost for Transition {
     }
 
     fn free_later(&self, patch: usize) {
-        self.machine().log(|| format!("free {patch}"));
         self.machine().books().departing.push(patch);
     }
 
@@ -167,7 +160,6 @@ impl PatchHost for Transition {
     }
 
     fn call(&self, patch: usize, callback: Callback) -> Result<(), Refusal> {
-        self.machine().log(|| format!("{callback:?}"));
         if callback == Callback::PostUnpatch && self.machine().books().leaves_ftrace {
             self.machine().texts.take_away(patch);
         }
@@ -314,9 +306,7 @@ impl PatchHost for Transition {
     }
 
     // Counting the waiting tasks here would add a walk for loom to explore.
-    fn tell(&self, event: Event<usize, usize, Refusal>) {
-        self.machine().log(|| format!("{event:?}"));
-    }
+    fn tell(&self, _: Event<usize, usize, Refusal>) {}
 
     fn expect(&self, what: Expectation, holds: bool) {
         if !holds {
@@ -407,21 +397,14 @@ impl Host for Transition {
         body();
     }
 
-    fn wake_idle(&self, task: TaskId) {
-        self.machine().log(|| format!("wake idle task {task}"));
-    }
+    fn wake_idle(&self, _: TaskId) {}
 
-    fn kick(&self, task: TaskId) {
-        self.machine().log(|| format!("kick task {task}"));
-    }
+    fn kick(&self, _: TaskId) {}
 
-    fn nudge(&self, task: TaskId) {
-        self.machine().log(|| format!("nudge task {task}"));
-    }
+    fn nudge(&self, _: TaskId) {}
 
     fn set_sched_switching(&self, on: bool) {
         self.machine().sched_switching.store(on, Relaxed);
-        self.machine().log(|| format!("sched switching {on}"));
     }
 
     fn retry_after(&self, delay: u64) {

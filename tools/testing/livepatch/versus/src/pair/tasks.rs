@@ -52,7 +52,8 @@ impl Pair {
         }
     }
 
-    /// A task stays in a function of a patch while that is disabled, and enabled again.
+    /// A task stays in a function of a patch while that is disabled, and perhaps enabled
+    /// again.
     pub(super) fn linger(&mut self, task: usize, changed: usize, again: bool) -> Checked {
         let traced = (0..FUNCTIONS).filter(|&it| self.rust.is_traced(Function(it)));
         let traced: Vec<usize> = traced.collect();
