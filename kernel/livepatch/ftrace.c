@@ -31,7 +31,7 @@ static void notrace klp_ftrace_handler(unsigned long ip,
 	 * not do: functions can be patched where RCU is not watching.
 	 *
 	 * No function that is called in between can be traced, so there is no
-	 * recursion to guard against: ftrace does not reach Rust, and Rust's
+	 * recursion to guard against: ftrace does not reach lib.o, and Rust's
 	 * helpers in C are inline functions, which are notrace.  The exception
 	 * is one warning, which is printed once.
 	 *

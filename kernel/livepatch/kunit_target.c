@@ -2,7 +2,7 @@
 /*
  * kunit_target.c - functions for the KUnit tests of live patching to patch
  *
- * They are in C because ftrace cannot trace functions in Rust.
+ * They are in C because ftrace does not reach the Rust code of the core.
  */
 
 #include <linux/compiler.h>

@@ -323,9 +323,9 @@ mod tests {
         refused_at_every_step(both, 5);
     }
 
-    /// The module is refused at each step that can fail, and can then be loaded.
-    fn comes_after_it_was_refused(machine: &Machine) {
-        for step in 0..3 {
+    /// The module is refused at each of the `steps` that can fail, and can then be loaded.
+    fn comes_after_it_was_refused(machine: &Machine, steps: u32) {
+        for step in 0..steps {
             machine.failing_after.set(Some(step));
             assert!(modules::coming(machine, MODULE).is_err());
             assert!(!machine.is_relocated(DRIVER));
@@ -342,12 +342,12 @@ mod tests {
 
     #[test]
     fn refused_module_can_come_under_a_settled_patch() {
-        comes_after_it_was_refused(&settled());
+        comes_after_it_was_refused(&settled(), 3);
     }
 
     #[test]
     fn refused_module_can_come_while_patching() {
-        comes_after_it_was_refused(&patching());
+        comes_after_it_was_refused(&patching(), 4);
     }
 
     #[test]

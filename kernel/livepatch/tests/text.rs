@@ -36,9 +36,9 @@ mod tests {
     const OTHER: Patch = Patch(1);
     const FUNCTION: Function = Function(1);
     const NEXT: Function = Function(2);
-    /// A task on the second of two CPUs, like all tasks with odd numbers.
+    /// The task that most tests put somewhere.
     const TASK: Task = Task::Thread(1);
-    /// A task on the first CPU.
+    /// Another task, which a scan visits after `TASK`.
     const FIRST: Task = Task::Thread(2);
     const CHILD: Task = Task::Thread(3);
 

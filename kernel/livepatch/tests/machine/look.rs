@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The operations that only the random histories in user space need, and not the KUnit tests.
-//!
-//! `tools/testing/livepatch/histories/`
+//! The operations that hardly a KUnit test needs, but the tests in user space do:
+//! `tools/testing/livepatch/histories/` and `versus/`.
 
 #![allow(dead_code, reason = "not every crate with this machine uses it")]
 

@@ -266,7 +266,7 @@ pub(crate) struct Machine {
     pub(crate) reliable_stacks: Cell<bool>,
     /// Another pass has been asked for, after so many milliseconds.
     pub(crate) retry: Cell<Option<u64>>,
-    /// Another pass has been asked for by a task that switched.
+    /// Another pass has been asked for at once.
     pub(crate) hurried: Cell<bool>,
     /// Only one pass each second.
     pub(crate) each_second: Cell<bool>,
@@ -306,7 +306,7 @@ pub(crate) struct Machine {
     pub(crate) evasive: Cell<Option<Task>>,
     /// No CPU may be disturbed.
     pub(crate) undisturbed: Cell<bool>,
-    /// Called for each entry of the log and each task that is reported, when that happens.
+    /// Called for each entry of the log and each task that cannot switch, when that happens.
     pub(crate) listener: Cell<Option<look::Listener>>,
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn asleep_in_call(outer: Code, inner: Code) -> Place {
 }
 
 impl Place {
-    /// The addresses on the stack of a task that does not run, or by which it can restart.
+    /// The addresses on the stack of a task, or by which it can restart.
     fn words(self) -> [Option<usize>; 2] {
         match self {
             Self::Asleep(address) | Self::UserSpace(address) => [Some(address), None],

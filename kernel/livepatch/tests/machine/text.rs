@@ -174,7 +174,8 @@ impl Machine {
         self.state.borrow().taken == Some(task)
     }
 
-    /// Runs `body` in place of a task, unless that has gone to another CPU.
+    /// Runs `body` on the CPU where a task was, in its place unless it has gone elsewhere. Does not
+    /// run it if no CPU may be disturbed.
     pub(super) fn with_cpu_taken<R>(&self, task: Task, body: impl FnOnce() -> R) -> Option<R> {
         if self.undisturbed.get() {
             return None;

@@ -43,7 +43,8 @@ function signed_only() {
 }
 
 # forced_ever_stays() - whether the core never lets go of the module of a livepatch that
-#	was applied by force; later ones keep only those that were reverted by force
+#	was applied by force; later ones keep only those that were reverted or replaced
+#	by force
 function forced_ever_stays() {
 	! is_rust && ! printf '5.18\n%s\n' "$(uname -r)" | sort -C -V
 }

@@ -15,7 +15,7 @@ MOD_LIVEPATCH=test_klp_livepatch
 
 HOLD_PARAM=/sys/module/$MOD_PATCH/parameters/hold
 
-# The parameters of the modules decide when a task leaves their code, and no test waits
+# The parameters of the modules decide when a task leaves their code.  Only stays() waits
 # for a time.  So only a broken kernel reaches these limits.
 MAX_WAIT=600
 MAX_RETRIES=6000

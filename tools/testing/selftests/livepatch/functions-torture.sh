@@ -90,6 +90,11 @@ function put() {
 	{ echo "$2" > "$1"; } 2> /dev/null
 }
 
+# add(path, value) - append a value, which may fail
+function add() {
+	{ echo "$2" >> "$1"; } 2> /dev/null
+}
+
 # read_stat(name) - set VALUE to a number of $STATS
 function read_stat() {
 	local name
@@ -374,12 +379,13 @@ function hotplug() {
 	done
 }
 
-# reset_tracing() - leave nothing in ftrace
+# reset_tracing() - leave nothing of the torture in ftrace
 function reset_tracing() {
 	put $TRACING/current_tracer nop
-	[[ ! -e $TRACING/events/kprobes/enable ]] ||
-		put $TRACING/events/kprobes/enable 0
-	put $TRACING/kprobe_events ""
+	if [[ -e $TRACING/events/kprobes/torture ]]; then
+		put $TRACING/events/kprobes/torture/enable 0
+		add $TRACING/kprobe_events "-:torture"
+	fi
 	put $TRACING/set_ftrace_filter ""
 	[[ ! -e /sys/module/$MOD_DIRECT ]] || rmmod $MOD_DIRECT 2> /dev/null
 }
@@ -396,7 +402,7 @@ function attach() {
 		;;
 	kprobe | kretprobe)
 		[[ $tracer == kprobe ]] && tracer=p || tracer=r
-		put $TRACING/kprobe_events "$tracer:torture $func" &&
+		add $TRACING/kprobe_events "$tracer:torture $func" &&
 			put $TRACING/events/kprobes/torture/enable 1
 		;;
 	trampoline)

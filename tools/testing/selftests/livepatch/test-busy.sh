@@ -20,7 +20,7 @@ UNDISTURBED=/sys/module/livepatch/parameters/undisturbed_cpus
 # The part of CPU 1's time that real-time tasks leave for other tasks.
 SHARE=$SYSFS_DEBUG_DIR/sched/fair_server/cpu1/runtime
 
-# Only the C core signals tasks here, after 15 seconds.
+# A core that interrupts no task may signal tasks here, after 15 seconds.
 hide_signaling
 
 setup_config
@@ -160,7 +160,8 @@ $(unpatching_messages $MOD_LIVEPATCH)
 
 # - a real-time thread never leaves CPU 1, which the core must not disturb, as the
 #   administrator has set undisturbed_cpus: the transition waits
-# - the administrator takes the setting back: the transition ends
+# - the administrator takes the setting back: only a stopper thread can take the CPU from
+#   the thread, which switches, and then the transition ends
 
 # undisturbed(title) - run this case
 #	title - its name
@@ -182,6 +183,8 @@ function undisturbed() {
 	load_lp_nowait $MOD_PATCH
 	check_waits $MOD_PATCH
 	echo > $UNDISTURBED
+	wait_until '[[ -z "$(tasks_in_state 0)" ]]' ||
+		die "not patched: $(tasks_in_state 0)"
 	echo $share > $SHARE
 	wait_until is_over $MOD_PATCH ||
 		die "the transition is not over"

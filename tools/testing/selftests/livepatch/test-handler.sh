@@ -18,7 +18,7 @@ PARAMS=/sys/module/$MOD_TARGET/parameters
 # Parameters decide when the task goes on, so only a broken kernel reaches this limit.
 MAX_WAIT=600
 
-# The C core signals tasks if the machine is slow.
+# Either core signals the task if the machine is slow.
 hide_signaling
 
 setup_config

@@ -17,12 +17,13 @@ NEW_CMDLINE=livepatch_cmdline_proc_show
 LIVE="$MOD_LIVEPATCH: this has been live patched"
 ORIGINAL=$(< /proc/cmdline)
 
-# reset_tracing() - remove tracers, probes and filters
+# reset_tracing() - remove tracers, the test's probe, and filters
 function reset_tracing() {
 	echo nop > $TRACING/current_tracer
-	[[ ! -e $TRACING/events/kprobes/enable ]] ||
-		echo 0 > $TRACING/events/kprobes/enable
-	echo > $TRACING/kprobe_events
+	if [[ -e $TRACING/events/kprobes/jump ]]; then
+		echo 0 > $TRACING/events/kprobes/jump/enable
+		echo "-:jump" >> $TRACING/kprobe_events
+	fi
 	echo > $TRACING/set_ftrace_filter
 }
 
@@ -36,6 +37,7 @@ setup_config
 hide_signaling
 setup_jump
 trap cleanup_users EXIT INT TERM HUP
+echo 1 > $TRACING/tracing_on
 
 # load(), unload() - load the livepatch; disable and unload it
 function load() {
@@ -74,7 +76,7 @@ function start_user() {
 		;;
 	kprobe | kretprobe)
 		[[ $1 == kprobe ]] && type=p || type=r
-		echo "$type:jump cmdline_proc_show" > $TRACING/kprobe_events
+		echo "$type:jump cmdline_proc_show" >> $TRACING/kprobe_events
 		echo 1 > $TRACING/events/kprobes/jump/enable
 		TEXT=jump:
 		;;

@@ -295,7 +295,7 @@ load_mod $MOD_TARGET
 start_sleeper test_klp_sleep_unreliable test_klp_sleep_unreliable_show
 echo "func klp_try_switch_task +p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 "$KLPCTL" load --timeout 4 test_modules/$MOD_SLEEP.ko > "$SCRATCH/output" 2>&1
-if dmesg | grep -q ": cat:$SLEEPER has an unreliable stack"; then
+if new_messages | grep -q ": cat:$SLEEPER has an unreliable stack"; then
 	waits_for "user process" $SLEEPER "its stack is unreliable (says the kernel)"
 	echo "func klp_try_switch_task -p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 	# klpctl ignores the message in the log when it is some seconds old.
@@ -323,6 +323,7 @@ if dmesg | grep -q ": cat:$SLEEPER has an unreliable stack"; then
 elif sees_preempted; then
 	fail "the unwinder ORC has unwound a stack frame that is not standard"
 fi
+echo "func klp_try_switch_task -p" > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 end_processes $SLEEPER
 klpctl 0 unload $MOD_SLEEP
 unload_mod $MOD_TARGET
@@ -429,7 +430,7 @@ else
 fi
 
 
-# After a forced transition, the C core never lets go of the module.
+# The C core never lets go of the module of a livepatch that was reverted by force.
 title="klpctl with a module that is held"
 if is_rust; then
 	start_test "$title"

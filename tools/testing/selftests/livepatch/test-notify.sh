@@ -91,7 +91,7 @@ function uevent() {
 }
 
 # heard_uevents(uevents) - the kernel has sent these uevents in this order, and no
-#	others
+#	others before the last of them
 function heard_uevents() {
 	local expected="ready
 $1"

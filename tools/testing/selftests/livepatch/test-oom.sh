@@ -23,7 +23,7 @@ done
 
 setup_config
 
-# The debug messages of some thousand attempts would hide the other messages.
+# The debug messages of some hundred attempts would hide the other messages.
 echo 'file kernel/livepatch/* -p' > "$SYSFS_DEBUG_DIR/dynamic_debug/control"
 
 # expect(text, paths) - die if a file does not begin with this text

@@ -9,7 +9,7 @@
 
 LP_SHADOW=test_klp_rust_shadow
 MOD_SLOW=test_klp_slow_rcu
-TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
+TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test.$$
 
 setup_config
 

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Livepatches that are written in Rust: the samples in samples/livepatch, and modules
-# that test the rest of the interface for shadow variables and system states.
+# Livepatches that are written in Rust: the samples in samples/livepatch, modules that
+# test the rest of the interface for shadow variables and system states, a function in
+# Rust that is replaced, and the list of defects that a livepatch fixes.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -78,7 +79,7 @@ callbacks_after_targets $LP_CALLBACKS ""
 # - the livepatch is loaded first
 # - the target is refused while its pre-patch callback fails
 # - the busy target does its work in the new function
-# - the livepatch is unloaded before the targets
+# - the livepatch is unloaded before the busy target
 
 start_test "Rust callbacks, livepatch first"
 
@@ -321,7 +322,7 @@ AT_RANDOM=
 
 # - the second version takes over the data of the first
 # - the first version cannot replace the second
-# - if the livepatch is refused, its data is dropped
+# - if the livepatch is refused, its data is dropped: kmemleak notices if it is not
 
 start_test "Rust system states"
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The modules in samples/livepatch: each is loaded, its effect is checked, and
-# it is unloaded.
+# The modules in C in samples/livepatch: each is loaded, its effect is checked, and it is
+# unloaded.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh
@@ -101,7 +101,7 @@ callbacks_after_targets $LP_DEMO "_callback"
 
 
 # - the livepatch is loaded first
-# - the target is refused while its pre-patch callback fails
+# - the target is refused while its pre-patch callback fails, and is then loaded
 # - the busy target does its work in the new function
 # - the livepatch is unloaded before the targets
 

@@ -75,8 +75,9 @@ else
 fi
 
 
-# - functions of a livepatch return wrong versions now and then, or the livepatch has the
-#   canary of a module that is gone: the torture notices it, in each function
+# - functions of a livepatch return wrong versions now and then: the torture notices it in
+#   each function
+# - the livepatch has the canary of a module that is gone: the torture notices it
 
 # The counts of errors, one for each judged function
 MIXES=(mixes_near mixes_far mixes_far_too mixes_int_pow mixes_int_sqrt mixes_nested

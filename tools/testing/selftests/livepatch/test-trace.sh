@@ -31,7 +31,7 @@ is_root
 setup_config
 
 # The test has its own trace instance, so that other users of tracing do not matter.
-TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test
+TRACE=$SYSFS_TRACING_DIR/instances/livepatch_test.$$
 SLEEPER=
 
 # cleanup_trace() - remove the instance, end the process, and bring CPU 1 back

@@ -349,6 +349,9 @@ $UNLOAD"
 
 # - a patched process forks during the transition: the child is patched
 # - in the end the child has left the transition like all other tasks
+#
+# The kernel copies the parent's state to the child before it calls the core.  So only
+# KUnit tests and test-torture.sh notice a core that does nothing there.
 
 start_test "fork during a transition"
 
@@ -469,8 +472,8 @@ else
 fi
 
 
-# - hold the transition up until the kernel signals the remaining tasks, and signals them
-#   again: it logs only the first time
+# - hold the transition up until the kernel signals the remaining tasks, and for 20 seconds
+#   more: it logs that once
 # - the kworker stays in the function
 
 unset -f dmesg

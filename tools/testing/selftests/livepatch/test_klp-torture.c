@@ -60,7 +60,10 @@ static void *sleeper(void *arg)
 	return NULL;
 }
 
-/* Ends at once, and releases itself, after which the kernel makes its last visit. */
+/*
+ * Ends at once.  Threads, and children of even workers, release themselves, after
+ * which the kernel makes its last visit.
+ */
 static void *short_thread(void *arg)
 {
 	unsigned int number = (unsigned long)arg;

@@ -2,7 +2,7 @@
 /*
  * Patches add_device_randomness(), which a task that releases itself calls after
  * it has left the task list.  In the new function, a task named klp_victim calls
- * both functions of test_klp_leave_target.ko, and sleeps in the first one.
+ * test_klp_leave_a() and test_klp_leave_b(), and sleeps in the first one.
  *
  * The original function adds entropy, which the machine can do without.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Patches both functions of test_klp_leave_target.ko.  Callers of the new
+ * Patches test_klp_leave_a() and test_klp_leave_b() of test_klp_leave_target.ko, and
+ * for two values of "reach" test_klp_leave_thread().  Callers of the new
  * test_klp_leave_a() stay in leave_patch_wait() while the parameter "hold" is Y.
  * The parameter "reach" selects the way there:
  *
@@ -12,7 +13,7 @@
  *		test_klp_leave_walk(), which calls leave_patch_wait() twice
  * data		not at all: a sibling call of test_klp_leave_tell() passes a string of
  *		the livepatch
- * restart	by a restart of the system call, if the program asks for it
+ * restart	not at all: restart_syscall(2) would call leave_patch_again()
  * thread	as call; and a kernel thread is created to run the new
  *		test_klp_leave_thread(), and stays there while "hold" is Y
  * created	the same, but the thread is not started while "hold" is Y
@@ -50,7 +51,7 @@ static const struct kernel_param_ops hold_ops = {
 	.get = param_get_bool,
 };
 module_param_cb(hold, &hold_ops, &hold, 0644);
-MODULE_PARM_DESC(hold, "keep tasks in leave_patch_wait() (default=true)");
+MODULE_PARM_DESC(hold, "keep tasks in leave_patch_wait(), and the thread in its function or unstarted (default=true)");
 
 static bool spin;
 module_param(spin, bool, 0444);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Functions for livepatches that end while tasks are in their code.  Readers of
- * /proc/test_klp_leave_a call test_klp_leave_a(), through test_klp_leave_outer(),
- * and readers of /proc/test_klp_leave_b call test_klp_leave_b().  New functions of
- * livepatches call test_klp_leave_walk(), which stands for a function of the kernel
- * that calls back, and test_klp_leave_tell(), which stands for one that sleeps and
- * then uses what it was given.
+ * /proc/test_klp_leave_a call test_klp_leave_a(), through test_klp_leave_outer().
+ * New functions of livepatches call test_klp_leave_walk(), which stands for a
+ * function of the kernel that calls back, and test_klp_leave_tell(), which stands
+ * for one that sleeps and then uses what it was given.
  *
  * While a parameter is Y, tasks sleep in its function.
  */
@@ -92,26 +91,14 @@ static int a_show(struct seq_file *m, void *v)
 	return test_klp_leave_outer(m);
 }
 
-static int b_show(struct seq_file *m, void *v)
-{
-	return test_klp_leave_b(m);
-}
-
 static int test_klp_leave_target_init(void)
 {
-	if (!proc_create_single("test_klp_leave_a", 0, NULL, a_show))
-		return -ENOMEM;
-	if (!proc_create_single("test_klp_leave_b", 0, NULL, b_show)) {
-		remove_proc_entry("test_klp_leave_a", NULL);
-		return -ENOMEM;
-	}
-	return 0;
+	return proc_create_single("test_klp_leave_a", 0, NULL, a_show) ? 0 : -ENOMEM;
 }
 
 static void test_klp_leave_target_exit(void)
 {
 	remove_proc_entry("test_klp_leave_a", NULL);
-	remove_proc_entry("test_klp_leave_b", NULL);
 }
 
 module_init(test_klp_leave_target_init);

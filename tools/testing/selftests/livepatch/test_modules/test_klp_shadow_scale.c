@@ -293,7 +293,7 @@ static int reader(void *unused)
 	return 0;
 }
 
-/* Does all operations that are allowed in an interrupt, on its own variable. */
+/* Does most operations that are allowed in an interrupt, on its own variable. */
 static void interrupt_fn(struct irq_work *unused)
 {
 	struct data *data = klp_shadow_get(&objects[1], STABLE);

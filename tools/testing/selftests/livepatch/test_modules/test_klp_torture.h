@@ -20,8 +20,8 @@
 #define TORTURE_VERSIONS	5
 
 /*
- * Each module has a canary, which shows that its text and data may be used.  The
- * module's exit function poisons the canary.
+ * Each livepatch, and the module that comes and goes, has a canary, which shows that
+ * its text and data may be used.  The module's exit function poisons the canary.
  */
 #define TORTURE_ALIVE		0x616c697665UL
 #define TORTURE_POISON		0x64656164UL
@@ -44,7 +44,7 @@ enum torture_caller {
  * @random: the random numbers that decide the steps of the visit.  They follow from the
  *	seed and from a number that the task has drawn.
  *
- * All livepatches change test_klp_torture_outer() and the functions that it calls.
+ * All livepatches change test_klp_torture_outer() and the functions that a visit judges.
  * It stays on the stack, so a task cannot switch during a visit.  Therefore all
  * functions have the same version, unless a transition is forced meanwhile.
  */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A livepatch of the torture: see test_klp_torture.h.  Its version is the last digit
- * of its name.  It patches all functions that a visit reaches, and
+ * of its name.  It patches the functions that a visit judges;
  * test_klp_torture_leaf(), whose new function leaves by a sibling call, so that
- * stacks do not show it.
+ * stacks do not show it; and with "exiting" add_device_randomness(), in which tasks
+ * that exit make a visit.
  */
 
 #include <linux/kernel.h>
@@ -40,7 +41,7 @@ static void check(const char *where)
 	torture_check(VERSION, &canary, where);
 }
 
-/* Returns the version, or a wrong one in a function that is drawn. */
+/* Returns the version, or with "lie", at random, a wrong one. */
 static int version(void)
 {
 	return lie && get_random_u32_below(16) == 0 ? VERSION - 1 : VERSION;
