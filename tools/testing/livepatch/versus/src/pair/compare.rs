@@ -15,8 +15,7 @@ use crate::{
     meant::{
         DUPLICATE_WITHOUT_MEMORY,
         MODULE_STAYS,
-        SCHEDULE_IS_QUIET,
-        SHADOW_TABLE, //
+        SCHEDULE_IS_QUIET, //
     },
     picture::Picture, //
 };
@@ -80,9 +79,6 @@ impl Pair {
             self.leave_out(DUPLICATE_WITHOUT_MEMORY, &mut c_log, warning);
         }
         if mem::take(&mut self.unordered) {
-            if log != c_log {
-                self.tally.note(SHADOW_TABLE);
-            }
             log.sort();
             c_log.sort();
         }
