@@ -122,7 +122,8 @@ function complete_undo() {
 
 complete_ready
 # Disabling alone makes four allocations, and the end of the transition at least one.
-MIN_ALLOCATIONS=5 each_removal "a function jumps on when another leaves" kobj_attr_store,$LATER complete
+MIN_ALLOCATIONS=5 each_removal "a function jumps on when another leaves" \
+	kobj_attr_store,$LATER complete
 quiet_unload_lp $MOD_LIVEPATCH
 quiet_unload_lp $MOD_SEVERAL
 check_clean

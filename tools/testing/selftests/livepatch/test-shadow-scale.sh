@@ -3,8 +3,8 @@
 #
 # 100000 shadow variables at a time: each exists once, and has the right data.  With the
 # Rust core, finding one takes at most twice as long as finding one of 1000.  They are
-# freed all at once, or one by one, and each is destroyed once.  Readers in tasks and interrupts find the right variables while other
-# tasks add and remove some.
+# freed all at once, or one by one, and each is destroyed once.  Readers in tasks and
+# interrupts find the right variables while other tasks add and remove some.
 
 . $(dirname $0)/functions.sh
 . $(dirname $0)/functions-extra.sh

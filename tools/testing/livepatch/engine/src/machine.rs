@@ -32,9 +32,9 @@
 //! - A full barrier also orders earlier stores before later loads. The bit operation and the
 //!   addition of this machine do not. The exploration shows that the rules do not need that order.
 //! - `klp_synchronize_transition()`, which waits for a work item on each CPU, waits for the section
-//!   without preemption that each CPU is in. The later sections of a CPU see the stores that precede
-//!   the call. A lock for each CPU gives the same two orders, and none between the accesses inside a
-//!   section.
+//!   without preemption that each CPU is in. The later sections of a CPU see the stores that
+//!   precede the call. A lock for each CPU gives the same two orders, and none between the
+//!   accesses inside a section.
 //! - Loom does not order a load before a load from an address that depends on it.
 //!   `Documentation/livepatch/rust-core-barriers.rst` describes the consequences.
 //!

@@ -5,10 +5,10 @@
 //!
 //! ```text
 //! livepatch-fuzz --target TARGET.ko [--seed S] [--count N | --only N] [--beyond] LIVEPATCH.ko...
-//! livepatch-fuzz --target TARGET.ko [--seed S] --only N --keep DIRECTORY [--beyond] LIVEPATCH.ko...
+//! livepatch-fuzz --target TARGET.ko [--seed S] --only N --keep DIR [--beyond] LIVEPATCH.ko...
 //! ```
 //!
-//! With `--keep` it writes the files of one case, and loads nothing.
+//! With `--keep` it writes the files of one case to DIR, and loads nothing.
 //!
 //! Run it as root, in a virtual machine that nothing else uses. The livepatches are those of the
 //! selftests, see [`base`], and TARGET is the module `test_klp_mod_target`. A seed and a number

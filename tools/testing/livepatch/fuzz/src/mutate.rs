@@ -11,8 +11,8 @@
 //! - all members of the headers of sections with relocations that the core writes, and the mark of
 //!   such sections on any other section;
 //! - names, sections and values of the symbols that the core resolves;
-//! - these relocations: order, number, kinds, addends, symbols that exist, and places in the section
-//!   that they are for, also places that are written already;
+//! - these relocations: order, number, kinds, addends, symbols that exist, and places in the
+//!   section that they are for, also places that are written already;
 //! - `.modinfo`, and the name of the module;
 //! - the tables of a livepatch: null pointers, names, positions, numbers of entries, `replace`, and
 //!   states.
