@@ -32,13 +32,13 @@ make test-package-kernel  the packages, installed in a virtual machine; livepatc
 make style        formatting, lints and documentation checks
 make bench        both cores side by side, in instructions (half an hour)
 make series       the patch series, ready for git send-email; SIGNOFF=1 REROLL=2
-                  SERIES=fixes: fixes for the core in C, powerpc, s390 and x86, which FIXES=1 builds in
+                  SERIES=fixes: fixes for the core in C, powerpc, s390 and x86; FIXES=1 builds them in
 make series-check  what its recipients' tools say of it; BISECT=1 builds every commit
 make toolchain    install what is missing
 make tree         compose the kernel tree; prints its path
 
 Variables: BASE=7.3|7.2 KDIR=path O=path CORE=rust|c DEBUG=1|0 CPUS=2 MEM=2G QEMU_OPTS='..' TIMEOUT=s
 ARCH=x86_64|arm64|s390|powerpc selects the architecture for toolchain, kernel, vm, selftest,
-machine, kunit, torture, randconfig and demo: a cross-compiler builds the kernel, and QEMU emulates the machine
+machine, kunit, torture, randconfig and demo: a cross-compiler builds the kernel, QEMU emulates it
 LLVM=-19|newest compiles the kernel with clang; newest is fetched, and what powerpc takes by itself
 end

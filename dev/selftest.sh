@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run upstream's livepatch selftests, unmodified but for one line of functions.sh, and
-# this project's, in virtual machines.  Each case is one test.  One more test is that the log has no report of the
-# kernel's own checks.  The last line is "N passed, N failed".
+# this project's, in virtual machines.  Each case is one test.  One more test is that the
+# log has no report of the kernel's own checks.  The last line is "N passed, N failed".
 #
 #   dev/selftest.sh           TESTS='test-livepatch.sh ...', by default all;
 #                             LEAVE_OUT='test-oom.sh ...' are not run;

@@ -218,7 +218,7 @@ bool klp_task_hides_returns(struct task_struct *task)
  * disabled, so that klp_synchronize_transition() has waited for it.
  *
  * The acquire pairs with the full barrier by which ct_kernel_exit() stops RCU's
- * watch of the CPU: what the task has done in the kernel before is over.
+ * watch of the CPU: the earlier calls of the task in the kernel are over.
  */
 int klp_user_task_restarts_in(struct task_struct *task, unsigned long start,
 			      unsigned long size)

@@ -144,6 +144,13 @@ function end_other() {
 	unload_lp $MOD_OTHER
 }
 
+# end_stopped_reader(text) - let the reader that has stopped go on to its end
+#	text - its output
+function end_stopped_reader() {
+	kill -CONT $READER
+	end_reader "$1"
+}
+
 # check_ended() - unload the target, die if anything of a livepatch is left
 function check_ended() {
 	unload_mod $MOD_TARGET
@@ -182,4 +189,40 @@ function other_gone_messages() {
 	echo "% echo 0 > $SYSFS_KLP_DIR/$MOD_OTHER/enabled
 $(unpatching_messages $MOD_OTHER)
 % rmmod $MOD_OTHER"
+}
+
+# can_restart(title, start, end) - run the case of a reader that has read, and can restart
+#	the system call in the code of the livepatch
+#	title - its name
+#	start - function that starts the reader, called with the text that it reads
+#	end   - function that ends the reader, called with the same text
+#
+# - the livepatch is disabled; its module stays
+# - meanwhile another livepatch comes and goes
+# - the reader ends; the module goes
+function can_restart() {
+	local title="$1"; shift
+	local start="$1"; shift
+	local end="$1"
+
+	start_test "$title"
+
+	load_mod $MOD_TARGET
+	load_lp $MOD_PATCH reach=restart
+	$start "new a"
+	disable_lp $MOD_PATCH
+	check_in_use $MOD_PATCH
+	another_livepatch
+	check_still_held
+	$end "new a"
+	unload_lp $MOD_PATCH
+	check_ended
+
+	check_result "$TARGET
+$(patch_messages reach=restart)
+$PATCH_GONE
+$IN_USE
+$ANOTHER
+% rmmod $MOD_PATCH
+$TARGET_GONE"
 }

@@ -296,7 +296,7 @@ $MOD_TARGET: test_klp_mod_target_exit"
 
 
 # A patch of a module's init function.  The kernel frees the code of the function after
-# the call.  So it refuses the patch or the module, the one that is loaded later.
+# the call.  So the core refuses the patch or the module, the one that is loaded later.
 
 PARAMETERS="what=symbol object=$MOD_INIT symbol=$INIT_FUNCTION"
 NOT_FOUND="livepatch: symbol '$INIT_FUNCTION' not found in symbol table

@@ -143,31 +143,9 @@ done"
 fi
 
 
-# - a reader has read, and can restart the system call in the code of the livepatch
-# - the livepatch is disabled; its module stays
-# - the reader ends; the module goes
+# - a reader has read, and has stopped
 
-start_test "restart of a system call"
-
-load_mod $MOD_TARGET
-load_lp $MOD_PATCH reach=restart
-start_stopped_reader
-disable_lp $MOD_PATCH
-check_in_use $MOD_PATCH
-another_livepatch
-check_still_held
-kill -CONT $READER
-end_reader "new a"
-unload_lp $MOD_PATCH
-check_ended
-
-check_result "$TARGET
-$(patch_messages reach=restart)
-$PATCH_GONE
-$IN_USE
-$ANOTHER
-% rmmod $MOD_PATCH
-$TARGET_GONE"
+can_restart "restart of a system call" start_stopped_reader end_stopped_reader
 
 
 # - a reader sleeps in code of the livepatch, which is replaced by one that

@@ -33,7 +33,6 @@ online_cpus | grep -qx $CPU ||
 ! grep -q 'livepatch.undisturbed_cpus=' /proc/cmdline ||
 	skip "the administrator has set undisturbed_cpus"
 
-
 # start_busy_reader(text) - start a process that has read /proc/test_klp_leave_a by itself,
 #	and stays in user space from then on; sets READER and OUTPUT
 #	text - its output
@@ -51,7 +50,7 @@ function start_busy_reader() {
 		die "process $READER has read '$text'"
 }
 
-# kill_reader() - kill the reader, which is still there
+# kill_reader() - kill the reader, which is still there, and has written no more
 function kill_reader() {
 	kill -KILL $READER ||
 		die "process $READER has ended"
@@ -90,31 +89,8 @@ $PATCH_GONE
 $TARGET_GONE"
 
 
-# - a process stays in user space, and can restart a system call in the code of the
-#   livepatch
-# - the livepatch is disabled; its module stays
-# - meanwhile another livepatch comes and goes
-# - the process ends; the module goes
+# - a process has read, and stays in user space
 
-start_test "process in user space that can restart a system call"
-
-load_mod $MOD_TARGET
-load_lp $MOD_PATCH reach=restart
-start_busy_reader "new a"
-disable_lp $MOD_PATCH
-check_in_use $MOD_PATCH
-another_livepatch
-check_still_held
-kill_reader
-unload_lp $MOD_PATCH
-check_ended
-
-check_result "$TARGET
-$(patch_messages reach=restart)
-$PATCH_GONE
-$IN_USE
-$ANOTHER
-% rmmod $MOD_PATCH
-$TARGET_GONE"
+can_restart "process in user space that can restart a system call" start_busy_reader kill_reader
 
 finish

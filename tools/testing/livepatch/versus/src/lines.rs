@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the machine of the rules hears: messages, callbacks, tasks that cannot switch, patches that
-//! are freed, modules that are put, and uses of shadow variables.
+//! The events that the machine of the rules hears: messages, callbacks, tasks that cannot switch,
+//! patches that are freed, modules that are put, and uses of shadow variables.
 //!
 //! `kernel/livepatch/messages.c`, which the crate compiles as well, makes the text of each message.
 //! So the texts of both cores are compared, too.

@@ -4,7 +4,7 @@
  * /proc/test_klp_leave_a call test_klp_leave_a(), through test_klp_leave_outer().
  * New functions of livepatches call test_klp_leave_walk(), which stands for a
  * function of the kernel that calls back, and test_klp_leave_tell(), which stands
- * for one that sleeps and then uses what it was given.
+ * for one that sleeps and then uses its arguments.
  *
  * While a parameter is Y, tasks sleep in its function.
  */
