@@ -84,10 +84,10 @@
 //! # Locks
 //!
 //! - `klp_mutex` protects patches, objects, funcs, their lists, the func stacks, and the
-//!   transition. The code of the core holds it, and may sleep, except for shadow variables, for
-//!   readers of the files `enabled`, `transition` and `patched`, for the functions that read the
-//!   sections and states of a livepatch or write its relocations while it is being loaded, and for
-//!   the code that is named below.
+//!   transition. The code of the core holds it, and may sleep. These do not hold it: shadow
+//!   variables; readers of the files `enabled`, `transition` and `patched`; the functions that
+//!   read the sections and states of a livepatch, or write its relocations while it is being
+//!   loaded; and the code that is named below.
 //! - `tasklist_lock`, inside it, protects the list of tasks. A walk over all tasks holds it for
 //!   reading, the caller of `fork()` for writing.
 //! - `klp_exiting_lock`, inside `tasklist_lock` or alone, protects the list of tasks that exit. A
