@@ -32,10 +32,7 @@ use crate::{
         },
         tasks::TaskRef,
     },
-    model::{
-        self,
-        Way, //
-    },
+    model,
     modules,
     relocs,
     shadow,
@@ -275,16 +272,12 @@ unsafe extern "C" fn klp_rust_let_go_work() {
 ///
 /// # Safety
 ///
-/// `task` is the current task, in no function that can be patched; preemption is disabled.
+/// `task` is the current task, on its way out of the kernel or in the idle loop; preemption is
+/// disabled.
 #[export]
 unsafe extern "C" fn klp_rust_update_patch_state(task: *mut bindings::task_struct) {
     // SAFETY: `task` is the current task by the safety requirement, and lives as long as it runs.
-    let task = unsafe { TaskRef::from_raw(task) };
-    let way = match task.is_idle() {
-        true => Way::IdleLoop,
-        false => Way::KernelExit,
-    };
-    model::transition::update(&Tasks, task, way);
+    transition::update(unsafe { TaskRef::from_raw(task) });
 }
 
 /// `__klp_sched_try_switch()`.

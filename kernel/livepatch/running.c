@@ -94,7 +94,8 @@ static int klp_in_place_fn(void *arg)
 /*
  * Calls @func on the CPU of a task, in place of the task that runs there, even
  * if that is a real-time task.  @task may have gone to another CPU meanwhile.
- * @func is not called if the CPU must not be disturbed or is offline.
+ * @func is not called if the CPU must not be disturbed or is offline.  An idle
+ * CPU has no task that this could disturb.
  */
 void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
 			  void *arg)
@@ -102,6 +103,6 @@ void klp_call_in_place_of(struct task_struct *task, void (*func)(void *arg),
 	struct klp_in_place call = { .func = func, .arg = arg };
 	unsigned int cpu = task_cpu(task);
 
-	if (klp_may_disturb(cpu))
+	if (klp_may_disturb(cpu) || is_idle_task(task))
 		stop_one_cpu(cpu, klp_in_place_fn, &call);
 }

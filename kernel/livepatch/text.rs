@@ -115,6 +115,16 @@ impl TextHost for Texts {
         tasks::scan_tasks(visit);
     }
 
+    fn for_each_idle_task(&self, mut visit: impl FnMut(TaskRef<'_>)) {
+        tasks::with_cpus_fixed(|| {
+            tasks::for_each_idle_task(|task, online| {
+                if online {
+                    visit(task);
+                }
+            });
+        });
+    }
+
     fn in_place_of<R: Send>(
         &self,
         patch: &'static Patch,
@@ -173,6 +183,9 @@ impl TextHost for Texts {
             // and only an unreliable stack hides such a function.
             Ok(false) if task.is_current() => false,
             Err(_) if task.is_current() => patch.forced(),
+            // An idle task goes off its CPU in its loop alone. So it comes back to no function but
+            // those on its stack.
+            Ok(false) if task.is_idle() => false,
             // The task may be in a function of the kernel that the livepatch has jumped to and has
             // given one of its own functions to call. The address of that function is on the stack
             // or in a register then. An address of a new function proves nothing, because handlers

@@ -23,7 +23,8 @@ use crate::{
         Outcome,
         PatchHost,
         TaskHost,
-        TaskState, //
+        TaskState,
+        Way, //
     },
     patch::Kernel,
     report, //
@@ -233,6 +234,21 @@ impl Host for Kernel<'_> {
     fn write_barrier(&self) {
         smp_mb(Write);
     }
+}
+
+/// Switches the calling task, which is on its way out of the kernel or in the idle loop. It has
+/// preemption disabled.
+pub(crate) fn update(task: TaskRef<'_>) {
+    let way = if task.is_idle() {
+        Way::IdleLoop
+    } else if task.is_in_idle_loop() {
+        // The functions that have a thread inject idle time can be patched, and are on its stack.
+        // It switches when it sleeps, or in a pass.
+        return;
+    } else {
+        Way::KernelExit
+    };
+    model::transition::update(&Tasks, task, way);
 }
 
 /// The work that continues a transition. When this returns, the transition may be over, and the

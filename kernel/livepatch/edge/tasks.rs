@@ -84,8 +84,14 @@ impl TaskRef<'_> {
         self.0
     }
 
-    /// Whether the task is an idle task, or acts as one.
+    /// Whether the task is the idle task of a CPU.
     pub(crate) fn is_idle(self) -> bool {
+        // SAFETY: The pointer is to a task by the type invariants. The field is stored whole.
+        unsafe { atomic_load(&raw mut (*self.0).pid, Relaxed) == 0 }
+    }
+
+    /// Whether the task is in the idle loop, as idle tasks are, and threads that inject idle time.
+    pub(crate) fn is_in_idle_loop(self) -> bool {
         // SAFETY: The pointer is to a task by the type invariants, which stores its flags whole.
         let flags = unsafe { atomic_load(&raw mut (*self.0).flags, Relaxed) };
         flags & bindings::PF_IDLE != 0

@@ -339,6 +339,9 @@ pub(crate) trait TextHost {
     fn for_each_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task<'_>));
     /// The same as [`Host::scan_tasks`].
     fn scan_tasks(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task<'_>));
+    /// Visits the idle task of every CPU that is online. No CPU comes or goes meanwhile. Visits may
+    /// take long.
+    fn for_each_idle_task(&self, visit: impl FnMut(<Self::Tasks as TaskHost>::Task<'_>));
     /// The same as [`TaskHost::in_place_of`], with a patch.
     fn in_place_of<R: Send>(
         &self,

@@ -20,8 +20,11 @@
 //! sleep in the text, where the second step finds it. A kernel thread that was created to run a new
 //! function is inside until it ends: its stack does not show that before the function begins.
 //!
-//! Idle tasks and interrupts need neither. They do not sleep in a function, and a patch begins to
-//! depart after [`PatchHost::reclaim`], which waits for both.
+//! Interrupts need neither. They do not sleep in a function, and a patch begins to depart after
+//! [`PatchHost::reclaim`], which waits for them. It also waits for idle tasks that are on their way
+//! into a new function, because these cannot be preempted. But an idle task is off its CPU in the
+//! middle of its loop, and a livepatch can replace the functions of that. So they need the second
+//! step. An offline CPU's idle task does not come back: it begins anew when the CPU comes online.
 //!
 //! [`PatchHost::reclaim`]: super::PatchHost::reclaim
 
@@ -94,7 +97,7 @@ fn look_for<H: TextHost>(host: &H, patch: H::Patch) -> Occupancy {
         host.begin_look(patch);
     }
     let mut inside = false;
-    host.scan_tasks(|task| {
+    let mut look = |task: <H::Tasks as TaskHost>::Task<'_>| {
         if inside || host.seen_outside(task) {
             return;
         }
@@ -108,7 +111,9 @@ fn look_for<H: TextHost>(host: &H, patch: H::Patch) -> Occupancy {
             Some(Whereabouts::Inside) => inside = true,
             Some(Whereabouts::Unknown) | None => {}
         }
-    });
+    };
+    host.scan_tasks(&mut look);
+    host.for_each_idle_task(&mut look);
     if inside {
         return Occupancy::Inhabited;
     }
@@ -122,6 +127,7 @@ fn look_for<H: TextHost>(host: &H, patch: H::Patch) -> Occupancy {
         unseen |= !host.seen_outside(task);
         inside |= host.is_made_for(patch, task);
     });
+    host.for_each_idle_task(|task| unseen |= !host.seen_outside(task));
     if inside {
         Occupancy::Inhabited
     } else if unseen {

@@ -175,7 +175,8 @@ pub(super) fn pass<H: Host>(host: &H, patch: H::Patch) -> bool {
     host.set_passes(host.passes().saturating_add(1));
     host.scan_tasks(|task| try_switch(host, task, insistence));
 
-    // An offline CPU's idle task runs nothing, and no CPU comes online meanwhile.
+    // An offline CPU's idle task comes back to none of the functions on its stack, and no CPU comes
+    // online meanwhile.
     host.with_cpus_fixed(|| {
         host.for_each_idle_task(|task, online| {
             if !online {

@@ -11,6 +11,7 @@
 
 mod blocker;
 mod func;
+mod idle;
 mod machine;
 mod modules;
 mod names;

@@ -15,6 +15,7 @@ use super::{
     TASKS, //
 };
 use crate::model::{
+    Host,
     PatchHost,
     TaskHost,
     TextHost, //
@@ -80,7 +81,10 @@ impl TextHost for Machine {
         let text = code::text(patch);
         let inhabited = {
             let state = self.state.borrow();
+            let idle = state.idle.iter().zip(state.online);
+            let mut idle = idle.filter_map(|(task, online)| online.then_some(task));
             state.threads.iter().any(|task| task.is_inside(&text))
+                || idle.any(|task| task.place.shows(&text))
         };
         self.must_hold(!inhabited);
         self.must_hold(self.patch(patch, |patch| core::mem::replace(&mut patch.held, false)));
@@ -107,6 +111,14 @@ impl TextHost for Machine {
 
     fn scan_tasks(&self, visit: impl FnMut(Task)) {
         self.scan(visit);
+    }
+
+    fn for_each_idle_task(&self, mut visit: impl FnMut(Task)) {
+        Host::for_each_idle_task(self, |task, online| {
+            if online {
+                visit(task);
+            }
+        });
     }
 
     fn in_place_of<R: Send>(

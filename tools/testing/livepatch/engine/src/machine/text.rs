@@ -157,6 +157,9 @@ impl TextHost for Work {
         self.machine().scan_tasks(visit);
     }
 
+    // This machine has no idle tasks.
+    fn for_each_idle_task(&self, _: impl FnMut(TaskId)) {}
+
     fn in_place_of<R: Send>(
         &self,
         patch: usize,
