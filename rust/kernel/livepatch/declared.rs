@@ -10,6 +10,7 @@ use crate::{
     prelude::*,
     types::Opaque, //
 };
+use core::marker::PhantomData;
 
 /// A type that has the layout of the type `C` of C, so that a reference to one is a pointer to the
 /// other.
@@ -97,9 +98,9 @@ pub fn argument<T: DeclaredAs<C>, C>(_argument: T) -> C {
     build_error!("the function that C declares is not called")
 }
 
-/// Returns the result of the function that C declares. Never called.
+/// Returns a result of the type that C declares. Never called.
 #[doc(hidden)]
-pub fn result<T: DeclaredAs<C>, C>(_result: C) -> T {
+pub fn result<T: DeclaredAs<C>, C>(_result: PhantomData<C>) -> T {
     build_error!("the function that C declares is not called")
 }
 

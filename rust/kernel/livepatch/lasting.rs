@@ -25,8 +25,9 @@ use crate::{
 ///   pointer, and no trait object.
 /// - In all modules that are loaded while one kernel runs, at the same time or not, the types with
 ///   the [`TypeId`] of this type have the same layout and the same meaning. The id depends on the
-///   path of the type, which begins with the name of the module's file, and not on the definition.
-///   So if a type changes and the file keeps its name, the type needs a new name.
+///   path of the type, which begins with the name of the `.rs` file that is the root of the crate,
+///   and not on the definition or on the name of the module. So if a type changes and that file
+///   keeps its name, the type needs a new name.
 /// - Dropping a value does not sleep, does not leave work to RCU or to other code that calls the
 ///   module later, and does not use shadow variables or states.
 ///

@@ -36,9 +36,9 @@ use core::{
 /// each of them, and the first that goes must not remove the variables that the others still use.
 ///
 /// A variable that another livepatch is to find needs a type that both know: one that `core` or
-/// `kernel` defines. A type that a livepatch defines belongs to the name of the livepatch's file: a
-/// livepatch with another name does not have the type, but a later livepatch with the same name
-/// does. [`Lasting`] has the requirements for such a type.
+/// `kernel` defines. A type that a livepatch defines belongs to the name of the `.rs` file that is
+/// the root of its crate: all livepatches with a root of this name share the type, also if their
+/// modules have other names. [`Lasting`] has the requirements for such a type.
 ///
 /// The id and the type become one number with the highest bit set. It is assumed that livepatches
 /// in C do not attach anything under such a number, and that no two kinds get the same one.
@@ -151,10 +151,7 @@ impl<T: Lasting> Shadow<T> {
     ) -> Result<ShadowRef<T>> {
         match self.get(structure) {
             Some(variable) => Ok(variable),
-            None => {
-                let attach = bindings::klp_shadow_get_or_alloc;
-                self.attach(structure, flags, init, attach, Ok)
-            }
+            None => self.attach(structure, flags, init, Existing::Taken),
         }
     }
 
@@ -198,18 +195,15 @@ impl<T: Lasting> Shadow<T> {
         flags: Flags,
         init: impl FnOnce() -> Result<T>,
     ) -> Result<ShadowRef<T>> {
-        let attach = bindings::klp_shadow_alloc;
-        self.attach(structure, flags, init, attach, |_| Err(EEXIST))
+        self.attach(structure, flags, init, Existing::Refused)
     }
 
-    /// `other` gets a variable that another caller has attached.
     fn attach<O, F: FnOnce() -> Result<T>>(
         &self,
         structure: *const O,
         flags: Flags,
         init: F,
-        attach: Attach,
-        other: fn(ShadowRef<T>) -> Result<ShadowRef<T>>,
+        existing: Existing,
     ) -> Result<ShadowRef<T>> {
         let mut new = New::<T, F> {
             // Allocate the node here, where flags that sleep may do so.
@@ -220,16 +214,31 @@ impl<T: Lasting> Shadow<T> {
         let (key, id, size) = (key(structure), self.id(), size_of::<NonNull<Node<T>>>());
         let (flags, argument) = (flags.as_raw(), (&raw mut new).cast());
         let constructor: bindings::klp_shadow_ctor_t = Some(New::<T, F>::construct);
-        // SAFETY: The function calls the constructor, if at all, before it returns, with data of
+        // Both are called by name. A call by a pointer would fail with kCFI: for Rust, the type of
+        // the constructor is an `Option`.
+        //
+        // SAFETY: The functions call the constructor, if at all, before they return, with data of
         // that size, and with `new`, which is not used meanwhile.
-        let data = unsafe { attach(key, id, size, flags, constructor, argument) };
+        let data = unsafe {
+            match existing {
+                Existing::Taken => {
+                    bindings::klp_shadow_get_or_alloc(key, id, size, flags, constructor, argument)
+                }
+                Existing::Refused => {
+                    bindings::klp_shadow_alloc(key, id, size, flags, constructor, argument)
+                }
+            }
+        };
         if let Some(error) = new.error {
             return Err(error);
         }
         let constructed = new.init.is_none();
         match self.get(structure) {
             Some(variable) if !data.is_null() => Ok(variable),
-            Some(variable) if !constructed => other(variable),
+            Some(variable) if !constructed => match existing {
+                Existing::Taken => Ok(variable),
+                Existing::Refused => Err(EEXIST),
+            },
             _ if data.is_null() => Err(ENOMEM),
             _ => Err(ENOENT),
         }
@@ -274,15 +283,14 @@ impl<T: Lasting> Shadow<T> {
     }
 }
 
-/// `klp_shadow_alloc()` or `klp_shadow_get_or_alloc()`.
-type Attach = unsafe extern "C" fn(
-    *mut c_void,
-    usize,
-    usize,
-    bindings::gfp_t,
-    bindings::klp_shadow_ctor_t,
-    *mut c_void,
-) -> *mut c_void;
+/// What becomes of a variable that another caller has attached.
+#[derive(Clone, Copy)]
+enum Existing {
+    /// The caller gets it: `klp_shadow_get_or_alloc()`.
+    Taken,
+    /// It is an error: `klp_shadow_alloc()`.
+    Refused,
+}
 
 #[inline]
 fn key<O>(structure: *const O) -> *mut c_void {

@@ -55,8 +55,16 @@ impl Parse for Signature {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let args;
         parenthesized!(args in input);
+        let args: Punctuated<BareFnArg, _> = Punctuated::parse_terminated(&args)?;
+        if let Some(attribute) = args.iter().flat_map(|arg| &arg.attrs).next() {
+            return Err(Error::new_spanned(
+                attribute,
+                "the macro does not see attributes of arguments: a function has the same \
+                 arguments in each configuration",
+            ));
+        }
         Ok(Self {
-            args: Punctuated::parse_terminated(&args)?,
+            args,
             output: input.parse()?,
         })
     }

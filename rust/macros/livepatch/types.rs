@@ -41,18 +41,25 @@ pub(super) fn check_function(name: &Name, position: usize, signature: &Signature
     let names: Vec<Ident> = (0..types.len())
         .map(|index| format_ident!("__arg{index}"))
         .collect();
-    let any = types.iter().map(|_| quote!(_));
+    let any: Vec<Ident> = (0..types.len())
+        .map(|index| format_ident!("__Arg{index}"))
+        .collect();
+    let unknown = types.iter().map(|_| quote!(_));
     // Errors are shown at the type that is wrong.
     let passed = types.iter().zip(&names).map(|(ty, name)| {
         quote_spanned! { ty.span() => ::kernel::livepatch::declared::argument(#name) }
     });
-    // A function with a variable number of arguments does not become one with these.
+    // A function with a variable number of arguments does not become one with these. The function
+    // is not called: a result of one that does not return would be of any type.
     let call = quote_spanned! { ident.span() =>
-        ({
-            use ::kernel::bindings::*;
-            let function: unsafe extern "C" fn(#(#any),*) -> _ = #ident;
-            function
-        })(#(#passed),*)
+        __result(
+            {
+                use ::kernel::bindings::*;
+                let function: unsafe extern "C" fn(#(#unknown),*) -> _ = #ident;
+                function
+            },
+            #(#passed),*
+        )
     };
     let result = match output {
         ReturnType::Default => {
@@ -63,15 +70,19 @@ pub(super) fn check_function(name: &Name, position: usize, signature: &Signature
         }
     };
     quote! {
-        #[allow(dead_code, unused_imports, unused_unsafe, unreachable_code, improper_ctypes)]
-        #[allow(clippy::too_many_arguments, clippy::diverging_sub_expression)]
+        #[allow(dead_code, unused_imports, improper_ctypes, clippy::too_many_arguments)]
         const _: () = {
             unsafe extern "C" {
                 fn #ident(#(_: #types),*) #output;
             }
-            unsafe fn __check(#(#names: #types),*) #output {
-                // SAFETY: This is never called.
-                unsafe { #result }
+            fn __result<#(#any,)* __Result>(
+                _: unsafe extern "C" fn(#(#any),*) -> __Result,
+                #(_: #any),*
+            ) -> ::core::marker::PhantomData<__Result> {
+                ::core::marker::PhantomData
+            }
+            fn __check(#(#names: #types),*) #output {
+                #result
             }
         };
     }

@@ -355,6 +355,7 @@ livepatch: '$LP_STATE2': starting patching transition
 livepatch: '$LP_STATE2': completing patching transition
 livepatch: '$LP_STATE2': patching complete
 livepatch: % rmmod $LP_STATE
+$LP_STATE: the module goes
 livepatch: % insmod test_modules/$LP_STATE.ko
 livepatch: Livepatch patch ($LP_STATE) is not compatible with the already installed livepatches.
 livepatch: insmod: ERROR: could not insert module test_modules/$LP_STATE.ko: Invalid parameters

@@ -39,6 +39,13 @@ static ORIGINAL: State<u64> = State::new(1, 1);
 /// A state that the livepatch does not list.
 static OTHER: State<u64> = State::new(2, 1);
 
+// The only place that ends the uses of a livepatch that was replaced.
+impl Drop for LocalModule {
+    fn drop(&mut self) {
+        pr_info!("the module goes\n");
+    }
+}
+
 struct Test;
 
 impl Callbacks for Test {
