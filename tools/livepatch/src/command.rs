@@ -129,9 +129,10 @@ note        a fact that is not known, or may matter
         count: (0, ANY),
         about: "load livepatch modules, and wait",
         more: "\
-FILE may be the name of an installed patch, or of a module in /lib/modules. When the time
-is up, the transition goes on (exit status 3, or 4 if it is stuck); with
---revert-on-timeout, the patch is disabled and unloaded (7).
+FILE may be the name of an installed patch, or of a module in /lib/modules. A file has a
+slash in it, as ./FILE has, or ends in .ko, .ko.gz, .ko.xz or .ko.zst. When the time is up,
+the transition goes on (exit status 3, or 4 if it is stuck); with --revert-on-timeout, the
+patch is disabled and unloaded (7).
 ",
     },
     CommandSpec {

@@ -7,7 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use super::boot::machine;
 use super::{is_installed, klpctl_in, left_out, source, Scratch};
+use crate::elf::tests::module;
 use crate::functions::tests::patch;
 
 /// Returns the program that `make test` has built.
@@ -274,5 +276,37 @@ fn names_in_a_plain_locale() {
         let output = shell(&folder, &script, &variables);
         let out = text(&output.stdout);
         assert!(out.contains(name), "{locale}: {out}");
+    }
+}
+
+/// Other users may write to the working directory of root.
+#[test]
+fn files_of_the_working_directory() {
+    let Some(program) = program() else {
+        return;
+    };
+    let (folder, tree) = (Scratch::new(), machine(&[&["name=klp_own"]]));
+    for file in ["klp_own", "x=1", "other fix", "klp_own.ko.bak", "own.ko"] {
+        fs::write(folder.path().join(file), module(&["livepatch=Y"])).unwrap();
+    }
+    let run = |operands: &str| {
+        let script = format!("exec \"$KLPCTL\" load --dry-run --root \"$TREE\" {operands} 2>&1");
+        let variables = [("KLPCTL", program.as_path()), ("TREE", tree.path())];
+        text(&shell(&folder, &script, &variables).stdout)
+    };
+    let installed = format!("{}/var/lib/klpctl/7.3.4/klp_own.ko", tree.path().display());
+    for (operands, end) in [
+        ("klp_own x=1", format!("insmod {installed} x=1\n")),
+        ("own.ko", "insmod own.ko\n".to_owned()),
+        ("./klp_own", "insmod ./klp_own\n".to_owned()),
+        ("'other fix'", "klpctl load './other fix'\n".to_owned()),
+        (
+            "klp_own.ko.bak",
+            "klpctl load ./klp_own.ko.bak\n".to_owned(),
+        ),
+        ("no_file", "no such module\n".to_owned()),
+    ] {
+        let said = run(operands);
+        assert!(said.ends_with(&end), "{operands}: {said}");
     }
 }

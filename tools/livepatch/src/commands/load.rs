@@ -13,7 +13,8 @@ use crate::action::Action;
 use crate::exit::{Exit, Failure};
 use crate::identity::{self, Build};
 use crate::kmsg;
-use crate::modfile::ModuleFile;
+use crate::modfile::{self, ModuleFile};
+use crate::modinfo::module_of;
 use crate::name::{self, Name};
 use crate::replaced;
 use crate::root::Root;
@@ -54,13 +55,14 @@ pub fn all(context: &mut Context<'_>) -> Outcome {
     boot::run(context)
 }
 
-/// Splits the operands into files, each with the parameters that follow it.
+/// Splits the operands into files, each with the parameters that follow it. The value of a
+/// parameter may have a slash, its name has none.
 fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure> {
     let mut files: Vec<(PathBuf, Vec<OsString>)> = Vec::new();
 
     for operand in operands {
         let bytes = operand.as_bytes();
-        let parameter = bytes.contains(&b'=') && !Path::new(operand).exists();
+        let parameter = bytes.iter().find(|b| b"/=".contains(b)) == Some(&b'=');
         match files.last_mut() {
             Some((_, parameters)) if parameter => parameters.push(operand.clone()),
             None if parameter => {
@@ -76,13 +78,14 @@ fn files(operands: &[OsString]) -> Result<Vec<(PathBuf, Vec<OsString>)>, Failure
 }
 
 /// Finds the file of a module that is given by its name: among the installed patches, then among
-/// the modules of the running kernel, as modprobe(8) does.
+/// the modules of the running kernel, as modprobe(8) does. A file of that name in the working
+/// directory does not count: another user may have put it there.
 fn find(root: &Root, operand: &Path) -> Result<Option<PathBuf>, Failure> {
     let bytes = operand.as_os_str().as_bytes();
-    if operand.exists() || bytes.contains(&b'/') || bytes.contains(&b'.') {
+    if bytes.contains(&b'/') || modfile::name_of(bytes).is_some() {
         return Ok(None);
     }
-    let name = module_name(operand.as_os_str());
+    let name = module_of(bytes);
     let kernel = store::running_kernel(root)?;
     let installed = Store::new(root).installed(&kernel)?;
     if let Some(installed) = installed.into_iter().find(|i| i.name == name) {
@@ -99,10 +102,18 @@ fn find(root: &Root, operand: &Path) -> Result<Option<PathBuf>, Failure> {
     let file = files.find(|file| module_name(file.as_os_str()) == name);
     match file {
         Some(file) => Ok(Some(root.path(folder.join(file.as_os_str())))),
-        None => Err(Failure::error(format!(
-            "{name}: there is no such file, no patch of that name is installed for {kernel}, and \
-             /lib/modules/{kernel} has no such module"
-        ))),
+        None => {
+            let path = name::shell(&[b"./", bytes].concat());
+            let hint = match operand.is_file() {
+                true => format!("; to load the file of that name: klpctl load {path}"),
+                false => String::new(),
+            };
+            Err(Failure::error(format!(
+                "{}: no patch of that name is installed for {kernel}, and /lib/modules/{kernel} \
+                 has no such module{hint}",
+                name::escape(bytes)
+            )))
+        }
     }
 }
 
@@ -344,5 +355,14 @@ mod tests {
         assert_eq!(files[0].1, ["x=1", "y=/z"]);
         assert!(files[1].1.is_empty());
         assert!(super::files(&operands[1..]).is_err());
+    }
+
+    #[test]
+    fn an_equals_sign_in_a_path() {
+        let operands = ["a/x=1.ko", "b=2.ko", "./c=3"].map(OsString::from);
+        let files = files(&operands).unwrap();
+        assert_eq!(files.len(), 2);
+        assert_eq!(files[0].1, ["b=2.ko"]);
+        assert_eq!(files[1].0, Path::new("./c=3"));
     }
 }
