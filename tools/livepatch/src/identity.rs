@@ -129,16 +129,17 @@ impl Record {
         }
     }
 
-    /// Reads lines of `name value`. Text in them is escaped, so it has no end of a line.
+    /// Reads lines of `name value`. Text in them is escaped, so it has no end of a line. A captured
+    /// tree may break that rule, to reach the terminal.
     fn read(root: &Root, module: &Name) -> Option<Self> {
         let content = root.read(record_of(module)).ok()?;
         let mut record = Self::default();
         for line in String::from_utf8(content).ok()?.lines() {
-            let Some((name, value)) = line.split_once(' ') else {
+            let Some((key, value)) = line.split_once(' ') else {
                 continue;
             };
-            let value = value.to_owned();
-            match name {
+            let value = name::escape_again(value);
+            match key {
                 "srcversion" => record.build.srcversion = Some(value),
                 "build-id" => record.build.id = Some(value),
                 "description" => record.description = Some(value),

@@ -74,6 +74,12 @@ pub fn escape(bytes: &[u8]) -> String {
     text
 }
 
+/// Escapes text that should be escaped already. Backslashes stay, so text from [`escape`] does not
+/// change.
+pub fn escape_again(text: &str) -> String {
+    escape(text.as_bytes()).replace("\\\\", "\\")
+}
+
 fn escape_bytes(bytes: &[u8], text: &mut String) {
     for byte in bytes {
         // Writing to a String cannot fail.

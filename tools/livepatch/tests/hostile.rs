@@ -83,6 +83,30 @@ fn names_cannot_reach_the_terminal() {
     assert!(!text.contains(controls), "{text}");
 }
 
+/// Text that is escaped already stays as it is.
+#[test]
+fn records_cannot_reach_the_terminal() {
+    let tree = moving(
+        "\
+/sys/module/p/srcversion
+\tA
+/run/klpctl/p
+\tsrcversion A
+\tdescription \\x1b[2Ja \\x5cx0a \\x5c\\x5c b\\xe2\\x80\\xae
+\tsigner \\xc2\\x9bkey
+\tfixes \\x5c\\x1b]0;x\\x07
+",
+    );
+    let out = klpctl_in(&tree, &["status", "p"]).out;
+    for line in [
+        "description: \\x1b[2Ja \\x0a \\\\ b\\xe2\\x80\\xae\n",
+        "signer: \\xc2\\x9bkey\n",
+        "fixes: \\\\x1b]0;x\\x07\n",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+}
+
 #[test]
 fn right_to_left_marks_and_c1_controls_are_escaped() {
     let shown = crate::name::escape("a\u{202e}b\u{9b}c\u{200b}é中\\".as_bytes());
