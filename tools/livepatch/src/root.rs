@@ -220,6 +220,22 @@ impl Root {
     }
 }
 
+/// Reads a file that a caller may write anew, so that a part of it is not enough.
+pub fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let read = open_without_waiting(path)?
+        .take(LONGEST)
+        .read_to_end(&mut content)?;
+    match read as u64 {
+        LONGEST => Err(too_long()),
+        _ => Ok(content),
+    }
+}
+
+pub fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the file is too long")
+}
+
 /// Opens a file for reading, without waiting for a writer if it is a FIFO.
 pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     // The value is the same on every architecture with live patching.

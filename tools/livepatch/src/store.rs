@@ -31,7 +31,7 @@ use crate::modfile::{self, ModuleFile};
 use crate::modinfo::module_of;
 use crate::name::{self, Name};
 use crate::note::Note;
-use crate::root::{ReadError, Root};
+use crate::root::{read_whole, ReadError, Root};
 use crate::sysfs;
 use crate::whole;
 
@@ -387,7 +387,7 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Reads names, one on each line. A file that is not there has none. One that cannot be read may
 /// have some, and would lose them if it was written anew.
 fn lines(path: &Path) -> Result<Vec<Name>, Failure> {
-    let content = match fs::read(path) {
+    let content = match read_whole(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         content => content.map_err(|error| Store::wrong(path, &error))?,
     };

@@ -2,8 +2,11 @@
 
 //! Trees that no honest kernel shows, and those of kernels that are about to change their mind.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use super::boot::machine;
 use super::{klpctl, klpctl_in, klpctl_on, Scratch};
 use crate::exit::Exit;
 use crate::term::Term;
@@ -51,7 +54,7 @@ fn all(tree: &Scratch) -> String {
 fn the_name_of_a_tree_cannot_reach_the_terminal() {
     let tree = Scratch::new();
     let root = tree.path().join("\x1b[2J");
-    std::fs::create_dir(&root).unwrap();
+    fs::create_dir(&root).unwrap();
     let answer = klpctl(&["status", "--root", root.to_str().unwrap()]);
     let text = "\\x1b[2J/sys, so nothing is known";
     assert!(answer.err.contains(text), "{}", answer.err);
@@ -186,6 +189,27 @@ fn a_fifo_does_not_hold_us_up() {
     all(&tree);
 }
 
+/// A FIFO has no writer, and /dev/zero no end.
+#[test]
+fn files_of_the_store_that_are_none() {
+    for file in ["running", "crashed", "7.3.4/order"] {
+        let tree = machine(&[&["name=a"]]);
+        let path = tree.path().join("var/lib/klpctl").join(file);
+        let _ = fs::remove_file(&path);
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let answer = klpctl_in(&tree, &["installed"]);
+        assert_eq!(answer.exit, Exit::Done, "{file}: {}", answer.err);
+
+        fs::remove_file(&path).unwrap();
+        symlink("/dev/zero", &path).unwrap();
+        let answer = klpctl_in(&tree, &["installed"]);
+        assert_eq!(answer.exit, Exit::Error, "{file}");
+        let text = format!("{file}: the file is too long");
+        assert!(answer.err.contains(&text), "{}", answer.err);
+    }
+}
+
 #[test]
 fn nothing_at_all() {
     let tree = Scratch::new();
@@ -193,7 +217,7 @@ fn nothing_at_all() {
     assert_eq!(answer.exit, Exit::Nothing);
     assert!(answer.err.contains("no sysfs"), "{}", answer.err);
 
-    std::fs::create_dir_all(tree.path().join("sys")).unwrap();
+    fs::create_dir_all(tree.path().join("sys")).unwrap();
     assert_eq!(klpctl_in(&tree, &["why"]).exit, Exit::Nothing);
 }
 
