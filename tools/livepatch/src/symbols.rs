@@ -3,17 +3,22 @@
 //! The symbols of the running kernel, which decide whether a function can be patched.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::describe;
 use crate::functions::Changed;
 use crate::name::Name;
-use crate::root::{ReadError, Root};
+use crate::root::{too_long, ReadError, Root};
 use crate::sysfs::VMLINUX;
 
 const KALLSYMS: &str = "/proc/kallsyms";
 const TRACEABLE: &str = "/sys/kernel/tracing/available_filter_functions";
+
+/// The limits for a file and for a line of it. A kernel has a few hundred thousand symbols, and the
+/// name of one has 511 bytes at most.
+const LONGEST: u64 = 256 << 20;
+const LONGEST_LINE: u64 = 64 << 10;
 
 /// Returns the reason for which the kernel cannot patch a function, or `None` if it can.
 pub fn problem(changed: &Changed, symbols: &Symbols) -> Option<String> {
@@ -91,13 +96,22 @@ fn object(word: Option<&[u8]>) -> Name {
     inner.unwrap_or(VMLINUX).into()
 }
 
-/// Reads a file that is longer than others.
+/// Reads a file that is longer than others. A captured tree may have one without an end.
 fn each_line(root: &Root, path: &str, mut visit: impl FnMut(&[u8])) -> Result<(), ReadError> {
-    let mut file = BufReader::new(root.open(Path::new(path))?);
+    let mut file = BufReader::new(root.open(Path::new(path))?.take(LONGEST));
     let mut line = Vec::new();
-    while file.read_until(b'\n', &mut line)? > 0 {
-        visit(&line);
+    loop {
         line.clear();
+        let length = file
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?;
+        if length as u64 == LONGEST_LINE || file.get_ref().limit() == 0 {
+            return Err(too_long().into());
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        visit(&line);
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 //! `klpctl check` finds the reasons for which a file would be refused, before it is loaded.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use super::{klpctl_in, Answer, Scratch};
 use crate::elf::tests::module;
@@ -370,5 +371,20 @@ fn the_kernel_takes_no_modules() {
         let answer = check_file(&tree, &file, &[]);
         assert_eq!(answer.exit, exit, "{}", answer.out);
         assert_eq!(answer.out.contains("modules_disabled"), flag == "1\n");
+    }
+}
+
+/// A report may have any file in the place of the kernel's.
+#[test]
+fn symbols_without_an_end() {
+    let kallsyms = "proc/kallsyms";
+    let ftrace = "sys/kernel/tracing/available_filter_functions";
+    for file in [kallsyms, ftrace] {
+        let tree = kernel();
+        fs::remove_file(tree.path().join(file)).unwrap();
+        symlink("/dev/zero", tree.path().join(file)).unwrap();
+        let answer = check(&tree, &[], &[("vmlinux", "a", 0)]);
+        let text = format!("note: /{file}: the file is too long");
+        assert!(answer.out.contains(&text), "{}", answer.out);
     }
 }
