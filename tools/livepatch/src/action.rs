@@ -5,11 +5,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
@@ -113,10 +113,22 @@ impl fmt::Display for Action {
 }
 
 /// Returns the output of a tool that reads a module's file, or `None` if it is missing or fails.
-pub fn output(program: &str, file: &Path, options: &[&str]) -> Option<Vec<u8>> {
+/// Output of `most` bytes may have been cut, as a small file can have endless content.
+pub fn output(program: &str, file: &Path, options: &[&str], most: u64) -> Option<Vec<u8>> {
     let mut command = Command::new(find_tool(program));
-    let output = tool(command.args(options).arg(as_operand(file)));
-    output.ok().map(|output| output.stdout)
+    command.args(options).arg(as_operand(file)).process_group(0);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let mut output = Vec::new();
+    let pipe = child.stdout.take();
+    let read = pipe.map(|pipe| pipe.take(most).read_to_end(&mut output));
+    // The pipe is closed, which ends a tool that has more to write.
+    let status = child.wait().ok()?;
+    let cut = output.len() as u64 == most;
+    (cut || (matches!(read, Some(Ok(_))) && status.success())).then_some(output)
 }
 
 /// Returns a path that does not look like an option if it begins with a dash.

@@ -17,7 +17,8 @@ use crate::name::{self, Name};
 use crate::root::open_without_waiting;
 use crate::signature::{self, Signature};
 
-/// The limit for the content that is read into memory. No module has a reason for more.
+/// The limit for the content that is read into memory, be it a file or the output of a program. No
+/// module has a reason for more.
 const LONGEST: u64 = 256 << 20;
 
 /// The programs that write a module to standard output, with the bytes that its file begins with.
@@ -73,9 +74,15 @@ impl ModuleFile {
 
         let (elf, info) = match compression {
             None => (Elf::parse(bytes.clone()), None),
-            Some((_, program, _)) => match action::output(program, file, &["-dc"]) {
+            Some((_, program, _)) => match action::output(program, file, &["-dc"], LONGEST) {
+                Some(plain) if plain.len() as u64 == LONGEST => {
+                    return Err(Failure::error(format!(
+                        "{shown} has {} MiB or more when it is not compressed",
+                        LONGEST >> 20
+                    )))
+                }
                 Some(plain) => (Elf::parse(plain), None),
-                None => (None, action::output("modinfo", file, &["-0"])),
+                None => (None, action::output("modinfo", file, &["-0"], LONGEST)),
             },
         };
         let section = elf.as_ref().and_then(|elf| elf.find(".modinfo"));
@@ -205,6 +212,20 @@ mod tests {
         }
         let error = read_bytes(b"\x1f\x8bnonsense").unwrap_err();
         assert!(error.contains("cannot be read: gzip"), "{error}");
+    }
+
+    /// gzip writes the content of each part, one after the other.
+    #[test]
+    fn a_small_file_of_great_content() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("zeros");
+        std::fs::write(&path, vec![0; 16 << 20]).unwrap();
+        let Ok(output) = Command::new("gzip").arg("-c1").arg(&path).output() else {
+            return crate::tests::left_out("a small file of great content: there is no gzip here");
+        };
+        let error = read_bytes(&output.stdout.repeat(17)).unwrap_err();
+        let text = "has 256 MiB or more when it is not compressed";
+        assert!(error.contains(text), "{error}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn is_installed(program: &str) -> bool {
 }
 
 /// Prints that a test has left something out. The harness does not catch this text.
-fn left_out(what: &str) {
+pub fn left_out(what: &str) {
     let _ = writeln!(std::io::stderr(), "not run: {what}");
 }
 
