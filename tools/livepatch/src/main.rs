@@ -93,9 +93,10 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
     let arguments: Vec<_> = arguments.collect();
     let nagios = args::asks_for("--nagios", &arguments);
-    // JSON is UTF-8 everywhere, and a report is no text.
+    // JSON and metrics are UTF-8 everywhere, and a report is no text.
+    let command = args::command_name(&arguments);
     let text =
-        !args::asks_for("--json", &arguments) && args::command_name(&arguments) != Some("report");
+        !args::asks_for("--json", &arguments) && !matches!(command, Some("metrics" | "report"));
     let term = Term::detect();
     let exit = match text && !ascii::is_utf8(|name| std::env::var_os(name)) {
         true => run(arguments, term, &mut Ascii(out), &mut Ascii(io::stderr())),

@@ -310,3 +310,17 @@ fn files_of_the_working_directory() {
         assert!(said.ends_with(&end), "{operands}: {said}");
     }
 }
+
+/// The format of Prometheus is UTF-8, and `\x` is no escape in it.
+#[test]
+fn metrics_in_a_plain_locale() {
+    let Some(program) = program() else {
+        return;
+    };
+    let tree = Scratch::tree_of("/sys/kernel/livepatch/k\u{fc}hl/enabled\n\t1\n");
+    let script = "LC_ALL=C exec \"$KLPCTL\" metrics --root \"$TREE\"";
+    let variables = [("KLPCTL", program.as_path()), ("TREE", tree.path())];
+    let output = shell(&Scratch::new(), script, &variables);
+    let out = text(&output.stdout);
+    assert!(out.contains("patch=\"k\u{fc}hl\""), "{out}");
+}
