@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::boot::running;
+use super::live::Machine;
 use super::schema::assert_valid;
 use super::{klpctl_in, Scratch};
 use crate::command::Command;
@@ -89,12 +91,17 @@ impl Write for Stuck {
     }
 }
 
-/// Output after its reader has gone.
-struct Closed;
+/// Output that takes no byte.
+struct Failing(io::ErrorKind);
 
-impl Write for Closed {
+/// Output after its reader has gone.
+fn closed() -> Failing {
+    Failing(io::ErrorKind::BrokenPipe)
+}
+
+impl Write for Failing {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::BrokenPipe.into())
+        Err(self.0.into())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -109,7 +116,7 @@ fn a_reader_that_goes() {
     let tree = Scratch::tree("stacked");
     let root = tree.path().as_os_str().to_owned();
     let arguments = ["status".into(), "--root".into(), root];
-    let exit = crate::run(arguments, Term::NONE, &mut Closed, &mut err);
+    let exit = crate::run(arguments, Term::NONE, &mut closed(), &mut err);
     assert_eq!(exit, Exit::Unread);
     assert_eq!(exit as u8, 128 + 13);
     assert!(err.is_empty());
@@ -176,18 +183,71 @@ fn a_slow_output_does_not_make_the_deadline_late() {
 #[test]
 fn an_output_that_fails_does_not_cancel_the_deadline() {
     let timeout = Duration::from_millis(500);
-    let (ended, written, _) = wait(&mut Closed, timeout, AtEnd::TurnBack, &[]);
-    assert!(ended.is_err());
+    let (ended, written, _) = wait(&mut closed(), timeout, AtEnd::TurnBack, &[]);
+    let ended = ended.unwrap();
+    assert!(matches!(ended, Ended::TurnedBack(_, Ok(()))), "{ended:?}");
     assert!(written.unwrap() >= timeout, "{written:?}");
 
     // Without anything to do at the end it ends the wait.
     let begin = Instant::now();
     let hour = Duration::from_secs(3600);
-    let (ended, _, tree) = wait(&mut Closed, hour, AtEnd::Leave, &[]);
+    let (ended, _, tree) = wait(&mut closed(), hour, AtEnd::Leave, &[]);
     assert!(ended.is_err());
     assert!(begin.elapsed() < hour / 2);
     assert_eq!(enabled(&tree), "1\n");
+
+    // An error of turning back is reported, and so is that of the output.
+    for (kind, end) in [
+        (io::ErrorKind::BrokenPipe, ""),
+        (
+            io::ErrorKind::StorageFull,
+            "; cannot write: no storage space",
+        ),
+    ] {
+        let tree = Scratch::tree("kernel-thread");
+        fs::remove_file(file(&tree, "enabled")).unwrap();
+        fs::create_dir(file(&tree, "enabled")).unwrap();
+        let (options, mut out) = (load_options(true), Failing(kind));
+        let mut context = context(&tree, &options, &mut out, &[]);
+        let result = load::finish(&mut context, &Name::from(PATCH), deadline(timeout));
+        let failure = result.unwrap_err();
+        assert_eq!(failure.exit, Exit::Error);
+        assert!(failure.message.starts_with("echo 0 > "), "{failure}");
+        let message = failure.message.split_once("(os error 21)");
+        assert_eq!(message.unwrap().1, end);
+    }
 }
+
+/// The reader of the output goes after the first line. The patch is unloaded all the same, and is
+/// not noted for a crash any more.
+#[test]
+fn a_patch_is_unloaded_although_the_output_fails() {
+    let Some(machine) = Machine::new() else {
+        return;
+    };
+    machine.install(&["name=v1"]);
+    machine.tool("insmod", NEVER_APPLIED);
+    machine.tool("rmmod", "echo $2 >removed");
+    let status = "klpctl load --revert-on-timeout --timeout 1s v1; echo $? >status";
+    let out = machine.text(&format!("{{ {status}; }} | head -n 1"));
+    let read = |file: &str| fs::read_to_string(machine.tree.path().join(file)).unwrap();
+    assert_eq!(read("status"), "7\n", "{out}");
+    assert_eq!(read("removed"), "v1\n");
+    assert_eq!(running(&machine.tree).lines().skip(1).count(), 0);
+    assert!(
+        out.ends_with("v1 was not applied in time, and was taken back\n"),
+        "{out}"
+    );
+}
+
+/// The transition goes on until the patch is disabled.
+const NEVER_APPLIED: &str = "\
+name=$(basename $1 .ko)
+cd /sys/kernel/livepatch
+mkdir $name
+echo 1 >$name/transition
+echo 1 >$name/enabled
+{ until grep -q 0 $name/enabled; do sleep 0.01; done; rm -r $name; } >/dev/null 2>&1 &";
 
 #[test]
 fn a_signal_turns_a_patch_back() {

@@ -3,6 +3,7 @@
 //! `klpctl load`
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -280,14 +281,81 @@ fn insert(
 
 /// Waits for the end of the transition, and takes the patch back if that is wanted.
 pub fn finish(context: &mut Context<'_>, module: &Name, deadline: Option<Instant>) -> Outcome {
-    let at_end = match context.options.revert_on_timeout {
-        true => AtEnd::TurnBack,
-        false => AtEnd::Leave,
+    if !context.options.revert_on_timeout {
+        return follow(context, module, deadline, AtEnd::Leave);
+    }
+    // The patch is taken back even if the output fails meanwhile.
+    let mut out = Lasting {
+        out: &mut *context.out,
+        error: None,
     };
+    let mut inner = Context {
+        options: context.options,
+        root: context.root.clone(),
+        term: context.term,
+        out: &mut out,
+        signals: context.signals.take(),
+    };
+    let outcome = follow(&mut inner, module, deadline, AtEnd::TurnBack);
+    context.signals = inner.signals;
+    match out.error {
+        None => outcome,
+        Some(error) => Err(unwritten(outcome, error.into())),
+    }
+}
+
+fn follow(
+    context: &mut Context<'_>,
+    module: &Name,
+    deadline: Option<Instant>,
+    at_end: AtEnd,
+) -> Outcome {
     match wait::until_settled(context, module, deadline, at_end)? {
         Ended::Done => wait::finish(context, module, Goal::Applied),
         Ended::Early(cause) => wait::ended_early(context, module, cause),
         Ended::TurnedBack(cause, written) => take_back(context, module, cause, written),
+    }
+}
+
+/// Output that takes everything, and keeps the first error for the end.
+struct Lasting<'a> {
+    out: &'a mut dyn Write,
+    error: Option<io::Error>,
+}
+
+impl Lasting<'_> {
+    fn attempt(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        if self.error.is_none() {
+            self.error = write(self.out).err();
+        }
+    }
+}
+
+impl Write for Lasting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|out| out.write_all(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(|out| out.flush());
+        Ok(())
+    }
+}
+
+/// Adds the failure of the output to an outcome. The exit status tells of the patch, if that is
+/// not as wanted.
+fn unwritten(outcome: Outcome, output: Failure) -> Failure {
+    match outcome {
+        Ok(Exit::Done) => output,
+        Ok(exit) => Failure::new(exit, output.message),
+        Err(mut failure) => {
+            if !output.message.is_empty() {
+                failure.message += "; ";
+                failure.message += &output.message;
+            }
+            failure
+        }
     }
 }
 

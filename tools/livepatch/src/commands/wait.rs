@@ -188,8 +188,12 @@ pub fn until_settled(
         )
     });
     context.signals = signals;
-    shown?;
-    ended.map_err(|error| Failure::error(format!("cannot wait: {error}")))
+    let ended = ended.map_err(|error| Failure::error(format!("cannot wait: {error}")));
+    match ended {
+        // The command has to go on with a patch that is turned back, although it showed nothing.
+        Ok(Ended::TurnedBack(..)) => ended,
+        _ => shown.and(ended),
+    }
 }
 
 /// Waits until a patch is not in transition, or gone, without showing anything. A patch that is
