@@ -9,7 +9,7 @@
 //!
 //! A record counts as long as the old patch is not in sysfs and the new one is in effect, or is
 //! replaced in its turn. So the administrator ends it with `load` of the old patch or `unload` of
-//! the new one.
+//! the new one. No record counts for a patch that replaces no others, if the kernel shows that.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,6 +37,9 @@ pub fn others(root: &Root, patch: &Name) -> Vec<Name> {
 /// patches are in sysfs.
 pub fn keep(root: &Root, patch: &Name, before: &[Name]) {
     forget(root, patch);
+    if replaces(root, patch) == Some(false) {
+        return;
+    }
     let content = [patch.as_bytes(), b"\n"].concat();
     let _ = whole::create_folder(&root.path(identity::RECORDS));
     for old in before {
@@ -77,11 +80,8 @@ pub fn successor<'a>(
     if root.exists(sysfs::folder_of(patch)) {
         return None;
     }
-    let replaces = |name: &&Name| {
-        let file = sysfs::folder_of(name).join("replace");
-        is_in_effect(root, name) && root.read_flag(file) == Some(true)
-    };
-    recorded(root, patch).or_else(|| later.into_iter().find(replaces).cloned())
+    let new = |name: &&Name| is_in_effect(root, name) && replaces(root, name) == Some(true);
+    recorded(root, patch).or_else(|| later.into_iter().find(new).cloned())
 }
 
 /// Follows the records from a patch to the one in effect.
@@ -91,11 +91,20 @@ fn recorded(root: &Root, patch: &Name) -> Option<Name> {
     while seen.insert(patch.clone()) {
         let record = root.read(record_of(&patch)).ok()?;
         patch = record.trim_ascii().into();
+        // An earlier version of klpctl may have kept this record, when its wait timed out.
+        if replaces(root, &patch) == Some(false) {
+            return None;
+        }
         if is_in_effect(root, &patch) {
             return Some(patch);
         }
     }
     None
+}
+
+/// Whether a patch replaces the others. Older kernels do not show it.
+fn replaces(root: &Root, patch: &Name) -> Option<bool> {
+    root.read_flag(sysfs::folder_of(patch).join("replace"))
 }
 
 fn is_in_effect(root: &Root, patch: &Name) -> bool {
@@ -177,6 +186,27 @@ mod tests {
         assert_eq!(found(&root, "a"), None);
         remove(&root, "a");
         assert_eq!(found(&root, "a").as_deref(), Some("b"));
+
+        // The kernel shows that the new patch does not replace the old one.
+        let replace = root.path(sysfs::folder_of(&b).join("replace"));
+        fs::write(&replace, "0\n").unwrap();
+        assert_eq!(found(&root, "a"), None);
+        fs::write(&replace, "1\n").unwrap();
+        assert_eq!(found(&root, "a").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn a_patch_that_does_not_replace_makes_no_record() {
+        let scratch = Scratch::new();
+        let root = Root::captured(scratch.path());
+        let (a, b): (Name, Name) = ("a".into(), "b".into());
+        enable(&root, "b");
+        let replace = root.path(sysfs::folder_of(&b).join("replace"));
+        for (value, kept) in [("0\n", false), ("1\n", true)] {
+            fs::write(&replace, value).unwrap();
+            keep(&root, &b, std::slice::from_ref(&a));
+            assert_eq!(root.exists(record_of(&a)), kept, "{value}");
+        }
     }
 
     #[test]
