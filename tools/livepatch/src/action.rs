@@ -11,6 +11,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::edge;
 use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
 use crate::root::Root;
@@ -176,8 +177,9 @@ fn hint(message: &str, root: &Root) -> &'static str {
 
 /// Runs one of kmod's tools. If a signal ends it, that is the exit status of the error.
 fn tool(command: &mut Command) -> Result<Output, Failure> {
-    // Signals from a terminal are for klpctl, which waits for the tool.
-    command.env("LC_ALL", "C").process_group(0);
+    // Signals from a terminal are for klpctl, which waits for the tool. Those that are sent to the
+    // tool, as when a service is stopped, end it.
+    edge::with_signals(command.env("LC_ALL", "C").process_group(0));
     let output = command.output().map_err(|error| {
         Failure::error(format!(
             "cannot run {}: {error}; it belongs to kmod",
@@ -240,6 +242,27 @@ mod tests {
         }
         let none = find_tool_in("no-such-tool", OsStr::new("."));
         assert_eq!(none, Path::new("no-such-tool"));
+    }
+
+    /// A tool that hangs can be stopped, although klpctl itself catches the signals.
+    #[test]
+    fn tools_get_signals() {
+        let mask_in = |status: &str| {
+            let mut lines = status.lines();
+            let mask = lines.find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+            u64::from_str_radix(mask.trim(), 16).unwrap()
+        };
+        let signals = [1, 2, 15].map(|signal| 1 << (signal - 1));
+        let signals = signals.iter().sum::<u64>();
+        let _caught = edge::signals(&[1, 2, 15]).unwrap();
+        let ours = mask_in(&fs::read_to_string("/proc/thread-self/status").unwrap());
+        assert_eq!(ours & signals, signals);
+        let output = tool(Command::new("cat").arg("/proc/self/status")).unwrap();
+        let status = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(mask_in(&status) & signals, 0, "{status}");
+
+        let failure = tool(Command::new("sh").args(["-c", "kill $$"])).unwrap_err();
+        assert_eq!(failure.exit, Exit::Terminated);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use std::ffi::{c_int, c_short, c_uint, c_ulong};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 const POLLIN: c_short = 0x1;
@@ -21,6 +24,7 @@ const SOCK_DGRAM: c_int = 2;
 const NETLINK_KOBJECT_UEVENT: c_int = 15;
 
 const SIG_BLOCK: c_int = 0;
+const SIG_SETMASK: c_int = 2;
 
 const LOCK_EX: c_int = 2;
 
@@ -54,6 +58,9 @@ struct Winsize {
 /// `sigset_t`, which has room for 1024 signals in every C library.
 #[repr(C)]
 struct SigSet([c_ulong; 1024 / c_ulong::BITS as usize]);
+
+/// The mask of signals that this process was started with, once [`signals`] has changed it.
+static BEFORE: OnceLock<SigSet> = OnceLock::new();
 
 extern "C" {
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
@@ -166,9 +173,10 @@ pub fn uevents() -> io::Result<File> {
 }
 
 /// Blocks signals in this thread and in those that it starts from now on, and opens a file that has
-/// them instead. Reading from it does not wait. Programs that this one runs get their signals.
+/// them instead. Reading from it does not wait. Children inherit the mask: see [`with_signals`].
 pub fn signals(wanted: &[c_int]) -> io::Result<File> {
     let mut set = SigSet([0; 1024 / c_ulong::BITS as usize]);
+    let mut before = SigSet([0; 1024 / c_ulong::BITS as usize]);
     // SAFETY: `set` is as large as a `sigset_t`, and is valid for writes.
     unsafe { sigemptyset(&mut set) };
     for &signal in wanted {
@@ -177,12 +185,34 @@ pub fn signals(wanted: &[c_int]) -> io::Result<File> {
     }
     // SAFETY: `set` is valid for reads, and initialized. The descriptor -1 asks for a new one.
     let file = owned(unsafe { signalfd(-1, &set, CLOEXEC | NONBLOCK) })?;
-    // SAFETY: `set` is valid for reads, and initialized. With a null pointer, the function does not
-    // write the old mask.
-    match unsafe { pthread_sigmask(SIG_BLOCK, &set, std::ptr::null_mut()) } {
-        0 => Ok(file.into()),
+    // SAFETY: `set` is valid for reads, and initialized. `before` is as large as a `sigset_t`, and
+    // is valid for writes.
+    match unsafe { pthread_sigmask(SIG_BLOCK, &set, &mut before) } {
+        0 => {
+            // Later masks have the signals already, so the first one stays.
+            let _ = BEFORE.set(before);
+            Ok(file.into())
+        }
         error => Err(io::Error::from_raw_os_error(error)),
     }
+}
+
+/// Has a program start with the mask of signals of before [`signals`], so that it can be stopped.
+pub fn with_signals(command: &mut Command) -> &mut Command {
+    let restore = || {
+        let Some(before) = BEFORE.get() else {
+            return Ok(());
+        };
+        // SAFETY: `before` is valid for reads, and initialized. With a null pointer, the function
+        // does not write the old mask.
+        match unsafe { pthread_sigmask(SIG_SETMASK, before, std::ptr::null_mut()) } {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
+    };
+    // SAFETY: The closure runs in the child after fork(). It reads a value that does not change any
+    // more, and calls pthread_sigmask() alone, which is async-signal-safe. It allocates nothing.
+    unsafe { command.pre_exec(restore) }
 }
 
 #[cfg(test)]

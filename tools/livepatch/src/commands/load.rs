@@ -254,7 +254,7 @@ fn insert(
         return inserted.map(|()| Exit::Done);
     }
     if let Err(mut failure) = inserted {
-        // A signal that is for klpctl as well, as when a service is stopped, can end insmod after
+        // A signal that is sent to insmod as well, as when a service is stopped, can end it after
         // the kernel has loaded the module.
         let killed = failure.exit != Exit::Error;
         if !killed || !context.root.exists(sysfs::folder_of(module)) {
