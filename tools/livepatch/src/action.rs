@@ -4,14 +4,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-use crate::edge;
+use crate::edge::{self, Wanted};
 use crate::exit::{Exit, Failure};
 use crate::name::{self, Name};
 use crate::root::Root;
@@ -118,7 +120,7 @@ impl fmt::Display for Action {
 pub fn output(program: &str, file: &Path, options: &[&str], most: u64) -> Option<Vec<u8>> {
     let mut command = Command::new(find_tool(program));
     command.args(options).arg(as_operand(file)).process_group(0);
-    command
+    edge::with_signals(&mut command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -175,12 +177,67 @@ fn hint(message: &str, root: &Root) -> &'static str {
     }
 }
 
+/// The time between two looks at a tool that runs.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs a program as `Command::output()` does, but does not wait for the end of its output when it
+/// has ended itself: a helper that it has started may keep that open. A program that does not end
+/// has no time limit.
+fn output_of(command: &mut Command) -> io::Result<Output> {
+    let command = command.stdin(Stdio::null());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let ends = [
+        (child.stdout.take().map(OwnedFd::from), &mut stdout),
+        (child.stderr.take().map(OwnedFd::from), &mut stderr),
+    ];
+    let mut pipes: Vec<_> = ends
+        .into_iter()
+        .filter_map(|(end, bytes)| Some((File::from(end?), bytes)))
+        .collect();
+    let mut chunk = vec![0; 0x10000];
+    // A pipe holds at most 1 MiB of the program that has ended. A helper may write for ever.
+    let mut left = 32;
+
+    while !pipes.is_empty() && left > 0 {
+        // This look comes first, so that the pipes have all that the program has written.
+        let ended = child.try_wait()?.is_some();
+        let timeout = if ended { Duration::ZERO } else { LOOK };
+        let files: Vec<_> = pipes
+            .iter()
+            .map(|pipe| (pipe.0.as_fd(), Wanted::Input))
+            .collect();
+        let ready = edge::wait(&files, Some(timeout))?;
+        if ended {
+            left = if ready.contains(&true) { left - 1 } else { 0 };
+        }
+        let mut ready = ready.into_iter();
+        pipes.retain_mut(|(pipe, bytes)| {
+            if ready.next() != Some(true) {
+                return true;
+            }
+            let count = pipe.read(&mut chunk).unwrap_or(0);
+            bytes.extend(&chunk[..count]);
+            count > 0
+        });
+    }
+    let status = child.wait()?;
+    Ok(Output {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
 /// Runs one of kmod's tools. If a signal ends it, that is the exit status of the error.
 fn tool(command: &mut Command) -> Result<Output, Failure> {
     // Signals from a terminal are for klpctl, which waits for the tool. Those that are sent to the
     // tool, as when a service is stopped, end it.
     edge::with_signals(command.env("LC_ALL", "C").process_group(0));
-    let output = command.output().map_err(|error| {
+    let output = output_of(command).map_err(|error| {
         Failure::error(format!(
             "cannot run {}: {error}; it belongs to kmod",
             name::escape(command.get_program().as_bytes())
@@ -208,6 +265,7 @@ fn tool(command: &mut Command) -> Result<Output, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn actions_are_commands_of_a_shell() {
@@ -263,6 +321,25 @@ mod tests {
 
         let failure = tool(Command::new("sh").args(["-c", "kill $$"])).unwrap_err();
         assert_eq!(failure.exit, Exit::Terminated);
+    }
+
+    /// modprobe may start a helper that goes on, and keeps the output open.
+    #[test]
+    fn helpers_of_tools_are_not_waited_for() {
+        let run = |script: &str| tool(Command::new("sh").args(["-c", script]));
+        let begin = Instant::now();
+        let failure = run("sleep 20 & echo refused >&2; exit 1").unwrap_err();
+        assert_eq!(failure.message, "refused");
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        assert!(!run("yes & echo").unwrap().stdout.is_empty());
+
+        // All that a tool itself writes is there.
+        let script = "head -c 3000000 /dev/zero; head -c 300000 /dev/zero >&2; sleep 0.3; echo";
+        let output = run(script).unwrap();
+        assert_eq!(
+            (output.stdout.len(), output.stderr.len()),
+            (3_000_001, 300_000)
+        );
     }
 
     #[test]
