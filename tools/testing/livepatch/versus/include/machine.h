@@ -333,8 +333,9 @@ static inline bool test_and_clear_tsk_thread_flag(struct task_struct *task, int 
 #define idle_task(cpu) (&machine_idle[cpu])
 #define cpu_online(cpu) machine_online[cpu]
 #define task_curr(task) ((task)->running)
-/* A fix asks for it.  No task is preempted. */
+/* Fixes ask for these.  No task is preempted, and none injects idle time. */
 #define task_is_runnable(task) ((task)->running)
+#define is_idle_task(task) false
 typedef int (*task_call_f)(struct task_struct *task, void *arg);
 int task_call_func(struct task_struct *task, task_call_f function, void *arg);
 int stack_trace_save_tsk_reliable(struct task_struct *task, unsigned long *entries,
