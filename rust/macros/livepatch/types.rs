@@ -71,6 +71,8 @@ pub(super) fn check_function(name: &Name, position: usize, signature: &Signature
     };
     quote! {
         #[allow(dead_code, unused_imports, improper_ctypes, clippy::too_many_arguments)]
+        // The reason for the declaration is above its types, and so above these calls.
+        #[allow(clippy::unnecessary_safety_comment)]
         const _: () = {
             unsafe extern "C" {
                 fn #ident(#(_: #types),*) #output;
