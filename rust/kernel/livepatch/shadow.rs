@@ -216,18 +216,16 @@ impl<T: Lasting> Shadow<T> {
         let constructor: bindings::klp_shadow_ctor_t = Some(New::<T, F>::construct);
         // Both are called by name. A call by a pointer would fail with kCFI: for Rust, the type of
         // the constructor is an `Option`.
-        //
-        // SAFETY: The functions call the constructor, if at all, before they return, with data of
-        // that size, and with `new`, which is not used meanwhile.
-        let data = unsafe {
-            match existing {
-                Existing::Taken => {
-                    bindings::klp_shadow_get_or_alloc(key, id, size, flags, constructor, argument)
-                }
-                Existing::Refused => {
-                    bindings::klp_shadow_alloc(key, id, size, flags, constructor, argument)
-                }
-            }
+        let data = match existing {
+            // SAFETY: The function calls the constructor, if at all, before it returns, with data
+            // of that size, and with `new`, which is not used meanwhile.
+            Existing::Taken => unsafe {
+                bindings::klp_shadow_get_or_alloc(key, id, size, flags, constructor, argument)
+            },
+            // SAFETY: The same is true of this function.
+            Existing::Refused => unsafe {
+                bindings::klp_shadow_alloc(key, id, size, flags, constructor, argument)
+            },
         };
         if let Some(error) = new.error {
             return Err(error);
