@@ -281,7 +281,7 @@ impl<T: Lasting> Shadow<T> {
     }
 }
 
-/// What becomes of a variable that another caller has attached.
+/// Whether a caller takes a variable that another caller has attached.
 #[derive(Clone, Copy)]
 enum Existing {
     /// The caller gets it: `klp_shadow_get_or_alloc()`.
